@@ -1,0 +1,1 @@
+//! Configuration, run folders, seeds and atomic files of mflag; needs no libtorch.

@@ -1,0 +1,1 @@
+//! ResNet and BERT with upstream checkpoint names, and weight files in and out: the crate to reuse elsewhere.

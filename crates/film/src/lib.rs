@@ -1,0 +1,1 @@
+//! Chest films as grey pixels: decoding within limits, squares, area resampling; needs no libtorch.

@@ -1,0 +1,1 @@
+//! Metrics of mflag: retrieval, latent geometry, classification, segmentation, detection, bootstrap; needs no libtorch.

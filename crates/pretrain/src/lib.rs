@@ -1,0 +1,1 @@
+//! M-FLAG pre-training: projectors, alignment and orthogonality losses, the text cache.

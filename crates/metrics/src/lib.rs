@@ -1,1 +1,5 @@
-//! Metrics of mflag: retrieval, latent geometry, classification, segmentation, detection, bootstrap; needs no libtorch.
+//! The metrics of mflag: plain functions on arrays, each with its definition, its range and a golden against the
+//! reference that the field uses. Needs no libtorch.
+
+pub mod latent;
+pub mod retrieval;

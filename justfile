@@ -1,0 +1,59 @@
+set positional-arguments
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the recipes
+default:
+    @'{{ just_executable() }}' --list --unsorted
+
+# Install libtorch and the small BERT into the cache folder: `setup`, `setup cuda`, `setup cpu`, `setup --deep` (checks every digest)
+setup *ARGS:
+    python3 scripts/setup.py "$@"
+
+# The main job on synthetic films, from nothing to a table of results in runs/demo
+demo: build
+    scripts/demo.sh
+
+# All tests
+test: setup
+    cargo test --workspace
+
+# The tests of the crates that need no libtorch
+test-light:
+    cargo test -p mflag-core -p mflag-film -p mflag-metrics -p mflag-data
+
+# Release binaries into target/release
+build: setup
+    cargo build --release --workspace
+
+# Pre-train: `just pretrain train --config FILE --set KEY=VALUE`
+pretrain *ARGS: setup
+    cargo run --release -p mflag-pretrain -- "$@"
+
+# Prepare data: `just data prepare --help`
+data *ARGS:
+    cargo run --release -p mflag-data -- "$@"
+
+# Format the Rust code
+fmt:
+    cargo fmt --all
+
+# Clippy, warnings refused
+lint: setup
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# The crates' documentation, warnings refused
+docs: setup
+    RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace
+
+# All that continuous integration checks
+ci:
+    .ci/run
+
+# Write the committed configuration schemas again
+schema: setup
+    cargo run -p mflag-pretrain -- schema > configs/pretrain/schema.json.new
+    mv configs/pretrain/schema.json.new configs/pretrain/schema.json
+
+# The Python environment that makes the goldens (5 GB, in the cache folder)
+oracle:
+    scripts/oracle.sh

@@ -1,1 +1,15 @@
-//! Configuration, run folders, seeds and atomic files of mflag; needs no libtorch.
+//! What every mflag program shares and needs no libtorch for: configuration, run folders, seeds, atomic files and
+//! the habits of the command line.
+
+pub mod atomic;
+pub mod cli;
+pub mod config;
+pub mod digest;
+mod error;
+pub mod progress;
+pub mod run;
+pub mod seed;
+pub mod suggest;
+pub mod table;
+
+pub use error::{Error, Result};

@@ -1,1 +1,5 @@
 //! Chest films as grey pixels: decoding within limits, squares, area resampling; needs no libtorch.
+
+mod error;
+
+pub use error::{Error, Result};

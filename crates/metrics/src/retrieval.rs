@@ -45,6 +45,10 @@ pub fn recall(
 }
 
 /// How many gallery rows that do not match come before, or level with, the best row that does.
+#[allow(
+    clippy::neg_cmp_op_on_partial_ord,
+    reason = "NaN counts against the query"
+)]
 fn competitors_ahead(row: impl Iterator<Item = f32> + Clone, group: u32, groups: &[u32]) -> usize {
     let best = row
         .clone()
@@ -52,7 +56,6 @@ fn competitors_ahead(row: impl Iterator<Item = f32> + Clone, group: u32, groups:
         .filter(|(_, g)| **g == group)
         .map(|(s, _)| s)
         .fold(f32::NEG_INFINITY, f32::max);
-    // Written so that a NaN similarity counts against the query.
     row.zip(groups)
         .filter(|(s, g)| **g != group && !(*s < best))
         .count()

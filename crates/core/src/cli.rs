@@ -1,0 +1,108 @@
+//! Habits that all binaries share: flags, log lines, and how a run ends.
+
+use std::fmt::Display;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::Result;
+use crate::config::{self, Config, Loaded};
+
+/// Flags of every binary.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Common {
+    /// Say more: -v for debug lines (these may hold patient identifiers), -vv for traces
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
+    verbose: u8,
+    /// Say only what went wrong
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        display_order = 901
+    )]
+    quiet: bool,
+}
+
+impl Common {
+    /// Sends log lines to standard error, above any progress bar. `RUST_LOG` wins over the flags; colours only on a
+    /// terminal and without `NO_COLOR`.
+    pub fn init(&self) {
+        let ours = match (self.quiet, self.verbose) {
+            (true, _) => "error",
+            (_, 0) => "info",
+            (_, 1) => "debug",
+            _ => "trace",
+        };
+        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+            let crates = [
+                "core", "film", "metrics", "data", "encoder", "train", "pretrain",
+            ];
+            let ours: Vec<String> = crates.iter().map(|c| format!("mflag_{c}={ours}")).collect();
+            EnvFilter::new(format!("warn,{}", ours.join(",")))
+        });
+        let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let bars = tracing_indicatif::IndicatifLayer::new();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(bars.get_stderr_writer())
+            .with_ansi(colours)
+            .with_target(false)
+            .compact();
+        // A second call, as in tests, keeps the first one's subscriber.
+        let _ = tracing_subscriber::registry()
+            .with(filter)
+            .with(lines)
+            .with(bars)
+            .try_init();
+    }
+}
+
+/// The flags that choose a configuration.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// Configuration file (YAML); the defaults alone when absent
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override one value, as often as needed: --set train.epochs=5
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// The checked configuration.
+    ///
+    /// # Errors
+    /// As [`config::load`].
+    pub fn load<T: Config>(&self) -> Result<Loaded<T>> {
+        config::load(self.config.as_deref().map(Path::new), &self.sets)
+    }
+}
+
+/// Runs a program: an error ends in one message on standard error and exit code 1, a panic in one that asks for a
+/// report and exit code 101, a closed output pipe quietly.
+pub fn run_main<E: Display>(
+    program: impl FnOnce() -> std::result::Result<ExitCode, E>,
+) -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        eprintln!(
+            "error: mflag met a fault of its own and had to stop; please report this line:\n  {info}"
+        );
+    }));
+    match std::panic::catch_unwind(std::panic::AssertUnwindSafe(program)) {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
+            // `{:#}` is the whole chain of causes of an `anyhow::Error`.
+            let message = format!("{error:#}");
+            if !message.contains("Broken pipe") {
+                eprintln!("error: {message}");
+            }
+            ExitCode::FAILURE
+        }
+        Err(_) => ExitCode::from(101),
+    }
+}

@@ -1,0 +1,185 @@
+use super::*;
+use serde::Deserialize;
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Run {
+    #[schemars(range(min = 1, max = 1000))]
+    epochs: u32,
+    optimiser: Optimiser,
+    schedule: Schedule,
+    weights: Option<PathBuf>,
+    order: Order,
+    #[schemars(range(min = 2))]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Optimiser {
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    learning_rate: f64,
+    betas: [f64; 2],
+}
+
+impl Default for Optimiser {
+    fn default() -> Self {
+        Optimiser {
+            learning_rate: 1.0e-3,
+            betas: [0.9, 0.999],
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Schedule {
+    Constant,
+    Cosine {
+        #[serde(default)]
+        #[schemars(range(min = 0.0, max = 1.0))]
+        floor: f64,
+    },
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Schedule::Cosine { floor: 0.0 }
+    }
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Order {
+    #[default]
+    Shuffled,
+    /// With a doc comment, which makes the schema a `oneOf`.
+    Stored,
+}
+
+impl Config for Run {
+    fn check(&self) -> Vec<String> {
+        if self.epochs == 13 {
+            vec!["epochs: 13 is bad luck".into()]
+        } else {
+            vec![]
+        }
+    }
+}
+
+fn set(sets: &[&str]) -> Result<Run> {
+    let sets: Vec<String> = sets.iter().map(|s| (*s).to_owned()).collect();
+    load(None, &sets).map(|l| l.config)
+}
+
+fn refusal(sets: &[&str]) -> String {
+    let mut all = vec!["epochs=1"];
+    all.extend(sets);
+    set(&all).unwrap_err().to_string()
+}
+
+#[test]
+fn overrides_reach_nested_keys_and_keep_the_rest() {
+    let run = set(&[
+        "epochs=5",
+        "optimiser.learning_rate=3.0e-4",
+        "weights=a/b.pth",
+    ])
+    .unwrap();
+    assert_eq!(run.epochs, 5);
+    assert_eq!(run.optimiser.learning_rate, 3.0e-4);
+    assert_eq!(run.optimiser.betas, [0.9, 0.999]);
+    assert_eq!(run.weights, Some(PathBuf::from("a/b.pth")));
+    let run = set(&["epochs=5", "schedule.kind=constant", "order=stored"]).unwrap();
+    assert_eq!(
+        (run.schedule, run.order),
+        (Schedule::Constant, Order::Stored)
+    );
+}
+
+#[test]
+fn messages_name_the_key_the_value_the_range_and_the_origin() {
+    let say = |sets: &[&str]| refusal(sets).lines().nth(1).unwrap().trim().to_owned();
+    insta::assert_snapshot!(say(&["epochs=0"]), @"- epochs: 0 is too small, the least allowed is 1 [--set epochs=0]");
+    insta::assert_snapshot!(say(&["epochs=many"]), @r#"- epochs: expects integer, found "many" [--set epochs=many]"#);
+    insta::assert_snapshot!(say(&["epoks=3"]), @"- epoks: unknown key (did you mean 'epochs'?) [--set epoks=3]");
+    insta::assert_snapshot!(say(&["optimiser.lr=3"]), @"- optimiser.lr: unknown key (known: learning_rate, betas) [--set optimiser.lr=3]");
+    insta::assert_snapshot!(say(&["optimiser.learning_rate=0.0"]), @"- optimiser.learning_rate: 0.0 is not allowed, it must be above 0 [--set optimiser.learning_rate=0.0]");
+    insta::assert_snapshot!(say(&["optimiser.learning_rate='1.0e-4'"]), @r#"- optimiser.learning_rate: expects number, found "1.0e-4"; write numbers as 1.0e-4, without quotes [--set optimiser.learning_rate='1.0e-4']"#);
+    insta::assert_snapshot!(say(&["schedule={kind: cosin, floor: 2}"]), @"- schedule: kind: 'cosin' is not one of constant, cosine (did you mean 'cosine'?) [--set schedule={kind: cosin, floor: 2}]");
+    insta::assert_snapshot!(say(&["schedule={kind: cosine, floor: 2}"]), @"- schedule.floor: 2 is too large, the most allowed is 1.0 [--set schedule={kind: cosine, floor: 2}]");
+    insta::assert_snapshot!(say(&["schedule={kind: cosine, flor: 0.5}"]), @"- schedule.flor: unknown key (did you mean 'floor'?) [--set schedule={kind: cosine, flor: 0.5}]");
+    insta::assert_snapshot!(say(&["order=shufled"]), @"- order: 'shufled' is not one of shuffled, stored (did you mean 'shuffled'?) [--set order=shufled]");
+    insta::assert_snapshot!(say(&["limit=1"]), @"- limit: 1 is too small, the least allowed is 2 [--set limit=1]");
+    insta::assert_snapshot!(say(&["epochs=13"]), @"- epochs: 13 is bad luck");
+    insta::assert_snapshot!(say(&["epochs"]), @"- --set epochs: has no '='; write --set a.b=value");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    assert_eq!(
+        refusal(&["epochs=0", "order=x", "optimiser.lr=3"])
+            .lines()
+            .count(),
+        4
+    );
+}
+
+#[test]
+fn files_extend_each_other_and_the_origin_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    std::fs::create_dir(dir.path().join("sub")).unwrap();
+    write(
+        "base.yaml",
+        "epochs: 2\noptimiser: {learning_rate: 0.5}\nschedule: {kind: cosine, floor: 0.25}\n",
+    );
+    write(
+        "sub/mine.yaml",
+        "extends: ../base.yaml\noptimiser: {betas: [0.8, 0.9]}\nschedule: {kind: constant}\n",
+    );
+    let mine = dir.path().join("sub/mine.yaml");
+    let loaded = load::<Run>(Some(&mine), &["epochs=4".to_owned()]).unwrap();
+    assert_eq!(loaded.files.len(), 2);
+    let run = loaded.config;
+    assert_eq!(
+        (run.epochs, run.optimiser.learning_rate, run.optimiser.betas),
+        (4, 0.5, [0.8, 0.9])
+    );
+    assert_eq!(run.schedule, Schedule::Constant);
+
+    write("base.yaml", "epochs: 2000\nextends: sub/mine.yaml\n");
+    assert!(
+        load::<Run>(Some(&mine), &[])
+            .unwrap_err()
+            .to_string()
+            .contains("extends itself")
+    );
+    write("base.yaml", "epochs: 2000\n");
+    let message = load::<Run>(Some(&mine), &[]).unwrap_err().to_string();
+    assert!(
+        message.contains("base.yaml]") && message.contains("1000"),
+        "{message}"
+    );
+    write("base.yaml", "epochs: [1\n");
+    let message = load::<Run>(Some(&mine), &[]).unwrap_err().to_string();
+    assert!(
+        message.contains("base.yaml: is not YAML") && message.contains("line"),
+        "{message}"
+    );
+}
+
+#[test]
+fn the_effective_configuration_reads_back_the_same() {
+    let run = set(&[
+        "epochs=5",
+        "order=stored",
+        "schedule={kind: cosine, floor: 1.0e-4}",
+    ])
+    .unwrap();
+    let text = to_yaml(&run).unwrap();
+    assert_eq!(
+        from_yaml::<Run>(&text, Path::new("config.yaml")).unwrap(),
+        run
+    );
+}

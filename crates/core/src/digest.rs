@@ -1,0 +1,22 @@
+//! BLAKE3 digests, in hexadecimal.
+
+use std::path::Path;
+
+use crate::{Error, Result};
+
+/// Digest of a file, read in pieces.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn file(path: &Path) -> Result<String> {
+    let mut hasher = blake3::Hasher::new();
+    std::fs::File::open(path)
+        .and_then(|f| hasher.update_reader(f).map(|_| ()))
+        .map_err(|e| Error::io("read", path, e))?;
+    Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Digest of some bytes.
+pub fn bytes(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex().to_string()
+}

@@ -1,0 +1,227 @@
+//! The run folder: all that a run was. What it depends on is written before its first step.
+//!
+//! ```text
+//! <run>/config.yaml        the effective configuration
+//! <run>/provenance.json    versions, git state, command line, data digests
+//! <run>/metrics.jsonl, events.out.tfevents.*, checkpoints/, …    by the program
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::config::{self, Config};
+use crate::{Error, Result, atomic};
+
+const CONFIG: &str = "config.yaml";
+const PROVENANCE: &str = "provenance.json";
+
+/// Where a run came from.
+#[derive(Debug, Clone, Serialize)]
+pub struct Provenance {
+    /// Version of mflag.
+    pub mflag: String,
+    /// Versions of the libraries that numbers depend on, such as libtorch.
+    pub libraries: BTreeMap<String, String>,
+    /// Commit of the checkout the program was started in, with `-dirty` where files differ; absent elsewhere.
+    pub git: Option<String>,
+    /// The command line.
+    pub command: Vec<String>,
+    /// Seconds since 1970, UTC.
+    pub started: u64,
+    /// Processors of the machine.
+    pub processors: usize,
+    /// BLAKE3 of what was read, by role, such as `store`.
+    pub digests: BTreeMap<String, String>,
+}
+
+impl Provenance {
+    /// Of this process, now.
+    pub fn collect(libraries: &[(&str, String)], digests: &[(&str, String)]) -> Provenance {
+        let owned = |pairs: &[(&str, String)]| {
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), v.clone()))
+                .collect()
+        };
+        Provenance {
+            mflag: env!("CARGO_PKG_VERSION").to_owned(),
+            libraries: owned(libraries),
+            git: git_state(),
+            command: std::env::args().collect(),
+            started: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |d| d.as_secs()),
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            digests: owned(digests),
+        }
+    }
+}
+
+fn git_state() -> Option<String> {
+    let args = [
+        "describe",
+        "--always",
+        "--dirty",
+        "--abbrev=40",
+        "--exclude=*",
+    ];
+    let output = Command::new("git")
+        .args(args)
+        .output()
+        .ok()
+        .filter(|o| o.status.success())?;
+    String::from_utf8(output.stdout)
+        .ok()
+        .map(|s| s.trim().to_owned())
+}
+
+/// A folder that holds one run.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// A new run in `path`, with its configuration and provenance written.
+    ///
+    /// # Errors
+    /// If a run is there already, or the folder cannot be written.
+    pub fn create<T: Serialize>(
+        path: &Path,
+        config: &T,
+        provenance: &Provenance,
+    ) -> Result<RunFolder> {
+        if path.join(CONFIG).exists() {
+            let reason = "holds a run already: go on with it by --resume, or name another folder";
+            return Err(Error::Run {
+                path: path.to_owned(),
+                reason: reason.into(),
+            });
+        }
+        std::fs::create_dir_all(path).map_err(|e| Error::io("create", path, e))?;
+        let run = RunFolder {
+            path: path.to_owned(),
+        };
+        run.write_json(PROVENANCE, provenance)?;
+        let yaml = config::to_yaml(config)?;
+        // Last: with it, the run exists.
+        atomic::write(&run.file(CONFIG), |f| f.write_all(yaml.as_bytes()))?;
+        Ok(run)
+    }
+
+    /// The run in `path` and its configuration.
+    ///
+    /// # Errors
+    /// If there is none, or its configuration cannot be read.
+    pub fn open<T: Config>(path: &Path) -> Result<(RunFolder, T)> {
+        let run = RunFolder {
+            path: path.to_owned(),
+        };
+        let file = run.file(CONFIG);
+        if !file.exists() {
+            let reason = "holds no run (no config.yaml); start one without --resume".into();
+            return Err(Error::Run {
+                path: path.to_owned(),
+                reason,
+            });
+        }
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        let config = config::from_yaml(&text, &file)?;
+        Ok((run, config))
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A file of the run.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes a JSON file of the run, atomically.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
+        atomic::write(&self.file(name), |f| {
+            serde_json::to_writer_pretty(&mut *f, value)?;
+            writeln!(f)
+        })
+    }
+}
+
+/// The keys whose values differ between two configurations, as `key: old → new`.
+///
+/// # Errors
+/// If one cannot be written as JSON.
+pub fn differences<T: Serialize>(old: &T, new: &T) -> Result<Vec<String>> {
+    let json = |v: &T| serde_json::to_value(v).map_err(|e| Error::config(e.to_string()));
+    let mut lines = Vec::new();
+    compare("", &json(old)?, &json(new)?, &mut lines);
+    Ok(lines)
+}
+
+fn compare(key: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
+    match (old, new) {
+        (Value::Object(a), Value::Object(b)) => {
+            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+            for k in keys {
+                let key = if key.is_empty() {
+                    k.clone()
+                } else {
+                    format!("{key}.{k}")
+                };
+                compare(
+                    &key,
+                    a.get(k).unwrap_or(&Value::Null),
+                    b.get(k).unwrap_or(&Value::Null),
+                    lines,
+                );
+            }
+        }
+        _ if old == new => {}
+        _ => lines.push(format!("{key}: {old} → {new}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+    #[serde(default, deny_unknown_fields)]
+    struct Toy {
+        epochs: u32,
+        seed: u64,
+    }
+    impl Config for Toy {}
+
+    #[test]
+    fn a_run_is_created_once_and_opened_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("runs/one");
+        let provenance = Provenance::collect(&[("libtorch", "2".into())], &[]);
+        RunFolder::create(&path, &Toy { epochs: 3, seed: 1 }, &provenance).unwrap();
+        let again = RunFolder::create(&path, &Toy::default(), &provenance).unwrap_err();
+        assert!(again.to_string().contains("--resume"), "{again}");
+        let (run, toy) = RunFolder::open::<Toy>(&path).unwrap();
+        assert_eq!((run.path(), toy.epochs), (path.as_path(), 3));
+        let none = RunFolder::open::<Toy>(dir.path()).unwrap_err();
+        assert!(none.to_string().contains("holds no run"), "{none}");
+    }
+
+    #[test]
+    fn differences_are_named() {
+        let lines = differences(&Toy { epochs: 3, seed: 1 }, &Toy { epochs: 4, seed: 1 }).unwrap();
+        assert_eq!(lines, ["epochs: 3 → 4"]);
+    }
+}

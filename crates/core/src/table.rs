@@ -1,0 +1,75 @@
+//! Plain-text tables for the end of a run.
+
+use std::fmt;
+
+/// A table with a header; cells that look like numbers are aligned to the right.
+#[derive(Debug, Clone)]
+pub struct Table {
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    /// A table with these column heads and no row yet.
+    pub fn new(head: &[&str]) -> Table {
+        Table {
+            rows: vec![head.iter().map(|h| (*h).to_owned()).collect()],
+        }
+    }
+
+    /// Adds a row; missing cells stay empty.
+    pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Table {
+        self.rows.push(cells.into_iter().map(Into::into).collect());
+        self
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let width = |c: usize| {
+            self.rows
+                .iter()
+                .filter_map(|r| r.get(c))
+                .map(|s| s.chars().count())
+                .max()
+        };
+        (0..columns).map(|c| width(c).unwrap_or(0)).collect()
+    }
+}
+
+fn is_number(cell: &str) -> bool {
+    cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | '–'))
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widths = self.widths();
+        for (i, row) in self.rows.iter().enumerate() {
+            let cells: Vec<String> = widths
+                .iter()
+                .enumerate()
+                .map(|(c, &w)| match row.get(c).map_or("", String::as_str) {
+                    cell if i > 0 && is_number(cell) => format!("{cell:>w$}"),
+                    cell => format!("{cell:<w$}"),
+                })
+                .collect();
+            writeln!(f, "{}", cells.join("  ").trim_end())?;
+            if i == 0 {
+                let rule: Vec<String> = widths.iter().map(|w| "─".repeat(*w)).collect();
+                writeln!(f, "{}", rule.join("  "))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_stand_to_the_right() {
+        let mut table = Table::new(&["metric", "before"]);
+        table.row(["recall@1", "0.5"]).row(["rank", "12.25"]);
+        let expected = "metric    before\n────────  ──────\nrecall@1     0.5\nrank       12.25\n";
+        assert_eq!(table.to_string(), expected);
+    }
+}

@@ -1,5 +1,37 @@
 //! Chest films as grey pixels: decoding within limits, squares, area resampling; needs no libtorch.
 
+mod decode;
 mod error;
+mod square;
 
+pub use decode::{Limits, decode, decode_bytes};
 pub use error::{Error, Result};
+pub use square::{Fit, square};
+
+/// A film: 8-bit grey, row by row from the top, 0 black.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Film {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// `width · height` values.
+    pub pixels: Vec<u8>,
+}
+
+impl Film {
+    /// A film of one grey.
+    pub fn filled(width: u32, height: u32, grey: u8) -> Film {
+        Film {
+            width,
+            height,
+            pixels: vec![grey; width as usize * height as usize],
+        }
+    }
+}
+
+impl std::fmt::Debug for Film {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Film({}×{})", self.width, self.height)
+    }
+}

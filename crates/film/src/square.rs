@@ -1,0 +1,95 @@
+//! Films of any shape into squares of one size.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Film;
+
+/// How a film that is not square becomes one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fit {
+    /// The longer side fills the square, black bars beside the shorter one.
+    #[default]
+    Pad,
+    /// The shorter side fills the square, what is beyond is cut off on both ends alike.
+    Crop,
+}
+
+/// `film` in a square of `side` pixels, resampled by the area filter: each new pixel is the mean of the area it covers
+/// (Pillow's BOX). A film that is smaller grows, pixel by pixel repeated.
+/// `side` and the film's sides are at least 1.
+pub fn square(film: &Film, side: u32, fit: Fit) -> Film {
+    let scaled =
+        |a: u32, b: u32| ((f64::from(a) * f64::from(side) / f64::from(b)).round() as u32).max(1);
+    let Film { width, height, .. } = *film;
+    match fit {
+        Fit::Pad => {
+            let longest = width.max(height);
+            pad(
+                &resize(film, scaled(width, longest), scaled(height, longest)),
+                side,
+            )
+        }
+        Fit::Crop => resize(&crop(film, width.min(height)), side, side),
+    }
+}
+
+fn resize(film: &Film, width: u32, height: u32) -> Film {
+    let mut out = Image::new(width, height, PixelType::U8);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box));
+    let resized = ImageRef::new(film.width, film.height, &film.pixels, PixelType::U8)
+        .map_err(|e| e.to_string())
+        .and_then(|from| {
+            Resizer::new()
+                .resize(&from, &mut out, &options)
+                .map_err(|e| e.to_string())
+        });
+    // Only a film whose pixels do not match its size can fail here.
+    debug_assert!(resized.is_ok(), "{resized:?}");
+    Film {
+        width,
+        height,
+        pixels: out.into_vec(),
+    }
+}
+
+/// The square of `side` pixels in the middle of `film`; of an odd rest the larger part is cut off after it.
+fn crop(film: &Film, side: u32) -> Film {
+    let (left, top) = (
+        ((film.width - side) / 2) as usize,
+        ((film.height - side) / 2) as usize,
+    );
+    let rows = film
+        .pixels
+        .chunks_exact(film.width as usize)
+        .skip(top)
+        .take(side as usize);
+    let pixels = rows
+        .flat_map(|row| &row[left..left + side as usize])
+        .copied()
+        .collect();
+    Film {
+        width: side,
+        height: side,
+        pixels,
+    }
+}
+
+/// `film` in the middle of a black square; of an odd rest the larger part comes after.
+fn pad(film: &Film, side: u32) -> Film {
+    if film.width == side && film.height == side {
+        return film.clone();
+    }
+    let mut out = Film::filled(side, side, 0);
+    let (left, top) = ((side - film.width) / 2, (side - film.height) / 2);
+    let (left, top, side) = (left as usize, top as usize, side as usize);
+    let width = film.width as usize;
+    for (y, row) in film.pixels.chunks_exact(width).enumerate() {
+        let start = (top + y) * side + left;
+        out.pixels[start..start + width].copy_from_slice(row);
+    }
+    out
+}

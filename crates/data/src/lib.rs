@@ -1,7 +1,11 @@
 //! Data sets, reports, the prepared store, augmentation, the loader and phantoms of mflag; needs no libtorch.
 
+pub mod augment;
 mod error;
+pub mod loader;
+pub mod prepare;
 mod record;
+pub mod store;
 
 pub use error::{Error, Result};
 pub use record::{Dataset, Record, Split};

@@ -1,0 +1,244 @@
+//! Preparation, the store and the loader, on a few small films.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mflag_data::augment::Augment;
+use mflag_data::loader::{self, Batch, Loader};
+use mflag_data::prepare::{Options, prepare};
+use mflag_data::store::Store;
+use mflag_data::{Dataset, Record, Split};
+
+const FILMS: usize = 40;
+
+fn record(folder: &Path, i: usize) -> Record {
+    let film = format!("film-{i:03}");
+    Record {
+        path: folder.join(format!("{film}.png")),
+        film,
+        patient: format!("p{}", i / 2),
+        study: format!("s{i}"),
+        split: if i < 30 {
+            Split::Train
+        } else {
+            Split::Validate
+        },
+        text: Some(format!("report {i}")),
+        labels: vec![Some(1.0), None],
+    }
+}
+
+/// Films of one grey each, with a white corner; film 7 is cut short.
+fn dataset(folder: &Path) -> Dataset {
+    let records: Vec<Record> = (0..FILMS).map(|i| record(folder, i)).collect();
+    for (i, record) in records.iter().enumerate() {
+        let mut image = image::GrayImage::from_pixel(60, 48, image::Luma([i as u8 * 5]));
+        (0..60).for_each(|n| image.put_pixel(n % 10, n / 10, image::Luma([255])));
+        image.save(&record.path).unwrap();
+    }
+    let bytes = std::fs::read(&records[7].path).unwrap();
+    std::fs::write(&records[7].path, &bytes[..bytes.len() / 2]).unwrap();
+    let labels = vec!["A".into(), "B".into()];
+    Dataset {
+        name: "toy".into(),
+        labels,
+        records,
+        dropped: vec![],
+    }
+}
+
+/// Large squares, so that a shard holds 16 films and there are three of them.
+fn options() -> Options {
+    Options {
+        side: 2048,
+        ..Options::default()
+    }
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for part in [folder.to_owned(), folder.join("shards")] {
+        for entry in std::fs::read_dir(part)
+            .unwrap()
+            .map(std::result::Result::unwrap)
+        {
+            if entry.path().is_file() {
+                let name = entry
+                    .path()
+                    .strip_prefix(folder)
+                    .unwrap()
+                    .display()
+                    .to_string();
+                found.push((name, std::fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_store_holds_the_films_and_an_interrupted_preparation_ends_with_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let toy = dataset(dir.path());
+    let whole = dir.path().join("whole");
+    let store = prepare(&toy, &whole, &options()).unwrap();
+    assert_eq!(
+        (
+            store.records().len(),
+            store.meta().bad,
+            store.meta().shards.len()
+        ),
+        (39, 1, 3)
+    );
+    assert_eq!(store.records()[7].film, "film-008");
+    // 60 × 48 in 2048 × 2048: bars of 205 rows above and below.
+    assert_eq!(
+        (store.pixels(0)[0], store.pixels(38)[1024 * 2048 + 1024]),
+        (0, 39 * 5)
+    );
+    store.verify().unwrap();
+    let bad = std::fs::read_to_string(whole.join("bad.csv")).unwrap();
+    assert!(
+        bad.contains("film-007,") && bad.lines().count() == 2,
+        "{bad}"
+    );
+
+    // What a kill may leave behind: the first shard done, the second without its content file.
+    let cut = dir.path().join("cut");
+    std::fs::create_dir_all(cut.join("shards")).unwrap();
+    for name in [
+        "plan.json",
+        "shards/00000.npy",
+        "shards/00000.json",
+        "shards/00001.npy",
+    ] {
+        std::fs::copy(whole.join(name), cut.join(name)).unwrap();
+    }
+    std::fs::write(cut.join("shards/00001.npy"), b"half").unwrap();
+    let message = Store::open(&cut).unwrap_err().to_string();
+    assert!(message.contains("not complete"), "{message}");
+    let resumed = prepare(&toy, &cut, &options()).unwrap();
+    assert_eq!(files(&cut), files(&whole));
+    assert_eq!(resumed.digest().unwrap(), store.digest().unwrap());
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let toy = dataset(dir.path());
+    let small = Options {
+        side: 32,
+        ..Options::default()
+    };
+    let out = dir.path().join("store");
+    prepare(&toy, &out, &small).unwrap();
+    let say = |r: mflag_data::Result<Store>| r.unwrap_err().to_string();
+
+    let other = say(prepare(&toy, &out, &Options { side: 64, ..small }));
+    assert!(
+        other.contains("other films or settings (toy, 32 px"),
+        "{other}"
+    );
+    let occupied = say(prepare(&toy, dir.path(), &small));
+    assert!(occupied.contains("not empty"), "{occupied}");
+    let none = say(Store::open(&dir.path().join("absent")));
+    assert!(none.contains("mflag-data prepare"), "{none}");
+
+    let mut missing = toy.clone();
+    missing
+        .records
+        .iter_mut()
+        .for_each(|r| r.path = dir.path().join("gone.png"));
+    let all_bad = say(prepare(&missing, &dir.path().join("other"), &small));
+    assert!(
+        all_bad.contains("not one of 40") && all_bad.contains("gone.png"),
+        "{all_bad}"
+    );
+
+    let films = std::fs::read(out.join("films.jsonl")).unwrap();
+    std::fs::write(out.join("films.jsonl"), &films[..films.len() - 9]).unwrap();
+    let damaged = say(Store::open(&out));
+    assert!(
+        damaged.contains("films.jsonl: line 39 is damaged"),
+        "{damaged}"
+    );
+    std::fs::write(out.join("films.jsonl"), &films).unwrap();
+    let shard = out.join("shards/00000.npy");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    bytes[500] ^= 1;
+    std::fs::write(&shard, &bytes).unwrap();
+    let changed = Store::open(&out).unwrap().verify().unwrap_err().to_string();
+    assert!(
+        changed.contains("00000.npy") && changed.contains("digest"),
+        "{changed}"
+    );
+    std::fs::write(&shard, &bytes[..100]).unwrap();
+    assert!(say(Store::open(&out)).contains("00000.npy"));
+}
+
+fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch> {
+    loader
+        .shuffled(&Augment::default(), 5, epoch, first)
+        .map(std::result::Result::unwrap)
+        .collect()
+}
+
+#[test]
+fn batches_depend_on_seed_epoch_and_number_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = Options {
+        side: 40,
+        ..Options::default()
+    };
+    let store = Arc::new(prepare(&dataset(dir.path()), &dir.path().join("store"), &small).unwrap());
+    let train = store.split(Split::Train);
+    let with = |threads, prefetch| {
+        let options = loader::Options {
+            side: 32,
+            batch_size: 4,
+            threads,
+            prefetch,
+        };
+        Loader::new(store.clone(), &train, options).unwrap()
+    };
+    let one = with(1, 1);
+    assert_eq!((train.len(), one.full_batches()), (29, 7));
+    let all = batches(&one, 3, 0);
+    assert_eq!(all.len(), 7);
+    assert_eq!(all, batches(&with(3, 8), 3, 0));
+    assert_eq!(all[5..], batches(&with(2, 2), 3, 5));
+    assert_ne!(all, batches(&one, 4, 0));
+    let mut seen: Vec<usize> = all.iter().flat_map(|b| b.films.clone()).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 28);
+
+    let ordered: Vec<Batch> = with(2, 2)
+        .in_order()
+        .map(std::result::Result::unwrap)
+        .collect();
+    assert_eq!(
+        ordered
+            .iter()
+            .flat_map(|b| b.films.clone())
+            .collect::<Vec<_>>(),
+        train
+    );
+    assert_eq!(ordered.last().unwrap().films.len(), 1);
+    // An iterator left half-way lets its threads go.
+    drop(with(2, 1).in_order().next());
+
+    let large = loader::Options {
+        side: 64,
+        batch_size: 4,
+        threads: 1,
+        prefetch: 1,
+    };
+    let message = Loader::new(store, &train, large).unwrap_err().to_string();
+    assert!(
+        message.contains("40 px") && message.contains("data.side"),
+        "{message}"
+    );
+}

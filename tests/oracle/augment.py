@@ -1,0 +1,31 @@
+"""Goldens of the resampling from torchvision: rotation and perspective of a tensor, bilinear, black outside."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision.transforms import functional as F
+from torchvision.transforms import InterpolationMode
+
+OUT = Path(__file__).parents[1] / "golden" / "augment"
+OUT.mkdir(parents=True, exist_ok=True)
+SIDE = 20
+y, x = np.mgrid[0:SIDE, 0:SIDE].astype(np.float64)
+film = np.clip(127 + 100 * np.sin(x / 3) * np.cos(y / 4) + 10 * ((x + 2 * y) % 3), 0, 255).astype(np.uint8)
+tensor = torch.from_numpy(film)[None].float()
+
+cases = []
+for degrees in (0.0, 17.0, 45.0, 90.0, -30.0):
+    out = F.rotate(tensor, degrees, InterpolationMode.BILINEAR)
+    cases.append({"degrees": degrees, "view": out.flatten().tolist()})
+end = SIDE - 1
+for corners in ([[2, 1], [end - 3, 0], [end, end - 4], [1, end - 2]], [[5, 5], [end, 0], [end - 5, end - 5], [0, end]]):
+    start = [[0, 0], [end, 0], [end, end], [0, end]]
+    out = F.perspective(tensor, start, corners, InterpolationMode.BILINEAR)
+    cases.append({"corners": corners, "view": out.flatten().tolist()})
+narrow = torch.from_numpy((film // 2 + 40).astype(np.uint8))[None]
+cases.append({"contrast": narrow.flatten().tolist(), "view": F.autocontrast(narrow).flatten().tolist()})
+for case in cases:
+    case["view"] = [round(v, 3) for v in case["view"]]
+(OUT / "augment.json").write_text(json.dumps({"side": SIDE, "film": film.flatten().tolist(), "cases": cases}, separators=(",", ":")) + "\n")

@@ -1,8 +1,28 @@
-//! Lets what links this package's code find libtorch; see `../rpath.rs`.
+//! Compiles the shim against the headers of the libtorch that torch-sys found, and lets what links this package's code
+//! find libtorch; see `../rpath.rs`.
 
 #[path = "../rpath.rs"]
 mod rpath;
 
+use std::path::Path;
+
 fn main() {
     rpath::link();
+    println!("cargo::rerun-if-changed=shim/shim.cpp");
+    println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
+    let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").unwrap_or_default();
+    let Some(torch) = Path::new(&lib).parent() else {
+        println!("cargo::error=torch-sys did not say where libtorch is; run `./just setup`");
+        return;
+    };
+    let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .include(torch.join("include"))
+        .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
+        .warnings(false)
+        .opt_level(1)
+        .file("shim/shim.cpp")
+        .compile("mflag_shim");
 }

@@ -1,1 +1,57 @@
-//! End-to-end tests of the mflag binaries live in `tests/`; this library is empty.
+//! What the tests of several crates share. End-to-end tests of the binaries live in `tests/`.
+
+#![allow(clippy::panic, reason = "test code")]
+
+pub mod formula;
+
+use std::path::PathBuf;
+
+/// A file of the goldens, by its path below `tests/golden`.
+///
+/// # Panics
+/// If it is not there: `tests/oracle` has the Python that makes it.
+pub fn golden(path: &str) -> PathBuf {
+    let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")).join(path);
+    assert!(
+        file.exists(),
+        "{} is missing; tests/oracle makes it",
+        file.display()
+    );
+    file
+}
+
+/// A golden in JSON.
+///
+/// # Panics
+/// If it is missing or damaged.
+pub fn golden_json(path: &str) -> serde_json::Value {
+    let read = std::fs::read_to_string(golden(path)).map(|text| serde_json::from_str(&text));
+    match read {
+        Ok(Ok(value)) => value,
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+/// The numbers of a JSON array, of any depth, row by row.
+pub fn numbers(value: &serde_json::Value) -> Vec<f64> {
+    match value {
+        serde_json::Value::Array(items) => items.iter().flat_map(numbers).collect(),
+        other => other.as_f64().into_iter().collect(),
+    }
+}
+
+/// Compares two lists of numbers; `tolerance` is relative to the larger of 1 and the golden's size.
+///
+/// # Panics
+/// If they differ by more; the message has `what`.
+#[track_caller]
+pub fn assert_close(found: &[f64], golden: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(found.len(), golden.len(), "{what}: lengths differ");
+    for (i, (a, b)) in found.iter().zip(golden).enumerate() {
+        let far = (a - b).abs() / b.abs().max(1.0);
+        assert!(
+            far <= tolerance,
+            "{what}[{i}]: {a} is not {b} within {tolerance}"
+        );
+    }
+}

@@ -1,1 +1,24 @@
 //! Device and precision, AdamW, schedules, checkpoints, sinks and the training loop shared by pre-training and the heads.
+
+pub mod checkpoint;
+pub mod config;
+pub mod device;
+mod error;
+mod meter;
+pub mod optim;
+pub mod precision;
+pub mod schedule;
+pub mod shim;
+mod signals;
+mod sinks;
+pub mod task;
+mod trainer;
+
+pub use checkpoint::Checkpoint;
+pub use config::TrainerConfig;
+pub use error::{Error, Result, TaskError, TaskResult};
+pub use optim::AdamW;
+pub use precision::Precision;
+pub use sinks::METRICS;
+pub use task::{Batches, Direction, Monitor, Position, Step, Task};
+pub use trainer::{BEST, Ended, LAST, Outcome, fit};

@@ -1,0 +1,196 @@
+// What tch 0.26 lacks, over the same libtorch. Every function returns nullptr on success or a malloc'ed message that the
+// caller frees with mflag_free: no exception crosses into Rust. A tensor is the `at::Tensor*` that torch-sys hands out.
+
+#include <ATen/ATen.h>
+#include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
+#include <ATen/CPUGeneratorImpl.h>
+#include <dlfcn.h>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+#include <string>
+#include <vector>
+
+using at::Tensor;
+using Tensors = std::vector<Tensor>;
+
+namespace {
+
+template <typename F>
+char* guarded(F&& body) noexcept {
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error& e) {
+    return strdup(e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return strdup(e.what());
+  } catch (...) {
+    return strdup("an unknown C++ exception");
+  }
+}
+
+at::Device device_of(int index) {
+  return index < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+// The gradients that are there.
+Tensors gradients(Tensor* const* parameters, size_t n) {
+  Tensors found;
+  for (size_t i = 0; i < n; i++) {
+    const Tensor& gradient = parameters[i]->grad();
+    if (gradient.defined()) found.push_back(gradient);
+  }
+  return found;
+}
+
+// `gradient` in the memory layout of `parameter`: the fused kernel walks both as flat arrays.
+Tensor in_layout_of(const Tensor& parameter, const Tensor& gradient) {
+  if (parameter.strides() == gradient.strides()) return gradient;
+  return at::empty_like(parameter).copy_(gradient);
+}
+
+}  // namespace
+
+extern "C" {
+
+void mflag_free(char* message) { std::free(message); }
+
+// Makes CUDA known to a binary that was linked without it; `*found` is 0 where libtorch_cuda.so is absent or unusable.
+char* mflag_load_cuda(int* found) {
+  return guarded([&] { *found = dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) != nullptr; });
+}
+
+// Sets autocast of the device type and gives back what was set before; `dtype` is a c10::ScalarType.
+char* mflag_autocast_enter(int cuda, int enabled, int dtype, int* was_enabled, int* was_dtype) {
+  return guarded([&] {
+    const auto type = cuda ? at::kCUDA : at::kCPU;
+    *was_enabled = at::autocast::is_autocast_enabled(type);
+    *was_dtype = static_cast<int>(at::autocast::get_autocast_dtype(type));
+    at::autocast::set_autocast_dtype(type, static_cast<at::ScalarType>(dtype));
+    at::autocast::set_autocast_enabled(type, enabled != 0);
+    at::autocast::increment_nesting();
+  });
+}
+
+// Undoes mflag_autocast_enter; the outermost exit drops the cached casts of the weights.
+char* mflag_autocast_exit(int cuda, int was_enabled, int was_dtype) {
+  return guarded([&] {
+    const auto type = cuda ? at::kCUDA : at::kCPU;
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(type, was_enabled != 0);
+    at::autocast::set_autocast_dtype(type, static_cast<at::ScalarType>(was_dtype));
+  });
+}
+
+// Rewrites the storage of a 4-d tensor in channels-last order; the variable stays the same one.
+char* mflag_channels_last(Tensor* tensor) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    tensor->set_data(tensor->contiguous(at::MemoryFormat::ChannelsLast));
+  });
+}
+
+char* mflag_is_channels_last(const Tensor* tensor, int* answer) {
+  return guarded([&] { *answer = tensor->is_contiguous(at::MemoryFormat::ChannelsLast); });
+}
+
+// One AdamW step over the parameters that have a gradient. Nothing changes where `*skip` (null, or a f32 scalar) is 1.
+char* mflag_adamw_step(Tensor* const* parameters, Tensor* const* averages, Tensor* const* squares, Tensor* const* steps,
+                       size_t n, double lr, double beta1, double beta2, double weight_decay, double eps,
+                       const Tensor* skip) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    Tensors p, g, m, v, s;
+    for (size_t i = 0; i < n; i++) {
+      const Tensor& gradient = parameters[i]->grad();
+      if (!gradient.defined()) continue;
+      p.push_back(*parameters[i]);
+      g.push_back(in_layout_of(*parameters[i], gradient));
+      m.push_back(*averages[i]);
+      v.push_back(*squares[i]);
+      s.push_back(*steps[i]);
+    }
+    if (p.empty()) return;
+    at::_foreach_add_(s, 1);
+    const auto found = skip ? std::optional<Tensor>(*skip) : std::nullopt;
+    at::_fused_adamw_(p, g, m, v, {}, s, lr, beta1, beta2, weight_decay, eps, false, false, std::nullopt, found);
+    if (skip) at::_foreach_sub_(s, Tensors(s.size(), *skip));
+  });
+}
+
+// Two-norm of all gradients together, on the device of the first: a new tensor in `*norm`.
+char* mflag_gradient_norm(Tensor* const* parameters, size_t n, Tensor** norm) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    const Tensors g = gradients(parameters, n);
+    TORCH_CHECK(!g.empty(), "no parameter has a gradient: the loss depends on none of them");
+    *norm = new Tensor(at::linalg_vector_norm(at::stack(at::_foreach_norm(g)), 2));
+  });
+}
+
+char* mflag_scale_gradients(Tensor* const* parameters, size_t n, const Tensor* factor) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    const Tensors g = gradients(parameters, n);
+    if (!g.empty()) at::_foreach_mul_(g, *factor);
+  });
+}
+
+// Multiplies every gradient by `*inverse_scale`; `*found` becomes 1 where one of them is not finite.
+char* mflag_unscale_gradients(Tensor* const* parameters, size_t n, Tensor* found, const Tensor* inverse_scale) {
+  return guarded([&] {
+    at::NoGradGuard no_grad;
+    const Tensors g = gradients(parameters, n);
+    if (!g.empty()) at::_amp_foreach_non_finite_check_and_unscale_(g, *found, *inverse_scale);
+  });
+}
+
+char* mflag_drop_gradients(Tensor* const* parameters, size_t n) {
+  return guarded([&] {
+    for (size_t i = 0; i < n; i++) parameters[i]->mutable_grad().reset();
+  });
+}
+
+// State of the default generator of a device (-1: CPU) as a u8 tensor.
+char* mflag_generator_state(int device, Tensor** state) {
+  return guarded([&] {
+    auto generator = at::globalContext().defaultGenerator(device_of(device));
+    std::lock_guard<std::mutex> lock(generator.mutex());
+    *state = new Tensor(generator.get_state());
+  });
+}
+
+char* mflag_set_generator_state(int device, const Tensor* state) {
+  return guarded([&] {
+    auto generator = at::globalContext().defaultGenerator(device_of(device));
+    std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_state(*state);
+  });
+}
+
+// Deterministic kernels (an operation that has none is an error), cuDNN benchmark mode, TF32 in f32 products.
+char* mflag_set_kernels(int deterministic, int benchmark, int tf32) {
+  return guarded([&] {
+    // cuBLAS reads this once, at its first use; a user's own value stands.
+    if (deterministic) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
+    auto& context = at::globalContext();
+    context.setDeterministicAlgorithms(deterministic != 0, false);
+    context.setDeterministicCuDNN(deterministic != 0);
+    context.setBenchmarkCuDNN(benchmark != 0);
+    context.setAllowTF32CuBLAS(tf32 != 0);
+    context.setAllowTF32CuDNN(tf32 != 0);
+  });
+}
+
+char* mflag_kernels(int* deterministic, int* benchmark, int* tf32) {
+  return guarded([&] {
+    const auto& context = at::globalContext();
+    *deterministic = context.deterministicAlgorithms();
+    *benchmark = context.benchmarkCuDNN();
+    *tf32 = context.allowTF32CuBLAS();
+  });
+}
+
+}  // extern "C"

@@ -1,0 +1,315 @@
+//! The only unsafe code of this crate: calls into `shim/shim.cpp`, each with a safe face.
+#![allow(
+    unsafe_code,
+    reason = "calls across the C++ border, wrapped here and nowhere else"
+)]
+
+use crate::error::{Error, Result};
+use std::ffi::{CStr, c_char, c_int};
+use tch::{Device, Kind, Tensor};
+use torch_sys::C_tensor;
+
+type Handles = *const *const C_tensor;
+
+unsafe extern "C" {
+    fn mflag_free(message: *mut c_char);
+    fn mflag_load_cuda(found: *mut c_int) -> *mut c_char;
+    fn mflag_autocast_enter(
+        cuda: c_int,
+        enabled: c_int,
+        dtype: c_int,
+        was_enabled: *mut c_int,
+        was_dtype: *mut c_int,
+    ) -> *mut c_char;
+    fn mflag_autocast_exit(cuda: c_int, was_enabled: c_int, was_dtype: c_int) -> *mut c_char;
+    fn mflag_channels_last(tensor: *const C_tensor) -> *mut c_char;
+    fn mflag_is_channels_last(tensor: *const C_tensor, answer: *mut c_int) -> *mut c_char;
+    fn mflag_adamw_step(
+        parameters: Handles,
+        averages: Handles,
+        squares: Handles,
+        steps: Handles,
+        n: usize,
+        lr: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        eps: f64,
+        skip: *const C_tensor,
+    ) -> *mut c_char;
+    fn mflag_gradient_norm(parameters: Handles, n: usize, norm: *mut *mut C_tensor) -> *mut c_char;
+    fn mflag_scale_gradients(parameters: Handles, n: usize, factor: *const C_tensor)
+    -> *mut c_char;
+    fn mflag_unscale_gradients(
+        parameters: Handles,
+        n: usize,
+        found: *const C_tensor,
+        inverse_scale: *const C_tensor,
+    ) -> *mut c_char;
+    fn mflag_drop_gradients(parameters: Handles, n: usize) -> *mut c_char;
+    fn mflag_generator_state(device: c_int, state: *mut *mut C_tensor) -> *mut c_char;
+    fn mflag_set_generator_state(device: c_int, state: *const C_tensor) -> *mut c_char;
+    fn mflag_set_kernels(deterministic: c_int, benchmark: c_int, tf32: c_int) -> *mut c_char;
+    fn mflag_kernels(
+        deterministic: *mut c_int,
+        benchmark: *mut c_int,
+        tf32: *mut c_int,
+    ) -> *mut c_char;
+}
+
+/// The outcome of a call: its message, if any, becomes an error.
+fn checked(message: *mut c_char) -> Result<()> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: a message that is not null is a NUL-terminated string from strdup, ours to read and to free once.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        mflag_free(message);
+        text
+    };
+    Err(Error::Libtorch(text))
+}
+
+fn handles<'a>(tensors: impl IntoIterator<Item = &'a Tensor>) -> Vec<*const C_tensor> {
+    tensors.into_iter().map(Tensor::as_ptr).collect()
+}
+
+fn device_index(device: Device) -> c_int {
+    match device {
+        Device::Cuda(index) => c_int::try_from(index).unwrap_or(c_int::MAX),
+        _ => -1,
+    }
+}
+
+/// Makes CUDA known to a program that was linked without it; false where `libtorch_cuda.so` is not there.
+///
+/// # Errors
+/// None is known; a failure in the loader is reported, not hidden.
+pub fn load_cuda() -> Result<bool> {
+    let mut found = 0;
+    // SAFETY: `found` outlives the call.
+    checked(unsafe { mflag_load_cuda(&raw mut found) })?;
+    Ok(found != 0)
+}
+
+/// Autocast of one device type for as long as this lives; regions nest.
+///
+/// It belongs to the thread that made it: autocast is a thread's own setting, so it cannot be sent.
+#[derive(Debug)]
+pub struct Autocast {
+    cuda: c_int,
+    was_enabled: c_int,
+    was_dtype: c_int,
+    thread: std::marker::PhantomData<*const ()>,
+}
+
+impl Autocast {
+    /// Starts a region in which eligible operations run in `kind` (float16, else bfloat16), or, with `None`, in which autocast is off.
+    ///
+    /// # Errors
+    /// libtorch's own, for a kind that the device does not autocast to.
+    pub fn enter(device: Device, kind: Option<Kind>) -> Result<Autocast> {
+        let cuda = c_int::from(device.is_cuda());
+        let (mut was_enabled, mut was_dtype) = (0, 0);
+        // Numbers of c10::ScalarType, which tch keeps to itself.
+        let dtype = if kind == Some(Kind::Half) { 5 } else { 15 };
+        // SAFETY: both places outlive the call; the kind is one that tch knows.
+        checked(unsafe {
+            mflag_autocast_enter(
+                cuda,
+                c_int::from(kind.is_some()),
+                dtype,
+                &raw mut was_enabled,
+                &raw mut was_dtype,
+            )
+        })?;
+        Ok(Autocast {
+            cuda,
+            was_enabled,
+            was_dtype,
+            thread: std::marker::PhantomData,
+        })
+    }
+}
+
+impl Drop for Autocast {
+    fn drop(&mut self) {
+        // SAFETY: puts back what `enter` found, on the same thread (the type is not Send).
+        let outcome =
+            checked(unsafe { mflag_autocast_exit(self.cuda, self.was_enabled, self.was_dtype) });
+        if let Err(error) = outcome {
+            tracing::error!("leaving autocast: {error}");
+        }
+    }
+}
+
+/// Rewrites the storage of a tensor `[N, C, H, W]` in channels-last order, in place; the variable stays the same one.
+///
+/// # Errors
+/// If the tensor has not four dimensions.
+pub fn channels_last(tensor: &Tensor) -> Result<()> {
+    // SAFETY: the handle is a live at::Tensor for the whole call.
+    checked(unsafe { mflag_channels_last(tensor.as_ptr()) })
+}
+
+/// Whether a tensor is laid out channels-last.
+///
+/// # Errors
+/// None is known for a defined tensor.
+pub fn is_channels_last(tensor: &Tensor) -> Result<bool> {
+    let mut answer = 0;
+    // SAFETY: the handle is live and `answer` outlives the call.
+    checked(unsafe { mflag_is_channels_last(tensor.as_ptr(), &raw mut answer) })?;
+    Ok(answer != 0)
+}
+
+/// What one AdamW step needs besides tensors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AdamWStep {
+    pub(crate) lr: f64,
+    pub(crate) betas: (f64, f64),
+    pub(crate) weight_decay: f64,
+    pub(crate) eps: f64,
+}
+
+/// One fused AdamW step over those of `parameters` that have a gradient. Where `skip`, an f32 scalar on the device, is 1,
+/// nothing changes, and the host learns nothing of it (no synchronisation).
+pub(crate) fn adamw_step(
+    parameters: &[&Tensor],
+    averages: &[&Tensor],
+    squares: &[&Tensor],
+    steps: &[&Tensor],
+    step: AdamWStep,
+    skip: Option<&Tensor>,
+) -> Result<()> {
+    let n = parameters.len();
+    debug_assert!(averages.len() == n && squares.len() == n && steps.len() == n);
+    let [p, m, v, s] =
+        [parameters, averages, squares, steps].map(|list| handles(list.iter().copied()));
+    // SAFETY: four lists of n live handles; a null skip means none.
+    checked(unsafe {
+        mflag_adamw_step(
+            p.as_ptr(),
+            m.as_ptr(),
+            v.as_ptr(),
+            s.as_ptr(),
+            n,
+            step.lr,
+            step.betas.0,
+            step.betas.1,
+            step.weight_decay,
+            step.eps,
+            skip.map_or(std::ptr::null(), Tensor::as_ptr),
+        )
+    })
+}
+
+/// Two-norm of all gradients together: a scalar on their device, unread.
+pub(crate) fn gradient_norm(parameters: &[&Tensor]) -> Result<Tensor> {
+    let list = handles(parameters.iter().copied());
+    let mut norm = std::ptr::null_mut();
+    // SAFETY: a list of live handles; on success `norm` is a new at::Tensor that tch's Tensor then owns.
+    unsafe {
+        checked(mflag_gradient_norm(
+            list.as_ptr(),
+            list.len(),
+            &raw mut norm,
+        ))?;
+        Ok(Tensor::from_ptr(norm))
+    }
+}
+
+/// Multiplies every gradient by a scalar on the device.
+pub(crate) fn scale_gradients(parameters: &[&Tensor], factor: &Tensor) -> Result<()> {
+    let list = handles(parameters.iter().copied());
+    // SAFETY: a list of live handles and a live factor.
+    checked(unsafe { mflag_scale_gradients(list.as_ptr(), list.len(), factor.as_ptr()) })
+}
+
+/// Multiplies every gradient by `inverse_scale`; `found` (f32 scalar) becomes 1 where one is not finite.
+pub(crate) fn unscale_gradients(
+    parameters: &[&Tensor],
+    found: &Tensor,
+    inverse_scale: &Tensor,
+) -> Result<()> {
+    let list = handles(parameters.iter().copied());
+    // SAFETY: a list of live handles and two live scalars; writing `found` in place is the operation's purpose.
+    checked(unsafe {
+        mflag_unscale_gradients(
+            list.as_ptr(),
+            list.len(),
+            found.as_ptr(),
+            inverse_scale.as_ptr(),
+        )
+    })
+}
+
+/// Frees every gradient, so that the next backward pass starts from none.
+pub(crate) fn drop_gradients(parameters: &[&Tensor]) -> Result<()> {
+    let list = handles(parameters.iter().copied());
+    // SAFETY: a list of live handles.
+    checked(unsafe { mflag_drop_gradients(list.as_ptr(), list.len()) })
+}
+
+/// State of libtorch's default generator of a device: u8, opaque.
+///
+/// # Errors
+/// libtorch's own, for a device that is not there.
+pub fn generator_state(device: Device) -> Result<Tensor> {
+    let mut state = std::ptr::null_mut();
+    // SAFETY: on success `state` is a new at::Tensor that tch's Tensor then owns.
+    unsafe {
+        checked(mflag_generator_state(device_index(device), &raw mut state))?;
+        Ok(Tensor::from_ptr(state))
+    }
+}
+
+/// Puts a state of [`generator_state`] back.
+///
+/// # Errors
+/// If the state is not one of this kind of generator.
+pub fn set_generator_state(device: Device, state: &Tensor) -> Result<()> {
+    // SAFETY: a live handle.
+    checked(unsafe { mflag_set_generator_state(device_index(device), state.as_ptr()) })
+}
+
+/// Which kernels libtorch may choose; process-wide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kernels {
+    /// Only kernels that repeat bit for bit; an operation without one is an error.
+    pub deterministic: bool,
+    /// cuDNN measures its algorithms at the first sight of a shape.
+    pub benchmark: bool,
+    /// f32 products and convolutions may run in TF32 on CUDA.
+    pub tf32: bool,
+}
+
+impl Kernels {
+    /// Makes the choice.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn set(self) -> Result<()> {
+        let flags = [self.deterministic, self.benchmark, self.tf32].map(c_int::from);
+        // SAFETY: plain values.
+        checked(unsafe { mflag_set_kernels(flags[0], flags[1], flags[2]) })
+    }
+
+    /// The choice in force.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn get() -> Result<Kernels> {
+        let (mut deterministic, mut benchmark, mut tf32) = (0, 0, 0);
+        // SAFETY: the three places outlive the call.
+        checked(unsafe {
+            mflag_kernels(&raw mut deterministic, &raw mut benchmark, &raw mut tf32)
+        })?;
+        Ok(Kernels {
+            deterministic: deterministic != 0,
+            benchmark: benchmark != 0,
+            tf32: tf32 != 0,
+        })
+    }
+}

@@ -1,0 +1,93 @@
+//! Where metrics go: `metrics.jsonl` and TensorBoard events.
+
+mod tensorboard;
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value, json};
+
+use crate::error::Result;
+use tensorboard::Events;
+
+/// The file of all metrics, one JSON object a line: `kind` (`train` or `validation`), `step`, `epoch`, and the values;
+/// a value that is not finite is `null`.
+pub const METRICS: &str = "metrics.jsonl";
+
+/// The open files; closed ones (the default) swallow everything.
+#[derive(Debug, Default)]
+pub(crate) struct Sinks {
+    files: Option<Files>,
+}
+
+#[derive(Debug)]
+struct Files {
+    path: PathBuf,
+    lines: File,
+    bytes: u64,
+    events: Events,
+}
+
+impl Sinks {
+    /// Opens the files in `folder`; lines beyond the first `keep` bytes, which a run killed later had written, are cut off.
+    pub(crate) fn open(folder: &Path, keep: u64) -> Result<Sinks> {
+        let path = folder.join(METRICS);
+        let open = || {
+            let mut lines = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(&path)?;
+            lines.set_len(keep)?;
+            lines.seek(SeekFrom::Start(keep))?;
+            Ok(lines)
+        };
+        let lines = open().map_err(|e| mflag_core::Error::io("write", &path, e))?;
+        let events = Events::create(folder)?;
+        Ok(Sinks {
+            files: Some(Files {
+                path,
+                lines,
+                bytes: keep,
+                events,
+            }),
+        })
+    }
+
+    /// Writes one line, and one event with a value for each metric; gives the length of the file of lines.
+    pub(crate) fn write(
+        &mut self,
+        kind: &str,
+        step: u64,
+        epoch: usize,
+        metrics: &[(String, f64)],
+    ) -> Result<u64> {
+        let Some(files) = &mut self.files else {
+            return Ok(0);
+        };
+        let mut object = Map::from_iter([
+            ("kind".to_owned(), json!(kind)),
+            ("step".to_owned(), json!(step)),
+        ]);
+        object.insert("epoch".to_owned(), json!(epoch));
+        for (name, value) in metrics {
+            object.insert(name.clone(), json!(value));
+        }
+        let line = format!("{}\n", Value::Object(object));
+        let written = files.lines.write_all(line.as_bytes());
+        written.map_err(|e| mflag_core::Error::io("write", &files.path, e))?;
+        files.bytes += line.len() as u64;
+        files.events.scalars(kind, step, metrics)?;
+        Ok(files.bytes)
+    }
+
+    /// Makes sure that what is written outlives the machine.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        if let Some(files) = &mut self.files {
+            let synced = files.lines.sync_data();
+            synced.map_err(|e| mflag_core::Error::io("write", &files.path, e))?;
+        }
+        Ok(())
+    }
+}

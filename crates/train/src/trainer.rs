@@ -1,0 +1,464 @@
+//! The loop.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use mflag_core::{atomic, progress::Progress};
+use tch::Device;
+
+use crate::checkpoint::{Best, Checkpoint, Counters, Number};
+use crate::config::TrainerConfig;
+use crate::error::{Error, Result};
+use crate::meter::Meter;
+use crate::optim::AdamW;
+use crate::precision::{GradScaler, Precision};
+use crate::shim;
+use crate::signals::Signals;
+use crate::sinks::Sinks;
+use crate::task::{Position, Step, Task};
+
+/// The newest state of a run, which a resumed run goes on from.
+pub const LAST: &str = "last.safetensors";
+/// The model as it was at the best value of the monitored metric: the `model` part alone.
+pub const BEST: &str = "best.safetensors";
+/// The samples of a step whose loss or gradient was not finite.
+const NON_FINITE: &str = "non-finite.txt";
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All epochs are done.
+    Finished,
+    /// The monitored metric stopped getting better.
+    Early,
+    /// `stop_after_steps` is reached; a resumed run goes on.
+    StepLimit,
+    /// A signal of this number came; a resumed run goes on.
+    Interrupted(i32),
+}
+
+/// What a call of [`fit`] did.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ended: Ended,
+    /// Where the run stands: epochs, steps, best value, metrics before training and of the latest validation.
+    pub counters: Counters,
+    /// Wall time of this session in seconds.
+    pub seconds: f64,
+    /// Training samples of this session, by the seconds spent on them; `None` if there were none.
+    pub samples_per_second: Option<f64>,
+    /// Peak resident memory of the process in bytes, where the system tells.
+    pub peak_memory: Option<u64>,
+}
+
+impl Outcome {
+    /// The exit code that a program should leave with: 128 + signal if one came, else 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.ended {
+            Ended::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
+            _ => 0,
+        }
+    }
+}
+
+/// Trains `task` on `device` in `folder` (a run folder's path), which gets metrics.jsonl, TensorBoard events,
+/// last.safetensors and best.safetensors. Goes on from last.safetensors where there is one.
+///
+/// # Errors
+/// See [`Error`]. Whatever happens, the last checkpoint written stands.
+pub fn fit<T: Task>(
+    task: &mut T,
+    config: &TrainerConfig,
+    device: Device,
+    folder: &Path,
+) -> Result<Outcome> {
+    let mut run = Run::start(task, config, device, folder)?;
+    let ended = loop {
+        if run.counters.epoch == config.epochs {
+            break Ended::Finished;
+        }
+        if run.patience_is_over() {
+            break Ended::Early;
+        }
+        if let Some(ended) = run.train_epoch()? {
+            break ended;
+        }
+        let epoch = run.counters.epoch;
+        if epoch.is_multiple_of(config.validate_every) || epoch == config.epochs {
+            run.validate()?;
+        }
+        run.save_last()?;
+    };
+    run.finish(ended)
+}
+
+struct Run<'a, T> {
+    task: &'a mut T,
+    config: &'a TrainerConfig,
+    device: Device,
+    precision: Precision,
+    optimiser: AdamW,
+    scaler: Option<GradScaler>,
+    counters: Counters,
+    meter: Meter,
+    sinks: Sinks,
+    signals: Signals,
+    folder: PathBuf,
+    steps: u64,
+    steps_here: u64,
+    samples_here: usize,
+    training_seconds: f64,
+    begin: Instant,
+}
+
+impl<'a, T: Task> Run<'a, T> {
+    /// A run from its beginning, measured once before training, or from its last checkpoint.
+    fn start(
+        task: &'a mut T,
+        config: &'a TrainerConfig,
+        device: Device,
+        folder: &Path,
+    ) -> Result<Run<'a, T>> {
+        let precision = config.precision.resolve(device)?;
+        if config.channels_last {
+            let variables = task.variables();
+            variables
+                .iter()
+                .filter(|(_, v)| v.dim() == 4)
+                .try_for_each(|(_, v)| shim::channels_last(v))?;
+        }
+        let optimiser = AdamW::new(task.groups(), &config.optimiser)?;
+        let fp16 = precision == Precision::Fp16;
+        let scaler = fp16.then(|| GradScaler::new(device)).transpose()?;
+        let batches_per_epoch = task.batches_per_epoch();
+        let steps = config.epochs as u64 * batches_per_epoch.div_ceil(config.accumulate) as u64;
+        let last = folder.join(LAST);
+        let counters = Counters {
+            batches_per_epoch,
+            accumulate: config.accumulate,
+            ..Counters::default()
+        };
+        let mut run = Run {
+            sinks: Sinks::default(),
+            signals: Signals::listen()?,
+            meter: Meter::default(),
+            folder: folder.to_owned(),
+            steps_here: 0,
+            samples_here: 0,
+            training_seconds: 0.0,
+            begin: Instant::now(),
+            task,
+            config,
+            device,
+            precision,
+            optimiser,
+            scaler,
+            counters,
+            steps,
+        };
+        if last.exists() {
+            run.restore(&last)?;
+            run.sinks = Sinks::open(folder, run.counters.metrics_bytes)?;
+            let Counters {
+                epoch, batch, step, ..
+            } = run.counters;
+            tracing::info!("going on after epoch {epoch}, batch {batch} (step {step} of {steps})");
+        } else {
+            run.sinks = Sinks::open(folder, 0)?;
+            run.validate()?;
+            run.counters.baseline = run.counters.latest.clone();
+            run.save_last()?;
+        }
+        Ok(run)
+    }
+
+    /// The rest of the epoch in progress; says why, if it was left before its end.
+    fn train_epoch(&mut self) -> Result<Option<Ended>> {
+        let epoch = self.counters.epoch + 1;
+        let batches = self.task.batches(epoch, self.counters.batch)?;
+        let progress = self.progress(epoch);
+        let begin = Instant::now();
+        let mut ids = Vec::new();
+        for batch in batches {
+            let batch = batch?;
+            ids.extend(self.task.ids(&batch));
+            self.forward_backward(&batch, epoch)?;
+            self.counters.batch += 1;
+            progress.inc(1);
+            if !self.step_is_due() {
+                continue;
+            }
+            self.optimise(epoch, &std::mem::take(&mut ids))?;
+            if self.counters.step.is_multiple_of(self.config.log_every) {
+                self.log(epoch, &progress)?;
+            }
+            let ended = self.asked_to_end();
+            let every = self.config.checkpoint_every;
+            if ended.is_some() || (every > 0 && self.counters.step.is_multiple_of(every)) {
+                self.save_last()?;
+            }
+            if ended.is_some() {
+                self.training_seconds += begin.elapsed().as_secs_f64();
+                return Ok(ended);
+            }
+        }
+        self.training_seconds += begin.elapsed().as_secs_f64();
+        progress.finish();
+        self.counters.epoch = epoch;
+        self.counters.batch = 0;
+        Ok(None)
+    }
+
+    fn forward_backward(&mut self, batch: &T::Batch, epoch: usize) -> Result<()> {
+        let at = Position {
+            epoch,
+            step: self.counters.step,
+            steps: self.steps,
+        };
+        let Step { loss, parts } = self
+            .precision
+            .autocast(self.device, || self.task.step(batch, at))??;
+        let share = 1.0 / self.batches_in_step() as f64;
+        let scaled = &loss * share;
+        match &self.scaler {
+            Some(scaler) => scaler.scale(&scaled).f_backward()?,
+            None => scaled.f_backward()?,
+        }
+        self.meter.add("loss", &loss, share)?;
+        for (name, part) in &parts {
+            self.meter.add(name, part, share)?;
+        }
+        self.samples_here += self.task.batch_len(batch);
+        Ok(())
+    }
+
+    /// Batches that make the optimiser step in progress: fewer at the end of an epoch.
+    fn batches_in_step(&self) -> usize {
+        let accumulate = self.config.accumulate;
+        let first = self.counters.batch / accumulate * accumulate;
+        accumulate.min(self.counters.batches_per_epoch - first)
+    }
+
+    fn step_is_due(&self) -> bool {
+        let done = self.counters.batch;
+        done.is_multiple_of(self.config.accumulate) || done == self.counters.batches_per_epoch
+    }
+
+    /// One optimiser step; a loss or gradient that is not finite ends the run before it touches the weights. `ids`: the
+    /// samples that went into the step.
+    fn optimise(&mut self, epoch: usize, ids: &[String]) -> Result<()> {
+        let overflow = match &self.scaler {
+            Some(scaler) => Some(scaler.unscale(&mut self.optimiser)?),
+            None => None,
+        };
+        let norm = self.optimiser.gradient_norm()?;
+        if !self.meter.loss_is_finite()? {
+            return Err(self.non_finite("loss", epoch, ids));
+        }
+        // With a scaled loss an overflow is normal: that step is left out and the scale halved.
+        if self.scaler.is_none() && !norm.f_double_value(&[])?.is_finite() {
+            return Err(self.non_finite("gradient", epoch, ids));
+        }
+        if let Some(largest) = self.config.optimiser.clip_norm {
+            self.optimiser.clip(&norm, largest)?;
+        }
+        self.optimiser.step(self.lr(), overflow.as_ref())?;
+        if let (Some(scaler), Some(overflow)) = (&mut self.scaler, &overflow) {
+            scaler.update(overflow)?;
+        }
+        self.optimiser.zero_grad()?;
+        self.meter.add("gradient_norm", &norm, 1.0)?;
+        self.meter.end_step();
+        self.counters.step += 1;
+        self.steps_here += 1;
+        Ok(())
+    }
+
+    fn lr(&self) -> f64 {
+        self.config
+            .schedule
+            .lr(self.config.optimiser.lr, self.counters.step, self.steps)
+    }
+
+    fn non_finite(&self, what: &'static str, epoch: usize, ids: &[String]) -> Error {
+        let list = self.folder.join(NON_FINITE);
+        match atomic::write(&list, |file| {
+            ids.iter().try_for_each(|id| writeln!(file, "{id}"))
+        }) {
+            Ok(()) => Error::NonFinite {
+                what,
+                step: self.counters.step + 1,
+                epoch,
+                ids: ids.to_vec(),
+                list,
+            },
+            Err(error) => error.into(),
+        }
+    }
+
+    /// Means over the steps since the last line.
+    fn log(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
+        let mut metrics = vec![("lr".to_owned(), self.lr())];
+        let seconds = self.meter.seconds();
+        let steps = self.meter.steps() as f64;
+        metrics.extend(self.meter.take()?);
+        let samples = steps * (self.config.batch_size * self.config.accumulate) as f64;
+        metrics.push(("samples_per_second".to_owned(), samples / seconds.max(1e-9)));
+        if let Some((_, loss)) = metrics.iter().find(|(name, _)| name == "loss") {
+            progress.message(&format!("loss {loss:.4}"));
+        }
+        self.counters.metrics_bytes =
+            self.sinks
+                .write("train", self.counters.step, epoch, &metrics)?;
+        Ok(())
+    }
+
+    fn asked_to_end(&self) -> Option<Ended> {
+        let limit = self
+            .config
+            .stop_after_steps
+            .is_some_and(|limit| self.steps_here >= limit);
+        let interrupted = self.signals.received().map(Ended::Interrupted);
+        interrupted.or_else(|| limit.then_some(Ended::StepLimit))
+    }
+
+    /// Measures on held-out data and keeps the model if it is the best so far.
+    fn validate(&mut self) -> Result<()> {
+        let epoch = self.counters.epoch;
+        let measured = tch::no_grad(|| {
+            self.precision
+                .autocast(self.device, || self.task.validate(epoch))
+        })??;
+        let step = self.counters.step;
+        self.counters.metrics_bytes = self.sinks.write("validation", step, epoch, &measured)?;
+        self.counters.latest = measured
+            .iter()
+            .map(|(name, value)| (name.clone(), Number(*value)))
+            .collect();
+
+        let monitor = self.task.monitor();
+        let found = measured.iter().find(|(name, _)| *name == monitor.metric);
+        let Some(&(_, value)) = found else {
+            let names: Vec<&str> = measured.iter().map(|(name, _)| name.as_str()).collect();
+            let problem = format!(
+                "the monitored metric {} is none of {names:?}",
+                monitor.metric
+            );
+            return Err(Error::Config(problem));
+        };
+        let before = self.counters.best.map(|best| best.value.0);
+        let better = monitor.direction.better(value, before);
+        if better {
+            self.counters.best = Some(Best {
+                value: Number(value),
+                epoch,
+                step,
+            });
+            self.counters.since_best = 0;
+            let mut best = Checkpoint::new(self.counters.clone());
+            best.add("model", self.task.variables())?;
+            best.write(&self.folder.join(BEST))?;
+        } else {
+            self.counters.since_best += 1;
+        }
+        let mark = if better { ", the best so far" } else { "" };
+        tracing::info!("after epoch {epoch}: {} {value:.4}{mark}", monitor.metric);
+        Ok(())
+    }
+
+    fn patience_is_over(&self) -> bool {
+        self.config
+            .patience
+            .is_some_and(|patience| self.counters.since_best >= patience)
+    }
+
+    fn save_last(&mut self) -> Result<()> {
+        self.sinks.flush()?;
+        let mut checkpoint = Checkpoint::new(self.counters.clone());
+        for (part, tensors) in self.state()? {
+            checkpoint.add(part, tensors)?;
+        }
+        checkpoint.write(&self.folder.join(LAST))
+    }
+
+    fn restore(&mut self, path: &Path) -> Result<()> {
+        let checkpoint = Checkpoint::read(path)?;
+        let (then, now) = (&checkpoint.counters, &self.counters);
+        if (then.batches_per_epoch, then.accumulate) != (now.batches_per_epoch, now.accumulate) {
+            return Err(Error::checkpoint(
+                path,
+                format!(
+                    "the run had {} batches an epoch and {} a step, now it would have {} and {}: resume with the same data, batch size and accumulation",
+                    then.batches_per_epoch, then.accumulate, now.batches_per_epoch, now.accumulate
+                ),
+            ));
+        }
+        self.meter = Meter::from_state(&checkpoint.part("meter"))?;
+        for (part, live) in self.state()? {
+            if !matches!(part, "meter" | "rng") {
+                checkpoint.restore(part, &live, path)?;
+            }
+        }
+        for (name, state) in checkpoint.part("rng") {
+            let device = if name == "cpu" {
+                Device::Cpu
+            } else {
+                self.device
+            };
+            shim::set_generator_state(device, &state)?;
+        }
+        self.counters = checkpoint.counters;
+        Ok(())
+    }
+
+    /// Every tensor that the run depends on, in parts.
+    fn state(&self) -> Result<Vec<(&'static str, Vec<(String, tch::Tensor)>)>> {
+        let mut generators = vec![("cpu".to_owned(), shim::generator_state(Device::Cpu)?)];
+        if self.device.is_cuda() {
+            generators.push(("device".to_owned(), shim::generator_state(self.device)?));
+        }
+        let scaler = self
+            .scaler
+            .as_ref()
+            .map(GradScaler::state)
+            .unwrap_or_default();
+        Ok(vec![
+            ("model", self.task.variables()),
+            ("optim", self.optimiser.state()),
+            ("scaler", scaler),
+            ("rng", generators),
+            ("meter", self.meter.state()),
+        ])
+    }
+
+    fn progress(&self, epoch: usize) -> Progress {
+        let label = format!("epoch {epoch}/{}", self.config.epochs);
+        let progress = Progress::new(&label, self.counters.batches_per_epoch as u64, "batches");
+        progress.resume_at(self.counters.batch as u64);
+        progress
+    }
+
+    fn finish(mut self, ended: Ended) -> Result<Outcome> {
+        self.sinks.flush()?;
+        let rate = self.samples_here as f64 / self.training_seconds;
+        Ok(Outcome {
+            ended,
+            counters: self.counters,
+            seconds: self.begin.elapsed().as_secs_f64(),
+            samples_per_second: (self.samples_here > 0).then_some(rate),
+            peak_memory: peak_memory(),
+        })
+    }
+}
+
+/// Peak resident memory of this process in bytes, where /proc tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -3,9 +3,12 @@
 pub mod augment;
 mod error;
 pub mod loader;
+pub mod mimic;
 pub mod prepare;
 mod record;
+pub mod report;
 pub mod store;
+pub mod table;
 
 pub use error::{Error, Result};
 pub use record::{Dataset, Record, Split};

@@ -1,6 +1,8 @@
 //! ResNet and BERT with upstream checkpoint names, and weight files in and out: the crate to reuse elsewhere.
 
+pub mod bert;
 mod error;
 pub mod resnet;
+pub mod text;
 
 pub use error::{Error, Result};

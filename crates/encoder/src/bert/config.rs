@@ -1,0 +1,161 @@
+//! What `config.json` of a Hugging Face BERT says.
+
+use std::path::Path;
+
+use serde_json::{Map, Value};
+use tch::Tensor;
+
+use crate::{Error, Result};
+
+/// Sizes and choices of a BERT; the fields are named as the keys of `config.json`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// Width of the hidden states; a multiple of `num_attention_heads`.
+    pub hidden_size: i64,
+    /// How many layers the encoder has.
+    pub num_hidden_layers: i64,
+    /// Into how many heads attention is split.
+    pub num_attention_heads: i64,
+    /// Width inside the feed-forward part of a layer.
+    pub intermediate_size: i64,
+    /// The nonlinearity of the feed-forward part.
+    pub hidden_act: Activation,
+    /// How many token identifiers there are.
+    pub vocab_size: i64,
+    /// The most tokens a text can have.
+    pub max_position_embeddings: i64,
+    /// How many token types there are; only type 0 is used.
+    pub type_vocab_size: i64,
+    /// Added to the variance in layer normalisation.
+    pub layer_norm_eps: f64,
+    /// Standard deviation of freshly drawn weights.
+    pub initializer_range: f64,
+}
+
+/// Nonlinearity of the feed-forward part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Activation {
+    /// GELU by the error function.
+    Gelu,
+    /// GELU by its tanh approximation.
+    GeluNew,
+    /// ReLU.
+    Relu,
+}
+
+impl Activation {
+    pub(super) fn apply(self, x: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Activation::Gelu => x.f_gelu("none")?,
+            Activation::GeluNew => x.f_gelu("tanh")?,
+            Activation::Relu => x.f_relu()?,
+        })
+    }
+}
+
+/// No published BERT comes near; a file that asks for more is damaged, and would ask libtorch for all memory.
+const LARGEST_SIZE: i64 = 1 << 24;
+const MOST_LAYERS: i64 = 1 << 10;
+
+impl Config {
+    /// Reads `config.json`. The sizes must be there; for the rest, Hugging Face's defaults hold.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read; [`Error::File`] with the key and its value when it is not of a BERT that
+    /// this crate can run.
+    pub fn read(path: &Path) -> Result<Config> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        let keys = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::file(path, format!("is not a JSON object: {e}")))?;
+        Keys { path, keys }.config()
+    }
+}
+
+struct Keys<'a> {
+    path: &'a Path,
+    keys: Map<String, Value>,
+}
+
+impl Keys<'_> {
+    fn config(&self) -> Result<Config> {
+        self.one_of("model_type", None, &[("bert", ())])?;
+        self.one_of("position_embedding_type", Some(()), &[("absolute", ())])?;
+        if self
+            .get("is_decoder")
+            .is_some_and(|v| v != &Value::Bool(false))
+        {
+            return Err(self.wrong("is_decoder", "false"));
+        }
+        let activations = [
+            ("gelu", Activation::Gelu),
+            ("gelu_new", Activation::GeluNew),
+            ("relu", Activation::Relu),
+        ];
+        let config = Config {
+            hidden_size: self.size("hidden_size", LARGEST_SIZE)?,
+            num_hidden_layers: self.size("num_hidden_layers", MOST_LAYERS)?,
+            num_attention_heads: self.size("num_attention_heads", LARGEST_SIZE)?,
+            intermediate_size: self.size("intermediate_size", LARGEST_SIZE)?,
+            hidden_act: self.one_of("hidden_act", Some(Activation::Gelu), &activations)?,
+            vocab_size: self.size("vocab_size", LARGEST_SIZE)?,
+            max_position_embeddings: self.size("max_position_embeddings", LARGEST_SIZE)?,
+            type_vocab_size: match self.get("type_vocab_size") {
+                Some(_) => self.size("type_vocab_size", LARGEST_SIZE)?,
+                None => 2,
+            },
+            layer_norm_eps: self.positive("layer_norm_eps", 1e-12)?,
+            initializer_range: self.positive("initializer_range", 0.02)?,
+        };
+        if config.hidden_size % config.num_attention_heads != 0 {
+            let wanted = format!("a divisor of hidden_size, {}", config.hidden_size);
+            return Err(self.wrong("num_attention_heads", &wanted));
+        }
+        Ok(config)
+    }
+
+    /// The key's value; null is as good as absent.
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.keys.get(key).filter(|value| !value.is_null())
+    }
+
+    fn size(&self, key: &str, largest: i64) -> Result<i64> {
+        let size = self.get(key).and_then(Value::as_i64);
+        size.filter(|size| (1..=largest).contains(size))
+            .ok_or_else(|| self.wrong(key, &format!("a whole number from 1 to {largest}")))
+    }
+
+    fn positive(&self, key: &str, default: f64) -> Result<f64> {
+        let Some(value) = self.get(key) else {
+            return Ok(default);
+        };
+        let number = value.as_f64().filter(|x| *x > 0.0 && x.is_finite());
+        number.ok_or_else(|| self.wrong(key, "a number above 0"))
+    }
+
+    fn one_of<T: Copy>(&self, key: &str, default: Option<T>, choices: &[(&str, T)]) -> Result<T> {
+        let chosen = match self.get(key) {
+            Some(value) => choices
+                .iter()
+                .find(|(name, _)| value == name)
+                .map(|(_, chosen)| *chosen),
+            None => default,
+        };
+        chosen.ok_or_else(|| {
+            let names: Vec<_> = choices
+                .iter()
+                .map(|(name, _)| format!("{name:?}"))
+                .collect();
+            self.wrong(key, &names.join(" or "))
+        })
+    }
+
+    fn wrong(&self, key: &str, wanted: &str) -> Error {
+        let reason = match self.keys.get(key) {
+            Some(value) => {
+                format!("{key} is {value}, must be {wanted} for a BERT that mflag can run")
+            }
+            None => format!("{key} is missing, must be {wanted} for a BERT that mflag can run"),
+        };
+        Error::file(self.path, reason)
+    }
+}

@@ -1,0 +1,355 @@
+//! Texts to vectors by a frozen BERT of a model folder in Hugging Face's layout.
+
+mod tokenizer;
+
+use std::cmp::Reverse;
+use std::path::{Path, PathBuf};
+
+use ndarray::Array2;
+use rayon::prelude::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor, nn};
+use tokenizers::Tokenizer;
+
+use crate::bert::{Bert, Config};
+use crate::{Error, Result};
+
+/// To be raised with every change to this crate that changes vectors, so that no cache serves old ones.
+const VERSION: u32 = 1;
+
+/// The fewest tokens that leave room for one between `[CLS]` and `[SEP]`.
+const FEWEST_TOKENS: usize = 3;
+
+/// How the hidden states of a text become one vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Pooling {
+    /// The last hidden state of `[CLS]`, as it is: no pooler, no normalisation.
+    Cls,
+    /// The mean of the last hidden states of all tokens, `[CLS]` and `[SEP]` included, padding not.
+    Mean,
+}
+
+/// A tokenizer and a frozen BERT.
+#[derive(Debug)]
+pub struct TextEncoder {
+    tokenizer: Tokenizer,
+    bert: Bert,
+    pooling: Pooling,
+    device: Device,
+    fingerprint: String,
+}
+
+impl TextEncoder {
+    /// Opens a model folder: `config.json`, `model.safetensors` or else `pytorch_model.bin`, `tokenizer.json` or else
+    /// `vocab.txt` (with `tokenizer_config.json` where there is one).
+    ///
+    /// Texts are cut at `max_tokens` tokens, `[CLS]` and `[SEP]` included: 3 to the model's `max_position_embeddings`.
+    /// Truncation and padding that `tokenizer.json` asks for are switched off.
+    ///
+    /// # Errors
+    /// [`Error::Io`] and [`Error::File`] for files that are missing, damaged or of another kind of model;
+    /// [`Error::Mismatch`] for weights that do not fit `config.json`; [`Error::Input`] for `max_tokens` out of range.
+    pub fn open(
+        folder: &Path,
+        pooling: Pooling,
+        max_tokens: usize,
+        device: Device,
+    ) -> Result<TextEncoder> {
+        let parts = Parts::read(folder, max_tokens)?;
+        let weights = weight_file(folder)?;
+        let mut store = nn::VarStore::new(device);
+        let bert = Bert::new(store.root(), &parts.config)?;
+        stand_in::load_into(&weights, &sorted_variables(&store))?;
+        store.freeze();
+        let mut digest = parts.digest(pooling, max_tokens)?;
+        digest.file("weights", &weights)?;
+        Ok(parts.encoder(bert, pooling, device, &digest))
+    }
+
+    /// The same without the folder's weights, which need not be there: weights are drawn from `seed`, the same on every
+    /// device. For an ablation: what does the language model's knowledge give?
+    ///
+    /// # Errors
+    /// As [`TextEncoder::open`].
+    pub fn random(
+        folder: &Path,
+        seed: u64,
+        pooling: Pooling,
+        max_tokens: usize,
+        device: Device,
+    ) -> Result<TextEncoder> {
+        let parts = Parts::read(folder, max_tokens)?;
+        let mut store = nn::VarStore::new(device);
+        let mut bert = Bert::new(store.root(), &parts.config)?;
+        bert.randomise(seed)?;
+        store.freeze();
+        let mut digest = parts.digest(pooling, max_tokens)?;
+        digest.part("random weights", &seed.to_le_bytes());
+        Ok(parts.encoder(bert, pooling, device, &digest))
+    }
+
+    /// Length of a text's vector.
+    pub fn hidden(&self) -> usize {
+        self.bert.config().hidden_size as usize
+    }
+
+    /// BLAKE3 in hexadecimal digits of all that decides a text's vector: the files' contents, pooling, `max_tokens` and the
+    /// version of this code. The device is not part of it.
+    pub fn fingerprint(&self) -> String {
+        self.fingerprint.clone()
+    }
+
+    /// Token identifiers of each text, `[CLS]` first and `[SEP]` last, at most `max_tokens` of them; in parallel.
+    ///
+    /// # Errors
+    /// [`Error::Input`] when the tokenizer refuses a text.
+    pub fn tokenize(&self, texts: &[String]) -> Result<Vec<Vec<u32>>> {
+        let tokenizer = &self.tokenizer;
+        texts
+            .par_iter()
+            .map(|text| match tokenizer.encode_fast(text.as_str(), true) {
+                Ok(encoding) => Ok(encoding.get_ids().to_vec()),
+                Err(e) => Err(Error::Input(format!("a text cannot be tokenised: {e}"))),
+            })
+            .collect()
+    }
+
+    /// The texts' vectors, f32 `[texts, hidden]`, in their order.
+    ///
+    /// Texts of similar length share a batch of at most `batch_tokens` tokens, padding included, or one text; which ones
+    /// share it changes a vector by rounding alone (below 1e-5). `progress` is told after each batch how many texts it held.
+    ///
+    /// # Errors
+    /// As [`TextEncoder::tokenize`]; [`Error::Torch`] when memory does not suffice: lower `batch_tokens`.
+    pub fn embed(
+        &self,
+        texts: &[String],
+        batch_tokens: usize,
+        progress: &dyn Fn(usize),
+    ) -> Result<Array2<f32>> {
+        let tokens = self.tokenize(texts)?;
+        let mut vectors = Array2::zeros((texts.len(), self.hidden()));
+        for batch in batches(&tokens, batch_tokens) {
+            let rows: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
+            let values = self.embed_batch(&rows)?;
+            for (&i, row) in batch.iter().zip(values.chunks_exact(self.hidden())) {
+                vectors.row_mut(i).assign(&ndarray::aview1(row));
+            }
+            progress(batch.len());
+        }
+        Ok(vectors)
+    }
+
+    /// Vectors of the rows, one after the other.
+    fn embed_batch(&self, rows: &[&[u32]]) -> Result<Vec<f32>> {
+        let _frozen = tch::no_grad_guard();
+        let (ids, mask) = padded(rows)?;
+        let (ids, mask) = (
+            ids.f_to_device(self.device)?,
+            mask.f_to_device(self.device)?,
+        );
+        let hidden = self.bert.forward(&ids, &mask)?;
+        let pooled = self
+            .pooling
+            .pool(&hidden, &mask)?
+            .f_to_device(Device::Cpu)?;
+        let mut values = vec![0f32; pooled.numel()];
+        pooled
+            .f_contiguous()?
+            .f_copy_data(&mut values, pooled.numel())?;
+        Ok(values)
+    }
+}
+
+impl Pooling {
+    /// `hidden` `[B, T, H]` and `mask` bool `[B, T]` to `[B, H]`.
+    fn pool(self, hidden: &Tensor, mask: &Tensor) -> Result<Tensor> {
+        Ok(match self {
+            Pooling::Cls => hidden.f_select(1, 0)?,
+            Pooling::Mean => {
+                let weight = mask.f_to_kind(hidden.kind())?.f_unsqueeze(-1)?;
+                let sum =
+                    hidden
+                        .f_mul(&weight)?
+                        .f_sum_dim_intlist([1i64].as_slice(), false, None)?;
+                sum.f_div(&weight.f_sum_dim_intlist([1i64].as_slice(), false, None)?)?
+            }
+        })
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Pooling::Cls => "cls",
+            Pooling::Mean => "mean",
+        }
+    }
+}
+
+/// What a model folder holds besides weights.
+struct Parts {
+    config: Config,
+    config_file: PathBuf,
+    source: tokenizer::Source,
+}
+
+impl Parts {
+    fn read(folder: &Path, max_tokens: usize) -> Result<Parts> {
+        if !folder.is_dir() {
+            let reason = "is not there or no folder: name the folder of a BERT with config.json, weights and tokenizer";
+            return Err(Error::file(folder, reason));
+        }
+        let config_file = folder.join("config.json");
+        let config = Config::read(&config_file)?;
+        let positions = config.max_position_embeddings;
+        if !(FEWEST_TOKENS..=positions as usize).contains(&max_tokens) {
+            return Err(Error::Input(format!(
+                "max_tokens is {max_tokens}, must be from {FEWEST_TOKENS} to {positions} \
+                 (max_position_embeddings in {})",
+                config_file.display()
+            )));
+        }
+        let source = tokenizer::read(folder, max_tokens, config.vocab_size)?;
+        Ok(Parts {
+            config,
+            config_file,
+            source,
+        })
+    }
+
+    fn digest(&self, pooling: Pooling, max_tokens: usize) -> Result<Digest> {
+        let mut digest = Digest(blake3::Hasher::new());
+        digest.part("version", &VERSION.to_le_bytes());
+        digest.part("pooling", pooling.name().as_bytes());
+        digest.part("max_tokens", &(max_tokens as u64).to_le_bytes());
+        digest.file("config", &self.config_file)?;
+        for file in &self.source.files {
+            digest.file("tokenizer", file)?;
+        }
+        Ok(digest)
+    }
+
+    fn encoder(self, bert: Bert, pooling: Pooling, device: Device, digest: &Digest) -> TextEncoder {
+        let fingerprint = digest.0.finalize().to_hex().to_string();
+        TextEncoder {
+            tokenizer: self.source.tokenizer,
+            bert,
+            pooling,
+            device,
+            fingerprint,
+        }
+    }
+}
+
+/// A digest over named parts.
+struct Digest(blake3::Hasher);
+
+impl Digest {
+    fn part(&mut self, name: &str, bytes: &[u8]) {
+        self.0.update(name.as_bytes());
+        self.0.update(blake3::hash(bytes).as_bytes());
+    }
+
+    fn file(&mut self, name: &str, path: &Path) -> Result<()> {
+        let read = |e| Error::io("read", path, e);
+        let mut hasher = blake3::Hasher::new();
+        hasher
+            .update_reader(std::fs::File::open(path).map_err(read)?)
+            .map_err(read)?;
+        self.0.update(name.as_bytes());
+        self.0.update(hasher.finalize().as_bytes());
+        Ok(())
+    }
+}
+
+fn weight_file(folder: &Path) -> Result<PathBuf> {
+    let names = ["model.safetensors", "pytorch_model.bin"];
+    names
+        .iter()
+        .map(|name| folder.join(name))
+        .find(|path| path.exists())
+        .ok_or_else(|| {
+            Error::file(
+                folder,
+                format!("has no weights: neither {} nor {}", names[0], names[1]),
+            )
+        })
+}
+
+fn sorted_variables(store: &nn::VarStore) -> Vec<(String, Tensor)> {
+    let mut variables: Vec<_> = store.variables().into_iter().collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    variables
+}
+
+/// Indices of texts, the longest first (so that memory runs short at once if at all), cut into batches of at most
+/// `batch_tokens` tokens, padding to a batch's longest included, and at least one text.
+fn batches(tokens: &[Vec<u32>], batch_tokens: usize) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..tokens.len()).collect();
+    order.sort_by_key(|&i| Reverse(tokens[i].len()));
+    let mut batches = Vec::new();
+    let mut rest = order.as_slice();
+    while let Some(&longest) = rest.first() {
+        let count = (batch_tokens / tokens[longest].len().max(1)).clamp(1, rest.len());
+        let (batch, later) = rest.split_at(count);
+        batches.push(batch.to_vec());
+        rest = later;
+    }
+    batches
+}
+
+/// Identifiers, i64 `[rows, longest]`, and their mask, bool of the same shape. Padding is 0, which the mask hides.
+fn padded(rows: &[&[u32]]) -> Result<(Tensor, Tensor)> {
+    let longest = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+    let padding = |row: &[u32]| longest - row.len();
+    let ids: Vec<i64> = rows
+        .iter()
+        .flat_map(|row| {
+            row.iter()
+                .map(|&id| i64::from(id))
+                .chain(std::iter::repeat_n(0, padding(row)))
+        })
+        .collect();
+    let lengths: Vec<i64> = rows.iter().map(|row| row.len() as i64).collect();
+    let shape = [rows.len() as i64, longest as i64];
+    let places = Tensor::f_arange(longest as i64, (Kind::Int64, Device::Cpu))?;
+    let mask = places.f_lt_tensor(&Tensor::f_from_slice(&lengths)?.f_unsqueeze(1)?)?;
+    Ok((Tensor::f_from_slice(&ids)?.f_view(shape)?, mask))
+}
+
+/// Until `crate::weights` is here: reads safetensors alone.
+// TODO: replace by `crate::weights::load_into`.
+mod stand_in {
+    use std::path::Path;
+
+    use safetensors::{Dtype, SafeTensors};
+    use tch::{Kind, Tensor};
+
+    use crate::{Error, Result};
+
+    pub(super) fn load_into(path: &Path, variables: &[(String, Tensor)]) -> Result<()> {
+        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        let file = SafeTensors::deserialize(&bytes)
+            .map_err(|e| Error::file(path, format!("is not a whole safetensors file: {e}")))?;
+        let _frozen = tch::no_grad_guard();
+        for (name, variable) in variables {
+            let view = file
+                .tensor(name)
+                .or_else(|_| file.tensor(&format!("bert.{name}")));
+            let shape: Vec<usize> = variable.size().iter().map(|n| *n as usize).collect();
+            let Some(view) = view
+                .ok()
+                .filter(|v| v.shape() == shape && v.dtype() == Dtype::F32)
+            else {
+                return Err(Error::Mismatch {
+                    path: path.to_owned(),
+                    reason: name.clone(),
+                });
+            };
+            let values = Tensor::f_from_data_size(view.data(), &variable.size(), Kind::Float)?;
+            variable.shallow_clone().f_copy_(&values)?;
+        }
+        Ok(())
+    }
+}

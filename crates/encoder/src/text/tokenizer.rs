@@ -1,0 +1,165 @@
+//! The WordPiece tokenizer of a model folder, from `tokenizer.json` or `vocab.txt`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tokenizers::models::wordpiece::WordPiece;
+use tokenizers::normalizers::BertNormalizer;
+use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
+use tokenizers::processors::bert::BertProcessing;
+use tokenizers::{AddedToken, ModelWrapper, Tokenizer, TruncationParams};
+
+use crate::{Error, Result};
+
+/// A tokenizer and the files it was read from.
+pub(super) struct Source {
+    pub(super) tokenizer: Tokenizer,
+    pub(super) files: Vec<PathBuf>,
+}
+
+/// Reads the tokenizer of `folder`; it cuts texts at `max_tokens`, special tokens included, and pads nothing, whatever its
+/// file says. Identifiers must be below `vocab_size`.
+pub(super) fn read(folder: &Path, max_tokens: usize, vocab_size: i64) -> Result<Source> {
+    let (json, vocab) = (folder.join("tokenizer.json"), folder.join("vocab.txt"));
+    let mut source = if json.exists() {
+        Source {
+            tokenizer: from_json(&json)?,
+            files: vec![json],
+        }
+    } else if vocab.exists() {
+        from_vocab(folder, &vocab)?
+    } else {
+        return Err(Error::file(
+            folder,
+            "has neither tokenizer.json nor vocab.txt: copy the model's",
+        ));
+    };
+    let file = source.files[0].clone();
+    let cut = TruncationParams {
+        max_length: max_tokens,
+        ..TruncationParams::default()
+    };
+    source
+        .tokenizer
+        .with_padding(None)
+        .with_truncation(Some(cut))
+        .map_err(|e| {
+            Error::file(
+                &file,
+                format!("cannot cut texts at {max_tokens} tokens: {e}"),
+            )
+        })?;
+    check(&source.tokenizer, &file, vocab_size)?;
+    Ok(source)
+}
+
+fn from_json(path: &Path) -> Result<Tokenizer> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    Tokenizer::from_bytes(bytes)
+        .map_err(|e| Error::file(path, format!("is not a tokenizer of Hugging Face: {e}")))
+}
+
+/// As transformers' `BertTokenizer` builds it, with the same defaults.
+fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
+    let bytes = std::fs::read(vocab).map_err(|e| Error::io("read", vocab, e))?;
+    let broken = |e: tokenizers::Error| Error::file(vocab, format!("is not a vocabulary: {e}"));
+    let pieces = WordPiece::read_bytes(&bytes).map_err(broken)?;
+    let special = |token: &str| {
+        let id = pieces.get(token).copied();
+        id.map(|id| (token.to_owned(), id)).ok_or_else(|| {
+            Error::file(
+                vocab,
+                format!("has no line {token}: it is not the vocabulary of a BERT"),
+            )
+        })
+    };
+    special("[UNK]")?;
+    let template = BertProcessing::new(special("[SEP]")?, special("[CLS]")?);
+    let specials: Vec<_> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        .into_iter()
+        .filter(|token| pieces.contains_key(*token))
+        .map(|token| AddedToken::from(token, true))
+        .collect();
+
+    let config = folder.join("tokenizer_config.json");
+    let switches = Switches::read(&config)?;
+    let mut tokenizer = Tokenizer::new(WordPiece::builder().vocab(pieces).build().map_err(broken)?);
+    tokenizer
+        .with_normalizer(Some(switches.normalizer()))
+        .map_err(broken)?;
+    tokenizer
+        .with_pre_tokenizer(Some(BertPreTokenizer))
+        .with_post_processor(Some(template));
+    tokenizer.add_special_tokens(specials).map_err(broken)?;
+    let mut files = vec![vocab.to_owned()];
+    files.extend(config.exists().then_some(config));
+    Ok(Source { tokenizer, files })
+}
+
+/// What `tokenizer_config.json` says of the normaliser.
+struct Switches {
+    do_lower_case: bool,
+    strip_accents: Option<bool>,
+    tokenize_chinese_chars: bool,
+}
+
+impl Switches {
+    fn read(path: &Path) -> Result<Switches> {
+        let config: Value = match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|e| Error::file(path, format!("is not JSON: {e}")))?,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Value::Null,
+            Err(e) => return Err(Error::io("read", path, e)),
+        };
+        let switch = |key: &str| match &config[key] {
+            Value::Null => Ok(None),
+            Value::Bool(on) => Ok(Some(*on)),
+            other => Err(Error::file(
+                path,
+                format!("{key} is {other}, must be true or false"),
+            )),
+        };
+        Ok(Switches {
+            do_lower_case: switch("do_lower_case")?.unwrap_or(true),
+            strip_accents: switch("strip_accents")?,
+            tokenize_chinese_chars: switch("tokenize_chinese_chars")?.unwrap_or(true),
+        })
+    }
+
+    fn normalizer(&self) -> BertNormalizer {
+        BertNormalizer::new(
+            true,
+            self.tokenize_chinese_chars,
+            self.strip_accents,
+            self.do_lower_case,
+        )
+    }
+}
+
+/// Finds at once what would otherwise come out at some text in the middle of a run.
+fn check(tokenizer: &Tokenizer, file: &Path, vocab_size: i64) -> Result<()> {
+    if let ModelWrapper::WordPiece(model) = tokenizer.get_model()
+        && tokenizer.token_to_id(&model.unk_token).is_none()
+    {
+        let reason = format!("its vocabulary lacks the unknown token {}", model.unk_token);
+        return Err(Error::file(file, reason));
+    }
+    let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
+    if i64::from(largest) >= vocab_size {
+        let reason = format!(
+            "has token identifier {largest}, but vocab_size in config.json is {vocab_size}: the files are of different models"
+        );
+        return Err(Error::file(file, reason));
+    }
+    let empty = tokenizer
+        .encode_fast("", true)
+        .map_err(|e| Error::file(file, format!("cannot tokenise: {e}")))?;
+    let ends = ["[CLS]", "[SEP]"].map(|token| tokenizer.token_to_id(token));
+    if empty.get_ids().iter().map(|id| Some(*id)).ne(ends) {
+        return Err(Error::file(
+            file,
+            "does not put a text between [CLS] and [SEP], as BERT needs",
+        ));
+    }
+    Ok(())
+}

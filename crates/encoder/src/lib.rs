@@ -4,5 +4,6 @@ pub mod bert;
 mod error;
 pub mod resnet;
 pub mod text;
+pub mod weights;
 
 pub use error::{Error, Result};

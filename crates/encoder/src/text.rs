@@ -13,6 +13,7 @@ use tch::{Device, Kind, Tensor, nn};
 use tokenizers::Tokenizer;
 
 use crate::bert::{Bert, Config};
+use crate::weights::{Allow, load_into};
 use crate::{Error, Result};
 
 /// To be raised with every change to this crate that changes vectors, so that no cache serves old ones.
@@ -61,7 +62,8 @@ impl TextEncoder {
         let weights = weight_file(folder)?;
         let mut store = nn::VarStore::new(device);
         let bert = Bert::new(store.root(), &parts.config)?;
-        stand_in::load_into(&weights, &sorted_variables(&store))?;
+        let report = load_into(&weights, &sorted_variables(&store), &Allow::heads())?;
+        tracing::debug!("{}: {report}", weights.display());
         store.freeze();
         let mut digest = parts.digest(pooling, max_tokens)?;
         digest.file("weights", &weights)?;
@@ -316,40 +318,4 @@ fn padded(rows: &[&[u32]]) -> Result<(Tensor, Tensor)> {
     let places = Tensor::f_arange(longest as i64, (Kind::Int64, Device::Cpu))?;
     let mask = places.f_lt_tensor(&Tensor::f_from_slice(&lengths)?.f_unsqueeze(1)?)?;
     Ok((Tensor::f_from_slice(&ids)?.f_view(shape)?, mask))
-}
-
-/// Until `crate::weights` is here: reads safetensors alone.
-// TODO: replace by `crate::weights::load_into`.
-mod stand_in {
-    use std::path::Path;
-
-    use safetensors::{Dtype, SafeTensors};
-    use tch::{Kind, Tensor};
-
-    use crate::{Error, Result};
-
-    pub(super) fn load_into(path: &Path, variables: &[(String, Tensor)]) -> Result<()> {
-        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| Error::file(path, format!("is not a whole safetensors file: {e}")))?;
-        let _frozen = tch::no_grad_guard();
-        for (name, variable) in variables {
-            let view = file
-                .tensor(name)
-                .or_else(|_| file.tensor(&format!("bert.{name}")));
-            let shape: Vec<usize> = variable.size().iter().map(|n| *n as usize).collect();
-            let Some(view) = view
-                .ok()
-                .filter(|v| v.shape() == shape && v.dtype() == Dtype::F32)
-            else {
-                return Err(Error::Mismatch {
-                    path: path.to_owned(),
-                    reason: name.clone(),
-                });
-            };
-            let values = Tensor::f_from_data_size(view.data(), &variable.size(), Kind::Float)?;
-            variable.shallow_clone().f_copy_(&values)?;
-        }
-        Ok(())
-    }
 }

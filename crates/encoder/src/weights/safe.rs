@@ -1,0 +1,145 @@
+//! The safetensors format.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use safetensors::tensor::TensorInfo;
+use safetensors::{Dtype, SafeTensors};
+use tch::{Device, Kind, Tensor};
+
+use super::{Parsed, Tensors, from_bytes};
+use crate::{Error, Result};
+
+const KINDS: [(Kind, Dtype); 10] = [
+    (Kind::Double, Dtype::F64),
+    (Kind::Float, Dtype::F32),
+    (Kind::Half, Dtype::F16),
+    (Kind::BFloat16, Dtype::BF16),
+    (Kind::Int64, Dtype::I64),
+    (Kind::Int, Dtype::I32),
+    (Kind::Int16, Dtype::I16),
+    (Kind::Int8, Dtype::I8),
+    (Kind::Uint8, Dtype::U8),
+    (Kind::Bool, Dtype::BOOL),
+];
+
+pub(super) fn read(bytes: &[u8]) -> Parsed<Tensors> {
+    let file =
+        SafeTensors::deserialize(bytes).map_err(|e| format!("damaged safetensors file: {e}"))?;
+    if file.is_empty() {
+        return Err("holds no tensors".to_owned());
+    }
+    file.iter()
+        .map(|(name, view)| {
+            let dtype = view.dtype();
+            let Some((kind, _)) = KINDS.iter().find(|(_, d)| *d == dtype) else {
+                return Err(format!(
+                    "tensor `{name}` is of type {dtype}, which is not supported; convert it to F32"
+                ));
+            };
+            let size = view
+                .shape()
+                .iter()
+                .map(|&d| i64::try_from(d).map_err(|_| format!("damaged: shape of `{name}`")))
+                .collect::<Parsed<Vec<_>>>()?;
+            Ok((name.to_owned(), from_bytes(view.data(), &size, *kind)?))
+        })
+        .collect()
+}
+
+/// Writes tensors as a safetensors file, with `metadata` (any text by name) in its header.
+///
+/// The same tensors give the same bytes, on any device and of any strides. The file is there whole or not at all: it is written
+/// under a temporary name in the same folder, flushed to disk and renamed.
+///
+/// # Errors
+/// [`Error::Input`] if two tensors have one name, or one is of a kind that safetensors lacks; [`Error::Io`] if writing fails.
+pub fn write_safetensors(
+    path: &Path,
+    tensors: impl IntoIterator<Item = (String, Tensor)>,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    let mut entries = Vec::new();
+    for (name, tensor) in tensors {
+        let kind = tensor.f_kind()?;
+        let Some((_, dtype)) = KINDS.iter().find(|(k, _)| *k == kind) else {
+            return Err(Error::Input(format!(
+                "tensor `{name}` is of kind {kind:?}, which cannot be written as safetensors"
+            )));
+        };
+        entries.push((name, *dtype, tensor));
+    }
+    // Wide types first, so that each tensor is aligned to its own width.
+    entries.sort_by(|(a, x, _), (b, y, _)| y.bitsize().cmp(&x.bitsize()).then(a.cmp(b)));
+    let header = header(&entries, metadata)?;
+    replace(path, |file| {
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(&header)?;
+        for (_, _, tensor) in &entries {
+            file.write_all(&bytes_of(tensor).map_err(io::Error::other)?)?;
+        }
+        Ok(())
+    })
+    .map_err(|e| Error::io("write", path, e))
+}
+
+/// The JSON header, filled with spaces to a multiple of 8 bytes.
+fn header(
+    entries: &[(String, Dtype, Tensor)],
+    metadata: &BTreeMap<String, String>,
+) -> Result<Vec<u8>> {
+    let json = |e: serde_json::Error| Error::Input(format!("safetensors header: {e}"));
+    let mut fields = serde_json::Map::new();
+    if !metadata.is_empty() {
+        let value = serde_json::to_value(metadata).map_err(json)?;
+        fields.insert("__metadata__".to_owned(), value);
+    }
+    let mut start = 0;
+    for (name, dtype, tensor) in entries {
+        let end = start + tensor.numel() * tensor.f_kind()?.elt_size_in_bytes();
+        let info = TensorInfo {
+            dtype: *dtype,
+            shape: tensor.size().iter().map(|&d| d as usize).collect(),
+            data_offsets: (start, end),
+        };
+        let value = serde_json::to_value(info).map_err(json)?;
+        if fields.insert(name.clone(), value).is_some() {
+            return Err(Error::Input(format!("two tensors are named `{name}`")));
+        }
+        start = end;
+    }
+    let mut header = serde_json::to_vec(&fields).map_err(json)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    Ok(header)
+}
+
+fn bytes_of(tensor: &Tensor) -> std::result::Result<Vec<u8>, tch::TchError> {
+    let tensor = tensor
+        .f_detach()?
+        .f_to_device(Device::Cpu)?
+        .f_contiguous()?;
+    let mut bytes = vec![0; tensor.numel() * tensor.f_kind()?.elt_size_in_bytes()];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    Ok(bytes)
+}
+
+fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    // Temporary files are made for their owner alone; the finished one gets the usual permissions.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let temporary = builder.prefix(".partial-").tempfile_in(folder)?;
+    let mut buffered = BufWriter::with_capacity(1 << 20, temporary);
+    fill(&mut buffered)?;
+    let temporary = buffered
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}

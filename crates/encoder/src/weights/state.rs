@@ -1,0 +1,128 @@
+//! From an unpickled object to named tensors.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use tch::Tensor;
+
+use super::pickle::{Id, Node, Pickle, Storage, View};
+use super::{Parsed, Tensors};
+
+/// Keys under which checkpoints keep the weights, next to epoch, optimiser and such.
+const WRAPPERS: [&str; 6] = [
+    "state_dict",
+    "model_state_dict",
+    "model",
+    "network",
+    "net",
+    "weights",
+];
+/// Bounds that no honest file comes near.
+const MAX_NESTING: usize = 16;
+const MAX_NAME: usize = 1024;
+
+/// The tensors of a state dictionary, or of a checkpoint that wraps one, by dotted name.
+pub(super) fn named_views<'p>(pickle: &'p Pickle<'_>) -> Parsed<BTreeMap<String, &'p View<'p>>> {
+    let mut collector = Collector {
+        pickle,
+        visited: HashSet::new(),
+        found: BTreeMap::new(),
+    };
+    for dict in unwrap(pickle) {
+        collector.dict(dict, "", 0)?;
+        if !collector.found.is_empty() {
+            return Ok(collector.found);
+        }
+    }
+    Err(match pickle.root() {
+        Node::Opaque(class) | Node::Global(class) => format!(
+            "holds an object of class `{class}`, not weights by name, and objects are never run here; \
+             in Python, save `model.state_dict()`"
+        ),
+        _ => "holds no tensors by name; in Python, save `model.state_dict()`".to_owned(),
+    })
+}
+
+/// The root and the dictionaries that it wraps, innermost first.
+fn unwrap(pickle: &Pickle<'_>) -> Vec<Id> {
+    let mut path = vec![pickle.root];
+    while path.len() < MAX_NESTING {
+        let Some(inner) = path.last().and_then(|&id| wrapped(pickle, id)) else {
+            break;
+        };
+        path.push(inner);
+    }
+    path.reverse();
+    path
+}
+
+fn wrapped(pickle: &Pickle<'_>, id: Id) -> Option<Id> {
+    let Node::Dict(items) = pickle.node(id) else {
+        return None;
+    };
+    WRAPPERS.iter().find_map(|wrapper| {
+        let named = |&&(key, value): &&(Id, Id)| {
+            matches!(pickle.node(key), Node::Text(text) if text == wrapper)
+                && matches!(pickle.node(value), Node::Dict(_))
+        };
+        items.iter().rfind(named).map(|&(_, value)| value)
+    })
+}
+
+struct Collector<'p, 'a> {
+    pickle: &'p Pickle<'a>,
+    /// Each dictionary is read once: pickles may hold themselves, or one dictionary a million times.
+    visited: HashSet<Id>,
+    found: BTreeMap<String, &'p View<'a>>,
+}
+
+impl<'p> Collector<'p, '_> {
+    fn dict(&mut self, id: Id, prefix: &str, depth: usize) -> Parsed<()> {
+        let Node::Dict(items) = self.pickle.node(id) else {
+            return Ok(());
+        };
+        if depth > MAX_NESTING || !self.visited.insert(id) {
+            return Ok(());
+        }
+        for &(key, value) in items {
+            let Node::Text(key) = *self.pickle.node(key) else {
+                continue;
+            };
+            if prefix.len() + key.len() > MAX_NAME {
+                return Err(format!(
+                    "damaged: a tensor's name is longer than {MAX_NAME} bytes"
+                ));
+            }
+            match self.pickle.node(value) {
+                Node::Tensor(view) => {
+                    self.found.insert(format!("{prefix}{key}"), view);
+                }
+                Node::Dict(_) => self.dict(value, &format!("{prefix}{key}."), depth + 1)?,
+                Node::Opaque(class) => {
+                    tracing::debug!("`{prefix}{key}` is a `{class}`, not a tensor: passed over");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The tensors as views of their storages, each of which `storage` gives once.
+pub(super) fn build<'p>(
+    views: BTreeMap<String, &'p View<'p>>,
+    mut storage: impl FnMut(&Storage<'p>) -> Parsed<Tensor>,
+) -> Parsed<Tensors> {
+    let mut storages = HashMap::new();
+    let mut tensors = Tensors::new();
+    for (name, view) in views {
+        let key = view.storage.key;
+        if !storages.contains_key(key) {
+            storages.insert(key, storage(&view.storage)?);
+        }
+        let tensor = storages[key]
+            .f_as_strided(&view.size, &view.stride, view.offset)
+            .map_err(|e| format!("tensor `{name}` cannot be made: {e}"))?;
+        tensors.insert(name, tensor);
+    }
+    Ok(tensors)
+}

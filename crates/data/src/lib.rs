@@ -4,6 +4,7 @@ pub mod augment;
 mod error;
 pub mod loader;
 pub mod mimic;
+pub mod phantom;
 pub mod prepare;
 mod record;
 pub mod report;

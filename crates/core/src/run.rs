@@ -135,6 +135,26 @@ impl RunFolder {
         Ok((run, config))
     }
 
+    /// Makes sure that what the run reads is what it read when it began.
+    ///
+    /// # Errors
+    /// If the digest in the run's provenance is another, or it cannot be read.
+    pub fn same_digest(&self, role: &str, digest: &str) -> Result<()> {
+        let file = self.file(PROVENANCE);
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        let provenance: Value = serde_json::from_str(&text).unwrap_or_default();
+        if provenance["digests"][role] == digest {
+            return Ok(());
+        }
+        let reason = format!(
+            "the {role} is not the one that the run began with: bring that back, or start a new run"
+        );
+        Err(Error::Run {
+            path: self.path.clone(),
+            reason,
+        })
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
@@ -215,6 +235,11 @@ mod tests {
         assert!(again.to_string().contains("--resume"), "{again}");
         let (run, toy) = RunFolder::open::<Toy>(&path).unwrap();
         assert_eq!((run.path(), toy.epochs), (path.as_path(), 3));
+        let changed = run.same_digest("store", "abc").unwrap_err();
+        assert!(
+            changed.to_string().contains("the store is not the one"),
+            "{changed}"
+        );
         let none = RunFolder::open::<Toy>(dir.path()).unwrap_err();
         assert!(none.to_string().contains("holds no run"), "{none}");
     }

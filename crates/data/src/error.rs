@@ -33,6 +33,9 @@ impl Error {
     }
 
     pub(crate) fn file(path: &Path, reason: impl Into<String>) -> Error {
-        Error::File { path: path.to_owned(), reason: reason.into() }
+        Error::File {
+            path: path.to_owned(),
+            reason: reason.into(),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod augment;
 mod error;
+pub mod inspect;
 pub mod loader;
 pub mod mimic;
 pub mod phantom;

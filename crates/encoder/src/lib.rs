@@ -2,6 +2,8 @@
 
 pub mod bert;
 mod error;
+pub mod film;
+pub mod preprocess;
 pub mod resnet;
 pub mod text;
 pub mod weights;

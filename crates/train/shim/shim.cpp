@@ -6,6 +6,7 @@
 #include <ATen/autocast_mode.h>
 #include <ATen/CPUGeneratorImpl.h>
 #include <dlfcn.h>
+#include <torch/headeronly/version.h>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -56,6 +57,8 @@ Tensor in_layout_of(const Tensor& parameter, const Tensor& gradient) {
 extern "C" {
 
 void mflag_free(char* message) { std::free(message); }
+
+const char* mflag_libtorch_version() { return TORCH_VERSION; }
 
 // Makes CUDA known to a binary that was linked without it; `*found` is 0 where libtorch_cuda.so is absent or unusable.
 char* mflag_load_cuda(int* found) {

@@ -13,6 +13,7 @@ type Handles = *const *const C_tensor;
 
 unsafe extern "C" {
     fn mflag_free(message: *mut c_char);
+    fn mflag_libtorch_version() -> *const c_char;
     fn mflag_load_cuda(found: *mut c_int) -> *mut c_char;
     fn mflag_autocast_enter(
         cuda: c_int,
@@ -80,6 +81,15 @@ fn device_index(device: Device) -> c_int {
         Device::Cuda(index) => c_int::try_from(index).unwrap_or(c_int::MAX),
         _ => -1,
     }
+}
+
+/// Version of the libtorch whose headers this program was compiled against.
+#[must_use]
+pub fn libtorch_version() -> String {
+    // SAFETY: a string literal.
+    unsafe { CStr::from_ptr(mflag_libtorch_version()) }
+        .to_string_lossy()
+        .into_owned()
 }
 
 /// Makes CUDA known to a program that was linked without it; false where `libtorch_cuda.so` is not there.

@@ -179,7 +179,6 @@ fn variables_have_the_names_of_hugging_face() {
 }
 
 #[test]
-#[ignore = "needs weights::load_into, which reads PyTorch files"]
 fn a_pytorch_file_without_prefix_gives_the_same() {
     let folder = tiny(&["config.json", "pytorch_model.bin", "vocab.txt"]);
     let vectors = embed(&open(folder.path(), Pooling::Cls), &texts(), 64);

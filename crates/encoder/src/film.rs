@@ -1,0 +1,129 @@
+//! A trained film encoder in one file: weights, architecture and preprocessing together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mflag_film::Film;
+use safetensors::SafeTensors;
+use tch::{Device, Kind, Tensor, nn};
+
+use crate::preprocess::Preprocess;
+use crate::resnet::{Arch, ResNet};
+use crate::weights::{Allow, load_into, write_safetensors};
+use crate::{Error, Result};
+
+/// Keys of the file's metadata.
+const ARCH: &str = "arch";
+const PREPROCESS: &str = "preprocess";
+
+/// Films to vectors.
+///
+/// ```no_run
+/// use mflag_encoder::film::FilmEncoder;
+/// use mflag_film::{Limits, decode};
+///
+/// let encoder = FilmEncoder::open("encoder.safetensors".as_ref(), tch::Device::Cpu)?;
+/// let film = decode("film.jpg".as_ref(), &Limits::default())?;
+/// let vectors = encoder.embed(&[film])?;
+/// assert_eq!(vectors[0].len(), encoder.width());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct FilmEncoder {
+    network: ResNet,
+    preprocess: Preprocess,
+    device: Device,
+}
+
+impl FilmEncoder {
+    /// Opens a file of [`write_encoder`], such as `encoder.safetensors` of a pre-training run.
+    ///
+    /// # Errors
+    /// If it cannot be read, or says nothing of architecture and preprocessing.
+    pub fn open(path: &Path, device: Device) -> Result<FilmEncoder> {
+        let metadata = metadata(path)?;
+        let value = |key: &str| {
+            let lacks = || {
+                let reason = format!(
+                    "says nothing of its {key}: it is no encoder that mflag-pretrain wrote; load bare weights by weights::load_into"
+                );
+                Error::file(path, reason)
+            };
+            metadata.get(key).ok_or_else(lacks)
+        };
+        let name = value(ARCH)?;
+        let known = Arch::ALL.iter().find(|arch| arch.name() == name);
+        let arch = *known.ok_or_else(|| {
+            Error::file(
+                path,
+                format!("is a {name}, of which this program knows nothing"),
+            )
+        })?;
+        let preprocess = serde_json::from_str(value(PREPROCESS)?)
+            .map_err(|e| Error::file(path, format!("its preprocessing cannot be read: {e}")))?;
+
+        let mut store = nn::VarStore::new(device);
+        let network = ResNet::new(&store.root(), arch)?;
+        let variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+        load_into(path, &variables, &Allow::nothing())?;
+        store.freeze();
+        Ok(FilmEncoder {
+            network,
+            preprocess,
+            device,
+        })
+    }
+
+    /// Values in a film's vector.
+    pub fn width(&self) -> usize {
+        self.network.arch().width() as usize
+    }
+
+    /// What films go through before the network.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
+    /// A vector of [`FilmEncoder::width`] values for each film, of any size; all films together are one batch.
+    ///
+    /// # Errors
+    /// If a film's pixels do not match its size, or memory does not suffice.
+    pub fn embed(&self, films: &[Film]) -> Result<Vec<Vec<f32>>> {
+        let _no_gradients = tch::no_grad_guard();
+        let batch = self.preprocess.batch(films, self.device)?;
+        let vectors = self.network.forward(&batch, false)?;
+        let vectors = vectors.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
+        Ok(Vec::<Vec<f32>>::try_from(vectors)?)
+    }
+}
+
+/// Writes an encoder with its architecture and preprocessing; `variables` have torchvision's names.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_encoder(
+    path: &Path,
+    arch: Arch,
+    preprocess: Preprocess,
+    variables: impl IntoIterator<Item = (String, Tensor)>,
+) -> Result<()> {
+    let preprocess = serde_json::to_string(&preprocess)
+        .map_err(|e| Error::Input(format!("preprocessing cannot be written: {e}")))?;
+    let metadata = BTreeMap::from([
+        (ARCH.to_owned(), arch.name().to_owned()),
+        (PREPROCESS.to_owned(), preprocess),
+    ]);
+    write_safetensors(path, variables, &metadata)
+}
+
+fn metadata(path: &Path) -> Result<BTreeMap<String, String>> {
+    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let (_, metadata) = SafeTensors::read_metadata(&bytes)
+        .map_err(|e| Error::file(path, format!("is no whole safetensors file: {e}")))?;
+    Ok(metadata
+        .metadata()
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .collect())
+}

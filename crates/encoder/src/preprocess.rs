@@ -1,0 +1,118 @@
+//! What a film goes through before the network; it travels with the weights.
+
+use mflag_film::{Film, Fit, square};
+use serde::{Deserialize, Serialize};
+use tch::{Device, Kind, Tensor};
+
+use crate::{Error, Result};
+
+/// Decoded film → square of `square` pixels → its middle of `side` pixels → `(x / 255 − mean) / std`.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Preprocess {
+    /// Side of the square that the whole film is fitted into, in pixels.
+    pub square: u32,
+    /// How a film that is not square becomes one.
+    pub fit: Fit,
+    /// Side of the middle that the network sees, at most `square`.
+    pub side: u32,
+    /// Grey, from 0 to 1, that becomes 0.
+    pub mean: f64,
+    /// Distance from it that becomes 1.
+    pub std: f64,
+}
+
+impl Preprocess {
+    /// M-FLAG's normalisation (mean 0.5, std 0.5) for squares and views of these sides.
+    pub fn new(square: u32, fit: Fit, side: u32) -> Preprocess {
+        Preprocess {
+            square,
+            fit,
+            side,
+            mean: 0.5,
+            std: 0.5,
+        }
+    }
+
+    /// Grey values u8 `[B, 1, S, S]`, on any device, as the network wants them: f32 of the same shape.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn normalise(&self, films: &Tensor) -> Result<Tensor> {
+        let scale = 1.0 / (255.0 * self.std);
+        let shift = -self.mean / self.std;
+        Ok(films
+            .f_to_kind(Kind::Float)?
+            .f_mul_scalar_(scale)?
+            .f_add_scalar_(shift)?)
+    }
+
+    /// Films of any size as a batch f32 `[B, 1, side, side]` on `device`.
+    ///
+    /// # Errors
+    /// If a film has not as many pixels as its sides say, or `side` is above `square`.
+    pub fn batch(&self, films: &[Film], device: Device) -> Result<Tensor> {
+        let (square_side, side) = (i64::from(self.square), i64::from(self.side));
+        let mut pixels = Vec::with_capacity(films.len() * (self.square as usize).pow(2));
+        for film in films {
+            let (w, h) = (film.width as usize, film.height as usize);
+            if w == 0 || h == 0 || film.pixels.len() != w * h || side > square_side {
+                let problem = format!(
+                    "a film of {w}×{h} with {} pixels cannot become a view of {side} px out of {square_side} px",
+                    film.pixels.len()
+                );
+                return Err(Error::Input(problem));
+            }
+            pixels.extend(square(film, self.square, self.fit).pixels);
+        }
+        let shape = [films.len() as i64, 1, square_side, square_side];
+        let start = (square_side - side) / 2;
+        let middle = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?
+            .f_narrow(2, start, side)?
+            .f_narrow(3, start, side)?
+            .f_to_device(device)?;
+        self.normalise(&middle)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn black_and_white_become_minus_one_and_one() {
+        let films = Tensor::from_slice(&[0u8, 255]).view([2, 1, 1, 1]);
+        let found = Preprocess::new(1, Fit::Pad, 1).normalise(&films).unwrap();
+        assert_eq!(
+            Vec::<f32>::try_from(found.flatten(0, -1)).unwrap(),
+            [-1.0, 1.0]
+        );
+    }
+
+    #[test]
+    fn the_middle_of_the_square_is_seen() {
+        let mut film = Film::filled(8, 4, 0);
+        film.pixels[8 + 3] = 255;
+        let found = Preprocess::new(8, Fit::Pad, 4)
+            .batch(&[film], Device::Cpu)
+            .unwrap();
+        assert_eq!(found.size(), [1, 1, 4, 4]);
+        assert_eq!(found.double_value(&[0, 0, 1, 1]), 1.0);
+    }
+
+    #[test]
+    fn a_film_that_lies_about_its_size_is_refused() {
+        let film = Film {
+            width: 8,
+            height: 4,
+            pixels: vec![0; 9],
+        };
+        let message = Preprocess::new(8, Fit::Pad, 4)
+            .batch(&[film], Device::Cpu)
+            .unwrap_err();
+        assert!(
+            message.to_string().contains("8×4 with 9 pixels"),
+            "{message}"
+        );
+    }
+}

@@ -1,0 +1,137 @@
+//! The trainable network: film encoder and the two projectors.
+
+use mflag_encoder::resnet::{Arch, ResNet};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tch::{Tensor, nn, nn::ModuleT};
+
+use crate::error::Result;
+
+/// Widths of a projector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ProjectorConfig {
+    /// Width of the hidden layer.
+    #[schemars(range(min = 1, max = 65536))]
+    pub hidden: i64,
+    /// Width of the shared space.
+    #[schemars(range(min = 2, max = 65536))]
+    pub output: i64,
+}
+
+impl Default for ProjectorConfig {
+    fn default() -> Self {
+        ProjectorConfig {
+            hidden: 2048,
+            output: 1024,
+        }
+    }
+}
+
+/// `Linear → BatchNorm → ReLU → Linear → BatchNorm without affine`: the last layer keeps every coordinate of the
+/// shared space at mean 0 and variance 1 over the batch, which is what forbids the trivial constant solution.
+/// Parameter names are those of the authors' code (`0`, `1`, `3`, `4` of an `nn.Sequential`).
+#[derive(Debug)]
+struct Projector {
+    hidden: nn::Linear,
+    hidden_norm: nn::BatchNorm,
+    output: nn::Linear,
+    output_norm: nn::BatchNorm,
+}
+
+impl Projector {
+    fn new(p: &nn::Path<'_>, input: i64, width: ProjectorConfig) -> Projector {
+        let plain = nn::BatchNormConfig {
+            affine: false,
+            ..Default::default()
+        };
+        // PyTorch's own start: BatchNorm weight 1 (tch draws it from a uniform law).
+        let affine = nn::BatchNormConfig {
+            ws_init: nn::Init::Const(1.0),
+            ..Default::default()
+        };
+        Projector {
+            hidden: linear(p / 0, input, width.hidden),
+            hidden_norm: nn::batch_norm1d(p / 1, width.hidden, affine),
+            output: linear(p / 3, width.hidden, width.output),
+            output_norm: nn::batch_norm1d(p / 4, width.output, plain),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
+        let hidden = x.apply(&self.hidden);
+        let hidden = self.hidden_norm.forward_t(&hidden, train).relu();
+        self.output_norm
+            .forward_t(&hidden.apply(&self.output), train)
+    }
+}
+
+/// A linear layer that starts as `torch.nn.Linear` does: uniform within ±1/√input (tch's own start is √6 times wider).
+fn linear(p: nn::Path<'_>, input: i64, output: i64) -> nn::Linear {
+    let bound = 1.0 / (input as f64).sqrt();
+    let start = nn::Init::Uniform {
+        lo: -bound,
+        up: bound,
+    };
+    let config = nn::LinearConfig {
+        ws_init: start,
+        bs_init: Some(start),
+        bias: true,
+    };
+    nn::linear(p, input, output, config)
+}
+
+/// What one batch of pairs becomes.
+#[derive(Debug)]
+pub struct Latents {
+    /// Pooled encoder output, `[B, width]`: the space that the orthogonality loss keeps round.
+    pub pooled: Tensor,
+    /// Projected films, `[B, output]`.
+    pub films: Tensor,
+    /// Projected reports, `[B, output]`.
+    pub reports: Tensor,
+}
+
+/// Film encoder under `encoder.`, film projector under `proj_v.`, report projector under `proj_t.`.
+#[derive(Debug)]
+pub struct Model {
+    encoder: ResNet,
+    film_projector: Projector,
+    report_projector: Projector,
+}
+
+impl Model {
+    /// A model with fresh weights in `p`, for report embeddings of `text_width` values.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn new(
+        p: &nn::Path<'_>,
+        arch: Arch,
+        text_width: i64,
+        projector: ProjectorConfig,
+    ) -> Result<Model> {
+        Ok(Model {
+            encoder: ResNet::new(&(p / "encoder"), arch)?,
+            film_projector: Projector::new(&(p / "proj_v"), arch.width(), projector),
+            report_projector: Projector::new(&(p / "proj_t"), text_width, projector),
+        })
+    }
+
+    /// Films `[B, 1, S, S]` or `[B, 3, S, S]`, normalised, and their report embeddings `[B, text_width]`.
+    ///
+    /// With `train`, BatchNorm uses and updates the statistics of the batch.
+    ///
+    /// # Errors
+    /// If the films have another shape.
+    pub fn forward(&self, films: &Tensor, reports: &Tensor, train: bool) -> Result<Latents> {
+        let pooled = self.encoder.forward(films, train)?;
+        let films = self.film_projector.forward(&pooled, train);
+        let reports = self.report_projector.forward(reports, train);
+        Ok(Latents {
+            pooled,
+            films,
+            reports,
+        })
+    }
+}

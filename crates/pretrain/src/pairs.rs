@@ -1,0 +1,186 @@
+//! Films with their reports: what the store holds, with a row of report embeddings for each film.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mflag_core::progress::Progress;
+use mflag_data::Split;
+use mflag_data::loader::{Loader, Options};
+use mflag_data::store::Store;
+use mflag_encoder::text::TextEncoder;
+use tch::{Device, Kind, Tensor};
+
+use crate::config::{DataConfig, PretrainConfig, TextConfig};
+use crate::error::{Error, Result};
+use crate::text_cache::{Filled, TextCache};
+
+/// Tokens in one batch of the language model: more of them wait for memory, fewer for the processor.
+const BATCH_TOKENS: usize = 2048;
+
+/// The films of the store that have a report, chosen by the configuration.
+#[derive(Debug, Clone)]
+pub struct Chosen {
+    /// Films to train on, by their index in the store.
+    pub train: Vec<usize>,
+    /// Films to validate on.
+    pub validation: Vec<usize>,
+}
+
+impl Chosen {
+    /// Films of the training and the validation split.
+    ///
+    /// # Errors
+    /// If there are too few of either.
+    pub fn of(store: &Store, data: &DataConfig, batch_size: usize) -> Result<Chosen> {
+        let with_text = |split, most: usize| -> Vec<usize> {
+            let films = store.split(split).into_iter();
+            films
+                .filter(|&i| store.records()[i].text.is_some())
+                .take(most)
+                .collect()
+        };
+        let train = with_text(Split::Train, data.max_train.unwrap_or(usize::MAX));
+        let validation = with_text(Split::Validate, data.max_validation);
+        let folder = store.folder().display();
+        if train.len() < batch_size {
+            return Err(Error::Data(format!(
+                "{folder} has {} training films with a report, fewer than train.batch_size ({batch_size}): lower it or prepare more films",
+                train.len()
+            )));
+        }
+        if validation.len() < 2 {
+            return Err(Error::Data(format!(
+                "{folder} has {} validation films with a report, 2 or more are needed: prepare a data set with a validation split",
+                validation.len()
+            )));
+        }
+        Ok(Chosen { train, validation })
+    }
+
+    /// The reports of all films chosen.
+    pub fn texts(&self, store: &Store) -> Vec<String> {
+        let films = self.train.iter().chain(&self.validation);
+        films
+            .filter_map(|&i| store.records()[i].text.clone())
+            .collect()
+    }
+}
+
+/// Encodes what the text cache lacks of `texts`; a cache that is complete costs the reading of the model's files alone.
+///
+/// # Errors
+/// If the model or the cache cannot be used.
+pub fn encode_texts(
+    config: &TextConfig,
+    texts: &[String],
+    device: Device,
+) -> Result<(TextCache, Filled)> {
+    let encoder = TextEncoder::open(&config.model, config.pooling, config.max_tokens, device)?;
+    let mut cache = TextCache::open(&config.cache, &encoder.fingerprint(), encoder.hidden())?;
+    let filled = cache.fill(texts, |missing| {
+        let progress = Progress::new("encode texts", missing.len() as u64, "texts");
+        let vectors = encoder.embed(missing, BATCH_TOKENS, &|n| progress.inc(n as u64))?;
+        progress.finish();
+        Ok(vectors)
+    })?;
+    Ok((cache, filled))
+}
+
+/// Everything that training reads.
+#[derive(Debug)]
+pub struct Pairs {
+    /// The films.
+    pub store: Arc<Store>,
+    /// Loader of the training films.
+    pub train: Loader,
+    /// Loader of the validation films.
+    pub validation: Loader,
+    /// For each validation film a number that is the same where the report is.
+    pub groups: Vec<u32>,
+    reports: Tensor,
+    row: HashMap<usize, i64>,
+}
+
+impl Pairs {
+    /// The films chosen, with the embeddings of their reports from the cache.
+    ///
+    /// # Errors
+    /// If the cache lacks a report, or the store's films are too small.
+    pub fn new(
+        store: Arc<Store>,
+        chosen: &Chosen,
+        cache: &TextCache,
+        config: &PretrainConfig,
+    ) -> Result<Pairs> {
+        let options = Options {
+            side: config.data.side,
+            batch_size: config.train.batch_size,
+            threads: config.data.loader_threads,
+            prefetch: config.data.prefetch,
+        };
+        let mut values = Vec::new();
+        let mut row = HashMap::new();
+        for &film in chosen.train.iter().chain(&chosen.validation) {
+            let record = &store.records()[film];
+            let vector = record.text.as_deref().and_then(|text| cache.get(text));
+            let vector = vector.ok_or_else(|| {
+                Error::Data(format!(
+                    "the report of film {} is not in the text cache",
+                    record.film
+                ))
+            })?;
+            row.insert(film, row.len() as i64);
+            values.extend_from_slice(vector);
+        }
+        let reports = Tensor::from_slice(&values).view([row.len() as i64, -1]);
+        Ok(Pairs {
+            train: Loader::new(store.clone(), &chosen.train, options)?,
+            validation: Loader::new(store.clone(), &chosen.validation, options)?,
+            groups: groups(&store, &chosen.validation),
+            store,
+            reports,
+            row,
+        })
+    }
+
+    /// Values in the embedding of a report.
+    pub fn text_width(&self) -> i64 {
+        self.reports.size()[1]
+    }
+
+    /// Embeddings of the reports of these films, `[n, text_width]`, on `device`.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    pub fn reports(&self, films: &[usize], device: Device) -> Result<Tensor> {
+        let rows: Vec<i64> = films
+            .iter()
+            .filter_map(|film| self.row.get(film).copied())
+            .collect();
+        Ok(self
+            .reports
+            .f_index_select(0, &Tensor::from_slice(&rows))?
+            .f_to_device(device)?)
+    }
+}
+
+fn groups(store: &Store, films: &[usize]) -> Vec<u32> {
+    let mut numbers = HashMap::new();
+    let mut number = |film: &usize| {
+        let next = numbers.len() as u32;
+        *numbers
+            .entry(store.records()[*film].text.as_deref())
+            .or_insert(next)
+    };
+    films.iter().map(&mut number).collect()
+}
+
+/// Pixels of a batch as u8 `[B, 1, S, S]` on `device`.
+///
+/// # Errors
+/// libtorch's own.
+pub fn films(batch: &mflag_data::loader::Batch, device: Device) -> Result<Tensor> {
+    let side = i64::from(batch.side);
+    let shape = [batch.films.len() as i64, 1, side, side];
+    Ok(Tensor::f_from_data_size(&batch.pixels, &shape, Kind::Uint8)?.f_to_device(device)?)
+}

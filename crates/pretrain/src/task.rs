@@ -1,0 +1,173 @@
+//! Pre-training as a job for the loop of `mflag-train`.
+
+use mflag_data::loader::Batch;
+use mflag_encoder::preprocess::Preprocess;
+use mflag_train::shim::Autocast;
+use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult};
+use tch::{Device, Tensor, nn};
+
+use crate::config::PretrainConfig;
+use crate::error::Result;
+use crate::latent::{self, MONITORED};
+use crate::loss::{Gram, alignment, orthogonality};
+use crate::model::{Latents, Model};
+use crate::pairs::{self, Pairs};
+
+/// Model, pairs and losses of a run.
+#[derive(Debug)]
+pub struct Pretraining {
+    config: PretrainConfig,
+    pairs: Pairs,
+    model: Model,
+    variables: nn::VarStore,
+    preprocess: Preprocess,
+    device: Device,
+}
+
+impl Pretraining {
+    /// A model with fresh weights on `device`, or the encoder's from `encoder.weights`.
+    ///
+    /// # Errors
+    /// If those weights do not fit.
+    pub fn new(config: PretrainConfig, pairs: Pairs, device: Device) -> Result<Pretraining> {
+        let variables = nn::VarStore::new(device);
+        let root = variables.root();
+        let model = Model::new(
+            &root,
+            config.encoder.arch,
+            pairs.text_width(),
+            config.projector,
+        )?;
+        let meta = pairs.store.meta();
+        let preprocess = Preprocess::new(meta.side, meta.fit, config.data.side);
+        Ok(Pretraining {
+            config,
+            pairs,
+            model,
+            variables,
+            preprocess,
+            device,
+        })
+    }
+
+    /// What films go through before the encoder.
+    pub fn preprocess(&self) -> Preprocess {
+        self.preprocess
+    }
+
+    fn latents(&self, batch: &Batch, train: bool) -> Result<Latents> {
+        let films = self
+            .preprocess
+            .normalise(&pairs::films(batch, self.device)?)?;
+        let reports = self.pairs.reports(&batch.films, self.device)?;
+        self.model.forward(&films, &reports, train)
+    }
+
+    /// Weight of the orthogonality loss at an optimiser step: it rises over the warm-up.
+    fn orthogonality_weight(&self, step: u64) -> f64 {
+        let loss = &self.config.loss;
+        let risen = (step + 1) as f64 / loss.warm_up_steps.max(1) as f64;
+        loss.orthogonality * risen.min(1.0)
+    }
+
+    /// Says loudly when all films look alike to the encoder.
+    fn watch_for_collapse(&self, epoch: usize, metrics: &[(String, f64)]) -> bool {
+        let value = |name: &str| metrics.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
+        let limits = &self.config.collapse;
+        // A rank or cosine that is undefined belongs to a space of identical points.
+        let rank = value("rank").unwrap_or(1.0);
+        let cosine = value("mean_cosine").unwrap_or(1.0);
+        let collapsed = epoch > 0 && (rank < limits.min_rank || cosine > limits.max_cosine);
+        if collapsed {
+            tracing::warn!(
+                "the latent space has collapsed after epoch {epoch}: effective rank {rank:.1} (alarm below {}), mean cosine \
+                 {cosine:.3} (alarm above {}); a higher loss.orthogonality, loss.form normalised, or a lower \
+                 train.optimiser.lr may help",
+                limits.min_rank,
+                limits.max_cosine
+            );
+        }
+        collapsed
+    }
+}
+
+impl Task for Pretraining {
+    type Batch = Batch;
+
+    fn variables(&self) -> Vec<(String, Tensor)> {
+        let mut variables: Vec<(String, Tensor)> = self.variables.variables().into_iter().collect();
+        variables.sort_by(|a, b| a.0.cmp(&b.0));
+        variables
+    }
+
+    fn batches_per_epoch(&self) -> usize {
+        self.pairs.train.full_batches()
+    }
+
+    fn batches(&self, epoch: usize, first_batch: usize) -> TaskResult<Batches<Batch>> {
+        let seed = self.config.train.seed;
+        let batches =
+            self.pairs
+                .train
+                .shuffled(&self.config.augment, seed, epoch as u64, first_batch);
+        Ok(Box::new(batches.map(|batch| Ok(batch?))))
+    }
+
+    fn batch_len(&self, batch: &Batch) -> usize {
+        batch.films.len()
+    }
+
+    fn ids(&self, batch: &Batch) -> Vec<String> {
+        batch
+            .films
+            .iter()
+            .map(|&film| self.pairs.store.records()[film].film.clone())
+            .collect()
+    }
+
+    fn step(&mut self, batch: &Batch, at: Position) -> TaskResult<Step> {
+        let latents = self.latents(batch, true)?;
+        // The losses sum squares over the batch: in full precision.
+        let _full = Autocast::enter(self.device, None)?;
+        let align = alignment(&latents.films, &latents.reports);
+        let (batch, width) = latents.pooled.size2()?;
+        let config = &self.config.loss;
+        let gram = Gram::cheaper(batch, width);
+        let orth = orthogonality(&latents.pooled, config.form, config.lambda, gram);
+
+        let mut loss = &align * config.alignment;
+        let mut parts = vec![("alignment_loss", align)];
+        if let Some(orth) = orth {
+            loss = loss + &orth * self.orthogonality_weight(at.step);
+            parts.push(("orthogonality_loss", orth));
+        }
+        Ok(Step { loss, parts })
+    }
+
+    fn validate(&mut self, epoch: usize) -> TaskResult<Vec<(String, f64)>> {
+        let mut all = Vec::new();
+        for batch in self.pairs.validation.in_order() {
+            all.push(self.latents(&batch?, false)?);
+        }
+        let _full = Autocast::enter(self.device, None)?;
+        let join = |part: fn(&Latents) -> &Tensor| {
+            Tensor::f_cat(&all.iter().map(part).collect::<Vec<_>>(), 0)
+        };
+        let latents = Latents {
+            pooled: join(|l| &l.pooled)?,
+            films: join(|l| &l.films)?,
+            reports: join(|l| &l.reports)?,
+        };
+        let mut metrics = latent::describe(&latents, &self.pairs.groups)?;
+        let collapsed = self.watch_for_collapse(epoch, &metrics);
+        metrics.push(("collapsed".to_owned(), f64::from(u8::from(collapsed))));
+        Ok(metrics)
+    }
+
+    fn monitor(&self) -> Monitor {
+        Monitor {
+            metric: MONITORED.to_owned(),
+            direction: Direction::Higher,
+        }
+    }
+}

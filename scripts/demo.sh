@@ -5,10 +5,22 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=${CARGO_TARGET_DIR:-target}/release
 run=runs/demo
 
+step() {
+    echo
+    echo "== $1"
+    shift
+    "$@"
+}
+
 rm -rf "$run"
 mkdir -p "$run"
-set -x
-"$bin/mflag-data" phantom --out "$run/phantoms"
-"$bin/mflag-data" prepare --dataset mimic --root "$run/phantoms" --out "$run/store"
-"$bin/mflag-pretrain" encode-text --config configs/pretrain/demo.yaml
-"$bin/mflag-pretrain" train --config configs/pretrain/demo.yaml
+step "Synthetic films with reports, in the layout of MIMIC-CXR-JPG" \
+    "$bin/mflag-data" phantom --films 1400 --side 320 --validate 0.15 --test 0.0 --out "$run/phantoms"
+step "Films into squares, once" \
+    "$bin/mflag-data" prepare --dataset mimic --side 128 --root "$run/phantoms" --out "$run/store"
+step "What the store holds" \
+    "$bin/mflag-data" inspect --store "$run/store" --sheet "$run/films.png"
+step "Reports through the frozen language model, once" \
+    "$bin/mflag-pretrain" encode-text --config configs/pretrain/demo.yaml
+step "Pre-training; the first column of the table is the untrained encoder" \
+    "$bin/mflag-pretrain" train --config configs/pretrain/demo.yaml --run "$run/run"

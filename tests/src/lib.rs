@@ -3,6 +3,7 @@
 #![allow(clippy::panic, reason = "test code")]
 
 pub mod formula;
+pub mod programs;
 
 use std::path::PathBuf;
 

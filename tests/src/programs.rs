@@ -9,9 +9,17 @@ use std::process::{Command, Output};
 /// If it has not been built: `cargo test --workspace` builds it.
 pub fn program(name: &str) -> Command {
     let test = std::env::current_exe().unwrap_or_default();
-    let folder = test.ancestors().nth(2).map(PathBuf::from).unwrap_or_default();
+    let folder = test
+        .ancestors()
+        .nth(2)
+        .map(PathBuf::from)
+        .unwrap_or_default();
     let binary = folder.join(name);
-    assert!(binary.exists(), "{} is missing: run `cargo build --workspace`", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is missing: run `cargo build --workspace`",
+        binary.display()
+    );
     let mut command = Command::new(binary);
     // Relative paths in configurations are those of the checkout.
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
@@ -36,8 +44,15 @@ pub fn succeed(command: &mut Command) -> String {
 #[track_caller]
 pub fn fail(command: &mut Command) -> String {
     let (output, said) = run(command);
-    assert_eq!(output.status.code(), Some(1), "{command:?} ended otherwise:\n{said}");
-    assert!(said.contains("error: ") && !said.contains("panicked"), "{said}");
+    assert_eq!(
+        output.status.code(),
+        Some(1),
+        "{command:?} ended otherwise:\n{said}"
+    );
+    assert!(
+        said.contains("error: ") && !said.contains("panicked"),
+        "{said}"
+    );
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

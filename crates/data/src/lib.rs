@@ -13,4 +13,4 @@ pub mod store;
 pub mod table;
 
 pub use error::{Error, Result};
-pub use record::{Dataset, Record, Split};
+pub use record::{BoundingBox, Dataset, Mask, Record, Split};

@@ -133,6 +133,8 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
             split: film.split,
             text,
             labels,
+            boxes: Vec::new(),
+            mask: None,
         });
     }
     records.sort_unstable_by(|a, b| a.film.cmp(&b.film));

@@ -47,6 +47,48 @@ pub struct Record {
     pub text: Option<String>,
     /// One value a label of [`Dataset::labels`]: 1 present, 0 absent, −1 uncertain, `None` not mentioned.
     pub labels: Vec<Option<f32>>,
+    /// Boxes around findings; empty where there are none, or the data set has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub boxes: Vec<BoundingBox>,
+    /// The mask of the finding that the data set outlines; `None` where it outlines none on this film.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
+}
+
+/// A box in pixels of the film as its file has it, from the upper left corner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BoundingBox {
+    /// What is in it: one of [`Dataset::labels`], or a class name of the data set.
+    pub label: String,
+    /// Left edge.
+    pub x: f64,
+    /// Upper edge.
+    pub y: f64,
+    /// Columns.
+    pub width: f64,
+    /// Rows.
+    pub height: f64,
+}
+
+/// Where a mask comes from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Mask {
+    /// Runs of set pixels, `[start, length]` each, on a plane of `width` × `height` that is counted column by column from
+    /// the upper left corner, from 0.
+    Runs {
+        /// Columns of the plane.
+        width: u32,
+        /// Rows of the plane.
+        height: u32,
+        /// The runs, in ascending order, without overlap.
+        runs: Vec<[u32; 2]>,
+    },
+    /// An image of the film's size: what is not black is set.
+    File {
+        /// The image.
+        path: PathBuf,
+    },
 }
 
 /// A data set as its reader found it.

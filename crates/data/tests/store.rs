@@ -26,6 +26,8 @@ fn record(folder: &Path, i: usize) -> Record {
         },
         text: Some(format!("report {i}")),
         labels: vec![Some(1.0), None],
+        boxes: vec![],
+        mask: None,
     }
 }
 

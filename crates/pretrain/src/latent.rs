@@ -21,8 +21,10 @@ pub const MONITORED: &str = "recall_mean";
 /// - `rank`: effective rank of the encoder's pooled output, centred; `rank_projected`: of the projected films.
 /// - `mean_cosine`: between different projected films; near 1 the space has collapsed.
 ///
+/// A metric that is undefined is left out; recall of latents that are not numbers is 0.
+///
 /// # Errors
-/// If libtorch fails, for instance on non-finite latents.
+/// libtorch's own.
 pub fn describe(latents: &Latents, groups: &[u32]) -> Result<Vec<(String, f64)>> {
     let films = to_array(&unit_rows(&full(&latents.films)))?;
     let reports = to_array(&unit_rows(&full(&latents.reports)))?;
@@ -55,9 +57,12 @@ pub fn describe(latents: &Latents, groups: &[u32]) -> Result<Vec<(String, f64)>>
     Ok(metrics)
 }
 
-/// Effective rank of the rows of `x`, `[n, d]`, about their mean.
+/// Effective rank of the rows of `x`, `[n, d]`, about their mean; none if a value is not finite.
 fn rank(x: &Tensor) -> Result<Option<f64>> {
     let x = x.to_kind(Kind::Double);
+    if !bool::try_from(x.isfinite().all())? {
+        return Ok(None);
+    }
     let centred = &x - x.f_mean_dim([0i64].as_slice(), true, Kind::Double)?;
     let spectrum = Vec::<f64>::try_from(centred.f_svd(true, false)?.1)?;
     Ok(latent::effective_rank(&spectrum))

@@ -2,6 +2,7 @@
 
 use mflag_data::loader::Batch;
 use mflag_encoder::preprocess::Preprocess;
+use mflag_encoder::weights::{Allow, load_into};
 use mflag_train::shim::Autocast;
 use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult};
 use tch::{Device, Tensor, nn};
@@ -38,6 +39,14 @@ impl Pretraining {
             pairs.text_width(),
             config.projector,
         )?;
+        if let Some(weights) = &config.encoder.weights {
+            let named = variables.variables().into_iter();
+            let encoder = named.filter_map(|(name, variable)| {
+                Some((name.strip_prefix("encoder.")?.to_owned(), variable))
+            });
+            let report = load_into(weights, &encoder.collect::<Vec<_>>(), &Allow::heads())?;
+            tracing::info!("{}: {report}", weights.display());
+        }
         let meta = pairs.store.meta();
         let preprocess = Preprocess::new(meta.side, meta.fit, config.data.side);
         Ok(Pretraining {

@@ -89,18 +89,18 @@ pub fn run_main<E: Display>(
     program: impl FnOnce() -> std::result::Result<ExitCode, E>,
 ) -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        eprintln!(
-            "error: mflag met a fault of its own and had to stop; please report this line:\n  {info}"
-        );
+        let fault = info.to_string();
+        // What `println!` does when the reader, such as `head`, has seen enough.
+        if fault.contains("Broken pipe") {
+            std::process::exit(0);
+        }
+        eprintln!("error: mflag met a fault of its own and had to stop; please report this line:\n  {fault}");
     }));
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(program)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
             // `{:#}` is the whole chain of causes of an `anyhow::Error`.
-            let message = format!("{error:#}");
-            if !message.contains("Broken pipe") {
-                eprintln!("error: {message}");
-            }
+            eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
         Err(_) => ExitCode::from(101),

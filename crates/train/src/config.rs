@@ -26,7 +26,8 @@ pub struct TrainerConfig {
     pub channels_last: bool,
     /// Where to train.
     pub device: DeviceChoice,
-    /// Threads that compute on the CPU; 0: libtorch's choice, one a core.
+    /// Threads that compute on the CPU; 0: libtorch's choice, one a core. Sums depend on it in their last bits, so a
+    /// run repeats bit for bit with the same number only.
     #[schemars(range(min = 0, max = 1024))]
     pub threads: usize,
     /// Only kernels that repeat bit for bit. On a CPU they do anyhow; on CUDA it costs speed.
@@ -39,7 +40,7 @@ pub struct TrainerConfig {
     pub optimiser: OptimiserConfig,
     /// Learning rate over the steps.
     pub schedule: Schedule,
-    /// Optimiser steps between two lines of training metrics.
+    /// Optimiser steps between two lines of training metrics; the last step of the run always has one.
     #[schemars(range(min = 1))]
     pub log_every: u64,
     /// Epochs between two validations; the last epoch is always followed by one.

@@ -1,27 +1,17 @@
 //! Means of what is measured in training, kept on the device until they are written.
 
-use std::time::Instant;
-
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 
 /// Sums since the last line of metrics.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Meter {
     sums: Vec<(String, Tensor)>,
     steps: i64,
-    begin: Instant,
-}
-
-impl Default for Meter {
-    fn default() -> Self {
-        Meter {
-            sums: Vec::new(),
-            steps: 0,
-            begin: Instant::now(),
-        }
-    }
+    /// Of this session alone: a rate across a pause means nothing.
+    samples: usize,
+    seconds: f64,
 }
 
 const STEPS: &str = "steps";
@@ -45,17 +35,20 @@ impl Meter {
         })
     }
 
-    pub(crate) fn end_step(&mut self) {
+    /// Counts the samples of a batch.
+    pub(crate) fn add_samples(&mut self, samples: usize) {
+        self.samples += samples;
+    }
+
+    /// Ends a step that took `seconds`.
+    pub(crate) fn end_step(&mut self, seconds: f64) {
         self.steps += 1;
+        self.seconds += seconds;
     }
 
-    pub(crate) fn steps(&self) -> i64 {
-        self.steps
-    }
-
-    /// Seconds since the last line.
-    pub(crate) fn seconds(&self) -> f64 {
-        self.begin.elapsed().as_secs_f64()
+    /// Samples by the seconds that their steps took.
+    pub(crate) fn samples_per_second(&self) -> f64 {
+        self.samples as f64 / self.seconds
     }
 
     /// The means over the steps, in the order in which they came; starts anew.
@@ -66,11 +59,11 @@ impl Meter {
         sums.into_iter().map(mean).collect()
     }
 
-    /// The state by name, for a checkpoint; the numbers before the names keep the order.
+    /// The state by name, for a checkpoint; the numbers before the names keep the order, since a checkpoint sorts them.
     pub(crate) fn state(&self) -> Vec<(String, Tensor)> {
         let sums = self.sums.iter().enumerate();
         let mut state: Vec<(String, Tensor)> = sums
-            .map(|(i, (name, sum))| (format!("{i}.{name}"), sum.shallow_clone()))
+            .map(|(i, (name, sum))| (format!("{i:03}.{name}"), sum.shallow_clone()))
             .collect();
         state.push((STEPS.to_owned(), Tensor::from(self.steps)));
         state

@@ -86,7 +86,6 @@ impl GradScaler {
     }
 
     /// The loss to go backward from.
-    #[must_use]
     pub fn scale(&self, loss: &Tensor) -> Tensor {
         loss * &self.scale
     }

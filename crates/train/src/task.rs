@@ -79,7 +79,7 @@ pub trait Task {
     fn batches_per_epoch(&self) -> usize;
 
     /// The batches of `epoch` (from 1) from number `first_batch` (from 0) on: order and content depend on nothing else, so that a
-    /// resumed epoch goes on as if it had never stopped.
+    /// resumed epoch goes on as if it had never stopped. None where `first_batch` is [`Task::batches_per_epoch`].
     ///
     /// # Errors
     /// If the data cannot be read.

@@ -1,5 +1,7 @@
 //! The loop.
 
+mod state;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -11,6 +13,7 @@ use crate::config::TrainerConfig;
 use crate::error::{Error, Result};
 use crate::meter::Meter;
 use crate::optim::AdamW;
+use crate::outcome::{Ended, Outcome, peak_memory};
 use crate::precision::{GradScaler, Precision};
 use crate::shim;
 use crate::signals::Signals;
@@ -23,45 +26,6 @@ pub const LAST: &str = "last.safetensors";
 pub const BEST: &str = "best.safetensors";
 /// The samples of a step whose loss or gradient was not finite.
 const NON_FINITE: &str = "non-finite.txt";
-
-/// Why training ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// All epochs are done.
-    Finished,
-    /// The monitored metric stopped getting better.
-    Early,
-    /// `stop_after_steps` is reached; a resumed run goes on.
-    StepLimit,
-    /// A signal of this number came; a resumed run goes on.
-    Interrupted(i32),
-}
-
-/// What a call of [`fit`] did.
-#[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Why it ended.
-    pub ended: Ended,
-    /// Where the run stands: epochs, steps, best value, metrics before training and of the latest validation.
-    pub counters: Counters,
-    /// Wall time of this session in seconds.
-    pub seconds: f64,
-    /// Training samples of this session, by the seconds spent on them; `None` if there were none.
-    pub samples_per_second: Option<f64>,
-    /// Peak resident memory of the process in bytes, where the system tells.
-    pub peak_memory: Option<u64>,
-}
-
-impl Outcome {
-    /// The exit code that a program should leave with: 128 + signal if one came, else 0.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self.ended {
-            Ended::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
-            _ => 0,
-        }
-    }
-}
 
 /// Trains `task` on `device` in `folder` (a run folder's path), which gets metrics.jsonl, TensorBoard events,
 /// last.safetensors and best.safetensors. Goes on from last.safetensors where there is one.
@@ -76,7 +40,7 @@ pub fn fit<T: Task>(
 ) -> Result<Outcome> {
     let mut run = Run::start(task, config, device, folder)?;
     let ended = loop {
-        if run.counters.epoch == config.epochs {
+        if run.counters.epoch >= config.epochs {
             break Ended::Finished;
         }
         if run.patience_is_over() {
@@ -111,6 +75,8 @@ struct Run<'a, T> {
     samples_here: usize,
     training_seconds: f64,
     begin: Instant,
+    /// End of the step before the one in progress.
+    clock: Instant,
 }
 
 impl<'a, T: Task> Run<'a, T> {
@@ -129,7 +95,9 @@ impl<'a, T: Task> Run<'a, T> {
                 .filter(|(_, v)| v.dim() == 4)
                 .try_for_each(|(_, v)| shim::channels_last(v))?;
         }
-        let optimiser = AdamW::new(task.groups(), &config.optimiser)?;
+        let mut optimiser = AdamW::new(task.groups(), &config.optimiser)?;
+        // A run of the same task that failed within a step has left some.
+        optimiser.zero_grad()?;
         let fp16 = precision == Precision::Fp16;
         let scaler = fp16.then(|| GradScaler::new(device)).transpose()?;
         let batches_per_epoch = task.batches_per_epoch();
@@ -149,6 +117,7 @@ impl<'a, T: Task> Run<'a, T> {
             samples_here: 0,
             training_seconds: 0.0,
             begin: Instant::now(),
+            clock: Instant::now(),
             task,
             config,
             device,
@@ -160,13 +129,17 @@ impl<'a, T: Task> Run<'a, T> {
         };
         if last.exists() {
             run.restore(&last)?;
-            run.sinks = Sinks::open(folder, run.counters.metrics_bytes)?;
             let Counters {
-                epoch, batch, step, ..
+                epoch,
+                batch,
+                step,
+                metrics_bytes,
+                ..
             } = run.counters;
+            run.sinks = Sinks::open(folder, metrics_bytes, step)?;
             tracing::info!("going on after epoch {epoch}, batch {batch} (step {step} of {steps})");
         } else {
-            run.sinks = Sinks::open(folder, 0)?;
+            run.sinks = Sinks::open(folder, 0, 0)?;
             run.validate()?;
             run.counters.baseline = run.counters.latest.clone();
             run.save_last()?;
@@ -179,10 +152,13 @@ impl<'a, T: Task> Run<'a, T> {
         let epoch = self.counters.epoch + 1;
         let batches = self.task.batches(epoch, self.counters.batch)?;
         let progress = self.progress(epoch);
-        let begin = Instant::now();
+        self.clock = Instant::now();
         let mut ids = Vec::new();
         for batch in batches {
             let batch = batch?;
+            if self.counters.batch == self.counters.batches_per_epoch {
+                return Err(self.miscounted(epoch, "more than "));
+            }
             ids.extend(self.task.ids(&batch));
             self.forward_backward(&batch, epoch)?;
             self.counters.batch += 1;
@@ -191,20 +167,22 @@ impl<'a, T: Task> Run<'a, T> {
                 continue;
             }
             self.optimise(epoch, &std::mem::take(&mut ids))?;
-            if self.counters.step.is_multiple_of(self.config.log_every) {
+            let step = self.counters.step;
+            if step.is_multiple_of(self.config.log_every) || step == self.steps {
                 self.log(epoch, &progress)?;
             }
             let ended = self.asked_to_end();
             let every = self.config.checkpoint_every;
-            if ended.is_some() || (every > 0 && self.counters.step.is_multiple_of(every)) {
+            if ended.is_some() || (every > 0 && step.is_multiple_of(every)) {
                 self.save_last()?;
             }
             if ended.is_some() {
-                self.training_seconds += begin.elapsed().as_secs_f64();
                 return Ok(ended);
             }
         }
-        self.training_seconds += begin.elapsed().as_secs_f64();
+        if self.counters.batch < self.counters.batches_per_epoch {
+            return Err(self.miscounted(epoch, ""));
+        }
         progress.finish();
         self.counters.epoch = epoch;
         self.counters.batch = 0;
@@ -230,7 +208,9 @@ impl<'a, T: Task> Run<'a, T> {
         for (name, part) in &parts {
             self.meter.add(name, part, share)?;
         }
-        self.samples_here += self.task.batch_len(batch);
+        let samples = self.task.batch_len(batch);
+        self.meter.add_samples(samples);
+        self.samples_here += samples;
         Ok(())
     }
 
@@ -264,22 +244,38 @@ impl<'a, T: Task> Run<'a, T> {
         if let Some(largest) = self.config.optimiser.clip_norm {
             self.optimiser.clip(&norm, largest)?;
         }
-        self.optimiser.step(self.lr(), overflow.as_ref())?;
+        self.optimiser
+            .step(self.lr(self.counters.step), overflow.as_ref())?;
         if let (Some(scaler), Some(overflow)) = (&mut self.scaler, &overflow) {
             scaler.update(overflow)?;
         }
         self.optimiser.zero_grad()?;
         self.meter.add("gradient_norm", &norm, 1.0)?;
-        self.meter.end_step();
+        let now = Instant::now();
+        let seconds = (now - std::mem::replace(&mut self.clock, now)).as_secs_f64();
+        self.meter.end_step(seconds);
+        self.training_seconds += seconds;
         self.counters.step += 1;
         self.steps_here += 1;
         Ok(())
     }
 
-    fn lr(&self) -> f64 {
-        self.config
-            .schedule
-            .lr(self.config.optimiser.lr, self.counters.step, self.steps)
+    /// Rate of the step number `step`, from 0.
+    fn lr(&self, step: u64) -> f64 {
+        let base = self.config.optimiser.lr;
+        self.config.schedule.lr(base, step, self.steps)
+    }
+
+    /// The error of a task that gives another number of batches than it promised.
+    fn miscounted(&self, epoch: usize, more: &str) -> Error {
+        let Counters {
+            batch,
+            batches_per_epoch,
+            ..
+        } = self.counters;
+        Error::Config(format!(
+            "epoch {epoch} has {more}{batch} batches, although the task counts {batches_per_epoch} an epoch"
+        ))
     }
 
     fn non_finite(&self, what: &'static str, epoch: usize, ids: &[String]) -> Error {
@@ -300,12 +296,10 @@ impl<'a, T: Task> Run<'a, T> {
 
     /// Means over the steps since the last line.
     fn log(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
-        let mut metrics = vec![("lr".to_owned(), self.lr())];
-        let seconds = self.meter.seconds();
-        let steps = self.meter.steps() as f64;
+        let mut metrics = vec![("lr".to_owned(), self.lr(self.counters.step - 1))];
+        let rate = self.meter.samples_per_second();
         metrics.extend(self.meter.take()?);
-        let samples = steps * (self.config.batch_size * self.config.accumulate) as f64;
-        metrics.push(("samples_per_second".to_owned(), samples / seconds.max(1e-9)));
+        metrics.push(("samples_per_second".to_owned(), rate));
         if let Some((_, loss)) = metrics.iter().find(|(name, _)| name == "loss") {
             progress.message(&format!("loss {loss:.4}"));
         }
@@ -374,65 +368,6 @@ impl<'a, T: Task> Run<'a, T> {
             .is_some_and(|patience| self.counters.since_best >= patience)
     }
 
-    fn save_last(&mut self) -> Result<()> {
-        self.sinks.flush()?;
-        let mut checkpoint = Checkpoint::new(self.counters.clone());
-        for (part, tensors) in self.state()? {
-            checkpoint.add(part, tensors)?;
-        }
-        checkpoint.write(&self.folder.join(LAST))
-    }
-
-    fn restore(&mut self, path: &Path) -> Result<()> {
-        let checkpoint = Checkpoint::read(path)?;
-        let (then, now) = (&checkpoint.counters, &self.counters);
-        if (then.batches_per_epoch, then.accumulate) != (now.batches_per_epoch, now.accumulate) {
-            return Err(Error::checkpoint(
-                path,
-                format!(
-                    "the run had {} batches an epoch and {} a step, now it would have {} and {}: resume with the same data, batch size and accumulation",
-                    then.batches_per_epoch, then.accumulate, now.batches_per_epoch, now.accumulate
-                ),
-            ));
-        }
-        self.meter = Meter::from_state(&checkpoint.part("meter"))?;
-        for (part, live) in self.state()? {
-            if !matches!(part, "meter" | "rng") {
-                checkpoint.restore(part, &live, path)?;
-            }
-        }
-        for (name, state) in checkpoint.part("rng") {
-            let device = if name == "cpu" {
-                Device::Cpu
-            } else {
-                self.device
-            };
-            shim::set_generator_state(device, &state)?;
-        }
-        self.counters = checkpoint.counters;
-        Ok(())
-    }
-
-    /// Every tensor that the run depends on, in parts.
-    fn state(&self) -> Result<Vec<(&'static str, Vec<(String, tch::Tensor)>)>> {
-        let mut generators = vec![("cpu".to_owned(), shim::generator_state(Device::Cpu)?)];
-        if self.device.is_cuda() {
-            generators.push(("device".to_owned(), shim::generator_state(self.device)?));
-        }
-        let scaler = self
-            .scaler
-            .as_ref()
-            .map(GradScaler::state)
-            .unwrap_or_default();
-        Ok(vec![
-            ("model", self.task.variables()),
-            ("optim", self.optimiser.state()),
-            ("scaler", scaler),
-            ("rng", generators),
-            ("meter", self.meter.state()),
-        ])
-    }
-
     fn progress(&self, epoch: usize) -> Progress {
         let label = format!("epoch {epoch}/{}", self.config.epochs);
         let progress = Progress::new(&label, self.counters.batches_per_epoch as u64, "batches");
@@ -451,14 +386,4 @@ impl<'a, T: Task> Run<'a, T> {
             peak_memory: peak_memory(),
         })
     }
-}
-
-/// Peak resident memory of this process in bytes, where /proc tells.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * 1024)
 }

@@ -30,8 +30,9 @@ struct Files {
 }
 
 impl Sinks {
-    /// Opens the files in `folder`; lines beyond the first `keep` bytes, which a run killed later had written, are cut off.
-    pub(crate) fn open(folder: &Path, keep: u64) -> Result<Sinks> {
+    /// Opens the files in `folder` after `step` steps; lines beyond the first `keep` bytes, which a run killed later had
+    /// written, are cut off.
+    pub(crate) fn open(folder: &Path, keep: u64, step: u64) -> Result<Sinks> {
         let path = folder.join(METRICS);
         let open = || {
             let mut lines = OpenOptions::new()
@@ -39,17 +40,19 @@ impl Sinks {
                 .truncate(false)
                 .write(true)
                 .open(&path)?;
-            lines.set_len(keep)?;
-            lines.seek(SeekFrom::Start(keep))?;
-            Ok(lines)
+            // A file that someone has cut or deleted is not filled up with zeros.
+            let bytes = keep.min(lines.metadata()?.len());
+            lines.set_len(bytes)?;
+            lines.seek(SeekFrom::Start(bytes))?;
+            Ok((lines, bytes))
         };
-        let lines = open().map_err(|e| mflag_core::Error::io("write", &path, e))?;
-        let events = Events::create(folder)?;
+        let (lines, bytes) = open().map_err(|e| mflag_core::Error::io("write", &path, e))?;
+        let events = Events::create(folder, step)?;
         Ok(Sinks {
             files: Some(Files {
                 path,
                 lines,
-                bytes: keep,
+                bytes,
                 events,
             }),
         })

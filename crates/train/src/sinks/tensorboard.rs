@@ -21,7 +21,18 @@ struct Event {
     file_version: Option<String>,
     #[prost(message, optional, tag = "5")]
     summary: Option<Summary>,
+    #[prost(message, optional, tag = "7")]
+    session_log: Option<SessionLog>,
 }
+
+#[derive(Clone, PartialEq, Message)]
+struct SessionLog {
+    #[prost(int32, tag = "1")]
+    status: i32,
+}
+
+/// `SessionLog.START`: TensorBoard drops what earlier files say of this step and of later ones.
+const START: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
 struct Summary {
@@ -45,10 +56,14 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn create(folder: &Path) -> Result<Events> {
+    /// A new file in `folder`, of a session that goes on after `step` steps.
+    pub(super) fn create(folder: &Path, step: u64) -> Result<Events> {
         let now = seconds();
-        // The process's number keeps two sessions of one second apart.
-        let name = format!("events.out.tfevents.{now:.0}.{}.mflag", std::process::id());
+        // Microseconds keep two sessions of one process apart, and the names in order.
+        let name = format!(
+            "events.out.tfevents.{now:017.6}.{}.mflag",
+            std::process::id()
+        );
         let path = folder.join(name);
         let file = File::create(&path).map_err(|e| mflag_core::Error::io("create", &path, e))?;
         let mut events = Events { path, file };
@@ -58,6 +73,14 @@ impl Events {
             file_version: version,
             ..Event::default()
         })?;
+        if step > 0 {
+            events.write(&Event {
+                wall_time: now,
+                step: signed(step + 1),
+                session_log: Some(SessionLog { status: START }),
+                ..Event::default()
+            })?;
+        }
         Ok(events)
     }
 
@@ -75,10 +98,9 @@ impl Events {
         let summary = Some(Summary {
             value: metrics.iter().map(scalar).collect(),
         });
-        let step = i64::try_from(step).unwrap_or(i64::MAX);
         self.write(&Event {
             wall_time: seconds(),
-            step,
+            step: signed(step),
             summary,
             ..Event::default()
         })
@@ -88,6 +110,10 @@ impl Events {
         let written = self.file.write_all(&record(&event.encode_to_vec()));
         Ok(written.map_err(|e| mflag_core::Error::io("write", &self.path, e))?)
     }
+}
+
+fn signed(step: u64) -> i64 {
+    i64::try_from(step).unwrap_or(i64::MAX)
 }
 
 fn seconds() -> f64 {

@@ -1,0 +1,52 @@
+//! What a run comes to.
+
+use crate::checkpoint::Counters;
+
+/// Why training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All epochs are done.
+    Finished,
+    /// The monitored metric stopped getting better.
+    Early,
+    /// `stop_after_steps` is reached; a resumed run goes on.
+    StepLimit,
+    /// A signal of this number came; a resumed run goes on.
+    Interrupted(i32),
+}
+
+/// What a call of [`fit`](crate::fit) did.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// Why it ended.
+    pub ended: Ended,
+    /// Where the run stands: epochs, steps, best value, metrics before training and of the latest validation.
+    pub counters: Counters,
+    /// Wall time of this session in seconds.
+    pub seconds: f64,
+    /// Training samples of this session, by the seconds spent on them; `None` if there were none.
+    pub samples_per_second: Option<f64>,
+    /// Peak resident memory of the process in bytes, where the system tells.
+    pub peak_memory: Option<u64>,
+}
+
+impl Outcome {
+    /// The exit code that a program should leave with: 128 + signal if one came, else 0.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self.ended {
+            Ended::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
+            _ => 0,
+        }
+    }
+}
+
+/// Peak resident memory of this process in bytes, where /proc tells.
+pub(crate) fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}

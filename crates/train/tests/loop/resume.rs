@@ -1,0 +1,127 @@
+//! A run that was stopped and resumed equals one that was not, bit for bit.
+
+use mflag_train::{BEST, Checkpoint, Ended, LAST, METRICS, TrainerConfig};
+use rstest::rstest;
+
+use crate::toy::{Settings, alone, assert_same, config, finished, metrics, new_folder, run};
+
+/// 22 samples in batches of 3 are 8 batches; 3 a step leave a last step of 2.
+#[rstest]
+#[case(1, 24)]
+#[case(3, 9)]
+fn stopped_at_any_step(#[case] accumulate: usize, #[case] steps: u64) {
+    let _alone = alone();
+    let (settings, config) = (Settings::default(), config(accumulate));
+    let (outcome, whole) = finished(&settings, &config);
+    assert_eq!(outcome.ended, Ended::Finished);
+    assert_eq!(outcome.counters.step, steps);
+    let golden = metrics(whole.path());
+    for stop in 1..=steps {
+        let folder = new_folder();
+        let first = TrainerConfig {
+            stop_after_steps: Some(stop),
+            ..config.clone()
+        };
+        let outcome = run(&settings, &first, folder.path()).unwrap();
+        assert_eq!(
+            (outcome.ended, outcome.counters.step),
+            (Ended::StepLimit, stop)
+        );
+        assert_eq!(outcome.exit_code(), 0);
+        // What the resumed process draws before the run goes on must not matter.
+        tch::manual_seed(99);
+        let outcome = run(&settings, &config, folder.path()).unwrap();
+        assert_eq!(outcome.ended, Ended::Finished);
+        for file in [LAST, BEST] {
+            let what = format!("{file}, stopped after {stop}");
+            assert_same(&whole.path().join(file), &folder.path().join(file), &what);
+        }
+        assert_eq!(golden, metrics(folder.path()), "stopped after {stop}");
+    }
+}
+
+#[test]
+fn stopped_at_every_step() {
+    let _alone = alone();
+    let (settings, config) = (Settings::default(), config(3));
+    let (_, whole) = finished(&settings, &config);
+    let folder = new_folder();
+    let one = TrainerConfig {
+        stop_after_steps: Some(1),
+        ..config
+    };
+    let mut sessions = 1;
+    while run(&settings, &one, folder.path()).unwrap().ended == Ended::StepLimit {
+        sessions += 1;
+    }
+    assert_eq!(sessions, 10);
+    assert_same(&whole.path().join(LAST), &folder.path().join(LAST), "last");
+    assert_eq!(metrics(whole.path()), metrics(folder.path()));
+    // A finished run stays as it is.
+    let before = std::fs::read(folder.path().join(LAST)).unwrap();
+    assert_eq!(
+        run(&settings, &one, folder.path()).unwrap().ended,
+        Ended::Finished
+    );
+    assert!(before == std::fs::read(folder.path().join(LAST)).unwrap());
+}
+
+/// A kill leaves lines of metrics, and a best model, that the last checkpoint does not know of.
+#[test]
+fn killed_after_its_checkpoint() {
+    let _alone = alone();
+    let (settings, config) = (Settings::default(), config(1));
+    let (_, whole) = finished(&settings, &config);
+    let folder = new_folder();
+    let [last, aside] = [LAST, "aside"].map(|name| folder.path().join(name));
+    let stop_at = |steps| TrainerConfig {
+        stop_after_steps: Some(steps),
+        ..config.clone()
+    };
+    run(&settings, &stop_at(5), folder.path()).unwrap();
+    std::fs::copy(&last, &aside).unwrap();
+    run(&settings, &stop_at(14), folder.path()).unwrap();
+    std::fs::rename(&aside, &last).unwrap();
+    run(&settings, &config, folder.path()).unwrap();
+    for file in [LAST, BEST] {
+        assert_same(&whole.path().join(file), &folder.path().join(file), file);
+    }
+    assert_eq!(metrics(whole.path()), metrics(folder.path()));
+}
+
+#[test]
+fn metrics_that_were_deleted_leave_no_hole() {
+    let _alone = alone();
+    let settings = Settings::default();
+    let stopped = TrainerConfig {
+        stop_after_steps: Some(4),
+        ..config(1)
+    };
+    let (_, folder) = finished(&settings, &stopped);
+    std::fs::remove_file(folder.path().join(METRICS)).unwrap();
+    run(&settings, &config(1), folder.path()).unwrap();
+    assert_eq!(metrics(folder.path())[0]["step"], 6);
+    let known = Checkpoint::read(&folder.path().join(LAST))
+        .unwrap()
+        .counters;
+    let length = folder.path().join(METRICS).metadata().unwrap().len();
+    assert_eq!(known.metrics_bytes, length);
+}
+
+#[test]
+fn epochs_may_be_added_and_taken_away() {
+    let _alone = alone();
+    let settings = Settings::default();
+    let epochs = |epochs| TrainerConfig {
+        epochs,
+        ..config(1)
+    };
+    let (_, folder) = finished(&settings, &epochs(2));
+    let outcome = run(&settings, &epochs(3), folder.path()).unwrap();
+    assert_eq!(outcome.counters.epoch, 3);
+    let outcome = run(&settings, &epochs(1), folder.path()).unwrap();
+    assert_eq!(
+        (outcome.ended, outcome.counters.epoch),
+        (Ended::Finished, 3)
+    );
+}

@@ -32,7 +32,7 @@ def constant(o):
     return ConstantLR(o, factor=1.0)
 
 
-# The paper's run: 50 epochs of 60 steps here; T_0 = int(E * N / (4 * B) * 0.4).
+# The paper's run: 50 epochs of 60 steps here, on four processes; T_0 = int(E * N / (4 * B) * 0.4).
 paper = 3000
 cases = {
     "constant": rates(1e-3, 20, constant),
@@ -43,6 +43,6 @@ cases = {
     "restarts": rates(2e-5, 50, lambda o: CosineAnnealingWarmRestarts(o, 7, 1, 1e-8)),
     "restarts_doubling": rates(2e-5, 80, lambda o: CosineAnnealingWarmRestarts(o, 5, 2, 1e-8)),
     "restarts_warmup": rates(2e-5, 50, lambda o: CosineAnnealingWarmRestarts(o, 5, 2, 1e-8), warmup=8),
-    "paper": rates(2e-5, paper, lambda o: CosineAnnealingWarmRestarts(o, int(paper / 4 * 0.4), 1, 1e-8))[::7],
+    "paper": rates(2e-5, paper, lambda o: CosineAnnealingWarmRestarts(o, int(paper * 0.4), 1, 1e-8))[::7],
 }
 (OUT / "schedule.json").write_text(json.dumps(cases) + "\n")

@@ -94,7 +94,9 @@ pub fn run_main<E: Display>(
         if fault.contains("Broken pipe") {
             std::process::exit(0);
         }
-        eprintln!("error: mflag met a fault of its own and had to stop; please report this line:\n  {fault}");
+        eprintln!(
+            "error: mflag met a fault of its own and had to stop; please report this line:\n  {fault}"
+        );
     }));
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(program)) {
         Ok(Ok(code)) => code,

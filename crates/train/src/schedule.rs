@@ -37,7 +37,7 @@ pub enum Decay {
     },
     /// Half a cosine from `lr` to `minimum` again and again.
     CosineRestarts {
-        /// Length of the first cycle (T_0); the paper's is 0.1 of all steps.
+        /// Length of the first cycle (T_0); the paper's is 0.4 of the steps of its four processes.
         #[serde(default = "paper_period")]
         period: Span,
         /// Each cycle is this many times longer than the one before (T_mult).
@@ -52,7 +52,7 @@ pub enum Decay {
 }
 
 fn paper_period() -> Span {
-    Span(0.1)
+    Span(0.4)
 }
 
 fn one() -> u32 {

@@ -33,7 +33,7 @@ fn restarts(period: f64, growth: u32) -> Decay {
 #[case("restarts", 2e-5, 0.0, restarts(7.0, 1), 50, 1)]
 #[case("restarts_doubling", 2e-5, 0.0, restarts(5.0, 2), 80, 1)]
 #[case("restarts_warmup", 2e-5, 8.0, restarts(5.0, 2), 50, 1)]
-#[case("paper", 2e-5, 0.0, restarts(0.1, 1), 3000, 7)]
+#[case("paper", 2e-5, 0.0, restarts(0.4, 1), 3000, 7)]
 fn rates_are_those_of_torch(
     #[case] name: &str,
     #[case] base: f64,
@@ -60,7 +60,7 @@ fn rates_are_those_of_torch(
 fn a_kind_alone_is_the_papers_schedule() {
     let text = r#"{"decay": {"kind": "cosine_restarts"}}"#;
     let schedule: Schedule = serde_json::from_str(text).unwrap();
-    assert_eq!(schedule.decay, restarts(0.1, 1));
+    assert_eq!(schedule.decay, restarts(0.4, 1));
 }
 
 #[test]

@@ -17,9 +17,9 @@ use mflag_pretrain::config::PretrainConfig;
 use mflag_pretrain::export::{ENCODER, export_encoder};
 use mflag_pretrain::pairs::{Chosen, Pairs, encode_texts};
 use mflag_pretrain::task::Pretraining;
-use mflag_train::checkpoint::Number;
 use mflag_train::shim::libtorch_version;
-use mflag_train::{BEST, Ended, Outcome, device, fit};
+use mflag_train::{BEST, Ended, METRICS, Outcome, device, fit};
+use serde_json::Value;
 
 /// Pre-train a film encoder on chest films and their reports (M-FLAG, MICCAI 2023)
 #[derive(Debug, Parser)]
@@ -135,7 +135,7 @@ fn train(config: PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<E
     let encoder = run.file(ENCODER);
     export_encoder(&run.file(BEST), &encoder, arch, task.preprocess())
         .context("the best checkpoint could not be exported")?;
-    print!("{}", summary(&outcome));
+    print!("{}", summary(run, &outcome)?);
     println!("encoder of the best epoch: {}", encoder.display());
     if matches!(outcome.ended, Ended::Interrupted(_) | Ended::StepLimit) {
         let folder = run.path().display();
@@ -144,28 +144,27 @@ fn train(config: PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<E
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
-/// Every metric before training and now, and what the run took.
-fn summary(outcome: &Outcome) -> String {
+/// Every metric before training, at the best epoch and at the last one, and what the run took.
+fn summary(run: &RunFolder, outcome: &Outcome) -> Result<String> {
     let counters = &outcome.counters;
-    let epoch = format!("epoch {}", counters.epoch);
-    let mut table = Table::new(&["metric", "untrained", &epoch]);
-    let before: BTreeMap<&str, Number> = counters
-        .baseline
-        .iter()
-        .map(|(name, value)| (name.as_str(), *value))
-        .collect();
-    for (name, now) in &counters.latest {
-        let then = before
-            .get(name.as_str())
-            .map_or(String::new(), |v| format!("{:.4}", v.0));
-        table.row([name.clone(), then, format!("{:.4}", now.0)]);
+    let best = counters.best.map_or(0, |best| best.epoch);
+    let measured = validations(&run.file(METRICS))?;
+    let heads = [
+        "metric".into(),
+        "untrained".into(),
+        format!("best ({best})"),
+        format!("last ({})", counters.epoch),
+    ];
+    let mut table = Table::new(&heads.each_ref().map(String::as_str));
+    for (name, _) in &counters.latest {
+        let value = |epoch: usize| {
+            let value = measured
+                .get(&epoch)
+                .and_then(|line| line[name.as_str()].as_f64());
+            value.map_or(String::new(), |v| format!("{v:.4}"))
+        };
+        table.row([name.clone(), value(0), value(best), value(counters.epoch)]);
     }
-    let best = counters.best.map_or(String::new(), |best| {
-        format!(
-            "best recall_mean {:.4} after epoch {}; ",
-            best.value.0, best.epoch
-        )
-    });
     let rate = outcome
         .samples_per_second
         .map_or(String::new(), |r| format!(", {r:.1} films/s"));
@@ -173,8 +172,21 @@ fn summary(outcome: &Outcome) -> String {
         format!(", peak memory {:.2} GiB", bytes as f64 / f64::from(1 << 30))
     });
     let time = clock(outcome.seconds as u64);
-    format!(
-        "{table}{best}{} steps, {time} in this session{rate}{memory}\n",
+    Ok(format!(
+        "{table}{} steps, {time} in this session{rate}{memory}\n",
         counters.step
-    )
+    ))
+}
+
+/// The lines of validation in a file of metrics, by epoch.
+fn validations(path: &Path) -> Result<BTreeMap<usize, Value>> {
+    let text =
+        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let lines = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let validations = lines.filter(|line| line["kind"] == "validation");
+    Ok(validations
+        .filter_map(|line| Some((line["epoch"].as_u64()? as usize, line)))
+        .collect())
 }

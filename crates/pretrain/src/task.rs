@@ -147,7 +147,7 @@ impl Task for Pretraining {
         let mut loss = &align * config.alignment;
         let mut parts = vec![("alignment_loss", align)];
         if let Some(orth) = orth {
-            loss = loss + &orth * self.orthogonality_weight(at.step);
+            loss += &orth * self.orthogonality_weight(at.step);
             parts.push(("orthogonality_loss", orth));
         }
         Ok(Step { loss, parts })

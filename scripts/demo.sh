@@ -15,7 +15,7 @@ step() {
 rm -rf "$run"
 mkdir -p "$run"
 step "Synthetic films with reports, in the layout of MIMIC-CXR-JPG" \
-    "$bin/mflag-data" phantom --films 1400 --side 320 --validate 0.15 --test 0.0 --out "$run/phantoms"
+    "$bin/mflag-data" phantom --films 2000 --side 320 --validate 0.15 --test 0.0 --out "$run/phantoms"
 step "Films into squares, once" \
     "$bin/mflag-data" prepare --dataset mimic --side 128 --root "$run/phantoms" --out "$run/store"
 step "What the store holds" \

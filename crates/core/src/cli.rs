@@ -1,6 +1,6 @@
 //! Habits that all binaries share: flags, log lines, and how a run ends.
 
-use std::fmt::Display;
+use std::error::Error;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -85,7 +85,7 @@ impl ConfigArgs {
 
 /// Runs a program: an error ends in one message on standard error and exit code 1, a panic in one that asks for a
 /// report and exit code 101, a closed output pipe quietly.
-pub fn run_main<E: Display>(
+pub fn run_main<E: AsRef<dyn Error + Send + Sync>>(
     program: impl FnOnce() -> std::result::Result<ExitCode, E>,
 ) -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
@@ -101,10 +101,40 @@ pub fn run_main<E: Display>(
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(program)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            // `{:#}` is the whole chain of causes of an `anyhow::Error`.
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
         Err(_) => ExitCode::from(101),
+    }
+}
+
+/// An error and its causes, those left out that an outer message has already told.
+fn chain(error: &(dyn Error + Send + Sync)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let cause = std::io::Error::from(std::io::ErrorKind::NotFound);
+        let error = crate::Error::io("read", "/a", cause);
+        assert_eq!(
+            chain(&error).matches("not found").count(),
+            1,
+            "{}",
+            chain(&error)
+        );
     }
 }

@@ -7,8 +7,8 @@ use tch::{Tensor, nn, nn::ModuleT};
 
 use crate::error::Result;
 
-/// Widths of a projector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// The two projectors.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ProjectorConfig {
     /// Width of the hidden layer.
@@ -17,6 +17,10 @@ pub struct ProjectorConfig {
     /// Width of the shared space.
     #[schemars(range(min = 2, max = 65536))]
     pub output: i64,
+    /// The report projector learns at this part of the rate; 1 is the paper's. Alignment alone is content when both
+    /// projectors agree on a few directions: a slow report projector keeps more of what the reports say.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub report_lr_scale: f64,
 }
 
 impl Default for ProjectorConfig {
@@ -24,6 +28,7 @@ impl Default for ProjectorConfig {
         ProjectorConfig {
             hidden: 2048,
             output: 1024,
+            report_lr_scale: 1.0,
         }
     }
 }
@@ -81,6 +86,9 @@ fn linear(p: nn::Path<'_>, input: i64, output: i64) -> nn::Linear {
     nn::linear(p, input, output, config)
 }
 
+/// Names of the report projector's variables begin so.
+pub(crate) const REPORT_PROJECTOR: &str = "proj_t";
+
 /// What one batch of pairs becomes.
 #[derive(Debug)]
 pub struct Latents {
@@ -114,7 +122,7 @@ impl Model {
         Ok(Model {
             encoder: ResNet::new(&(p / "encoder"), arch)?,
             film_projector: Projector::new(&(p / "proj_v"), arch.width(), projector),
-            report_projector: Projector::new(&(p / "proj_t"), text_width, projector),
+            report_projector: Projector::new(&(p / REPORT_PROJECTOR), text_width, projector),
         })
     }
 

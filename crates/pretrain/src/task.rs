@@ -3,6 +3,7 @@
 use mflag_data::loader::Batch;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::{Allow, load_into};
+use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult};
 use tch::{Device, Tensor, nn};
@@ -11,7 +12,7 @@ use crate::config::PretrainConfig;
 use crate::error::Result;
 use crate::latent::{self, MONITORED};
 use crate::loss::{Gram, alignment, orthogonality};
-use crate::model::{Latents, Model};
+use crate::model::{Latents, Model, REPORT_PROJECTOR};
 use crate::pairs::{self, Pairs};
 
 /// Model, pairs and losses of a run.
@@ -107,6 +108,18 @@ impl Task for Pretraining {
         let mut variables: Vec<(String, Tensor)> = self.variables.variables().into_iter().collect();
         variables.sort_by(|a, b| a.0.cmp(&b.0));
         variables
+    }
+
+    fn groups(&self) -> Vec<Group> {
+        let trainable = self
+            .variables()
+            .into_iter()
+            .filter(|(_, v)| v.requires_grad());
+        let (reports, films): (Vec<_>, Vec<_>) =
+            trainable.partition(|(name, _)| name.starts_with(REPORT_PROJECTOR));
+        let mut reports = Group::new("report projector", reports);
+        reports.lr_scale = self.config.projector.report_lr_scale;
+        vec![Group::new("films", films), reports]
     }
 
     fn batches_per_epoch(&self) -> usize {

@@ -35,6 +35,7 @@ fn ten_steps_are_those_of_pytorch(#[case] name: &str, #[case] form: Orthogonalit
     let projector = ProjectorConfig {
         hidden: 32,
         output: 16,
+        report_lr_scale: 1.0,
     };
     let model = Model::new(&store.root(), Arch::ResNet18, TEXT, projector).unwrap();
     store.double();

@@ -134,7 +134,7 @@ fn object(row: &Row<'_>, column: usize, shape: &str) -> Result<BoundingBox> {
         && values.iter().all(|value| value.is_finite())
         && match kind {
             "0" | "1" => values.len() == 4,
-            "2" => values.len() >= 6 && values.len() % 2 == 0,
+            "2" => values.len() >= 6 && values.len().is_multiple_of(2),
             _ => false,
         };
     let points: Vec<(f64, f64)> = values.chunks_exact(2).map(|p| (p[0], p[1])).collect();

@@ -263,13 +263,13 @@ impl Found {
     }
 }
 
-/// Such as `2 patients in train + test`, for each set of splits that occurs.
+/// Such as `patients in train + test: 2`, for each set of splits that occurs.
 fn in_two<'a>(things: &str, seen: impl Iterator<Item = &'a Seen>) -> Vec<String> {
     let mut counts: BTreeMap<Seen, usize> = BTreeMap::new();
     for seen in seen.filter(|s| s.in_two()) {
         *counts.entry(*seen).or_default() += 1;
     }
     let told = counts.iter().rev();
-    told.map(|(seen, n)| format!("{n} {things} in {}", seen.told()))
+    told.map(|(seen, n)| format!("{things} in {}: {n}", seen.told()))
         .collect()
 }

@@ -57,11 +57,13 @@ fn wrong(film: &Listed) -> Option<String> {
         ));
     }
     let mask = mask?;
-    let (width, height) = reader::size(mask).unwrap_or_default();
-    ((width, height) != size).then(|| {
-        format!(
-            "column 'mask': '{}' is an image of {width}×{height} px and the film one of {}×{}: draw it on the film at full size",
-            mask.display(), size.0, size.1
-        )
-    })
+    let problem = match reader::size(mask) {
+        Some(same) if same == size => return None,
+        Some((width, height)) => format!(
+            "is an image of {width}×{height} px and the film one of {}×{}: draw it on the film at full size",
+            size.0, size.1
+        ),
+        None => "is no image that can be read: write it as PNG".to_owned(),
+    };
+    Some(format!("column 'mask': '{}' {problem}", mask.display()))
 }

@@ -1,16 +1,24 @@
 //! Data sets, reports, the prepared store, augmentation, the loader and phantoms of mflag; needs no libtorch.
 
 pub mod augment;
+pub mod chexpert;
 mod error;
 pub mod inspect;
+pub mod labels;
 pub mod loader;
+pub mod manifest;
 pub mod mimic;
+pub mod nih;
+pub mod object_cxr;
 pub mod phantom;
 pub mod prepare;
+mod reader;
 mod record;
 pub mod report;
+pub mod split;
 pub mod store;
 pub mod table;
+pub mod vindr;
 
 pub use error::{Error, Result};
 pub use record::{BoundingBox, Dataset, Mask, Record, Split};

@@ -1,0 +1,242 @@
+//! What raw labels mean in training: policies for uncertain and unmentioned findings.
+//!
+//! Records and stores keep the raw values (1 present, 0 absent, −1 uncertain, `None` not mentioned). A policy is applied
+//! when targets are needed, so that one store serves all of them. Present and absent stay 1 and 0 under each:
+//!
+//! | policy | uncertain | not mentioned | labels | source |
+//! | --- | --- | --- | --- | --- |
+//! | `zeros` | 0 | 0 | all | CheXclusion: "1 only where the value is above 0"; U-Zeros of CheXpert |
+//! | `ones` | 1 | 0 | all | U-Ones of CheXpert |
+//! | `mgca5` | 1 for Atelectasis, Edema, Pleural Effusion; 0 for Cardiomegaly, Consolidation | 0 | these five | MGCA |
+//! | `ignore` | out of the loss | 0 | all | U-Ignore of CheXpert |
+//!
+//! CheXpert: Irvin et al., AAAI 2019, arXiv:1901.07031, section "Uncertainty Approaches". Its official validation films
+//! have neither uncertain nor empty values, so a policy changes training, and no measurement on them.
+
+use mflag_core::suggest;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result};
+
+/// The five labels of [`Policy::Mgca5`] with what uncertain means, in the order of its targets.
+const MGCA5: [(&str, f32); 5] = [
+    ("Atelectasis", 1.0),
+    ("Cardiomegaly", 0.0),
+    ("Consolidation", 0.0),
+    ("Edema", 1.0),
+    ("Pleural Effusion", 1.0),
+];
+
+/// A policy: the table above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// Uncertain is absent.
+    Zeros,
+    /// Uncertain is present.
+    Ones,
+    /// The five labels and rules of MGCA.
+    Mgca5,
+    /// Uncertain does not count.
+    Ignore,
+}
+
+impl Policy {
+    /// All of them.
+    pub const ALL: [Policy; 4] = [Policy::Zeros, Policy::Ones, Policy::Mgca5, Policy::Ignore];
+
+    /// The name as configurations write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Policy::Zeros => "zeros",
+            Policy::Ones => "ones",
+            Policy::Mgca5 => "mgca5",
+            Policy::Ignore => "ignore",
+        }
+    }
+
+    /// The policy of this name.
+    ///
+    /// # Errors
+    /// If there is none; the message has the nearest name, or all.
+    pub fn parse(name: &str) -> Result<Policy> {
+        let known = Policy::ALL.into_iter().find(|policy| policy.name() == name);
+        known.ok_or_else(|| {
+            let hint = suggest::hint(name, Policy::ALL.map(Policy::name));
+            Error::Data(format!("label policy '{name}' is unknown{hint}"))
+        })
+    }
+
+    /// The policy, for a data set with these labels.
+    ///
+    /// # Errors
+    /// If the data set lacks a label that the policy is about, or has no labels.
+    pub fn targets(self, labels: &[String]) -> Result<Targets> {
+        if labels.is_empty() {
+            let told = "the data set has no labels, so there is nothing to train on";
+            return Err(Error::Data(told.to_owned()));
+        }
+        let of_all = |uncertain: Option<f32>| {
+            let rule = |(column, name): (usize, &String)| Target {
+                name: name.clone(),
+                column,
+                uncertain,
+            };
+            labels.iter().enumerate().map(rule).collect()
+        };
+        let targets = match self {
+            Policy::Zeros => of_all(Some(0.0)),
+            Policy::Ones => of_all(Some(1.0)),
+            Policy::Ignore => of_all(None),
+            Policy::Mgca5 => mgca5(labels)?,
+        };
+        Ok(Targets(targets))
+    }
+}
+
+fn mgca5(labels: &[String]) -> Result<Vec<Target>> {
+    let target = |(name, uncertain): (&str, f32)| {
+        let column = labels.iter().position(|label| label == name);
+        let column = column.ok_or_else(|| {
+            let hint = suggest::hint(name, labels.iter().map(String::as_str));
+            Error::Data(format!(
+                "label policy 'mgca5' needs the label '{name}', which the data set lacks{hint}; take zeros, ones or ignore"
+            ))
+        })?;
+        Ok(Target {
+            name: name.to_owned(),
+            column,
+            uncertain: Some(uncertain),
+        })
+    };
+    MGCA5.into_iter().map(target).collect()
+}
+
+/// A policy for the labels of one data set.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Targets(Vec<Target>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Target {
+    name: String,
+    /// Its place among the data set's labels.
+    column: usize,
+    /// What uncertain means; `None`: it does not count.
+    uncertain: Option<f32>,
+}
+
+impl Targets {
+    /// Names of the targets, in their order.
+    pub fn names(&self) -> Vec<&str> {
+        self.0.iter().map(|target| target.name.as_str()).collect()
+    }
+
+    /// The targets of a film with these raw values, one a name: 1, 0, or `None` where the loss leaves it out. A film
+    /// without values has all of them unmentioned.
+    pub fn of(&self, values: &[Option<f32>]) -> Vec<Option<f32>> {
+        let target = |t: &Target| match values.get(t.column).copied().flatten() {
+            Some(value) if value > 0.0 => Some(1.0),
+            Some(value) if value < 0.0 => t.uncertain,
+            Some(_) | None => Some(0.0),
+        };
+        self.0.iter().map(target).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(labels: &[&str]) -> Vec<String> {
+        labels.iter().map(|l| (*l).to_owned()).collect()
+    }
+
+    /// Each policy on each raw value, of a label that MGCA takes for present when uncertain, and of one for absent.
+    #[test]
+    fn the_policies_are_the_table() {
+        let labels = names(&[
+            "Pleural Effusion",
+            "Edema",
+            "Consolidation",
+            "Cardiomegaly",
+            "Atelectasis",
+            "Fracture",
+        ]);
+        let raw = [Some(1.0), Some(0.0), Some(-1.0), None];
+        let golden = [
+            (
+                Policy::Zeros,
+                "Edema",
+                [Some(1.0), Some(0.0), Some(0.0), Some(0.0)],
+            ),
+            (
+                Policy::Ones,
+                "Edema",
+                [Some(1.0), Some(0.0), Some(1.0), Some(0.0)],
+            ),
+            (
+                Policy::Ignore,
+                "Edema",
+                [Some(1.0), Some(0.0), None, Some(0.0)],
+            ),
+            (
+                Policy::Mgca5,
+                "Atelectasis",
+                [Some(1.0), Some(0.0), Some(1.0), Some(0.0)],
+            ),
+            (
+                Policy::Mgca5,
+                "Cardiomegaly",
+                [Some(1.0), Some(0.0), Some(0.0), Some(0.0)],
+            ),
+            (
+                Policy::Mgca5,
+                "Consolidation",
+                [Some(1.0), Some(0.0), Some(0.0), Some(0.0)],
+            ),
+            (
+                Policy::Mgca5,
+                "Edema",
+                [Some(1.0), Some(0.0), Some(1.0), Some(0.0)],
+            ),
+            (
+                Policy::Mgca5,
+                "Pleural Effusion",
+                [Some(1.0), Some(0.0), Some(1.0), Some(0.0)],
+            ),
+        ];
+        for (policy, label, expected) in golden {
+            let targets = policy.targets(&labels).unwrap();
+            let place = targets.names().iter().position(|n| *n == label).unwrap();
+            let got = raw.map(|value| targets.of(&vec![value; labels.len()])[place]);
+            assert_eq!(got, expected, "{policy:?} {label}");
+        }
+        let five = Policy::Mgca5.targets(&labels).unwrap();
+        assert_eq!(five.names(), MGCA5.map(|(name, _)| name));
+        let values = [Some(1.0), None, Some(-1.0), Some(1.0), Some(0.0), Some(1.0)];
+        let expected = [0.0, 1.0, 0.0, 0.0, 1.0].map(Some);
+        assert_eq!(five.of(&values), expected, "each label by its own column");
+        assert_eq!(
+            Policy::Ignore.targets(&labels).unwrap().of(&[]),
+            [Some(0.0); 6]
+        );
+    }
+
+    #[test]
+    fn messages_help() {
+        assert_eq!(
+            Policy::ALL.map(|p| Policy::parse(p.name()).unwrap()),
+            Policy::ALL
+        );
+        let told = Policy::parse("zeroes").unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "label policy 'zeroes' is unknown (did you mean 'zeros'?)"
+        );
+        let told = Policy::Mgca5.targets(&names(&["Atelectasis", "Effusion"]));
+        let told = told.unwrap_err().to_string();
+        assert!(told.contains("needs the label 'Cardiomegaly'"), "{told}");
+        assert!(Policy::Zeros.targets(&[]).is_err());
+    }
+}

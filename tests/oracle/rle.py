@@ -18,8 +18,7 @@ def absolute(mask):
 
 
 def relative(mask):
-    """SIIM's string: walks the transposed plane and counts the pixels since the last change, as its mask_functions do
-    (which lose a run that reaches the last pixel; this does not)."""
+    """SIIM's string: walks the transposed plane and counts the pixels since the last change."""
     pairs, count, inside = [], 0, False
     for pixel in mask.T.reshape(-1):
         if bool(pixel) != inside:

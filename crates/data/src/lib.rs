@@ -17,6 +17,8 @@ mod reader;
 mod record;
 pub mod report;
 pub mod rle;
+pub mod rsna;
+pub mod siim;
 pub mod split;
 pub mod store;
 pub mod table;

@@ -1,0 +1,208 @@
+//! SIIM-ACR Pneumothorax Segmentation: films with the mask of a pneumothorax, or without one.
+//!
+//! The layout, the rules and the terms of access are in `datasets/siim-acr.md`.
+
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use mflag_core::seed;
+use rayon::prelude::*;
+
+use crate::reader::{self, Dropped, NO_FILM};
+use crate::rle::{self, Encoding};
+use crate::split::Parts;
+use crate::table::Table;
+use crate::{Dataset, Error, Mask, Record, Result, Split};
+
+/// The label.
+pub const LABELS: [&str; 1] = ["Pneumothorax"];
+
+/// Side of every film in pixels.
+pub const SIDE: u32 = 1024;
+
+/// Why films are left out.
+const REASONS: &[&str] = &[NO_FILM, NO_ROW, SURPLUS];
+const NO_ROW: &str = "film file without a row in train-rle.csv";
+const SURPLUS: &str = "negative training film beyond the number of positive ones";
+
+const TABLE: &str = "train-rle.csv";
+/// What stands in place of runs where there is no pneumothorax.
+const NO_MASK: &str = "-1";
+/// Folders between the folder of the films and a film, at most: study and series, and one more.
+const DEPTH: usize = 3;
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// Folder of the films; `None` for `dicom-images-train` in the root.
+    pub films: Option<PathBuf>,
+    /// Part of the films for validation, in [0, 1).
+    pub validate: f64,
+    /// Part of the films for test, in [0, 1).
+    pub test: f64,
+    /// Chooses them, and what [`balance`] keeps.
+    pub seed: u64,
+    /// Only as many negative training films as positive ones, as MGCA does.
+    pub balance: bool,
+}
+
+impl Default for Options {
+    /// 70 / 15 / 15 %, all films.
+    fn default() -> Options {
+        Options {
+            films: None,
+            validate: 0.15,
+            test: 0.15,
+            seed: 0,
+            balance: false,
+        }
+    }
+}
+
+/// Reads the data set in the folder `root`, which holds `train-rle.csv` and the folder `dicom-images-train`, where a film is
+/// found by its name `<ImageId>.dcm`, up to three folders deep. The masks of all rows of a film become one. The tables name
+/// no patients: each film counts as a patient.
+///
+/// # Errors
+/// The table, a column or the folder of the films is missing, runs are not as described ([`rle::parse`]), a film is both
+/// with and without a mask or there twice, or none is left.
+pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
+    let parts = Parts::new(options.validate, options.test, options.seed)?;
+    let masks = masks(root)?;
+    let folder = options
+        .films
+        .clone()
+        .unwrap_or_else(|| root.join("dicom-images-train"));
+    let mut files = files(&folder)?;
+    let mut dropped = Dropped::new(REASONS);
+    let mut records = Vec::with_capacity(masks.len());
+    for (id, runs) in masks {
+        let Some(path) = files.remove(&id) else {
+            tracing::debug!("no film file of {id}");
+            dropped.count(NO_FILM);
+            continue;
+        };
+        records.push(Record {
+            patient: id.clone(),
+            study: id.clone(),
+            path,
+            split: parts.of(&id),
+            text: None,
+            labels: vec![Some(if runs.is_empty() { 0.0 } else { 1.0 })],
+            boxes: Vec::new(),
+            mask: (!runs.is_empty()).then_some(Mask::Runs {
+                width: SIDE,
+                height: SIDE,
+                runs,
+            }),
+            film: id,
+        });
+    }
+    for id in files.keys() {
+        tracing::debug!("{id}: {NO_ROW}");
+        dropped.count(NO_ROW);
+    }
+    if options.balance {
+        let before = records.len();
+        records = balance(records, options.seed);
+        (records.len()..before).for_each(|_| dropped.count(SURPLUS));
+    }
+    let layout = folder.join("<study>/<series>/<ImageId>.dcm");
+    reader::dataset("siim-acr", &LABELS, records, &dropped, &layout)
+}
+
+/// Keeps as many training films without a mask as there are with one, by `seed` and the films' identifiers alone, and all
+/// films of the other splits. Where there are fewer without, all stay.
+pub fn balance(mut records: Vec<Record>, seed: u64) -> Vec<Record> {
+    let training = records.iter().filter(|r| r.split == Split::Train);
+    let (positive, negative): (Vec<_>, Vec<_>) = training.partition(|r| r.mask.is_some());
+    let mut negative: Vec<String> = negative.iter().map(|r| r.film.clone()).collect();
+    negative.sort_unstable();
+    let order = seed::permutation(seed, 0, negative.len());
+    let surplus = order.iter().skip(positive.len());
+    let surplus: HashSet<&str> = surplus.map(|i| negative[*i as usize].as_str()).collect();
+    records.retain(|r| r.split != Split::Train || !surplus.contains(r.film.as_str()));
+    records
+}
+
+/// The mask of every film of the table as runs, none for a negative film.
+fn masks(root: &Path) -> Result<HashMap<String, Vec<[u32; 2]>>> {
+    let path = root.join(TABLE);
+    if !path.exists() {
+        let reason = format!(
+            "table {TABLE} is not in this folder; give the folder that holds it and dicom-images-train (access: \
+             https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation)"
+        );
+        return Err(Error::file(root, reason));
+    }
+    let table = Table::open(&path)?;
+    let [id, pixels] = table.columns(["ImageId", "EncodedPixels"])?;
+    let mut masks: HashMap<String, Vec<[u32; 2]>> = HashMap::new();
+    table.for_each(|row| {
+        let runs = match row.get(pixels) {
+            NO_MASK => Vec::new(),
+            "" => return Err(row.refuse(pixels, "-1 for no mask, or pairs of offset and length")),
+            text => rle::parse(text, Encoding::Relative, SIDE, SIDE).map_err(|e| {
+                let reason = format!("row {}, column 'EncodedPixels': {e}", row.number());
+                Error::file(&path, reason)
+            })?,
+        };
+        match masks.entry(reader::file_name(row, id)?.to_owned()) {
+            Entry::Vacant(free) => {
+                free.insert(runs);
+            }
+            Entry::Occupied(taken) if taken.get().is_empty() != runs.is_empty() => {
+                let allowed = "with a mask in all of its rows, or -1 in all";
+                return Err(row.refuse_unseen(id, allowed));
+            }
+            Entry::Occupied(mut taken) => {
+                let both = rle::union([taken.get().as_slice(), &runs]);
+                taken.insert(both);
+            }
+        }
+        Ok(())
+    })?;
+    Ok(masks)
+}
+
+/// The file of every film by its identifier.
+fn files(folder: &Path) -> Result<HashMap<String, PathBuf>> {
+    if !folder.is_dir() {
+        let reason = "no such folder with the films; unpack dicom-images-train, or name the folder that holds the .dcm files";
+        return Err(Error::file(folder, reason));
+    }
+    let mut files = HashMap::new();
+    for path in dicoms(folder, DEPTH)? {
+        let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else {
+            continue;
+        };
+        if let Some(other) = files.insert(id.to_owned(), path.clone()) {
+            tracing::debug!("twice: {} and {}", path.display(), other.display());
+            let reason = "a film lies in two places here (-v shows where); keep one";
+            return Err(Error::file(folder, reason));
+        }
+    }
+    Ok(files)
+}
+
+/// All `.dcm` files in `folder` and up to `depth` folders below.
+fn dicoms(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
+    let io = |e| Error::io("read", folder, e);
+    let entries: std::io::Result<Vec<_>> = std::fs::read_dir(folder).map_err(io)?.collect();
+    let inside = entries.map_err(io)?.into_par_iter().map(|entry| {
+        let path = entry.path();
+        if path
+            .extension()
+            .is_some_and(|e| e.eq_ignore_ascii_case("dcm"))
+        {
+            return Ok(vec![path]);
+        }
+        if depth > 0 && path.is_dir() {
+            return dicoms(&path, depth - 1);
+        }
+        Ok(Vec::new())
+    });
+    let inside: Result<Vec<Vec<PathBuf>>> = inside.collect();
+    Ok(inside?.concat())
+}

@@ -109,6 +109,7 @@ fn films(
                         .collect::<Result<_>>()?,
                     boxes: Vec::new(),
                     mask: None,
+                    size: None,
                 });
                 return Ok(());
             }

@@ -2,6 +2,7 @@
 
 pub mod augment;
 pub mod chexpert;
+pub mod datasets;
 mod error;
 pub mod inspect;
 pub mod labels;

@@ -1,6 +1,6 @@
 //! `mflag-data`: phantoms, preparation, inspection.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -9,8 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use mflag_core::cli::{Common, run_main};
 use mflag_core::progress::clock;
 use mflag_core::table::Table;
+use mflag_data::datasets::{self, Layout};
 use mflag_data::store::Store;
-use mflag_data::{Dataset, Split, inspect, mimic, phantom, prepare};
+use mflag_data::{Split, inspect, phantom, prepare, split};
 use mflag_film::Fit;
 
 /// Prepare chest-film data sets, make phantoms, look at stores
@@ -27,6 +28,8 @@ const EXAMPLES: &str = "Examples:
   mflag-data phantom --out data/phantoms --films 1000
   mflag-data prepare --dataset mimic --root data/phantoms --out data/phantoms-store
   mflag-data prepare --dataset mimic --root /data/mimic-cxr-jpg --reports /data/mimic-cxr-reports --out data/mimic-256
+  mflag-data prepare --dataset siim --root /data/siim-acr --out data/siim-256
+  mflag-data verify data/mimic-256 data/siim-256
   mflag-data inspect --store data/mimic-256 --sheet sheet.png";
 
 #[derive(Debug, Subcommand)]
@@ -35,6 +38,8 @@ enum Command {
     Phantom(PhantomArgs),
     /// Read a data set and write its films as squares of one size; an interrupted preparation goes on
     Prepare(PrepareArgs),
+    /// Prove that no patient and no film is in two splits, within and across stores
+    Verify(VerifyArgs),
     /// Count what a store holds, check its digests, draw a contact sheet
     Inspect(InspectArgs),
 }
@@ -65,13 +70,12 @@ struct PhantomArgs {
 struct PrepareArgs {
     /// Layout of the data set
     #[arg(short, long, value_enum)]
-    dataset: DatasetName,
+    dataset: Layout,
     /// Folder of the data set, as downloaded
     #[arg(short, long, value_name = "DIR")]
     root: PathBuf,
-    /// Folder of the reports, if they lie elsewhere
-    #[arg(long, value_name = "DIR")]
-    reports: Option<PathBuf>,
+    #[command(flatten)]
+    options: datasets::Options,
     /// Folder of the store
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
@@ -83,12 +87,6 @@ struct PrepareArgs {
     fit: FitName,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum DatasetName {
-    /// MIMIC-CXR-JPG 2.x with the reports of MIMIC-CXR
-    Mimic,
-}
-
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
 enum FitName {
     /// Black bars beside the shorter side
@@ -96,6 +94,13 @@ enum FitName {
     Pad,
     /// What is beyond the middle square is cut off
     Crop,
+}
+
+#[derive(Debug, Args)]
+struct VerifyArgs {
+    /// Folders of stores
+    #[arg(required = true, value_name = "DIR")]
+    stores: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -115,6 +120,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Phantom(args) => write_phantom(&args),
             Command::Prepare(args) => prepare_store(&args),
+            Command::Verify(args) => verify(&args),
             Command::Inspect(args) => inspect_store(&args),
         }
         .map(|()| ExitCode::SUCCESS)
@@ -158,7 +164,7 @@ fn write_phantom(args: &PhantomArgs) -> Result<()> {
 
 fn prepare_store(args: &PrepareArgs) -> Result<()> {
     let begin = Instant::now();
-    let dataset = read(args.dataset, &args.root, args.reports.clone())?;
+    let dataset = datasets::read(args.dataset, &args.root, &args.options)?;
     let fit = match args.fit {
         FitName::Pad => Fit::Pad,
         FitName::Crop => Fit::Crop,
@@ -191,16 +197,13 @@ fn prepare_store(args: &PrepareArgs) -> Result<()> {
     Ok(())
 }
 
-fn read(name: DatasetName, root: &Path, reports: Option<PathBuf>) -> Result<Dataset> {
-    match name {
-        DatasetName::Mimic => {
-            let options = mimic::Options {
-                reports,
-                ..mimic::Options::default()
-            };
-            Ok(mimic::read(root, &options)?)
-        }
-    }
+fn verify(args: &VerifyArgs) -> Result<()> {
+    let stores: mflag_data::Result<Vec<Store>> =
+        args.stores.iter().map(|s| Store::open(s)).collect();
+    let stores = stores?;
+    let verified = split::verify_stores(&stores.iter().collect::<Vec<_>>())?;
+    println!("{verified}");
+    Ok(())
 }
 
 fn inspect_store(args: &InspectArgs) -> Result<()> {

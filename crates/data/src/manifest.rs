@@ -230,6 +230,7 @@ impl Rows<'_> {
             boxes: columns
                 .boxes
                 .map_or(Ok(Vec::new()), |column| cells::boxes(row, column))?,
+            size: None,
             mask: cell(columns.mask).map(|mask| Mask::File {
                 path: self.folder.join(mask),
             }),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use mflag_core::progress::Progress;
 use rayon::prelude::*;
 
+use crate::reader::{Dropped, NO_FILM, told};
 use crate::{Dataset, Error, Record, Result, report};
 use tables::Film;
 
@@ -46,7 +47,6 @@ const NOT_FRONTAL: &str = "not a frontal view";
 const OTHER_VIEW: &str = "frontal view that was not asked for";
 const DUPLICATE: &str = "duplicate row of the metadata table";
 const NO_SPLIT: &str = "no split";
-const NO_FILM: &str = "no film file";
 const NO_REPORT: &str = "no report";
 const NO_TEXT: &str = "report without findings or impression of three words";
 
@@ -92,7 +92,7 @@ impl Default for Options {
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
     let tables = tables::locate(root)?;
     let reports = reports_folder(root, options)?;
-    let mut dropped = Dropped::default();
+    let mut dropped = Dropped::new(&REASONS);
     let films = tables::films(&tables, &options.views, &mut dropped)?;
     let films = with_files(root, films, &mut dropped);
     let texts = texts(&reports, &films, options.require_text)?;
@@ -135,6 +135,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
             labels,
             boxes: Vec::new(),
             mask: None,
+            size: None,
         });
     }
     records.sort_unstable_by(|a, b| a.film.cmp(&b.film));
@@ -158,36 +159,6 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
         records,
         dropped,
     })
-}
-
-/// Counts of films left out.
-#[derive(Debug, Default)]
-struct Dropped(HashMap<&'static str, usize>);
-
-impl Dropped {
-    fn count(&mut self, reason: &'static str) {
-        *self.0.entry(reason).or_default() += 1;
-    }
-
-    /// Reasons that occurred, in the order of the checks.
-    fn listed(&self) -> Vec<(String, usize)> {
-        let found = REASONS
-            .iter()
-            .filter_map(|r| Some(((*r).to_owned(), *self.0.get(r)?)));
-        found.collect()
-    }
-}
-
-fn told(dropped: &[(String, usize)]) -> String {
-    let parts: Vec<String> = dropped
-        .iter()
-        .map(|(reason, n)| format!("{n} {reason}"))
-        .collect();
-    if parts.is_empty() {
-        "none".to_owned()
-    } else {
-        parts.join(", ")
-    }
 }
 
 fn nothing_left(root: &Path, reports: &Path, dropped: &[(String, usize)]) -> Error {

@@ -101,6 +101,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
                     labels,
                     boxes: boxes.remove(film).unwrap_or_default(),
                     mask: None,
+                    size: None,
                 });
                 return Ok(());
             }

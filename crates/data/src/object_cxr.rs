@@ -108,6 +108,7 @@ fn films(
             .collect::<Result<Vec<BoundingBox>>>()?;
         let id = format!("{part}/{film}");
         records.push(Record {
+            size: None,
             path: root.join(&id),
             patient: id.clone(),
             study: id.clone(),

@@ -54,6 +54,8 @@ struct Plan {
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     shard: Shard,
+    /// Columns and rows of the films in it, as their files have them.
+    sizes: Vec<[u32; 2]>,
     bad: Vec<Bad>,
 }
 
@@ -131,20 +133,16 @@ fn shard(
         progress.resume_at(records.len() as u64);
         return read_json(&content_file);
     }
-    let squares: Vec<std::result::Result<Vec<u8>, Bad>> = records
+    let prepared: Vec<std::result::Result<Prepared, Bad>> = records
         .par_iter()
         .map(|record| {
-            let square = mflag_film::decode(&record.path, &options.limits)
-                .map(|film| mflag_film::square(&film, options.side, options.fit).pixels);
+            let prepared = prepare_film(record, options);
             progress.inc(1);
-            square.map_err(|e| Bad {
-                film: record.film.clone(),
-                reason: e.to_string(),
-            })
+            prepared
         })
         .collect();
-    let (good, bad): (Vec<_>, Vec<_>) = squares.into_iter().partition(std::result::Result::is_ok);
-    let good: Vec<Vec<u8>> = good.into_iter().flatten().collect();
+    let (good, bad): (Vec<_>, Vec<_>) = prepared.into_iter().partition(std::result::Result::is_ok);
+    let good: Vec<Prepared> = good.into_iter().flatten().collect();
     let bad: Vec<Bad> = bad
         .into_iter()
         .filter_map(std::result::Result::err)
@@ -152,17 +150,36 @@ fn shard(
 
     let file = layout.shard(number);
     write_shard(&file, &good, options.side)?;
+    let sizes = good.iter().map(|film| film.size).collect();
     let shard = Shard {
         films: good.len(),
         blake3: digest::file(&file)?,
     };
-    let content = Content { shard, bad };
+    let content = Content { shard, sizes, bad };
     // Last: with it, the shard is done.
     write_json(&content_file, &content)?;
     Ok(content)
 }
 
-fn write_shard(path: &Path, films: &[Vec<u8>], side: u32) -> Result<()> {
+/// A film as a square, and what its file's columns and rows were.
+struct Prepared {
+    pixels: Vec<u8>,
+    size: [u32; 2],
+}
+
+fn prepare_film(record: &Record, options: &Options) -> std::result::Result<Prepared, Bad> {
+    let film = mflag_film::decode(&record.path, &options.limits).map_err(|e| Bad {
+        film: record.film.clone(),
+        reason: e.to_string(),
+    })?;
+    let size = [film.width, film.height];
+    Ok(Prepared {
+        pixels: mflag_film::square(&film, options.side, options.fit).pixels,
+        size,
+    })
+}
+
+fn write_shard(path: &Path, films: &[Prepared], side: u32) -> Result<()> {
     use npyz::WriterBuilder;
     let side = u64::from(side);
     atomic::write(path, |file| {
@@ -175,7 +192,9 @@ fn write_shard(path: &Path, films: &[Vec<u8>], side: u32) -> Result<()> {
             .begin_nd()?;
         // npyz writes element by element: the header is its, the bytes go in film by film.
         file.write_all(&header)?;
-        films.iter().try_for_each(|film| file.write_all(film))
+        films
+            .iter()
+            .try_for_each(|film| file.write_all(&film.pixels))
     })?;
     Ok(())
 }
@@ -184,11 +203,16 @@ fn write_shard(path: &Path, films: &[Vec<u8>], side: u32) -> Result<()> {
 fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content]) -> Result<()> {
     let bad: Vec<&Bad> = done.iter().flat_map(|c| &c.bad).collect();
     let names: BTreeSet<&str> = bad.iter().map(|b| b.film.as_str()).collect();
-    let good: Vec<&Record> = dataset
+    let decoded = dataset
         .records
         .iter()
-        .filter(|r| !names.contains(r.film.as_str()))
-        .collect();
+        .filter(|r| !names.contains(r.film.as_str()));
+    let sizes = done.iter().flat_map(|content| &content.sizes);
+    let with_size = |(record, size): (&Record, &[u32; 2])| Record {
+        size: Some(*size),
+        ..record.clone()
+    };
+    let good: Vec<Record> = decoded.zip(sizes).map(with_size).collect();
     if good.is_empty() {
         let example = bad
             .first()

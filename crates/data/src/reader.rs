@@ -74,15 +74,7 @@ pub(crate) fn dataset(
 ) -> Result<Dataset> {
     records.sort_unstable_by(|a, b| a.film.cmp(&b.film));
     let dropped = dropped.listed();
-    let parts: Vec<String> = dropped
-        .iter()
-        .map(|(why, n)| format!("{n} {why}"))
-        .collect();
-    let told = if parts.is_empty() {
-        "none".to_owned()
-    } else {
-        parts.join(", ")
-    };
+    let told = told(&dropped);
     if records.is_empty() {
         return Err(Error::Data(format!(
             "{name}: no film is left (left out: {told}); films are looked for as {}",
@@ -96,6 +88,19 @@ pub(crate) fn dataset(
         records,
         dropped,
     })
+}
+
+/// Reasons and counts in words.
+pub(crate) fn told(dropped: &[(String, usize)]) -> String {
+    let parts: Vec<String> = dropped
+        .iter()
+        .map(|(why, n)| format!("{n} {why}"))
+        .collect();
+    if parts.is_empty() {
+        "none".to_owned()
+    } else {
+        parts.join(", ")
+    }
 }
 
 /// A label: 1, 0, −1 (with or without decimals) or nothing.

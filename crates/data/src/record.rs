@@ -47,6 +47,9 @@ pub struct Record {
     pub text: Option<String>,
     /// One value a label of [`Dataset::labels`]: 1 present, 0 absent, −1 uncertain, `None` not mentioned.
     pub labels: Vec<Option<f32>>,
+    /// Columns and rows of the film as its file has it; known once it is prepared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<[u32; 2]>,
     /// Boxes around findings; empty where there are none, or the data set has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boxes: Vec<BoundingBox>,

@@ -82,6 +82,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
         };
         let mask = options.masks && !boxes.is_empty();
         records.push(Record {
+            size: None,
             path: root.join(format!("stage_2_train_images/{id}.dcm")),
             patient: id.clone(),
             study: id.clone(),

@@ -91,6 +91,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
             text: None,
             labels: vec![Some(if runs.is_empty() { 0.0 } else { 1.0 })],
             boxes: Vec::new(),
+            size: None,
             mask: (!runs.is_empty()).then_some(Mask::Runs {
                 width: SIDE,
                 height: SIDE,

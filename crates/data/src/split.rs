@@ -150,6 +150,20 @@ pub struct Verified {
     pub repeated: usize,
 }
 
+impl std::fmt::Display for Verified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Verified {
+            patients,
+            films,
+            repeated,
+        } = self;
+        write!(
+            f,
+            "no patient and no film is in two splits: {patients} patients, {films} films, {repeated} repeated within a split"
+        )
+    }
+}
+
 /// Checks that no patient is in two splits of a data set, and no film file (by its BLAKE3) in two splits of any.
 ///
 /// Identifiers of patients are compared within data sets of one name only; films across all, so that a test film of one

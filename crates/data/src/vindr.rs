@@ -95,6 +95,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
             labels: film.labels(options.agree),
             boxes: film.boxes,
             mask: None,
+            size: None,
             film: id,
         });
     }

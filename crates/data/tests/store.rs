@@ -28,6 +28,7 @@ fn record(folder: &Path, i: usize) -> Record {
         labels: vec![Some(1.0), None],
         boxes: vec![],
         mask: None,
+        size: None,
     }
 }
 
@@ -95,6 +96,7 @@ fn a_store_holds_the_films_and_an_interrupted_preparation_ends_with_the_same_byt
         (39, 1, 3)
     );
     assert_eq!(store.records()[7].film, "film-008");
+    assert_eq!(store.records()[7].size, Some([60, 48]));
     // 60 × 48 in 2048 × 2048: bars of 205 rows above and below.
     assert_eq!(
         (store.pixels(0)[0], store.pixels(38)[1024 * 2048 + 1024]),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use mflag_core::suggest;
 
 use super::{DUPLICATE, Dropped, LABELS, NO_SPLIT, NOT_FRONTAL, OTHER_VIEW, View};
+use crate::reader::label;
 use crate::table::{Row, Table};
 use crate::{Error, Result, Split};
 
@@ -163,17 +164,6 @@ pub(super) fn labels(path: &Path) -> Result<HashMap<u32, Labels>> {
         Ok(())
     })?;
     Ok(labels)
-}
-
-fn label(row: &Row<'_>, place: usize) -> Result<Option<f32>> {
-    let value = row.get(place);
-    if value.is_empty() {
-        return Ok(None);
-    }
-    let known = value.parse().ok().filter(|v| [1.0, 0.0, -1.0].contains(v));
-    known
-        .map(Some)
-        .ok_or_else(|| row.refuse(place, "1.0, 0.0, -1.0 or empty"))
 }
 
 fn view_of(name: &str) -> Option<View> {

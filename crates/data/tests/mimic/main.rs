@@ -287,8 +287,7 @@ fn bad_labels_are_named() {
     let tree = Tree::new();
     let rest = ",".repeat(13);
     tree.labels(&format!("1,50000001,2.0{rest}\n"));
-    let expected =
-        "row 2, column 'Atelectasis': '2.0' is not allowed; it must be 1.0, 0.0, -1.0 or empty";
+    let expected = "row 2, column 'Atelectasis': '2.0' is not allowed; it must be 1, 0, -1 (uncertain) or empty";
     assert!(tree.message().ends_with(expected), "{}", tree.message());
     tree.labels(&format!("1,50000001,1.0{rest}\n1,50000001,0.0{rest}\n"));
     assert!(

@@ -244,6 +244,7 @@ fn record(film: usize, split: Split, positive: bool) -> Record {
         text: None,
         labels: vec![Some(f32::from(u8::from(positive)))],
         boxes: Vec::new(),
+        size: None,
         mask: if positive { mask(&[[0, 1]]) } else { None },
     }
 }

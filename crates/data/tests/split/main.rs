@@ -29,6 +29,7 @@ fn record(film: String, patient: &str, split: Split, labels: &[Option<f32>]) -> 
         labels: labels.to_vec(),
         boxes: Vec::new(),
         mask: None,
+        size: None,
     }
 }
 

@@ -1,0 +1,115 @@
+//! `mflag-data` as a user runs it.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::path::Path;
+
+use mflag_tests::programs::{fail, program, succeed};
+
+fn data(command: &str) -> std::process::Command {
+    let mut program = program("mflag-data");
+    program.arg(command);
+    program
+}
+
+fn prepare(dataset: &str, root: &Path, out: &Path) -> std::process::Command {
+    let mut command = data("prepare");
+    command
+        .args(["--dataset", dataset, "--side", "32", "--root"])
+        .arg(root)
+        .arg("--out")
+        .arg(out);
+    command
+}
+
+#[test]
+fn phantoms_are_prepared_verified_and_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let said = succeed(
+        data("phantom")
+            .args(["--films", "30", "--side", "96"])
+            .arg("--out")
+            .arg(at("films")),
+    );
+    assert!(
+        said.contains("train") && said.contains("without finding"),
+        "{said}"
+    );
+    let said = succeed(&mut prepare("mimic", &at("films"), &at("store")));
+    assert!(said.contains("kept                        30"), "{said}");
+    // A second preparation has nothing to do, another side wants another folder.
+    succeed(&mut prepare("mimic", &at("films"), &at("store")));
+    let other = fail(prepare("mimic", &at("films"), &at("store")).args(["--side", "40"]));
+    assert!(
+        other.contains("--side") || other.contains("other films or settings"),
+        "{other}"
+    );
+    let said = succeed(data("verify").arg(at("store")));
+    assert!(
+        said.contains("no patient and no film is in two splits"),
+        "{said}"
+    );
+    let said = succeed(
+        data("inspect")
+            .arg("--store")
+            .arg(at("store"))
+            .arg("--sheet")
+            .arg(at("sheet.png")),
+    );
+    assert!(
+        said.contains("words in a report") && at("sheet.png").exists(),
+        "{said}"
+    );
+}
+
+#[test]
+fn own_films_come_by_a_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let films: String = (0..6).map(|i| format!("f{i}.png,p{i},train,1\n")).collect();
+    for i in 0..6u8 {
+        let film = image::GrayImage::from_fn(40, 30, |x, y| image::Luma([(x * 3 + y) as u8 + i]));
+        film.save(dir.path().join(format!("f{i}.png"))).unwrap();
+    }
+    let manifest = dir.path().join("manifest.csv");
+    std::fs::write(
+        &manifest,
+        format!("film,patient,split,label:Nodule\n{films}"),
+    )
+    .unwrap();
+    let out = dir.path().join("store");
+    let said = succeed(&mut prepare("manifest", &manifest, &out));
+    assert!(said.contains('6'), "{said}");
+    let counts = succeed(data("inspect").arg("--store").arg(&out));
+    assert!(counts.contains("Nodule"), "{counts}");
+}
+
+#[test]
+fn wrong_input_is_answered_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    for dataset in [
+        "mimic",
+        "chexpert",
+        "nih",
+        "rsna",
+        "siim",
+        "object-cxr",
+        "vindr",
+        "manifest",
+    ] {
+        let said = fail(&mut prepare(dataset, &dir.path().join("absent"), &out));
+        assert!(said.contains("absent"), "{dataset}: {said}");
+    }
+    let useless = fail(prepare("nih", dir.path(), &out).args(["--list", "x.csv"]));
+    assert!(
+        useless.contains("--list: nih has no use for it"),
+        "{useless}"
+    );
+    let none = fail(data("inspect").arg("--store").arg(dir.path()));
+    assert!(none.contains("mflag-data prepare"), "{none}");
+    let typo = data("prepare")
+        .args(["--dataset", "mimik"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&typo.stderr).contains("'mimic'"));
+}

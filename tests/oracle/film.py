@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 OUT = Path(__file__).parents[1] / "golden" / "film"
 OUT.mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,26 @@ for name, width, height, channels, save in [
     for fit in ("pad", "crop"):
         case[fit] = np.asarray(square(grey, 25, fit)).flatten().tolist()
     cases.append(case)
+# PNG of other kinds, and what has no picture of Pillow's to compare with: films deeper than 8 bits run from their
+# smallest to their largest value.
+grey = picture(20, 16, 1).squeeze()
+for name, image in [
+    ("palette.png", Image.fromarray(picture(20, 16, 3)).quantize(30)),
+    ("one_bit.png", Image.fromarray(grey).convert("1")),
+    ("grey_alpha.png", Image.merge("LA", [Image.fromarray(grey), Image.fromarray(255 - grey)])),
+]:
+    image.save(OUT / name)
+    read = Image.open(OUT / name)
+    read = read.convert("RGB").convert("L") if name.startswith("palette") else read.convert("L")
+    cases.append({"file": name, "width": 20, "height": 16, "pixels": np.asarray(read).flatten().tolist()})
+Image.fromarray(picture(40, 30, 4), "CMYK").save(OUT / "cmyk.jpg", quality=90)
+# Films to be decoded small: as smooth as films are; and one of whole blocks, with all the texture.
+for name, options in [("large.jpg", {}), ("tables.jpg", dict(optimize=True))]:
+    smooth = Image.fromarray(picture(47, 51, 1).squeeze()).filter(ImageFilter.GaussianBlur(2)).resize((187, 203), Image.Resampling.BICUBIC)
+    smooth.save(OUT / name, quality=90, **options)
+Image.fromarray(picture(192, 160, 1).squeeze()).save(OUT / "restart.jpg", quality=80, restart_marker_blocks=5)
 deep = (picture(20, 16, 1).squeeze().astype(np.uint16) << 8) + 77
 Image.fromarray(deep).save(OUT / "deep.png")
-cases.append({"file": "deep.png", "width": 20, "height": 16, "pixels": (deep >> 8).flatten().tolist()})
+low, high = deep.min(), deep.max()
+cases.append({"file": "deep.png", "width": 20, "height": 16, "pixels": np.floor((deep - low) / (high - low) * 255 + 0.5).astype(int).flatten().tolist()})
 (OUT / "film.json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")

@@ -1,12 +1,19 @@
 //! Chest films as grey pixels: decoding within limits, squares, area resampling; needs no libtorch.
 
 mod decode;
+#[cfg(feature = "dicom")]
+mod dicom;
+mod entropy;
 mod error;
+mod jpeg;
+mod scaled;
 mod square;
+mod tone;
 
-pub use decode::{Limits, decode, decode_bytes};
+pub use decode::{Limits, Options, decode, decode_bytes, decode_square, decode_with};
 pub use error::{Error, Result};
 pub use square::{Fit, square};
+pub use tone::Window;
 
 /// A film: 8-bit grey, row by row from the top, 0 black.
 #[derive(Clone, PartialEq, Eq)]

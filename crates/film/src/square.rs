@@ -18,28 +18,79 @@ pub enum Fit {
     Crop,
 }
 
+/// A part of a film, in pixels; its edges may cut through some.
+#[derive(Clone, Copy)]
+pub(crate) struct Area {
+    pub(crate) left: f64,
+    pub(crate) top: f64,
+    pub(crate) width: f64,
+    pub(crate) height: f64,
+}
+
+impl Area {
+    /// The same part of the film at another scale.
+    pub(crate) fn scaled(self, by: f64) -> Area {
+        Area {
+            left: self.left * by,
+            top: self.top * by,
+            width: self.width * by,
+            height: self.height * by,
+        }
+    }
+}
+
 /// `film` in a square of `side` pixels, resampled by the area filter: each new pixel is the mean of the area it covers
 /// (Pillow's BOX). A film that is smaller grows, pixel by pixel repeated.
 /// `side` and the film's sides are at least 1.
 pub fn square(film: &Film, side: u32, fit: Fit) -> Film {
+    fitted(film.width, film.height, side, fit, |area, width, height| {
+        resize(film, area, width, height)
+    })
+}
+
+/// The square of a film of `width` × `height`, for which `resize` makes an area of it as large as it is told.
+pub(crate) fn fitted(
+    width: u32,
+    height: u32,
+    side: u32,
+    fit: Fit,
+    resize: impl FnOnce(Area, u32, u32) -> Film,
+) -> Film {
     let scaled =
         |a: u32, b: u32| ((f64::from(a) * f64::from(side) / f64::from(b)).round() as u32).max(1);
-    let Film { width, height, .. } = *film;
     match fit {
         Fit::Pad => {
             let longest = width.max(height);
+            let all = Area {
+                left: 0.0,
+                top: 0.0,
+                width: width.into(),
+                height: height.into(),
+            };
             pad(
-                &resize(film, scaled(width, longest), scaled(height, longest)),
+                resize(all, scaled(width, longest), scaled(height, longest)),
                 side,
             )
         }
-        Fit::Crop => resize(&crop(film, width.min(height)), side, side),
+        Fit::Crop => {
+            // Of an odd rest the larger part is cut off after the middle.
+            let shortest = width.min(height);
+            let middle = Area {
+                left: ((width - shortest) / 2).into(),
+                top: ((height - shortest) / 2).into(),
+                width: shortest.into(),
+                height: shortest.into(),
+            };
+            resize(middle, side, side)
+        }
     }
 }
 
-fn resize(film: &Film, width: u32, height: u32) -> Film {
+fn resize(film: &Film, area: Area, width: u32, height: u32) -> Film {
     let mut out = Image::new(width, height, PixelType::U8);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Box));
+    let options = ResizeOptions::new()
+        .resize_alg(ResizeAlg::Convolution(FilterType::Box))
+        .crop(area.left, area.top, area.width, area.height);
     let resized = ImageRef::new(film.width, film.height, &film.pixels, PixelType::U8)
         .map_err(|e| e.to_string())
         .and_then(|from| {
@@ -56,32 +107,10 @@ fn resize(film: &Film, width: u32, height: u32) -> Film {
     }
 }
 
-/// The square of `side` pixels in the middle of `film`; of an odd rest the larger part is cut off after it.
-fn crop(film: &Film, side: u32) -> Film {
-    let (left, top) = (
-        ((film.width - side) / 2) as usize,
-        ((film.height - side) / 2) as usize,
-    );
-    let rows = film
-        .pixels
-        .chunks_exact(film.width as usize)
-        .skip(top)
-        .take(side as usize);
-    let pixels = rows
-        .flat_map(|row| &row[left..left + side as usize])
-        .copied()
-        .collect();
-    Film {
-        width: side,
-        height: side,
-        pixels,
-    }
-}
-
 /// `film` in the middle of a black square; of an odd rest the larger part comes after.
-fn pad(film: &Film, side: u32) -> Film {
+fn pad(film: Film, side: u32) -> Film {
     if film.width == side && film.height == side {
-        return film.clone();
+        return film;
     }
     let mut out = Film::filled(side, side, 0);
     let (left, top) = ((side - film.width) / 2, (side - film.height) / 2);

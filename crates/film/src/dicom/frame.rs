@@ -1,0 +1,249 @@
+//! The first frame's values, out of plain or compressed pixel data.
+
+use std::borrow::Cow;
+
+use jpeg_decoder::PixelFormat;
+
+use super::Layout;
+use super::elements::{Elements, Pixels};
+use crate::decode::Limits;
+
+/// How a JPEG 2000 codestream begins: start and size markers.
+const JPEG_2000: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
+/// How a JPEG begins.
+const JPEG: [u8; 2] = [0xff, 0xd8];
+
+/// The values of the first frame, row by row.
+pub(super) fn first(
+    elements: &Elements,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<Vec<u16>, String> {
+    let count = usize::from(layout.width) * usize::from(layout.height);
+    let values = match &elements.pixels {
+        Pixels::Absent => return Err("holds no pixel data".into()),
+        Pixels::Native(bytes, words) => native(bytes, *words, elements.big_endian(), layout, count),
+        Pixels::Fragments(fragments) => {
+            // The first is the table of offsets.
+            let fragments = fragments.get(1..).unwrap_or(&[]);
+            match elements.syntax.strip_prefix("1.2.840.10008.1.2.") {
+                Some("1.98") => native(&fragments.concat(), false, false, layout, count),
+                Some("5") => rle(fragments.first().map_or(&[], Vec::as_slice), layout, count)?,
+                Some("4.50" | "4.51" | "4.57" | "4.70") => jpeg(&frame(fragments, &JPEG), layout)?,
+                Some("4.90" | "4.91" | "4.92" | "4.93") => {
+                    jpeg_2000(&frame(fragments, &JPEG_2000), layout, limits)?
+                }
+                _ => return Err(foreign(&elements.syntax)),
+            }
+        }
+    };
+    if values.len() < count {
+        return Err(format!(
+            "is cut short: {} of {count} pixels are there",
+            values.len()
+        ));
+    }
+    Ok(values)
+}
+
+fn foreign(syntax: &str) -> String {
+    let name = match syntax.strip_prefix("1.2.840.10008.1.2.") {
+        Some("4.80" | "4.81") => "JPEG-LS",
+        Some("4.110" | "4.111" | "4.112") => "JPEG XL",
+        Some("4.201" | "4.202" | "4.203") => "high-throughput JPEG 2000",
+        _ => "an unknown way",
+    };
+    format!(
+        "is compressed by {name} (transfer syntax {syntax}), which is not read: \
+         write it again uncompressed, in RLE, JPEG or JPEG 2000"
+    )
+}
+
+fn native(bytes: &[u8], words: bool, big_endian: bool, layout: &Layout, count: usize) -> Vec<u16> {
+    if layout.allocated == 16 {
+        let word = if big_endian {
+            u16::from_be_bytes
+        } else {
+            u16::from_le_bytes
+        };
+        let pairs = bytes.as_chunks().0;
+        return pairs.iter().take(count).map(|b| word(*b)).collect();
+    }
+    // Two pixels of 8 bits share a word, the first in its lower byte.
+    let swapped = usize::from(big_endian && words);
+    let pixel = |at: usize| bytes.get(at ^ swapped).map(|b| u16::from(*b));
+    (0..count).map_while(pixel).collect()
+}
+
+/// The first frame's fragments: they end where the next frame starts with `marker`.
+fn frame<'a>(fragments: &'a [Vec<u8>], marker: &[u8]) -> Cow<'a, [u8]> {
+    let more = fragments.iter().skip(1);
+    let end = 1 + more.take_while(|f| !f.starts_with(marker)).count();
+    match fragments {
+        [only] => Cow::Borrowed(only),
+        _ => Cow::Owned(fragments[..end.min(fragments.len())].concat()),
+    }
+}
+
+/// RLE (DICOM PS3.5 annex G): one PackBits segment for each byte of a value, the upper byte first.
+fn rle(fragment: &[u8], layout: &Layout, count: usize) -> Result<Vec<u16>, String> {
+    let damaged = || "is damaged: its RLE segments are not where they should be".to_owned();
+    let words = fragment.get(..64).ok_or_else(damaged)?.as_chunks().0;
+    let header: Vec<usize> = words
+        .iter()
+        .map(|b| u32::from_le_bytes(*b) as usize)
+        .collect();
+    let segments = usize::from(layout.allocated / 8);
+    if header[0] != segments {
+        return Err(damaged());
+    }
+    let mut values = vec![0u16; count];
+    for segment in 1..=segments {
+        let end = if segment < segments {
+            header[segment + 1]
+        } else {
+            fragment.len()
+        };
+        let packed = fragment.get(header[segment]..end).ok_or_else(damaged)?;
+        let bytes = unpack(packed, count);
+        if bytes.len() < count {
+            return Err(format!(
+                "is cut short: {} of {count} pixels are there",
+                bytes.len()
+            ));
+        }
+        for (value, byte) in values.iter_mut().zip(bytes) {
+            *value = *value << 8 | u16::from(byte);
+        }
+    }
+    Ok(values)
+}
+
+/// At most `count` bytes of PackBits.
+fn unpack(mut packed: &[u8], count: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(count);
+    while let [control, rest @ ..] = packed
+        && out.len() < count
+    {
+        let room = count - out.len();
+        packed = rest;
+        match *control {
+            literal @ 0..=127 => {
+                let n = (usize::from(literal) + 1).min(rest.len());
+                out.extend_from_slice(&rest[..n.min(room)]);
+                packed = &rest[n..];
+            }
+            128 => {}
+            repeat => {
+                let Some((byte, after)) = rest.split_first() else {
+                    break;
+                };
+                let n = 257 - usize::from(repeat);
+                out.resize(out.len() + n.min(room), *byte);
+                packed = after;
+            }
+        }
+    }
+    out
+}
+
+fn jpeg(frame: &[u8], layout: &Layout) -> Result<Vec<u16>, String> {
+    let failed = |e: jpeg_decoder::Error| format!("its JPEG cannot be decoded: {e}");
+    let mut decoder = jpeg_decoder::Decoder::new(frame);
+    decoder.read_info().map_err(failed)?;
+    let info = decoder.info().ok_or("its JPEG says no size: damaged")?;
+    same_size(layout, info.width.into(), info.height.into())?;
+    if !matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::L16) {
+        return Err("its JPEG is in colour, though the file says it is grey".into());
+    }
+    let bytes = decoder.decode().map_err(failed)?;
+    Ok(match info.pixel_format {
+        PixelFormat::L16 => {
+            let pairs = bytes.as_chunks().0;
+            pairs.iter().map(|b| u16::from_ne_bytes(*b)).collect()
+        }
+        _ => bytes.into_iter().map(u16::from).collect(),
+    })
+}
+
+fn jpeg_2000(frame: &[u8], layout: &Layout, limits: &Limits) -> Result<Vec<u16>, String> {
+    let failed = |e: hayro_jpeg2000::DecodeError| format!("its JPEG 2000 cannot be decoded: {e}");
+    // Some files wrap the codestream into a JP2 file.
+    let start = frame.windows(4).position(|w| w == JPEG_2000);
+    let stream = &frame[start.ok_or("its JPEG 2000 codestream is missing: damaged")?..];
+    let size = Size::of(stream).ok_or("its JPEG 2000 codestream is cut short")?;
+    same_size(layout, size.width, size.height)?;
+    if size.components != 1 {
+        return Err("its JPEG 2000 is in colour, though the file says it is grey".into());
+    }
+    if size.tiles > 1 << 12 {
+        return Err(format!("its JPEG 2000 has {} tiles: damaged", size.tiles));
+    }
+    // Coefficients, samples and two buffers of the wavelet transform, of 4 bytes each; the code blocks.
+    limits.check(size.width, size.height, 28)?;
+    let image = hayro_jpeg2000::Image::new(stream, &hayro_jpeg2000::DecodeSettings::default())
+        .map_err(failed)?;
+    let mut context = hayro_jpeg2000::DecoderContext::default();
+    let decoded = image.decode(&mut context).map_err(failed)?;
+    let [component] = decoded.components() else {
+        return Err("its JPEG 2000 is in colour, though the file says it is grey".into());
+    };
+    if component.bit_depth() > 16 {
+        return Err(format!(
+            "its JPEG 2000 has {} bits: at most 16 can be",
+            component.bit_depth()
+        ));
+    }
+    // Lossy values may lie beyond their range; the decoder lifts signed ones as if they were unsigned.
+    let top = (1u32 << component.bit_depth()) - 1;
+    let lift = if size.signed {
+        top.div_ceil(2) as i32
+    } else {
+        0
+    };
+    let value = |sample: &f32| (sample.round().clamp(0.0, top as f32) as i32 - lift) as u16;
+    Ok(component.samples().iter().map(value).collect())
+}
+
+/// What the size marker of a JPEG 2000 codestream says (ISO 15444-1 A.5.1).
+struct Size {
+    width: u32,
+    height: u32,
+    components: u16,
+    tiles: u64,
+    signed: bool,
+}
+
+impl Size {
+    fn of(stream: &[u8]) -> Option<Size> {
+        // After start, marker, length and capabilities: eight sizes, then the components.
+        let (sizes, rest) = stream.get(8..)?.split_at_checked(32)?;
+        let sizes = sizes.as_chunks().0.iter().map(|b| u32::from_be_bytes(*b));
+        let [right, bottom, left, top, tile_w, tile_h, tile_x, tile_y] =
+            sizes.collect::<Vec<_>>()[..]
+        else {
+            return None;
+        };
+        let along = |end: u32, start: u32, tile: u32| {
+            Some(u64::from(end.checked_sub(start)?.div_ceil(tile.max(1))))
+        };
+        Some(Size {
+            width: right.checked_sub(left)?,
+            height: bottom.checked_sub(top)?,
+            components: u16::from_be_bytes([*rest.first()?, *rest.get(1)?]),
+            tiles: along(right, tile_x, tile_w)? * along(bottom, tile_y, tile_h)?,
+            signed: rest.get(2)? & 0x80 != 0,
+        })
+    }
+}
+
+/// A frame that says another size than its file would take memory that no limit has seen.
+fn same_size(layout: &Layout, width: u32, height: u32) -> Result<(), String> {
+    if (width, height) == (layout.width.into(), layout.height.into()) {
+        return Ok(());
+    }
+    Err(format!(
+        "is damaged: a picture of {width}×{height} in a file of {}×{}",
+        layout.width, layout.height
+    ))
+}

@@ -1,0 +1,273 @@
+//! Goldens against pydicom (`tests/oracle/film_dicom.py`). Tolerance: 0 grey levels, JPEG baseline 2 (the inverse DCTs
+//! round differently), lossy JPEG 2000 1.
+#![cfg(feature = "dicom")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "test code"
+)]
+
+use std::path::{Path, PathBuf};
+
+use mflag_film::{Film, Limits, Options, Window, decode, decode_bytes, decode_with};
+use proptest::prelude::*;
+use serde_json::Value;
+
+const WINDOWS: [(Window, &str); 2] = [(Window::FullRange, "full_range"), (Window::Voi, "voi")];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/film_dicom")
+}
+
+fn cases(name: &str) -> Vec<Value> {
+    serde_json::from_str(&std::fs::read_to_string(folder().join(name)).unwrap()).unwrap()
+}
+
+fn decoded(path: &Path, window: Window) -> Film {
+    let options = Options {
+        window,
+        ..Options::default()
+    };
+    decode_with(path, &options).unwrap()
+}
+
+fn bytes(hex: &Value) -> Vec<u8> {
+    let digits = hex.as_str().unwrap().as_bytes().chunks(2);
+    digits
+        .map(|d| u8::from_str_radix(std::str::from_utf8(d).unwrap(), 16).unwrap())
+        .collect()
+}
+
+fn assert_near(pixels: &[u8], case: &Value, window: &str) {
+    let golden = bytes(&case[window]);
+    assert_eq!(pixels.len(), golden.len(), "{}", case["file"]);
+    let farthest = pixels
+        .iter()
+        .zip(&golden)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max();
+    let farthest = u64::from(farthest.unwrap());
+    assert!(
+        farthest <= case["tolerance"].as_u64().unwrap(),
+        "{} {window}: {farthest}",
+        case["file"]
+    );
+}
+
+fn assert_size(film: &Film, case: &Value) {
+    let size = (u64::from(film.width), u64::from(film.height));
+    let golden = (&case["width"], &case["height"]);
+    assert_eq!(
+        size,
+        (golden.0.as_u64().unwrap(), golden.1.as_u64().unwrap())
+    );
+}
+
+#[test]
+fn films_are_those_of_pydicom() {
+    for case in cases("film_dicom.json") {
+        for (window, key) in WINDOWS {
+            let film = decoded(&folder().join(case["file"].as_str().unwrap()), window);
+            assert_size(&film, &case);
+            assert_near(&film.pixels, &case, key);
+        }
+    }
+}
+
+/// Needs `MFLAG_PYDICOM_DATA`, the folder `data_store/data` of the Python package pydicom-data 1.0.0.
+#[test]
+fn real_films_are_those_of_pydicom() {
+    let Some(real) = std::env::var_os("MFLAG_PYDICOM_DATA").map(PathBuf::from) else {
+        eprintln!(
+            "skipped: MFLAG_PYDICOM_DATA does not name the folder data_store/data of pydicom-data"
+        );
+        return;
+    };
+    for case in cases("real.json") {
+        for (window, key) in WINDOWS {
+            let film = decoded(&real.join(case["file"].as_str().unwrap()), window);
+            assert_size(&film, &case);
+            assert_near(
+                &grid(&film, case["grid"].as_u64().unwrap() as usize),
+                &case,
+                key,
+            );
+        }
+    }
+    for (name, reason) in [
+        ("emri_small_jpeg_ls_lossless.dcm", "JPEG-LS"),
+        ("SC_rgb.dcm", "in colour (RGB"),
+        ("OBXXXX1A.dcm", "PALETTE COLOR"),
+        ("liver.dcm", "1 bits a pixel"),
+    ] {
+        let error = decode(&real.join(name), &Limits::default()).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains(name) && error.contains(reason), "{error}");
+    }
+}
+
+/// `side`² pixels, evenly spread from corner to corner.
+fn grid(film: &Film, side: usize) -> Vec<u8> {
+    let (width, height) = (film.width as usize, film.height as usize);
+    let at = |k: usize, length: usize| k * (length - 1) / (side - 1);
+    (0..side * side)
+        .map(|k| film.pixels[at(k / side, height) * width + at(k % side, width)])
+        .collect()
+}
+
+#[test]
+fn percentiles_clip_both_ends() {
+    let percentile = |low, high| {
+        decoded(
+            &folder().join("big_16.dcm"),
+            Window::Percentile { low, high },
+        )
+    };
+    let all = percentile(0.0, 100.0);
+    assert_eq!(
+        all,
+        decoded(&folder().join("big_16.dcm"), Window::FullRange)
+    );
+    let most = percentile(10.0, 75.0);
+    let share =
+        |grey| most.pixels.iter().filter(|p| **p == grey).count() as f64 / most.pixels.len() as f64;
+    assert!((share(0) - 0.10).abs() < 0.02 && (share(255) - 0.25).abs() < 0.02);
+}
+
+#[test]
+fn a_percentile_that_cannot_be_is_refused() {
+    for (low, high) in [(5.0, 5.0), (-1.0, 50.0), (0.0, 101.0), (f32::NAN, 99.0)] {
+        let options = Options {
+            window: Window::Percentile { low, high },
+            ..Options::default()
+        };
+        let error = decode_with(&folder().join("big_16.dcm"), &options).unwrap_err();
+        assert!(
+            error.to_string().contains("0 <= low < high <= 100"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn windows_are_written_in_snake_case() {
+    let read = |text| serde_json::from_str::<Window>(text).unwrap();
+    assert_eq!(read(r#""voi""#), Window::default());
+    assert_eq!(read(r#""full_range""#), Window::FullRange);
+    let window = Window::Percentile {
+        low: 0.5,
+        high: 99.5,
+    };
+    assert_eq!(
+        read(r#"{"percentile": {"low": 0.5, "high": 99.5}}"#),
+        window
+    );
+}
+
+/// The file with the two bytes of an element (explicit, little endian) replaced.
+fn with(name: &str, tag: [u8; 4], value: u16) -> Vec<u8> {
+    let mut bytes = std::fs::read(folder().join(name)).unwrap();
+    let at = bytes
+        .windows(6)
+        .position(|w| w[..4] == tag && &w[4..] == b"US")
+        .unwrap();
+    bytes[at + 8..at + 10].copy_from_slice(&value.to_le_bytes());
+    bytes
+}
+
+#[test]
+fn what_is_no_film_is_refused_in_words() {
+    let say = |bytes: &[u8], limits| decode_bytes(bytes, &limits).unwrap_err();
+    let (rows, allocated, high) = ([0x28, 0, 0x10, 0], [0x28, 0, 0, 1], [0x28, 0, 2, 1]);
+    let few = Limits {
+        side: 20,
+        bytes: 1 << 20,
+    };
+    let small = Limits {
+        side: 4096,
+        bytes: 1000,
+    };
+    let plain = std::fs::read(folder().join("plain_8.dcm")).unwrap();
+    for (bytes, limits, reason) in [
+        (plain.clone(), few, "limit of 20 pixels"),
+        (plain.clone(), small, "more than the limit of 1000"),
+        (
+            plain[..plain.len() - 100].to_vec(),
+            Limits::default(),
+            "cut short",
+        ),
+        (plain[..200].to_vec(), Limits::default(), "transfer syntax"),
+        (with("plain_8.dcm", rows, 0), Limits::default(), "29×0"),
+        (
+            with("plain_8.dcm", rows, 9000),
+            Limits::default(),
+            "cut short",
+        ),
+        (
+            with("plain_8.dcm", allocated, 32),
+            Limits::default(),
+            "32 bits",
+        ),
+        (
+            with("plain_8.dcm", high, 12),
+            Limits::default(),
+            "cannot be",
+        ),
+        (
+            with("rle_16.dcm", rows, 9000),
+            Limits::default(),
+            "cut short",
+        ),
+        (
+            with("rle_16.dcm", allocated, 8),
+            Limits::default(),
+            "RLE segments",
+        ),
+        (
+            with("jpeg_8.dcm", rows, 9000),
+            Limits::default(),
+            "29×22 in a file of 29×9000",
+        ),
+        (
+            with("jpeg_2000_16.dcm", rows, 9000),
+            Limits::default(),
+            "29×22 in a file of 29×9000",
+        ),
+    ] {
+        let said = say(&bytes, limits);
+        assert!(said.contains(reason), "{said}, not {reason}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    /// No length that lies, no damage and no cut makes a decoder panic, or take memory beyond the limits.
+    #[test]
+    fn damage_is_an_error_or_a_film_but_never_a_panic(
+        flips in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        keep in any::<prop::sample::Index>(),
+        cut: bool,
+    ) {
+        for case in std::fs::read_dir(folder()).unwrap() {
+            let path = case.unwrap().path();
+            if path.extension().is_none_or(|ending| ending != "dcm") {
+                continue;
+            }
+            let mut bytes = std::fs::read(path).unwrap();
+            for (at, to) in &flips {
+                let at = 132 + at.index(bytes.len() - 132);
+                bytes[at] = *to;
+            }
+            if cut {
+                bytes.truncate(keep.index(bytes.len()));
+            }
+            let limits = Limits { side: 4096, bytes: 1 << 26 };
+            if let Ok(film) = decode_bytes(&bytes, &limits) {
+                prop_assert_eq!(film.pixels.len(), film.width as usize * film.height as usize);
+            }
+        }
+    }
+}

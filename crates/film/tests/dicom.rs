@@ -177,6 +177,22 @@ fn with(name: &str, tag: [u8; 4], value: u16) -> Vec<u8> {
     bytes
 }
 
+/// A JPEG 2000 of precincts so small that they would take gigabytes in a film of full size.
+fn with_precincts_of_one_pixel() -> Vec<u8> {
+    let mut bytes = std::fs::read(folder().join("jpeg_2000_16.dcm")).unwrap();
+    let find = |bytes: &[u8], marker: [u8; 2]| bytes.windows(2).rposition(|w| w == marker).unwrap();
+    // In place of the comment: coding style with precincts for its three resolutions.
+    let comment = find(&bytes, [0xff, 0x64]);
+    let end = find(&bytes, [0xff, 0x90]);
+    let style = [
+        0xff, 0x52, 0, 15, 1, 0, 0, 1, 0, 2, 4, 4, 0, 1, 0, 0, 0, 0xff, 0x64,
+    ];
+    bytes[comment..comment + style.len()].copy_from_slice(&style);
+    let rest = (end - comment - style.len()) as u16;
+    bytes[comment + style.len()..][..2].copy_from_slice(&rest.to_be_bytes());
+    bytes
+}
+
 #[test]
 fn what_is_no_film_is_refused_in_words() {
     let say = |bytes: &[u8], limits| decode_bytes(bytes, &limits).unwrap_err();
@@ -229,6 +245,11 @@ fn what_is_no_film_is_refused_in_words() {
             with("jpeg_8.dcm", rows, 9000),
             Limits::default(),
             "29×22 in a file of 29×9000",
+        ),
+        (
+            with_precincts_of_one_pixel(),
+            Limits::default(),
+            "precincts of 1 pixels",
         ),
         (
             with("jpeg_2000_16.dcm", rows, 9000),

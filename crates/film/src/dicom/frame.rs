@@ -4,12 +4,10 @@ use std::borrow::Cow;
 
 use jpeg_decoder::PixelFormat;
 
-use super::Layout;
 use super::elements::{Elements, Pixels};
+use super::{Layout, jpeg_2000};
 use crate::decode::Limits;
 
-/// How a JPEG 2000 codestream begins: start and size markers.
-const JPEG_2000: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
 /// How a JPEG begins.
 const JPEG: [u8; 2] = [0xff, 0xd8];
 
@@ -31,7 +29,7 @@ pub(super) fn first(
                 Some("5") => rle(fragments.first().map_or(&[], Vec::as_slice), layout, count)?,
                 Some("4.50" | "4.51" | "4.57" | "4.70") => jpeg(&frame(fragments, &JPEG), layout)?,
                 Some("4.90" | "4.91" | "4.92" | "4.93") => {
-                    jpeg_2000(&frame(fragments, &JPEG_2000), layout, limits)?
+                    jpeg_2000::decode(&frame(fragments, &jpeg_2000::START), layout, limits)?
                 }
                 _ => return Err(foreign(&elements.syntax)),
             }
@@ -166,79 +164,8 @@ fn jpeg(frame: &[u8], layout: &Layout) -> Result<Vec<u16>, String> {
     })
 }
 
-fn jpeg_2000(frame: &[u8], layout: &Layout, limits: &Limits) -> Result<Vec<u16>, String> {
-    let failed = |e: hayro_jpeg2000::DecodeError| format!("its JPEG 2000 cannot be decoded: {e}");
-    // Some files wrap the codestream into a JP2 file.
-    let start = frame.windows(4).position(|w| w == JPEG_2000);
-    let stream = &frame[start.ok_or("its JPEG 2000 codestream is missing: damaged")?..];
-    let size = Size::of(stream).ok_or("its JPEG 2000 codestream is cut short")?;
-    same_size(layout, size.width, size.height)?;
-    if size.components != 1 {
-        return Err("its JPEG 2000 is in colour, though the file says it is grey".into());
-    }
-    if size.tiles > 1 << 12 {
-        return Err(format!("its JPEG 2000 has {} tiles: damaged", size.tiles));
-    }
-    // Coefficients, samples and two buffers of the wavelet transform, of 4 bytes each; the code blocks.
-    limits.check(size.width, size.height, 28)?;
-    let image = hayro_jpeg2000::Image::new(stream, &hayro_jpeg2000::DecodeSettings::default())
-        .map_err(failed)?;
-    let mut context = hayro_jpeg2000::DecoderContext::default();
-    let decoded = image.decode(&mut context).map_err(failed)?;
-    let [component] = decoded.components() else {
-        return Err("its JPEG 2000 is in colour, though the file says it is grey".into());
-    };
-    if component.bit_depth() > 16 {
-        return Err(format!(
-            "its JPEG 2000 has {} bits: at most 16 can be",
-            component.bit_depth()
-        ));
-    }
-    // Lossy values may lie beyond their range; the decoder lifts signed ones as if they were unsigned.
-    let top = (1u32 << component.bit_depth()) - 1;
-    let lift = if size.signed {
-        top.div_ceil(2) as i32
-    } else {
-        0
-    };
-    let value = |sample: &f32| (sample.round().clamp(0.0, top as f32) as i32 - lift) as u16;
-    Ok(component.samples().iter().map(value).collect())
-}
-
-/// What the size marker of a JPEG 2000 codestream says (ISO 15444-1 A.5.1).
-struct Size {
-    width: u32,
-    height: u32,
-    components: u16,
-    tiles: u64,
-    signed: bool,
-}
-
-impl Size {
-    fn of(stream: &[u8]) -> Option<Size> {
-        // After start, marker, length and capabilities: eight sizes, then the components.
-        let (sizes, rest) = stream.get(8..)?.split_at_checked(32)?;
-        let sizes = sizes.as_chunks().0.iter().map(|b| u32::from_be_bytes(*b));
-        let [right, bottom, left, top, tile_w, tile_h, tile_x, tile_y] =
-            sizes.collect::<Vec<_>>()[..]
-        else {
-            return None;
-        };
-        let along = |end: u32, start: u32, tile: u32| {
-            Some(u64::from(end.checked_sub(start)?.div_ceil(tile.max(1))))
-        };
-        Some(Size {
-            width: right.checked_sub(left)?,
-            height: bottom.checked_sub(top)?,
-            components: u16::from_be_bytes([*rest.first()?, *rest.get(1)?]),
-            tiles: along(right, tile_x, tile_w)? * along(bottom, tile_y, tile_h)?,
-            signed: rest.get(2)? & 0x80 != 0,
-        })
-    }
-}
-
 /// A frame that says another size than its file would take memory that no limit has seen.
-fn same_size(layout: &Layout, width: u32, height: u32) -> Result<(), String> {
+pub(super) fn same_size(layout: &Layout, width: u32, height: u32) -> Result<(), String> {
     if (width, height) == (layout.width.into(), layout.height.into()) {
         return Ok(());
     }

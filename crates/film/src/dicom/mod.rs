@@ -2,6 +2,7 @@
 
 mod elements;
 mod frame;
+mod jpeg_2000;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;

@@ -11,10 +11,10 @@ fn data(command: &str) -> std::process::Command {
     program
 }
 
-fn prepare(dataset: &str, root: &Path, out: &Path) -> std::process::Command {
+fn prepare(dataset: &str, side: u32, root: &Path, out: &Path) -> std::process::Command {
     let mut command = data("prepare");
     command
-        .args(["--dataset", dataset, "--side", "32", "--root"])
+        .args(["--dataset", dataset, "--side", &side.to_string(), "--root"])
         .arg(root)
         .arg("--out")
         .arg(out);
@@ -35,11 +35,15 @@ fn phantoms_are_prepared_verified_and_looked_at() {
         said.contains("train") && said.contains("without finding"),
         "{said}"
     );
-    let said = succeed(&mut prepare("mimic", &at("films"), &at("store")));
-    assert!(said.lines().any(|l| l.starts_with("kept") && l.ends_with(" 30")), "{said}");
+    let said = succeed(&mut prepare("mimic", 32, &at("films"), &at("store")));
+    assert!(
+        said.lines()
+            .any(|l| l.starts_with("kept") && l.ends_with(" 30")),
+        "{said}"
+    );
     // A second preparation has nothing to do, another side wants another folder.
-    succeed(&mut prepare("mimic", &at("films"), &at("store")));
-    let other = fail(prepare("mimic", &at("films"), &at("store")).args(["--side", "40"]));
+    succeed(&mut prepare("mimic", 32, &at("films"), &at("store")));
+    let other = fail(&mut prepare("mimic", 40, &at("films"), &at("store")));
     assert!(
         other.contains("--side") || other.contains("other films or settings"),
         "{other}"
@@ -77,7 +81,7 @@ fn own_films_come_by_a_manifest() {
     )
     .unwrap();
     let out = dir.path().join("store");
-    let said = succeed(&mut prepare("manifest", &manifest, &out));
+    let said = succeed(&mut prepare("manifest", 32, &manifest, &out));
     assert!(said.contains('6'), "{said}");
     let counts = succeed(data("inspect").arg("--store").arg(&out));
     assert!(counts.contains("Nodule"), "{counts}");
@@ -97,10 +101,10 @@ fn wrong_input_is_answered_in_words() {
         "vindr",
         "manifest",
     ] {
-        let said = fail(&mut prepare(dataset, &dir.path().join("absent"), &out));
+        let said = fail(&mut prepare(dataset, 32, &dir.path().join("absent"), &out));
         assert!(said.contains("absent"), "{dataset}: {said}");
     }
-    let useless = fail(prepare("nih", dir.path(), &out).args(["--list", "x.csv"]));
+    let useless = fail(prepare("nih", 32, dir.path(), &out).args(["--list", "x.csv"]));
     assert!(
         useless.contains("--list: nih has no use for it"),
         "{useless}"

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mflag_film::{Film, Fit, Limits};
+use mflag_film::{Film, Fit, Limits, Placement};
 
 use crate::{BoundingBox, Error, Mask, Result, rle};
 
@@ -31,25 +31,12 @@ struct Axis {
 }
 
 impl Axis {
-    /// The rule of [`mflag_film::square`]: whole pixels of the film and of the bars, the larger part of an odd rest after it.
-    fn new(length: u32, other: u32, side: u32, fit: Fit) -> Axis {
-        let (from, to) = (f64::from(length), f64::from(side));
-        match fit {
-            Fit::Pad => {
-                let scaled = (from * to / f64::from(length.max(other))).round().max(1.0);
-                Axis {
-                    scale: scaled / from,
-                    shift: ((to - scaled) / 2.0).floor(),
-                }
-            }
-            Fit::Crop => {
-                let shortest = length.min(other);
-                let scale = to / f64::from(shortest);
-                Axis {
-                    scale,
-                    shift: -f64::from((length - shortest) / 2) * scale,
-                }
-            }
+    /// What takes `length` pixels of the film from `start` on to `scaled` pixels of the square from `at` on.
+    fn new(start: f64, length: f64, at: u32, scaled: u32) -> Axis {
+        let scale = f64::from(scaled) / length;
+        Axis {
+            scale,
+            shift: f64::from(at) - start * scale,
         }
     }
 
@@ -72,13 +59,15 @@ impl Frame {
             let told = format!("a film of {width} × {height} in a square of {side} is nothing");
             return Err(Error::Data(told));
         }
+        let place = Placement::new(width, height, side, fit);
+        let part = place.part;
         Ok(Frame {
             width,
             height,
             side,
             fit,
-            across: Axis::new(width, height, side, fit),
-            down: Axis::new(height, width, side, fit),
+            across: Axis::new(part.left, part.width, place.left, place.width),
+            down: Axis::new(part.top, part.height, place.top, place.height),
         })
     }
 

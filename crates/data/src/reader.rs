@@ -1,11 +1,13 @@
 //! What the readers of the data sets share.
 
+use std::collections::HashMap;
 use std::path::Path;
 
+use mflag_core::suggest;
 use rayon::prelude::*;
 
-use crate::table::Row;
-use crate::{BoundingBox, Dataset, Error, Record, Result};
+use crate::table::{Row, Table};
+use crate::{BoundingBox, Dataset, Error, Record, Result, Split};
 
 /// A film's file is not there.
 pub(crate) const NO_FILM: &str = "no film file";
@@ -101,6 +103,34 @@ pub(crate) fn told(dropped: &[(String, usize)]) -> String {
     } else {
         parts.join(", ")
     }
+}
+
+/// The split of every film of a table with the columns `id`, which `film` reads, and `split`.
+pub(crate) fn splits(
+    path: &Path,
+    id: &str,
+    film: impl for<'a> Fn(&Row<'a>, usize) -> Result<&'a str>,
+) -> Result<HashMap<String, Split>> {
+    let table = Table::open(path)?;
+    let [id, split] = table.columns([id, "split"])?;
+    let mut splits = HashMap::new();
+    table.for_each(|row| {
+        let film = film(row, id)?;
+        let name = row.get(split);
+        let Some(value) = Split::ALL.into_iter().find(|s| s.name() == name) else {
+            let hint = suggest::hint(name, Split::ALL.map(Split::name));
+            return Err(row.refuse(split, &format!("train, validate or test{hint}")));
+        };
+        let first = *splits.entry(film.to_owned()).or_insert(value);
+        if first == value {
+            return Ok(());
+        }
+        Err(row.refuse(
+            split,
+            &format!("{}, as in the film's earlier row", first.name()),
+        ))
+    })?;
+    Ok(splits)
 }
 
 /// A label: 1, 0, −1 (with or without decimals) or nothing.

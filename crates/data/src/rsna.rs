@@ -10,7 +10,7 @@ use mflag_core::suggest;
 use crate::reader::{self, Dropped, NO_FILM};
 use crate::split::Parts;
 use crate::table::{Row, Table};
-use crate::{BoundingBox, Dataset, Error, Record, Result, Split, mask};
+use crate::{BoundingBox, Dataset, Error, Record, Result, mask};
 
 /// The labels: the classes of the data set, of which a film has one.
 pub const LABELS: [&str; 3] = ["Lung Opacity", "No Lung Opacity / Not Normal", "Normal"];
@@ -65,7 +65,11 @@ impl Default for Options {
 /// film, or no film is left.
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
     let parts = Parts::new(options.validate, options.test, options.seed)?;
-    let list = options.list.as_deref().map(splits).transpose()?;
+    let list = options
+        .list
+        .as_deref()
+        .map(|list| reader::splits(list, "patientId", reader::file_name))
+        .transpose()?;
     let films = films(root)?;
     let classes = classes(root, &films)?;
     let mut dropped = Dropped::new(REASONS);
@@ -217,28 +221,4 @@ fn classes(
         Err(row.refuse(class, &format!("{allowed} in {TARGETS}")))
     })?;
     Ok(classes)
-}
-
-/// The splits of a list.
-fn splits(path: &Path) -> Result<HashMap<String, Split>> {
-    let table = Table::open(path)?;
-    let [id, split] = table.columns(["patientId", "split"])?;
-    let mut splits = HashMap::new();
-    table.for_each(|row| {
-        let name = row.get(split);
-        let Some(value) = Split::ALL.into_iter().find(|s| s.name() == name) else {
-            let hint = suggest::hint(name, Split::ALL.map(Split::name));
-            return Err(row.refuse(split, &format!("train, validate or test{hint}")));
-        };
-        let film = reader::file_name(row, id)?;
-        let first = *splits.entry(film.to_owned()).or_insert(value);
-        if first == value {
-            return Ok(());
-        }
-        Err(row.refuse(
-            split,
-            &format!("{}, as in the film's earlier row", first.name()),
-        ))
-    })?;
-    Ok(splits)
 }

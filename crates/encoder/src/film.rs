@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mflag_film::Film;
-use safetensors::SafeTensors;
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::preprocess::Preprocess;
 use crate::resnet::{Arch, ResNet};
-use crate::weights::{Allow, load_into, write_safetensors};
+use crate::weights::{Allow, load_into, metadata, write_safetensors};
 use crate::{Error, Result};
 
 /// Keys of the file's metadata.
@@ -114,16 +113,4 @@ pub fn write_encoder(
         (PREPROCESS.to_owned(), preprocess),
     ]);
     write_safetensors(path, variables, &metadata)
-}
-
-fn metadata(path: &Path) -> Result<BTreeMap<String, String>> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    let (_, metadata) = SafeTensors::read_metadata(&bytes)
-        .map_err(|e| Error::file(path, format!("is no whole safetensors file: {e}")))?;
-    Ok(metadata
-        .metadata()
-        .clone()
-        .unwrap_or_default()
-        .into_iter()
-        .collect())
 }

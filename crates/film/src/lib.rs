@@ -12,7 +12,7 @@ mod tone;
 
 pub use decode::{Limits, Options, decode, decode_bytes, decode_square, decode_with};
 pub use error::{Error, Result};
-pub use square::{Fit, square};
+pub use square::{Area, Fit, Placement, square};
 pub use tone::Window;
 
 /// A film: 8-bit grey, row by row from the top, 0 black.

@@ -19,12 +19,16 @@ pub enum Fit {
 }
 
 /// A part of a film, in pixels; its edges may cut through some.
-#[derive(Clone, Copy)]
-pub(crate) struct Area {
-    pub(crate) left: f64,
-    pub(crate) top: f64,
-    pub(crate) width: f64,
-    pub(crate) height: f64,
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Area {
+    /// Left edge.
+    pub left: f64,
+    /// Upper edge.
+    pub top: f64,
+    /// Columns.
+    pub width: f64,
+    /// Rows.
+    pub height: f64,
 }
 
 impl Area {
@@ -35,6 +39,64 @@ impl Area {
             top: self.top * by,
             width: self.width * by,
             height: self.height * by,
+        }
+    }
+}
+
+/// Which part of a film goes where in its square.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Placement {
+    /// The part of the film, in whole pixels.
+    pub part: Area,
+    /// Left edge of it in the square.
+    pub left: u32,
+    /// Upper edge of it in the square.
+    pub top: u32,
+    /// Columns of it in the square.
+    pub width: u32,
+    /// Rows of it in the square.
+    pub height: u32,
+}
+
+impl Placement {
+    /// Of a film of `width` × `height` in a square of `side`, all at least 1. Of an odd rest the larger part, of the bars or
+    /// of what is cut off, comes after the middle.
+    pub fn new(width: u32, height: u32, side: u32, fit: Fit) -> Placement {
+        let (columns, rows) = (f64::from(width), f64::from(height));
+        match fit {
+            Fit::Pad => {
+                let longest = f64::from(width.max(height));
+                let scaled = |a: f64| ((a * f64::from(side) / longest).round() as u32).max(1);
+                let (width, height) = (scaled(columns), scaled(rows));
+                Placement {
+                    part: Area {
+                        left: 0.0,
+                        top: 0.0,
+                        width: columns,
+                        height: rows,
+                    },
+                    left: (side - width) / 2,
+                    top: (side - height) / 2,
+                    width,
+                    height,
+                }
+            }
+            Fit::Crop => {
+                let shortest = width.min(height);
+                let part = Area {
+                    left: ((width - shortest) / 2).into(),
+                    top: ((height - shortest) / 2).into(),
+                    width: shortest.into(),
+                    height: shortest.into(),
+                };
+                Placement {
+                    part,
+                    left: 0,
+                    top: 0,
+                    width: side,
+                    height: side,
+                }
+            }
         }
     }
 }
@@ -56,34 +118,8 @@ pub(crate) fn fitted(
     fit: Fit,
     resize: impl FnOnce(Area, u32, u32) -> Film,
 ) -> Film {
-    let scaled =
-        |a: u32, b: u32| ((f64::from(a) * f64::from(side) / f64::from(b)).round() as u32).max(1);
-    match fit {
-        Fit::Pad => {
-            let longest = width.max(height);
-            let all = Area {
-                left: 0.0,
-                top: 0.0,
-                width: width.into(),
-                height: height.into(),
-            };
-            pad(
-                resize(all, scaled(width, longest), scaled(height, longest)),
-                side,
-            )
-        }
-        Fit::Crop => {
-            // Of an odd rest the larger part is cut off after the middle.
-            let shortest = width.min(height);
-            let middle = Area {
-                left: ((width - shortest) / 2).into(),
-                top: ((height - shortest) / 2).into(),
-                width: shortest.into(),
-                height: shortest.into(),
-            };
-            resize(middle, side, side)
-        }
-    }
+    let place = Placement::new(width, height, side, fit);
+    pad(resize(place.part, place.width, place.height), place, side)
 }
 
 fn resize(film: &Film, area: Area, width: u32, height: u32) -> Film {
@@ -107,14 +143,13 @@ fn resize(film: &Film, area: Area, width: u32, height: u32) -> Film {
     }
 }
 
-/// `film` in the middle of a black square; of an odd rest the larger part comes after.
-fn pad(film: Film, side: u32) -> Film {
+/// `film` at its place in a black square.
+fn pad(film: Film, place: Placement, side: u32) -> Film {
     if film.width == side && film.height == side {
         return film;
     }
     let mut out = Film::filled(side, side, 0);
-    let (left, top) = ((side - film.width) / 2, (side - film.height) / 2);
-    let (left, top, side) = (left as usize, top as usize, side as usize);
+    let [left, top, side] = [place.left, place.top, side].map(|n| n as usize);
     let width = film.width as usize;
     for (y, row) in film.pixels.chunks_exact(width).enumerate() {
         let start = (top + y) * side + left;

@@ -60,8 +60,6 @@ pub struct Counters {
     pub best: Option<Best>,
     /// Validations since then.
     pub since_best: usize,
-    /// Metrics before training.
-    pub baseline: Vec<(String, Number)>,
     /// Metrics of the latest validation.
     pub latest: Vec<(String, Number)>,
     /// Bytes of metrics.jsonl that belong to the steps done.

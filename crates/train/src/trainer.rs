@@ -141,7 +141,6 @@ impl<'a, T: Task> Run<'a, T> {
         } else {
             run.sinks = Sinks::open(folder, 0, 0)?;
             run.validate()?;
-            run.counters.baseline = run.counters.latest.clone();
             run.save_last()?;
         }
         Ok(run)

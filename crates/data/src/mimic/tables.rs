@@ -4,10 +4,8 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use mflag_core::suggest;
-
 use super::{DUPLICATE, Dropped, LABELS, NO_SPLIT, NOT_FRONTAL, OTHER_VIEW, View};
-use crate::reader::label;
+use crate::reader::{self, label};
 use crate::table::{Row, Table};
 use crate::{Error, Result, Split};
 
@@ -81,7 +79,7 @@ fn find(root: &Path, names: &[String], kind: &str) -> Result<Option<PathBuf>> {
 
 /// Films of the metadata table with the wanted views and a split.
 pub(super) fn films(tables: &Tables, views: &[View], dropped: &mut Dropped) -> Result<Vec<Film>> {
-    let splits = splits(&tables.split)?;
+    let splits = reader::splits(&tables.split, "dicom_id", film_id)?;
     let table = Table::open(&tables.metadata)?;
     let [id, patient, study, view] =
         table.columns(["dicom_id", "subject_id", "study_id", "ViewPosition"])?;
@@ -113,30 +111,6 @@ pub(super) fn films(tables: &Tables, views: &[View], dropped: &mut Dropped) -> R
         Ok(())
     })?;
     Ok(films)
-}
-
-/// The split of every film.
-fn splits(path: &Path) -> Result<HashMap<String, Split>> {
-    let table = Table::open(path)?;
-    let [id, split] = table.columns(["dicom_id", "split"])?;
-    let mut splits = HashMap::new();
-    table.for_each(|row| {
-        let film = film_id(row, id)?;
-        let name = row.get(split);
-        let Some(value) = Split::ALL.into_iter().find(|s| s.name() == name) else {
-            let hint = suggest::hint(name, Split::ALL.map(Split::name));
-            return Err(row.refuse(split, &format!("train, validate or test{hint}")));
-        };
-        let first = *splits.entry(film.to_owned()).or_insert(value);
-        if first == value {
-            return Ok(());
-        }
-        Err(row.refuse(
-            split,
-            &format!("{}, as in the film's earlier row", first.name()),
-        ))
-    })?;
-    Ok(splits)
 }
 
 /// The labels of every study.

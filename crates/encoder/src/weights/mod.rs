@@ -40,6 +40,18 @@ type Parsed<T> = std::result::Result<T, String>;
 /// # Errors
 /// [`Error::Io`] if the file cannot be opened, [`Error::File`] if it is damaged, of another format, or holds no named tensors.
 pub fn read(path: &Path) -> Result<Tensors> {
+    parse(&map(path)?).map_err(|reason| Error::file(path, reason))
+}
+
+/// The metadata of a safetensors file.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn metadata(path: &Path) -> Result<BTreeMap<String, String>> {
+    safe::metadata(&map(path)?).map_err(|reason| Error::file(path, reason))
+}
+
+fn map(path: &Path) -> Result<Mmap> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
     let length = file
         .metadata()
@@ -52,9 +64,8 @@ pub fn read(path: &Path) -> Result<Tensors> {
         unsafe_code,
         reason = "weight files run to gigabytes; a map needs no second copy"
     )]
-    // SAFETY: the map is read-only and lives for this call; weight files are replaced by rename, not written in place.
-    let bytes = unsafe { Mmap::map(&file) }.map_err(|e| Error::io("read", path, e))?;
-    parse(&bytes).map_err(|reason| Error::file(path, reason))
+    // SAFETY: the map is read-only and short-lived; weight files are replaced by rename, not written in place.
+    unsafe { Mmap::map(&file) }.map_err(|e| Error::io("read", path, e))
 }
 
 fn parse(bytes: &[u8]) -> Parsed<Tensors> {

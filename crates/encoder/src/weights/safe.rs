@@ -24,6 +24,17 @@ const KINDS: [(Kind, Dtype); 10] = [
     (Kind::Bool, Dtype::BOOL),
 ];
 
+pub(super) fn metadata(bytes: &[u8]) -> Parsed<BTreeMap<String, String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|e| format!("is no whole safetensors file: {e}"))?;
+    Ok(header
+        .metadata()
+        .clone()
+        .unwrap_or_default()
+        .into_iter()
+        .collect())
+}
+
 pub(super) fn read(bytes: &[u8]) -> Parsed<Tensors> {
     let file =
         SafeTensors::deserialize(bytes).map_err(|e| format!("damaged safetensors file: {e}"))?;

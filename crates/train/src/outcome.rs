@@ -20,7 +20,7 @@ pub enum Ended {
 pub struct Outcome {
     /// Why it ended.
     pub ended: Ended,
-    /// Where the run stands: epochs, steps, best value, metrics before training and of the latest validation.
+    /// Where the run stands: epochs, steps, best value, metrics of the latest validation.
     pub counters: Counters,
     /// Wall time of this session in seconds.
     pub seconds: f64,

@@ -1,11 +1,17 @@
-//! Random views of a film: crop, rotation and perspective in one resampling, then contrast.
+//! Random views of a film: crop, rotation, shift, scale, mirror and perspective in one resampling, then contrast.
 
 use mflag_core::config;
 use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Random changes of the training films; the defaults are those of M-FLAG's code.
+mod homography;
+mod view;
+
+use homography::Homography;
+pub use view::View;
+
+/// Random changes of the training films. Without a word of it there are none: a view is the middle of the stored square.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
@@ -13,6 +19,18 @@ pub struct Augment {
     pub crop: bool,
     /// Rotation in degrees, drawn evenly between these two; positive turns the film anticlockwise.
     pub rotation: Degrees,
+    /// Shift in both directions by up to this part of the side.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub shift: f64,
+    /// Magnification drawn evenly between 1 minus and 1 plus this.
+    #[schemars(range(min = 0.0, max = 0.9))]
+    pub scale: f64,
+    /// How often rotation, shift and scale are applied, all three together.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub probability: f64,
+    /// How often left and right change places. The heart tells them apart.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
     /// Random perspective.
     pub perspective: Perspective,
     /// How often the view's darkest and brightest pixel are stretched to black and white.
@@ -20,8 +38,23 @@ pub struct Augment {
     pub autocontrast: f64,
 }
 
+impl Default for Augment {
+    fn default() -> Self {
+        Augment {
+            crop: false,
+            rotation: Degrees::default(),
+            shift: 0.0,
+            scale: 0.0,
+            probability: 1.0,
+            flip: 0.0,
+            perspective: Perspective::default(),
+            autocontrast: 0.0,
+        }
+    }
+}
+
 /// A range of angles in degrees.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Degrees {
     /// The least.
@@ -32,17 +65,8 @@ pub struct Degrees {
     pub to: f64,
 }
 
-impl Default for Degrees {
-    fn default() -> Self {
-        Degrees {
-            from: 0.0,
-            to: 90.0,
-        }
-    }
-}
-
 /// Random perspective: each corner moves inwards by up to half the side times the distortion.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Perspective {
     /// How far, as a part of half the side.
@@ -51,26 +75,6 @@ pub struct Perspective {
     /// How often.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: f64,
-}
-
-impl Default for Perspective {
-    fn default() -> Self {
-        Perspective {
-            distortion: 0.5,
-            probability: 0.5,
-        }
-    }
-}
-
-impl Default for Augment {
-    fn default() -> Self {
-        Augment {
-            crop: true,
-            rotation: Degrees::default(),
-            perspective: Perspective::default(),
-            autocontrast: 0.5,
-        }
-    }
 }
 
 impl config::Config for Augment {
@@ -82,45 +86,58 @@ impl config::Config for Augment {
 }
 
 impl Augment {
-    /// A random view of the square `film` of side `from` into `view`, a square of side `to` ≤ `from`.
-    pub fn view(&self, film: &[u8], from: u32, view: &mut [u8], to: u32, rng: &mut impl Rng) {
+    /// Whether every view is the middle of the square.
+    pub fn is_none(&self) -> bool {
+        let Degrees { from, to } = self.rotation;
+        let moves =
+            self.probability > 0.0 && (from, to, self.shift, self.scale) != (0.0, 0.0, 0.0, 0.0);
+        let bends = self.perspective.probability > 0.0 && self.perspective.distortion > 0.0;
+        !(self.crop || moves || bends || self.flip > 0.0 || self.autocontrast > 0.0)
+    }
+
+    /// A random view of `to` pixels of a square of `from` pixels, `to` ≤ `from`.
+    pub fn draw(&self, from: u32, to: u32, rng: &mut impl Rng) -> View {
         let room = f64::from(from - to);
         let place = |random: f64| {
             if self.crop {
                 (random * (room + 1.0)).floor()
             } else {
-                room / 2.0
+                (room / 2.0).floor()
             }
         };
-        // Drawn in any case, so that switching one change off leaves the others as they are.
+        // All is drawn in any case, so that switching one change off leaves the others as they are.
         let (left, top) = (place(rng.random()), place(rng.random()));
-        let Degrees {
-            from: least,
-            to: most,
-        } = self.rotation;
-        let angle = least + (most - least) * rng.random::<f64>();
+        let even = |least: f64, most: f64, random: f64| least + (most - least) * random;
+        let angle = even(self.rotation.from, self.rotation.to, rng.random());
         let bent = rng.random_bool(self.perspective.probability);
         let corners = random_corners(to, self.perspective.distortion, rng);
         let stretched = rng.random_bool(self.autocontrast);
+        let reach = self.shift * f64::from(to);
+        let across = even(-reach, reach, rng.random());
+        let down = even(-reach, reach, rng.random());
+        let scale = even(1.0 - self.scale, 1.0 + self.scale, rng.random());
+        let moved = rng.random_bool(self.probability);
+        let flipped = rng.random_bool(self.flip);
 
-        let mut map = Homography::shift(left, top).after(&Homography::rotation(angle, to));
+        let mut map = Homography::shift(left, top);
+        if moved {
+            map = map
+                .after(&Homography::rotation(angle, to))
+                .after(&Homography::scale(scale, to))
+                .after(&Homography::shift(across, down));
+        }
         if bent {
             map = map.after(&Homography::perspective(to, &corners));
         }
-        resample(film, from, view, to, &map);
-        if stretched {
-            autocontrast(view);
+        if flipped {
+            map = map.after(&Homography::mirror(to));
         }
-    }
-}
-
-/// The middle of the square `film` of side `from` into `view`, a square of side `to` ≤ `from`.
-pub fn centre(film: &[u8], from: u32, view: &mut [u8], to: u32) {
-    let (from, to) = (from as usize, to as usize);
-    let start = (from - to) / 2;
-    for (y, row) in view.chunks_exact_mut(to).enumerate() {
-        let begin = (start + y) * from + start;
-        row.copy_from_slice(&film[begin..begin + to]);
+        View {
+            map,
+            from,
+            to,
+            stretched,
+        }
     }
 }
 
@@ -135,122 +152,6 @@ fn random_corners(side: u32, distortion: f64, rng: &mut impl Rng) -> [(f64, f64)
         (end - inwards(), end - inwards()),
         (inwards(), end - inwards()),
     ]
-}
-
-/// A projective map of the plane, from the view to the film, in pixels with centres at halves.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Homography([f64; 9]);
-
-impl Homography {
-    fn shift(x: f64, y: f64) -> Homography {
-        Homography([1.0, 0.0, x, 0.0, 1.0, y, 0.0, 0.0, 1.0])
-    }
-
-    /// What turns a view of `side` pixels anticlockwise about its middle.
-    fn rotation(degrees: f64, side: u32) -> Homography {
-        let (sin, cos) = degrees.to_radians().sin_cos();
-        let c = f64::from(side) / 2.0;
-        Homography([
-            cos,
-            -sin,
-            c - cos * c + sin * c,
-            sin,
-            cos,
-            c - sin * c - cos * c,
-            0.0,
-            0.0,
-            1.0,
-        ])
-    }
-
-    /// What moves the corners of a view of `side` pixels to `corners`.
-    fn perspective(side: u32, corners: &[(f64, f64); 4]) -> Homography {
-        let end = f64::from(side - 1);
-        let starts = [(0.0, 0.0), (end, 0.0), (end, end), (0.0, end)];
-        let mut rows = [[0.0; 9]; 8];
-        for (i, ((x, y), (u, v))) in corners.iter().zip(starts).enumerate() {
-            rows[2 * i] = [*x, *y, 1.0, 0.0, 0.0, 0.0, -u * x, -u * y, u];
-            rows[2 * i + 1] = [0.0, 0.0, 0.0, *x, *y, 1.0, -v * x, -v * y, v];
-        }
-        solve(rows).map_or(Homography::shift(0.0, 0.0), |a| {
-            Homography([a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], 1.0])
-        })
-    }
-
-    /// First `inner`, then this.
-    fn after(&self, inner: &Homography) -> Homography {
-        let (a, b) = (&self.0, &inner.0);
-        Homography(std::array::from_fn(|i| {
-            (0..3).map(|k| a[i / 3 * 3 + k] * b[k * 3 + i % 3]).sum()
-        }))
-    }
-}
-
-/// Solves eight equations for eight unknowns by elimination with pivots; `None` for corners on one line.
-fn solve(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
-    for column in 0..8 {
-        let pivot =
-            (column..8).max_by(|&a, &b| rows[a][column].abs().total_cmp(&rows[b][column].abs()))?;
-        if rows[pivot][column].abs() < 1e-9 {
-            return None;
-        }
-        rows.swap(column, pivot);
-        let lead = rows[column];
-        for (_, row) in rows.iter_mut().enumerate().filter(|(i, _)| *i != column) {
-            let factor = row[column] / lead[column];
-            for (value, of_lead) in row.iter_mut().zip(lead) {
-                *value -= factor * of_lead;
-            }
-        }
-    }
-    Some(std::array::from_fn(|i| rows[i][8] / rows[i][i]))
-}
-
-/// Bilinear; what lies outside the film is black.
-fn resample(film: &[u8], from: u32, view: &mut [u8], to: u32, map: &Homography) {
-    let m = map.0.map(|v| v as f32);
-    let side = from as i32;
-    let at = |x: i32, y: i32| {
-        let inside = x >= 0 && y >= 0 && x < side && y < side;
-        if inside {
-            f32::from(film[(y * side + x) as usize])
-        } else {
-            0.0
-        }
-    };
-    for (row, line) in view.chunks_exact_mut(to as usize).enumerate() {
-        let y = row as f32 + 0.5;
-        for (column, pixel) in line.iter_mut().enumerate() {
-            let x = column as f32 + 0.5;
-            let depth = m[6] * x + m[7] * y + m[8];
-            let u = (m[0] * x + m[1] * y + m[2]) / depth - 0.5;
-            let v = (m[3] * x + m[4] * y + m[5]) / depth - 0.5;
-            let (left, top) = (u.floor(), v.floor());
-            let (right_share, lower_share) = (u - left, v - top);
-            let (left, top) = (left as i32, top as i32);
-            let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
-            let upper = mix(at(left, top), at(left.saturating_add(1), top), right_share);
-            let below = top.saturating_add(1);
-            let lower = mix(
-                at(left, below),
-                at(left.saturating_add(1), below),
-                right_share,
-            );
-            *pixel = (mix(upper, lower, lower_share) + 0.5) as u8;
-        }
-    }
-}
-
-/// Stretches the values so that the least is 0 and the greatest 255.
-fn autocontrast(view: &mut [u8]) {
-    let (Some(&least), Some(&most)) = (view.iter().min(), view.iter().max()) else {
-        return;
-    };
-    if most > least {
-        let scale = 255.0 / f32::from(most - least);
-        view.iter_mut()
-            .for_each(|v| *v = (f32::from(*v - least) * scale) as u8);
-    }
 }
 
 #[cfg(test)]

@@ -2,24 +2,26 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use mflag_core::seed;
 
-use crate::augment::{Augment, centre};
+use crate::augment::{Augment, View};
 use crate::store::Store;
 use crate::{Error, Result};
 
-/// A batch of films.
+/// A batch of films, and of each what is to be learned of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Batch {
+pub struct Batch<T = ()> {
     /// `[n, 1, side, side]`, row by row.
     pub pixels: Vec<u8>,
     /// Side of the films in pixels.
     pub side: u32,
     /// Which films of the store they are.
     pub films: Vec<usize>,
+    /// One a film.
+    pub targets: Vec<T>,
 }
 
 /// How batches are made.
@@ -29,6 +31,8 @@ pub struct Options {
     pub side: u32,
     /// Films in a batch.
     pub batch_size: usize,
+    /// Leave out the films that do not fill a batch; they are others in each epoch.
+    pub full_only: bool,
     /// Threads; 0: a quarter of the cores.
     pub threads: usize,
     /// Batches kept ready.
@@ -75,60 +79,81 @@ impl Loader {
         })
     }
 
-    /// Full batches in an epoch of training.
-    pub fn full_batches(&self) -> usize {
-        self.films.len() / self.options.batch_size
+    /// Batches in an epoch of training.
+    pub fn batches(&self) -> usize {
+        if self.options.full_only {
+            self.films.len() / self.options.batch_size
+        } else {
+            self.films.len().div_ceil(self.options.batch_size)
+        }
     }
 
-    /// Training batches of `epoch` from number `first` on: augmented films in an order drawn from (seed, epoch). What
-    /// does not fill a batch is left out; it is other films in each epoch.
-    pub fn shuffled(&self, augment: &Augment, seed: u64, epoch: u64, first: usize) -> Batches {
+    /// Training batches of `epoch` from number `first` on: augmented films in an order drawn from (seed, epoch). `target`
+    /// says what is to be learned of a film of the store in a view of it.
+    pub fn shuffled<T: Send + 'static>(
+        &self,
+        augment: &Augment,
+        seed: u64,
+        epoch: u64,
+        first: usize,
+        target: impl Fn(usize, &View) -> T + Clone + Send + 'static,
+    ) -> Batches<T> {
         let order = seed::permutation(seed, epoch, self.films.len());
         let (films, augment) = (self.films.clone(), augment.clone());
         let picked: Vec<usize> = order.iter().map(|&i| films[i as usize]).collect();
-        let view = move |store: &Store, film: usize, view: &mut [u8], side: u32| {
-            let mut rng = seed::rng(seed, epoch, film as u64);
-            augment.view(store.pixels(film), store.side(), view, side, &mut rng);
-        };
-        self.start(picked, first, self.full_batches(), view)
+        let (from, to) = (self.store.side(), self.options.side);
+        let view =
+            move |film: usize| augment.draw(from, to, &mut seed::rng(seed, epoch, film as u64));
+        self.start(picked, first, self.batches(), view, target)
     }
 
-    /// All films in order, the middle of each, without augmentation; the last batch may be smaller.
-    pub fn in_order(&self) -> Batches {
-        let view = |store: &Store, film: usize, view: &mut [u8], side: u32| {
-            centre(store.pixels(film), store.side(), view, side);
-        };
+    /// All films in order, the middle of each, without augmentation; the last batch may be smaller. `target` as in
+    /// [`Loader::shuffled`].
+    pub fn in_order<T: Send + 'static>(
+        &self,
+        target: impl Fn(usize, &View) -> T + Clone + Send + 'static,
+    ) -> Batches<T> {
+        let (from, to) = (self.store.side(), self.options.side);
         let films = self.films.to_vec();
         let batches = films.len().div_ceil(self.options.batch_size);
-        self.start(films, 0, batches, view)
+        self.start(films, 0, batches, move |_| View::centre(from, to), target)
     }
 
     /// Thread `k` of `t` makes the batches `first + k`, `first + k + t`, …; [`Batches`] takes them in turn.
-    fn start<V>(&self, films: Vec<usize>, first: usize, end: usize, view: V) -> Batches
+    fn start<T, V, G>(
+        &self,
+        films: Vec<usize>,
+        first: usize,
+        end: usize,
+        view: V,
+        target: G,
+    ) -> Batches<T>
     where
-        V: Fn(&Store, usize, &mut [u8], u32) + Clone + Send + 'static,
+        T: Send + 'static,
+        V: Fn(usize) -> View + Clone + Send + 'static,
+        G: Fn(usize, &View) -> T + Clone + Send + 'static,
     {
         let threads = self.options.threads();
         let ahead = self.options.prefetch.div_ceil(threads);
         let films: Arc<[usize]> = films.into();
         let start = |k: usize| {
             let (sender, receiver) = sync_channel(ahead);
-            let (store, films, view) = (self.store.clone(), films.clone(), view.clone());
+            let (store, films) = (self.store.clone(), films.clone());
+            let (view, target) = (view.clone(), target.clone());
             let Options {
                 side, batch_size, ..
             } = self.options;
-            let numbers = (first + k..end).step_by(threads);
             let work = move || {
-                let chunks = numbers.map(|n| {
-                    let begin = n * batch_size;
-                    films[begin..(begin + batch_size).min(films.len())].to_vec()
-                });
-                send_batches(
-                    chunks,
-                    &sender,
-                    |film, pixels| view(&store, film, pixels, side),
-                    side,
-                );
+                for number in (first + k..end).step_by(threads) {
+                    let begin = number * batch_size;
+                    let films = &films[begin..(begin + batch_size).min(films.len())];
+                    if sender
+                        .send(batch(&store, films, side, &view, &target))
+                        .is_err()
+                    {
+                        return; // Nobody wants more.
+                    }
+                }
             };
             (receiver, std::thread::spawn(work))
         };
@@ -142,44 +167,43 @@ impl Loader {
     }
 }
 
-fn send_batches(
-    chunks: impl Iterator<Item = Vec<usize>>,
-    sender: &SyncSender<Batch>,
-    view: impl Fn(usize, &mut [u8]),
+fn batch<T>(
+    store: &Store,
+    films: &[usize],
     side: u32,
-) {
+    view: impl Fn(usize) -> View,
+    target: impl Fn(usize, &View) -> T,
+) -> Batch<T> {
     let area = (side as usize).pow(2);
-    for films in chunks {
-        let mut pixels = vec![0; films.len() * area];
-        for (film, place) in films.iter().zip(pixels.chunks_exact_mut(area)) {
-            view(*film, place);
-        }
-        if sender
-            .send(Batch {
-                pixels,
-                side,
-                films,
-            })
-            .is_err()
-        {
-            return; // Nobody wants more.
-        }
+    let mut pixels = vec![0; films.len() * area];
+    let places = films.iter().zip(pixels.chunks_exact_mut(area));
+    let targets = places.map(|(&film, place)| {
+        let view = view(film);
+        view.film(store.pixels(film), place);
+        target(film, &view)
+    });
+    let targets = targets.collect();
+    Batch {
+        pixels,
+        side,
+        films: films.to_vec(),
+        targets,
     }
 }
 
 /// Batches in order; dropping it ends the threads.
 #[derive(Debug)]
-pub struct Batches {
-    receivers: Vec<Receiver<Batch>>,
+pub struct Batches<T = ()> {
+    receivers: Vec<Receiver<Batch<T>>>,
     workers: Vec<JoinHandle<()>>,
     next: usize,
     left: usize,
 }
 
-impl Iterator for Batches {
-    type Item = Result<Batch>;
+impl<T> Iterator for Batches<T> {
+    type Item = Result<Batch<T>>;
 
-    fn next(&mut self) -> Option<Result<Batch>> {
+    fn next(&mut self) -> Option<Result<Batch<T>>> {
         self.left = self.left.checked_sub(1)?;
         let receiver = &self.receivers[self.next];
         self.next = (self.next + 1) % self.receivers.len();
@@ -198,7 +222,7 @@ impl Iterator for Batches {
     }
 }
 
-impl Drop for Batches {
+impl<T> Drop for Batches<T> {
     fn drop(&mut self) {
         self.receivers.clear();
         for worker in self.workers.drain(..) {

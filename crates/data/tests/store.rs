@@ -182,9 +182,13 @@ fn what_does_not_fit_is_refused_in_words() {
     assert!(say(Store::open(&out)).contains("00000.npy"));
 }
 
-fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch> {
+fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch<usize>> {
+    let augment = Augment {
+        crop: true,
+        ..Augment::default()
+    };
     loader
-        .shuffled(&Augment::default(), 5, epoch, first)
+        .shuffled(&augment, 5, epoch, first, |film, _| film)
         .map(std::result::Result::unwrap)
         .collect()
 }
@@ -198,17 +202,19 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
     };
     let store = Arc::new(prepare(&dataset(dir.path()), &dir.path().join("store"), &small).unwrap());
     let train = store.split(Split::Train);
-    let with = |threads, prefetch| {
+    let of = |full_only, threads, prefetch| {
         let options = loader::Options {
             side: 32,
             batch_size: 4,
+            full_only,
             threads,
             prefetch,
         };
         Loader::new(store.clone(), &train, options).unwrap()
     };
+    let with = |threads, prefetch| of(true, threads, prefetch);
     let one = with(1, 1);
-    assert_eq!((train.len(), one.full_batches()), (29, 7));
+    assert_eq!((train.len(), one.batches()), (29, 7));
     let all = batches(&one, 3, 0);
     assert_eq!(all.len(), 7);
     assert_eq!(all, batches(&with(3, 8), 3, 0));
@@ -218,9 +224,14 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), 28);
+    assert!(all.iter().all(|b| b.films == b.targets));
 
-    let ordered: Vec<Batch> = with(2, 2)
-        .in_order()
+    let every = batches(&of(false, 2, 2), 3, 0);
+    assert_eq!(every[..7], all);
+    assert_eq!(every[7].films.len(), 1);
+
+    let ordered: Vec<Batch<()>> = with(2, 2)
+        .in_order(|_, _| ())
         .map(std::result::Result::unwrap)
         .collect();
     assert_eq!(
@@ -232,11 +243,12 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
     );
     assert_eq!(ordered.last().unwrap().films.len(), 1);
     // An iterator left half-way lets its threads go.
-    drop(with(2, 1).in_order().next());
+    drop(with(2, 1).in_order(|_, _| ()).next());
 
     let large = loader::Options {
         side: 64,
         batch_size: 4,
+        full_only: true,
         threads: 1,
         prefetch: 1,
     };

@@ -73,6 +73,8 @@ impl Arch {
 /// What a batch of films `[B, C, H, W]` becomes.
 #[derive(Debug)]
 pub struct Features {
+    /// Output of the first convolution after BatchNorm and ReLU, `[B, 64, H/2, W/2]`.
+    pub stem: Tensor,
     /// Output of the four stages, C2 `[B, c, H/4, W/4]` to C5 `[B, c, H/32, W/32]`.
     pub stages: [Tensor; 4],
     /// Mean of C5 over the plane, `[B, width]`.
@@ -126,7 +128,8 @@ impl ResNet {
     /// # Errors
     /// If the shape is another, and libtorch's own.
     pub fn features(&self, films: &Tensor, train: bool) -> Result<Features> {
-        let x = self.stem(films, train)?;
+        let stem = self.stem(films, train)?;
+        let x = stem.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
         let mut stages = Vec::with_capacity(4);
         for blocks in &self.stages {
             let mut x = stages.last().unwrap_or(&x).shallow_clone();
@@ -139,7 +142,11 @@ impl ResNet {
             .try_into()
             .map_err(|_| Error::Input("a ResNet has four stages".into()))?;
         let pooled = stages[3].f_mean_dim([2i64, 3].as_slice(), false, None)?;
-        Ok(Features { stages, pooled })
+        Ok(Features {
+            stem,
+            stages,
+            pooled,
+        })
     }
 
     /// The pooled output alone, `[B, width]`.
@@ -160,8 +167,7 @@ impl ResNet {
                 return Err(Error::Input(problem));
             }
         };
-        let x = self.bn1.forward(&x, train)?.f_relu_()?;
-        Ok(x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?)
+        Ok(self.bn1.forward(&x, train)?.f_relu_()?)
     }
 }
 

@@ -115,6 +115,7 @@ impl Pairs {
         let options = Options {
             side: config.data.side,
             batch_size: config.train.batch_size,
+            full_only: true,
             threads: config.data.loader_threads,
             prefetch: config.data.prefetch,
         };

@@ -123,7 +123,7 @@ impl Task for Pretraining {
     }
 
     fn batches_per_epoch(&self) -> usize {
-        self.pairs.train.full_batches()
+        self.pairs.train.batches()
     }
 
     fn batches(&self, epoch: usize, first_batch: usize) -> TaskResult<Batches<Batch>> {
@@ -131,7 +131,7 @@ impl Task for Pretraining {
         let batches =
             self.pairs
                 .train
-                .shuffled(&self.config.augment, seed, epoch as u64, first_batch);
+                .shuffled(&self.config.augment, seed, epoch as u64, first_batch, |_, _| ());
         Ok(Box::new(batches.map(|batch| Ok(batch?))))
     }
 
@@ -168,7 +168,7 @@ impl Task for Pretraining {
 
     fn validate(&mut self, epoch: usize) -> TaskResult<Vec<(String, f64)>> {
         let mut all = Vec::new();
-        for batch in self.pairs.validation.in_order() {
+        for batch in self.pairs.validation.in_order(|_, _| ()) {
             all.push(self.latents(&batch?, false)?);
         }
         let _full = Autocast::enter(self.device, None)?;

@@ -1,6 +1,10 @@
 //! Goldens against torchvision (`tests/oracle/augment.py`); tolerance 1 grey level, views being rounded to 8 bits.
 
+use super::homography::Homography;
+use super::view::{autocontrast, resample};
 use super::*;
+use crate::BoundingBox;
+use mflag_core::seed::rng;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -88,20 +92,63 @@ fn composed_maps_are_applied_inside_out() {
 #[test]
 fn without_changes_a_view_is_the_middle() {
     let film: Vec<u8> = (0..36).map(|v| v * 7).collect();
-    let still = Augment {
-        crop: false,
-        rotation: Degrees { from: 0.0, to: 0.0 },
-        perspective: Perspective {
-            distortion: 0.0,
-            probability: 0.0,
+    let drawn = Augment::default().draw(6, 4, &mut rng(0, 0, 0));
+    assert_eq!(drawn, View::centre(6, 4));
+    assert!(Augment::default().is_none() && !all().is_none());
+    let mut view = [0; 16];
+    drawn.film(&film, &mut view);
+    assert_eq!(view[..4], film[7..11]);
+    assert_eq!(view[12..], film[25..29]);
+}
+
+/// Every change there is.
+fn all() -> Augment {
+    Augment {
+        crop: true,
+        rotation: Degrees {
+            from: -30.0,
+            to: 90.0,
         },
-        autocontrast: 0.0,
+        shift: 0.1,
+        scale: 0.2,
+        probability: 0.7,
+        flip: 0.5,
+        perspective: Perspective {
+            distortion: 0.5,
+            probability: 0.5,
+        },
+        autocontrast: 0.5,
+    }
+}
+
+/// A square of `side` pixels in which those of a box are white.
+fn painted(side: u32, of: &BoundingBox) -> Vec<u8> {
+    let inside = |at: u32, low: f64, length: f64| {
+        let centre = f64::from(at) + 0.5;
+        low < centre && centre < low + length
     };
-    let (mut view, mut middle) = ([0; 16], [0; 16]);
-    still.view(&film, 6, &mut view, 4, &mut mflag_core::seed::rng(0, 0, 0));
-    centre(&film, 6, &mut middle, 4);
-    assert_eq!(view, middle);
-    assert_eq!(middle[..4], film[7..11]);
+    let pixels = (0..side * side).map(|i| (i % side, i / side));
+    pixels
+        .map(|(x, y)| {
+            let set = inside(x, of.x, of.width) && inside(y, of.y, of.height);
+            if set { 255 } else { 0 }
+        })
+        .collect()
+}
+
+#[test]
+fn a_mirrored_and_a_magnified_view_are_what_they_say() {
+    let film: Vec<u8> = (0..16).collect();
+    let mut view = [0; 16];
+    let flip = Augment {
+        flip: 1.0,
+        ..Augment::default()
+    };
+    flip.draw(4, 4, &mut rng(0, 0, 0)).film(&film, &mut view);
+    assert_eq!(view[..4], [3, 2, 1, 0]);
+    let twice = Homography::scale(2.0, 4);
+    assert_eq!(twice.apply((2.0, 2.0)), (2.0, 2.0));
+    assert_eq!(twice.apply((0.0, 4.0)), (1.0, 3.0));
 }
 
 proptest! {
@@ -109,10 +156,51 @@ proptest! {
     fn any_draw_makes_a_view(seed: u64, index in 0u64..100, side in 2u32..40, room in 0u32..20) {
         let from = side + room;
         let film = vec![200; (from * from) as usize];
+        let drawn = || all().draw(from, side, &mut rng(seed, 1, index));
         let mut view = vec![0; (side * side) as usize];
-        Augment::default().view(&film, from, &mut view, side, &mut mflag_core::seed::rng(seed, 1, index));
+        drawn().film(&film, &mut view);
         let mut again = vec![1; view.len()];
-        Augment::default().view(&film, from, &mut again, side, &mut mflag_core::seed::rng(seed, 1, index));
+        drawn().film(&film, &mut again);
         prop_assert_eq!(view, again);
+    }
+
+    /// A mask and a box of the same place stay together.
+    #[test]
+    fn the_box_of_a_mask_is_the_mask_of_the_box(
+        seed: u64,
+        (x, y) in (0u32..40, 0u32..40),
+        (width, height) in (6u32..24, 6u32..24),
+    ) {
+        let (side, to) = (64, 56);
+        let of_square = BoundingBox {
+            label: "a".to_owned(),
+            x: x.into(),
+            y: y.into(),
+            width: width.into(),
+            height: height.into(),
+        };
+        let view = all().draw(side, to, &mut rng(seed, 1, 0));
+        let mut mask = vec![0; (to * to) as usize];
+        view.mask(&painted(side, &of_square), &mut mask);
+        prop_assert!(mask.iter().all(|v| *v == 0 || *v == 255));
+        let set = |i: &usize| mask[*i] == 255;
+        let (to, set): (usize, Vec<usize>) = (to as usize, (0..mask.len()).filter(set).collect());
+        let found = view.bounding_box(&of_square);
+        if let Some(found) = &found {
+            for i in set {
+                let (x, y) = ((i % to) as f64, (i / to) as f64);
+                prop_assert!(x + 1.5 > found.x && x < found.x + found.width + 0.5, "{found:?} {x}");
+                prop_assert!(y + 1.5 > found.y && y < found.y + found.height + 0.5, "{found:?} {y}");
+            }
+        } else {
+            prop_assert!(set.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_way_back_leads_back(seed: u64, x in 0.0..50.0, y in 0.0..50.0) {
+        let map = all().draw(64, 56, &mut rng(seed, 1, 0)).map;
+        let (u, v) = map.inverse().unwrap().apply(map.apply((x, y)));
+        prop_assert!((u - x).abs() < 1e-6 && (v - y).abs() < 1e-6, "{u} {v}");
     }
 }

@@ -1,0 +1,134 @@
+//! A view of a film: where each of its pixels comes from. Film, mask and boxes go the same way.
+
+use super::homography::Homography;
+use crate::BoundingBox;
+
+/// The way from a stored square of `from` pixels to a view of `to` pixels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// From the view to the square.
+    pub(super) map: Homography,
+    pub(super) from: u32,
+    pub(super) to: u32,
+    /// Whether grey values are stretched to the full range.
+    pub(super) stretched: bool,
+}
+
+impl View {
+    /// The middle of the square, unchanged. `to` is at most `from`.
+    pub fn centre(from: u32, to: u32) -> View {
+        let start = f64::from((from - to) / 2);
+        View {
+            map: Homography::shift(start, start),
+            from,
+            to,
+            stretched: false,
+        }
+    }
+
+    /// The view of the square `film` into `view`: bilinear; what lies outside the film is black.
+    pub fn film(&self, film: &[u8], view: &mut [u8]) {
+        self.resample(film, view);
+        if self.stretched {
+            autocontrast(view);
+        }
+    }
+
+    /// The view of the square `mask`, in which each pixel is 0 or 255: as that of the film, 255 where it is at least half.
+    pub fn mask(&self, mask: &[u8], view: &mut [u8]) {
+        self.resample(mask, view);
+        for pixel in view {
+            *pixel = if *pixel > 127 { 255 } else { 0 };
+        }
+    }
+
+    /// The upright box around a box of the square in the view, cut at its edges; `None` if nothing of it is there.
+    pub fn bounding_box(&self, of_square: &BoundingBox) -> Option<BoundingBox> {
+        let back = self.map.inverse()?;
+        let (left, top) = (of_square.x, of_square.y);
+        let (right, bottom) = (left + of_square.width, top + of_square.height);
+        let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
+        let corners = corners.map(|corner| back.apply(corner));
+        let side = f64::from(self.to);
+        let ends = |along: fn(&(f64, f64)) -> f64| {
+            let places = corners.iter().map(along);
+            let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+                (low.min(v), high.max(v))
+            });
+            (low.max(0.0), high.min(side))
+        };
+        let ((x, right), (y, bottom)) = (ends(|c| c.0), ends(|c| c.1));
+        (right > x && bottom > y).then(|| BoundingBox {
+            label: of_square.label.clone(),
+            x,
+            y,
+            width: right - x,
+            height: bottom - y,
+        })
+    }
+
+    fn resample(&self, square: &[u8], view: &mut [u8]) {
+        let inside = |&(x, y): &(u32, u32)| x.max(y) + self.to <= self.from;
+        match self.map.whole_shift().filter(inside) {
+            Some(shift) => copy(square, self.from, view, self.to, shift),
+            None => resample(square, self.from, view, self.to, &self.map),
+        }
+    }
+}
+
+/// The part of `square` that begins at `(left, top)`.
+fn copy(square: &[u8], from: u32, view: &mut [u8], to: u32, (left, top): (u32, u32)) {
+    let (from, to) = (from as usize, to as usize);
+    let first = top as usize * from + left as usize;
+    for (row, line) in view.chunks_exact_mut(to).enumerate() {
+        let begin = first + row * from;
+        line.copy_from_slice(&square[begin..begin + to]);
+    }
+}
+
+/// Bilinear; what lies outside the film is black.
+pub(super) fn resample(film: &[u8], from: u32, view: &mut [u8], to: u32, map: &Homography) {
+    let m = map.0.map(|v| v as f32);
+    let side = from as i32;
+    let at = |x: i32, y: i32| {
+        let inside = x >= 0 && y >= 0 && x < side && y < side;
+        if inside {
+            f32::from(film[(y * side + x) as usize])
+        } else {
+            0.0
+        }
+    };
+    for (row, line) in view.chunks_exact_mut(to as usize).enumerate() {
+        let y = row as f32 + 0.5;
+        for (column, pixel) in line.iter_mut().enumerate() {
+            let x = column as f32 + 0.5;
+            let depth = m[6] * x + m[7] * y + m[8];
+            let u = (m[0] * x + m[1] * y + m[2]) / depth - 0.5;
+            let v = (m[3] * x + m[4] * y + m[5]) / depth - 0.5;
+            let (left, top) = (u.floor(), v.floor());
+            let (right_share, lower_share) = (u - left, v - top);
+            let (left, top) = (left as i32, top as i32);
+            let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
+            let upper = mix(at(left, top), at(left.saturating_add(1), top), right_share);
+            let below = top.saturating_add(1);
+            let lower = mix(
+                at(left, below),
+                at(left.saturating_add(1), below),
+                right_share,
+            );
+            *pixel = (mix(upper, lower, lower_share) + 0.5) as u8;
+        }
+    }
+}
+
+/// Stretches the values so that the least is 0 and the greatest 255.
+pub(super) fn autocontrast(view: &mut [u8]) {
+    let (Some(&least), Some(&most)) = (view.iter().min(), view.iter().max()) else {
+        return;
+    };
+    if most > least {
+        let scale = 255.0 / f32::from(most - least);
+        view.iter_mut()
+            .for_each(|v| *v = (f32::from(*v - least) * scale) as u8);
+    }
+}

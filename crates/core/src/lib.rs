@@ -5,6 +5,7 @@ pub mod atomic;
 pub mod cli;
 pub mod config;
 pub mod digest;
+mod direction;
 mod error;
 pub mod progress;
 pub mod run;
@@ -12,4 +13,5 @@ pub mod seed;
 pub mod suggest;
 pub mod table;
 
+pub use direction::Direction;
 pub use error::{Error, Result};

@@ -2,6 +2,7 @@
 
 use crate::error::TaskResult;
 use crate::optim::Group;
+use mflag_core::Direction;
 use tch::Tensor;
 
 /// Batches of one epoch, in order.
@@ -25,27 +26,6 @@ pub struct Step {
     pub loss: Tensor,
     /// Further scalars to log (parts of the loss, say), as means over the batch; left on the device.
     pub parts: Vec<(&'static str, Tensor)>,
-}
-
-/// Which way a metric is better.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// Higher is better.
-    Higher,
-    /// Lower is better.
-    Lower,
-}
-
-impl Direction {
-    /// Whether `new` beats `old`; an undefined (NaN) value beats nothing.
-    #[must_use]
-    pub fn better(self, new: f64, old: Option<f64>) -> bool {
-        !new.is_nan()
-            && old.is_none_or(|old| match self {
-                Direction::Higher => new > old,
-                Direction::Lower => new < old,
-            })
-    }
 }
 
 /// The validation metric that chooses the best checkpoint and stops early.

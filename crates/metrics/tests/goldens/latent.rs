@@ -1,33 +1,17 @@
 //! Goldens against numpy float64 (`tests/oracle/latent.py`); tolerance 1e-5, the inputs being float32.
-#![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_metrics::{latent, retrieval};
 use ndarray::Array2;
 use serde_json::Value;
 
-fn golden() -> Value {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../tests/golden/latent/latent.json"
-    );
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn numbers(golden: &Value, key: &str) -> Vec<f64> {
-    golden[key]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|v| v.as_f64().unwrap())
-        .collect()
-}
+use crate::{golden, numbers};
 
 fn matrix(golden: &Value, key: &str) -> Array2<f32> {
     let shape = (
         golden["n"].as_u64().unwrap() as usize,
         golden["d"].as_u64().unwrap() as usize,
     );
-    let values = numbers(golden, key).iter().map(|v| *v as f32).collect();
+    let values = numbers(&golden[key]).iter().map(|v| *v as f32).collect();
     Array2::from_shape_vec(shape, values).unwrap()
 }
 
@@ -41,10 +25,10 @@ fn close(ours: Option<f64>, golden: &Value, key: &str) {
 
 #[test]
 fn latent_geometry_agrees_with_numpy() {
-    let g = golden();
+    let g = golden("latent", "latent");
     let (films, reports) = (matrix(&g, "films"), matrix(&g, "reports"));
     close(
-        latent::effective_rank(&numbers(&g, "singular_values")),
+        latent::effective_rank(&numbers(&g["singular_values"])),
         &g,
         "effective_rank",
     );
@@ -59,9 +43,9 @@ fn latent_geometry_agrees_with_numpy() {
 
 #[test]
 fn recall_agrees_with_numpy() {
-    let g = golden();
+    let g = golden("latent", "latent");
     let (films, reports) = (matrix(&g, "films"), matrix(&g, "reports"));
-    let groups: Vec<u32> = numbers(&g, "groups").iter().map(|v| *v as u32).collect();
+    let groups: Vec<u32> = numbers(&g["groups"]).iter().map(|v| *v as u32).collect();
     let ours =
         retrieval::recall(films.view(), reports.view(), &groups, &groups, &[1, 5, 10]).unwrap();
     for (ours, k) in ours.iter().zip(["1", "5", "10"]) {

@@ -1,0 +1,196 @@
+//! Metrics of the order of scores: AUROC, average precision, the best F1.
+
+use ndarray::ArrayView1;
+
+use super::curve::{self, Point};
+use crate::error::check_each;
+use crate::metric::ratio;
+use crate::{Counts, Error, Result};
+
+/// Samples in the order of their scores, sorted once; each metric is then one walk from the highest score down.
+///
+/// Equal scores are one step: no order among them is better than another. Sorting costs O(n log n), each metric O(n).
+#[derive(Debug, Clone)]
+pub struct Ranking {
+    /// Samples whose label is known, highest score first.
+    order: Vec<u32>,
+    /// Whether the label is present in them, in the same order.
+    present: Vec<bool>,
+    /// The distinct scores, highest first, each with the end of its samples in `order`.
+    steps: Vec<(f32, u32)>,
+    /// How many samples there are, those without the label among them.
+    samples: usize,
+}
+
+/// What is found if all samples with `score` or more are called positive.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Found {
+    pub(super) score: f32,
+    /// True positives.
+    pub(super) hits: u64,
+    /// False positives.
+    pub(super) alarms: u64,
+}
+
+impl Ranking {
+    /// Ranks `scores` with their `truth`, both `[n]`; what is `None` does not count.
+    ///
+    /// # Errors
+    /// The lengths differ, or a score is NaN.
+    pub fn new<'a>(
+        scores: impl Into<ArrayView1<'a, f32>>,
+        truth: impl Into<ArrayView1<'a, Option<bool>>>,
+    ) -> Result<Ranking> {
+        let (scores, truth) = (scores.into(), truth.into());
+        Error::check_length("labels, of the scores", truth.len(), scores.len())?;
+        check_each(
+            "the score",
+            scores.iter().copied(),
+            |s| !s.is_nan(),
+            "a number",
+        )?;
+        let mut known: Vec<(f32, u32, bool)> = scores
+            .iter()
+            .zip(truth)
+            .zip(0u32..)
+            .filter_map(|((score, truth), sample)| Some((*score, sample, (*truth)?)))
+            .collect();
+        known.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        let mut end = 0;
+        let steps = known
+            .chunk_by(|a, b| a.0 == b.0)
+            .map(|equal| {
+                end += equal.len() as u32;
+                (equal[0].0, end)
+            })
+            .collect();
+        Ok(Ranking {
+            order: known.iter().map(|k| k.1).collect(),
+            present: known.iter().map(|k| k.2).collect(),
+            steps,
+            samples: scores.len(),
+        })
+    }
+
+    /// Area under the ROC curve: the probability that a sample with the label scores higher than one without it, equal scores
+    /// counting half (Hanley & McNeil, Radiology 1982). From 0 to 1; 0.5 is chance. `None` without samples of both kinds.
+    ///
+    /// # Errors
+    /// The counts are of another number of samples.
+    pub fn auroc(&self, counts: Counts<'_>) -> Result<Option<f64>> {
+        let (mut last, mut twice_area) = (Found::NOTHING, 0u128);
+        for found in self.walk(counts)? {
+            let width = u128::from(found.alarms - last.alarms);
+            twice_area += width * (u128::from(found.hits) + u128::from(last.hits));
+            last = found;
+        }
+        let whole = 2 * u128::from(last.hits) * u128::from(last.alarms);
+        Ok((whole > 0).then(|| twice_area as f64 / whole as f64))
+    }
+
+    /// Average precision: Σ (R_i − R_{i−1}) · P_i over the distinct scores, with recall R and precision P and no interpolation
+    /// (scikit-learn's `average_precision_score`). Above 0, to 1; chance is the share of samples with the label. `None` if none has it.
+    ///
+    /// # Errors
+    /// The counts are of another number of samples.
+    pub fn average_precision(&self, counts: Counts<'_>) -> Result<Option<f64>> {
+        let (mut last, mut sum) = (Found::NOTHING, 0.0);
+        for found in self.walk(counts)? {
+            sum += (found.hits - last.hits) as f64 * found.precision();
+            last = found;
+        }
+        Ok((last.hits > 0).then(|| sum / last.hits as f64))
+    }
+
+    /// The threshold with the highest F1, and that F1, above 0 to 1: one of the scores; what reaches it is called positive. Of equal
+    /// ones the lowest. To be chosen on validation data, and applied to test data by [`Confusion::at`](super::Confusion::at).
+    /// `None` if no sample has the label.
+    ///
+    /// # Errors
+    /// The counts are of another number of samples.
+    pub fn best_f1(&self, counts: Counts<'_>) -> Result<Option<(f32, f64)>> {
+        let all = self.total(counts)?.hits;
+        let f1 = |found: Found| 2.0 * found.hits as f64 / (found.hits + found.alarms + all) as f64;
+        let best = self
+            .walk(counts)?
+            .map(|found| (found.score, f1(found)))
+            .filter(|(_, f1)| *f1 > 0.0)
+            .max_by(|a, b| a.1.total_cmp(&b.1));
+        Ok(best)
+    }
+
+    /// ROC curve: x the false positive rate, y the true positive rate, from (0, 0) to (1, 1), thinned to `most` points
+    /// (see [`Point`]). `None` without samples of both kinds.
+    pub fn roc_curve(&self, most: usize) -> Option<Vec<Point>> {
+        let all = self.total(Counts::Once).ok()?;
+        let start = Point::new(f32::INFINITY, 0.0, 0.0);
+        let points: Option<Vec<Point>> = self
+            .walk(Counts::Once)
+            .ok()?
+            .map(|found| {
+                let (x, y) = (
+                    ratio(found.alarms, all.alarms)?,
+                    ratio(found.hits, all.hits)?,
+                );
+                Some(Point::new(found.score, x, y))
+            })
+            .collect();
+        curve::thinned(start, points?, most)
+    }
+
+    /// Precision-recall curve: x the recall, y the precision, from (0, 1) to recall 1, thinned to `most` points (see [`Point`]).
+    /// `None` if no sample has the label.
+    pub fn precision_recall_curve(&self, most: usize) -> Option<Vec<Point>> {
+        let all = self.total(Counts::Once).ok()?;
+        let start = Point::new(f32::INFINITY, 0.0, 1.0);
+        let points: Option<Vec<Point>> = self
+            .walk(Counts::Once)
+            .ok()?
+            .map(|found| {
+                Some(Point::new(
+                    found.score,
+                    ratio(found.hits, all.hits)?,
+                    found.precision(),
+                ))
+            })
+            .collect();
+        curve::thinned(start, points?, most)
+    }
+
+    /// What is found at each distinct score that counts, from the highest down.
+    fn walk(&self, counts: Counts<'_>) -> Result<impl Iterator<Item = Found>> {
+        counts.check(self.samples)?;
+        let (mut found, mut start) = (Found::NOTHING, 0);
+        Ok(self.steps.iter().filter_map(move |&(score, end)| {
+            let (hits, alarms) = (found.hits, found.alarms);
+            for place in start..end as usize {
+                let count = counts.of(self.order[place] as usize);
+                if self.present[place] {
+                    found.hits += count;
+                } else {
+                    found.alarms += count;
+                }
+            }
+            (found.score, start) = (score, end as usize);
+            (found.hits + found.alarms > hits + alarms).then_some(found)
+        }))
+    }
+
+    /// What is found if all samples are called positive.
+    fn total(&self, counts: Counts<'_>) -> Result<Found> {
+        Ok(self.walk(counts)?.last().unwrap_or(Found::NOTHING))
+    }
+}
+
+impl Found {
+    const NOTHING: Found = Found {
+        score: f32::INFINITY,
+        hits: 0,
+        alarms: 0,
+    };
+
+    /// Share of what is found that is right; something must be found.
+    fn precision(self) -> f64 {
+        self.hits as f64 / (self.hits + self.alarms) as f64
+    }
+}

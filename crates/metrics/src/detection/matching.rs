@@ -1,0 +1,292 @@
+//! Which predictions find a box, and what follows from it.
+
+use super::boxes::{Rect, iou};
+use crate::metric::ratio;
+use crate::{Counts, Error, Result, mean_defined};
+
+/// Predictions of an image that COCO counts, the most confident first.
+pub const MAX_PREDICTIONS: usize = 100;
+
+/// A predicted box.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Prediction {
+    /// Where.
+    pub place: Rect,
+    /// How confident; only the order among predictions counts.
+    pub score: f32,
+}
+
+/// What is true of one image, and what was predicted, of one class. Either may be empty.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Image {
+    /// The boxes to find.
+    pub truth: Vec<Rect>,
+    /// The boxes predicted, in any order; equal scores keep this order.
+    pub predicted: Vec<Prediction>,
+}
+
+/// Which images count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// All. A prediction where nothing is to be found is a false positive, and a box in an image without predictions is missed.
+    Strict,
+    /// Only those with a box to find and at least one prediction, as in MGCA's evaluation. It forgives false positives in healthy
+    /// films and films where nothing was found at all, and so scores higher, and a cautious model highest.
+    Mgca,
+}
+
+impl Protocol {
+    fn counts(self, image: &Image) -> bool {
+        match self {
+            Protocol::Strict => true,
+            Protocol::Mgca => !image.truth.is_empty() && !image.predicted.is_empty(),
+        }
+    }
+}
+
+/// The predictions of a test set, matched with its boxes and ranked, once; each metric is then one walk from the most confident down.
+#[derive(Debug, Clone)]
+pub struct Matches {
+    /// Images that there are.
+    images: usize,
+    /// Those that count, each with its number of boxes.
+    counted: Vec<(u32, u64)>,
+    /// Predictions, the most confident first; of equal ones in the order of their images.
+    ranked: Vec<Ranked>,
+    /// For each threshold, whether each of `ranked` finds a box.
+    found: Vec<Vec<bool>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Ranked {
+    image: u32,
+    score: f32,
+}
+
+impl Matches {
+    /// Matches at each of the IoU `thresholds`, with at most `most` predictions an image ([`MAX_PREDICTIONS`] is usual).
+    ///
+    /// # Errors
+    /// A threshold is not above 0 and at most 1, a score is NaN, or a box is not finite or has a negative size; the message names the image.
+    pub fn new(
+        images: &[Image],
+        thresholds: &[f64],
+        most: usize,
+        protocol: Protocol,
+    ) -> Result<Matches> {
+        for (index, threshold) in thresholds.iter().enumerate() {
+            let valid = *threshold > 0.0 && *threshold <= 1.0;
+            Error::check_value("the IoU", *threshold, valid, "above 0 and at most 1")
+                .map_err(|error| error.of("threshold", index))?;
+        }
+        let mut counted = Vec::new();
+        let mut ranked = Vec::new();
+        for (index, image) in (0u32..).zip(images) {
+            image
+                .check()
+                .map_err(|error| error.of("image", index as usize))?;
+            if protocol.counts(image) {
+                counted.push((index, image.truth.len() as u64));
+                let found = image.matched(thresholds, most);
+                ranked.extend(found.into_iter().map(|(score, found)| {
+                    (
+                        Ranked {
+                            image: index,
+                            score,
+                        },
+                        found,
+                    )
+                }));
+            }
+        }
+        ranked.sort_by(|(a, _), (b, _)| descending(a.score, b.score));
+        Ok(Matches {
+            images: images.len(),
+            counted,
+            found: (0..thresholds.len())
+                .map(|t| ranked.iter().map(|(_, found)| found[t]).collect())
+                .collect(),
+            ranked: ranked.into_iter().map(|(ranked, _)| ranked).collect(),
+        })
+    }
+
+    /// Average precision at each threshold, from 0 to 1; `None` without a box to find.
+    ///
+    /// # Errors
+    /// The counts are of another number of images.
+    pub fn average_precision(&self, counts: Counts<'_>) -> Result<Vec<Option<f64>>> {
+        counts.check(self.images)?;
+        let boxes = self.boxes(counts);
+        let each = |found: &Vec<bool>| {
+            (boxes > 0).then(|| interpolated(self.precisions(found, counts), boxes as f64))
+        };
+        Ok(self.found.iter().map(each).collect())
+    }
+
+    /// Mean of the [average precision](Matches::average_precision) over the thresholds, from 0 to 1; `None` without a box to find.
+    ///
+    /// # Errors
+    /// The counts are of another number of images.
+    pub fn mean_average_precision(&self, counts: Counts<'_>) -> Result<Option<f64>> {
+        Ok(mean_defined(self.average_precision(counts)?))
+    }
+
+    /// Sensitivity at each threshold: the share of boxes found where the least confident predictions are left out until there are at
+    /// most `rate` false positives an image on average, which is one point of a FROC curve. From 0 to 1; `None` without a box to find.
+    ///
+    /// # Errors
+    /// The rate is negative or NaN, or the counts are of another number of images.
+    pub fn sensitivity(&self, rate: f64, counts: Counts<'_>) -> Result<Vec<Option<f64>>> {
+        counts.check(self.images)?;
+        Error::check_value(
+            "the rate of false positives",
+            rate,
+            rate >= 0.0,
+            "0 or more",
+        )?;
+        let boxes = self.boxes(counts);
+        let images: u64 = self
+            .counted
+            .iter()
+            .map(|(image, _)| counts.of(*image as usize))
+            .sum();
+        let allowed = rate * images as f64;
+        let each = |found: &Vec<bool>| ratio(self.hits_within(allowed, found, counts), boxes);
+        Ok(self.found.iter().map(each).collect())
+    }
+
+    fn boxes(&self, counts: Counts<'_>) -> u64 {
+        self.counted
+            .iter()
+            .map(|(image, boxes)| boxes * counts.of(*image as usize))
+            .sum()
+    }
+
+    /// Hits so far and the precision there, at each prediction that is one.
+    ///
+    /// Between equal scores the order decides, and is that of images held as often as they count: so an image's equal predictions
+    /// are gone through together, once for each time.
+    fn precisions(&self, found: &[bool], counts: Counts<'_>) -> Vec<(f64, f64)> {
+        let (mut hits, mut alarms, mut start) = (0u64, 0u64, 0);
+        let mut points = Vec::new();
+        for equal in self.ranked.chunk_by(|a, b| a == b) {
+            for _ in 0..counts.of(equal[0].image as usize) {
+                for found in &found[start..start + equal.len()] {
+                    if *found {
+                        hits += 1;
+                        // The last term is COCOeval's guard against a division by 0.
+                        let precision = hits as f64 / ((alarms + hits) as f64 + f64::EPSILON);
+                        points.push((hits as f64, precision));
+                    } else {
+                        alarms += 1;
+                    }
+                }
+            }
+            start += equal.len();
+        }
+        points
+    }
+
+    /// Hits at the lowest score above which there are no more than `allowed` false positives.
+    fn hits_within(&self, allowed: f64, found: &[bool], counts: Counts<'_>) -> u64 {
+        let (mut hits, mut alarms, mut within, mut start) = (0, 0, 0, 0);
+        for equal in self.ranked.chunk_by(|a, b| a.score == b.score) {
+            for (prediction, found) in equal.iter().zip(&found[start..]) {
+                let count = counts.of(prediction.image as usize);
+                *(if *found { &mut hits } else { &mut alarms }) += count;
+            }
+            start += equal.len();
+            if alarms as f64 > allowed {
+                break;
+            }
+            within = hits;
+        }
+        within
+    }
+}
+
+impl Image {
+    fn check(&self) -> Result<()> {
+        for (index, truth) in self.truth.iter().enumerate() {
+            truth.check().map_err(|error| error.of("box", index))?;
+        }
+        for (index, Prediction { place, score }) in self.predicted.iter().enumerate() {
+            let valid = !score.is_nan();
+            place
+                .check()
+                .and_then(|()| {
+                    Error::check_value("the score", f64::from(*score), valid, "a number")
+                })
+                .map_err(|error| error.of("prediction", index))?;
+        }
+        Ok(())
+    }
+
+    /// The `most` confident predictions in falling order: score, and for each threshold whether it finds a box.
+    fn matched(&self, thresholds: &[f64], most: usize) -> Vec<(f32, Vec<bool>)> {
+        let mut predicted: Vec<&Prediction> = self.predicted.iter().collect();
+        predicted.sort_by(|a, b| descending(a.score, b.score));
+        predicted.truncate(most);
+        let overlaps: Vec<Vec<f64>> = predicted
+            .iter()
+            .map(|p| {
+                self.truth
+                    .iter()
+                    .map(|truth| iou(&p.place, truth))
+                    .collect()
+            })
+            .collect();
+        let mut matched: Vec<(f32, Vec<bool>)> =
+            predicted.iter().map(|p| (p.score, Vec::new())).collect();
+        for threshold in thresholds {
+            let mut free = vec![true; self.truth.len()];
+            for ((_, found), overlaps) in matched.iter_mut().zip(&overlaps) {
+                let claimed = claim(overlaps, &free, *threshold);
+                if let Some(claimed) = claimed {
+                    free[claimed] = false;
+                }
+                found.push(claimed.is_some());
+            }
+        }
+        matched
+    }
+}
+
+/// The free box with the greatest overlap, of equal ones the last, if it reaches the threshold.
+fn claim(overlaps: &[f64], free: &[bool], threshold: f64) -> Option<usize> {
+    // COCOeval's slack, so that a perfect overlap passes a threshold of 1.
+    let least = threshold.min(1.0 - 1e-10);
+    let possible = (0..overlaps.len()).filter(|b| free[*b] && overlaps[*b] >= least);
+    possible.max_by(|a, b| overlaps[*a].total_cmp(&overlaps[*b]))
+}
+
+/// Mean over the recalls 0, 0.01 … 1 of the highest precision at that recall or a higher one; 0 at recalls never reached.
+/// `points` are hits and precision, in the order of rising hits.
+fn interpolated(mut points: Vec<(f64, f64)>, boxes: f64) -> f64 {
+    let mut highest = 0.0;
+    for (_, precision) in points.iter_mut().rev() {
+        highest = precision.max(highest);
+        *precision = highest;
+    }
+    let mut at = 0;
+    let sum: f64 = (0..=100)
+        .map(|hundredth| {
+            // As NumPy's linspace rounds: 35 hundredths are a little above 35/100, and COCOeval goes by it.
+            let recall = if hundredth == 100 {
+                1.0
+            } else {
+                f64::from(hundredth) * 0.01
+            };
+            at += points[at..]
+                .iter()
+                .take_while(|(hits, _)| hits / boxes < recall)
+                .count();
+            points.get(at).map_or(0.0, |(_, precision)| *precision)
+        })
+        .sum();
+    sum / 101.0
+}
+
+fn descending(a: f32, b: f32) -> std::cmp::Ordering {
+    b.partial_cmp(&a).unwrap_or(std::cmp::Ordering::Equal)
+}

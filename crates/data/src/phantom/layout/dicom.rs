@@ -16,7 +16,7 @@ use super::jpeg;
 use crate::phantom::Case;
 use crate::{Error, Result};
 
-/// Millimetres a pixel: what the films of ChestX-ray14 have at full size.
+/// Millimetres a pixel, of the detector as in the contests, whose films were made smaller without a change here.
 const SPACING: &str = "0.139\\0.139";
 
 /// The identifiers of a film.

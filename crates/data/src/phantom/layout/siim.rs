@@ -56,12 +56,11 @@ pub(in crate::phantom) fn film(out: &Path, options: &Options, case: &Case) -> Re
 pub(in crate::phantom) fn tables(out: &Path, entries: &[Entry<Written>]) -> Result<()> {
     let rows = entries.iter().enumerate().flat_map(|(place, entry)| {
         let Written { film, masks } = &entry.film;
-        let masks_or_none = masks.iter().map(|mask| format!(" {mask}"));
+        let positive = masks.iter().map(|mask| format!(" {mask}"));
         let none = if place % 2 == 0 { " -1" } else { "-1" };
-        let none = masks.is_empty().then(|| none.to_owned());
-        masks_or_none
-            .chain(none)
-            .map(move |pixels| [film.clone(), pixels])
+        let negative = masks.is_empty().then(|| none.to_owned());
+        let pixels = positive.chain(negative);
+        pixels.map(move |pixels| [film.clone(), pixels])
     });
     write_table(
         &out.join("train-rle.csv"),

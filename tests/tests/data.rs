@@ -66,6 +66,60 @@ fn phantoms_are_prepared_verified_and_looked_at() {
     );
 }
 
+/// Every layout but MIMIC's, which has its own test, with its films, those that its reader keeps, and a label that it shows.
+#[test]
+fn phantoms_of_every_layout_are_prepared_by_its_reader() {
+    let dir = tempfile::tempdir().unwrap();
+    for (layout, films, kept, label) in [
+        ("chexpert", 30, 30, "Pleural Effusion"),
+        ("nih", 10, 10, "Infiltration"),
+        ("rsna", 10, 10, "No Lung Opacity / Not Normal"),
+        ("siim", 10, 10, "Pneumothorax"),
+        // A tenth is in the part `test`, which this data set's protocol leaves out.
+        ("object-cxr", 30, 27, "Foreign object"),
+    ] {
+        let (films_at, store) = (
+            dir.path().join(layout),
+            dir.path().join(format!("{layout}-store")),
+        );
+        let mut phantom = data("phantom");
+        phantom.args(["--as", layout, "--films", &films.to_string(), "--out"]);
+        let said = succeed(phantom.arg(&films_at));
+        assert!(said.contains("without finding"), "{said}");
+        let said = succeed(&mut prepare(layout, 64, &films_at, &store));
+        let row = |name: &str, number: &str| {
+            let mut lines = said
+                .lines()
+                .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
+            lines.any(|l| l == format!("{name} {number}"))
+        };
+        assert!(
+            row("kept", &kept.to_string()) && row("could not be decoded", "0"),
+            "{layout}: {said}"
+        );
+        let said = succeed(data("verify").arg(&store));
+        assert!(said.contains(&format!("{kept} films")), "{layout}: {said}");
+        let sheet = dir.path().join(format!("{layout}.png"));
+        let mut inspect = data("inspect");
+        inspect
+            .arg("--store")
+            .arg(&store)
+            .arg("--sheet")
+            .arg(&sheet);
+        let said = succeed(&mut inspect);
+        let line = said
+            .lines()
+            .find(|l| l.starts_with(label))
+            .unwrap_or_default();
+        let positive: usize = line
+            .split_whitespace()
+            .filter_map(|n| n.parse::<usize>().ok())
+            .sum();
+        assert!(positive > 0, "{layout}: {said}");
+        assert!(sheet.exists());
+    }
+}
+
 #[test]
 fn own_films_come_by_a_manifest() {
     let dir = tempfile::tempdir().unwrap();
@@ -111,6 +165,29 @@ fn wrong_input_is_answered_in_words() {
     );
     let none = fail(data("inspect").arg("--store").arg(dir.path()));
     assert!(none.contains("mflag-data prepare"), "{none}");
+    let absurd = fail(data("phantom").args(["--films", "0", "--out"]).arg(&out));
+    assert!(absurd.contains("films is 0; choose 1 to"), "{absurd}");
+    let mut resized = data("phantom");
+    resized.args(["--as", "siim", "--side", "256", "--out"]);
+    let fixed = fail(resized.arg(&out));
+    assert!(
+        fixed.contains("all films of siim have 1024 pixels"),
+        "{fixed}"
+    );
+    assert!(!out.exists());
+    std::fs::write(dir.path().join("thesis.tex"), "x").unwrap();
+    let taken = fail(
+        data("phantom")
+            .args(["--as", "rsna", "--out"])
+            .arg(dir.path()),
+    );
+    assert!(taken.contains("not empty and holds no phantom"), "{taken}");
+    let mut unknown = data("phantom");
+    let unknown = unknown
+        .args(["--as", "rnsa", "--out", "x"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("similar value exists: 'rsna'"));
     let typo = data("prepare")
         .args(["--dataset", "mimik"])
         .output()

@@ -11,7 +11,7 @@ use mflag_core::progress::clock;
 use mflag_core::table::Table;
 use mflag_data::datasets::{self, Layout};
 use mflag_data::store::Store;
-use mflag_data::{Split, inspect, phantom, prepare, split};
+use mflag_data::{inspect, phantom, prepare, split};
 use mflag_film::Fit;
 
 /// Prepare chest-film data sets, make phantoms, look at stores
@@ -26,6 +26,7 @@ struct Cli {
 
 const EXAMPLES: &str = "Examples:
   mflag-data phantom --out data/phantoms --films 1000
+  mflag-data phantom --as siim --out data/phantoms-siim --films 200
   mflag-data prepare --dataset mimic --root data/phantoms --out data/phantoms-store
   mflag-data prepare --dataset mimic --root /data/mimic-cxr-jpg --reports /data/mimic-cxr-reports --out data/mimic-256
   mflag-data prepare --dataset siim --root /data/siim-acr --out data/siim-256
@@ -34,7 +35,7 @@ const EXAMPLES: &str = "Examples:
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write synthetic chest films with findings and reports in MIMIC-CXR-JPG layout
+    /// Write synthetic chest films with findings of known place, laid out as a data set (default: MIMIC-CXR-JPG with reports)
     Phantom(PhantomArgs),
     /// Read a data set and write its films as squares of one size; an interrupted preparation goes on
     Prepare(PrepareArgs),
@@ -46,24 +47,27 @@ enum Command {
 
 #[derive(Debug, Args)]
 struct PhantomArgs {
+    /// Layout of the data set that they stand for
+    #[arg(long = "as", value_name = "LAYOUT", value_enum, default_value_t)]
+    layout: phantom::Layout,
     /// Folder to write into
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
     /// Frontal films
-    #[arg(long, default_value_t = phantom::Options::default().films)]
+    #[arg(long, default_value_t = phantom::Options::new(phantom::Layout::Mimic).films)]
     films: usize,
     /// The same seed gives the same bytes
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Longest side of a film in pixels
-    #[arg(long, default_value_t = phantom::Options::default().side)]
-    side: u32,
-    /// Part of the patients for validation
-    #[arg(long, default_value_t = phantom::Options::default().validate)]
-    validate: f64,
-    /// Part of the patients for testing
-    #[arg(long, default_value_t = phantom::Options::default().test)]
-    test: f64,
+    /// Longest side of a film in pixels [default: 512 (mimic), 390 (chexpert), 1024 (all others; nih, rsna and siim have no other)]
+    #[arg(long)]
+    side: Option<u32>,
+    /// Part of the patients for validation (mimic, and object-cxr's dev) [default: 0.1]
+    #[arg(long)]
+    validate: Option<f64>,
+    /// Part of the patients for testing (all but rsna and siim; chexpert's valid.csv) [default: 0.1]
+    #[arg(long)]
+    test: Option<f64>,
 }
 
 #[derive(Debug, Args)]
@@ -128,28 +132,29 @@ fn main() -> ExitCode {
 }
 
 fn write_phantom(args: &PhantomArgs) -> Result<()> {
-    let PhantomArgs {
-        films,
-        seed,
-        side,
-        validate,
-        test,
-        ..
-    } = *args;
+    let defaults = phantom::Options::new(args.layout);
     let options = phantom::Options {
-        films,
-        seed,
-        side,
-        validate,
-        test,
+        films: args.films,
+        seed: args.seed,
+        side: args.side.unwrap_or(defaults.side),
+        validate: args.validate.unwrap_or(defaults.validate),
+        test: args.test.unwrap_or(defaults.test),
+        ..defaults
     };
-    let summary = phantom::write_mimic(&args.out, &options)?;
+    let summary = phantom::write(&args.out, &options)?;
     let mut table = Table::new(&["phantom", "films"]);
-    for (split, films) in Split::ALL.iter().zip(summary.splits) {
+    for split in args.layout.splits() {
+        let films = summary.splits[*split as usize];
         table.row([split.name().to_owned(), films.to_string()]);
     }
     for (kind, films) in &summary.kinds {
         table.row([format!("with {kind:?}").to_lowercase(), films.to_string()]);
+    }
+    if summary.objects > 0 {
+        table.row([
+            "with foreign objects".to_owned(),
+            summary.objects.to_string(),
+        ]);
     }
     table.row(["without finding".to_owned(), summary.normal.to_string()]);
     print!("{table}");

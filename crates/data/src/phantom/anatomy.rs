@@ -101,7 +101,7 @@ pub(crate) struct Site {
     pub(crate) medial: f32,
     /// How far the point lies within the aerated cavity, softly from 0 to 1.
     pub(crate) inside: f32,
-    /// Depth of the cavity (lung and organs), and of the organs in it, in centimetres.
+    /// Depth of the cavity (lung and organs), and of the organs in it (0 outside of the cavity), in centimetres.
     pub(crate) cavity: f32,
     pub(crate) organs: f32,
 }
@@ -256,7 +256,7 @@ impl Anatomy {
             medial,
             inside,
             cavity,
-            organs: self.organs(x, y),
+            organs: if inside > 0.0 { self.organs(x, y) } else { 0.0 },
         }
     }
 

@@ -8,7 +8,7 @@ use rand::Rng;
 use serde::Serialize;
 
 /// Frontal films in a block; no patient straddles two blocks.
-const BLOCK: u64 = 8;
+pub(crate) const BLOCK: u64 = 8;
 /// Range of the identifiers: subjects 1xxxxxxx, studies 5xxxxxxx, as in MIMIC-CXR.
 const IDS: u64 = 10_000_000;
 
@@ -23,6 +23,8 @@ pub(crate) mod stream {
     pub(crate) const ANATOMY: u64 = 0x5008;
     pub(crate) const CHRONIC: u64 = 0x5009;
     pub(crate) const NOISE: u64 = 0x500a;
+    pub(crate) const CHOSEN: u64 = 0x500b;
+    pub(crate) const OBJECTS: u64 = 0x500c;
 }
 
 /// Sex as the tables write it.
@@ -34,6 +36,17 @@ pub enum Sex {
     /// Male.
     #[serde(rename = "M")]
     Male,
+}
+
+impl Sex {
+    /// F or M.
+    #[must_use]
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::Female => "F",
+            Self::Male => "M",
+        }
+    }
 }
 
 /// The projection of a frontal film.

@@ -7,7 +7,7 @@ use super::canvas::{Node, Profile};
 use super::finding::{Finding, Kind, Side};
 use super::lesion::Stroke;
 
-fn line(points: &[(f32, f32)], half: f32, amp: f32, profile: Profile) -> Stroke {
+pub(crate) fn line(points: &[(f32, f32)], half: f32, amp: f32, profile: Profile) -> Stroke {
     let nodes = smooth(points)
         .into_iter()
         .map(|(x, y)| Node::new(x, y, half, amp))
@@ -137,10 +137,11 @@ fn stomach_tube(anatomy: &Anatomy, amp: f32, rng: &mut impl Rng) -> Stroke {
     line(&points, 0.13, amp, Profile::Flat)
 }
 
-/// What lies on the skin: electrodes with their wires, a skin fold, clips, nipple shadows. Never reported.
-pub(crate) fn unreported(anatomy: &Anatomy, bedside: bool, rng: &mut impl Rng) -> Vec<Stroke> {
+/// What lies on the skin: electrodes with their wires (as probable as `electrodes`), a skin fold, clips, nipple shadows.
+/// Never reported.
+pub(crate) fn unreported(anatomy: &Anatomy, electrodes: f64, rng: &mut impl Rng) -> Vec<Stroke> {
     let mut strokes = Vec::new();
-    if rng.random_bool(if bedside { 0.65 } else { 0.08 }) {
+    if rng.random_bool(electrodes) {
         for _ in 0..rng.random_range(2..5) {
             let (x, y) = (rng.random_range(-12.0..12.0), rng.random_range(-11.0..8.0));
             let away = if x < 0.0 { -19.0 } else { 19.0 };

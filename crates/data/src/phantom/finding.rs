@@ -142,6 +142,15 @@ impl Side {
         }
     }
 
+    /// The other side; of both, and of neither, the same.
+    fn other(self) -> Self {
+        match self {
+            Self::Right => Self::Left,
+            Self::Left => Self::Right,
+            same => same,
+        }
+    }
+
     /// Whether the finding touches side 0 (right) or 1 (left).
     pub(crate) fn holds(self, side: usize) -> bool {
         match self {
@@ -291,6 +300,17 @@ pub(crate) fn draw(study: &Study, of_patient: &mut impl Rng, rng: &mut impl Rng)
     findings
 }
 
+/// A second finding of this kind on the other side of the first, where the others leave room for it.
+pub(crate) fn twin(findings: &[Finding], kind: Kind, rng: &mut impl Rng) -> Option<Finding> {
+    let first = findings.iter().find(|f| f.kind == kind)?;
+    let twin = Finding {
+        side: first.side.other(),
+        ..Finding::draw(kind, false, rng)
+    };
+    let mut others = findings.iter().filter(|f| f.kind != kind);
+    others.all(|f| agree(f, &twin)).then_some(twin)
+}
+
 /// Moves a finding to the other side where a pneumothorax would share its lung.
 fn make_room(next: &mut Finding, findings: &[Finding]) {
     let one_lung = |f: &Finding| matches!(f.side, Side::Left | Side::Right);
@@ -302,11 +322,7 @@ fn make_room(next: &mut Finding, findings: &[Finding]) {
             && one_lung(f)
     };
     if findings.iter().any(|f| clash(&f)) {
-        next.side = if next.side == Side::Left {
-            Side::Right
-        } else {
-            Side::Left
-        };
+        next.side = next.side.other();
     }
 }
 

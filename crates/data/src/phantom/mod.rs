@@ -8,24 +8,28 @@ mod anatomy;
 mod canvas;
 mod cohort;
 mod device;
+mod disk;
 mod exposure;
 mod finding;
+mod layout;
 mod lesion;
-mod mimic;
+mod object;
 mod phrase;
+mod recipe;
 mod render;
 mod report;
 mod skeleton;
-mod tables;
 
-use mflag_core::seed;
 use mflag_film::Film;
 
-use cohort::stream;
+use recipe::Plan;
+use render::{Drawn, Scene};
 
 pub use cohort::{Projection, Sex, Study};
+pub use disk::{Options, Summary, write};
 pub use finding::{Finding, Kind, Severity, Side, Zone};
-pub use mimic::{Options, Summary, write_mimic};
+pub use layout::Layout;
+pub use object::{Form, Object};
 pub use render::{Bounds, Located};
 pub use report::{Mention, Report};
 
@@ -36,35 +40,33 @@ pub struct Case {
     pub study: Study,
     /// The film.
     pub film: Film,
-    /// The findings (none to three), each with its mask and box on the film.
+    /// The findings (none to four), each with its mask and box on the film.
     pub findings: Vec<Located>,
-    /// The report of these findings.
+    /// The foreign objects (none to eight), each with its mask and box on the film; in Object-CXR's layout alone.
+    pub objects: Vec<Located<Object>>,
+    /// The report of the findings.
     pub report: Report,
 }
 
 impl Case {
-    /// Case `index` of the phantom `seed`; the film's longest side has `side` pixels.
+    /// Case `index` of the phantom `seed` of a data set; the film's longest side has `side` pixels.
     #[must_use]
-    pub fn new(seed: u64, index: u64, side: u32) -> Self {
-        let (study, findings) = plan(seed, index);
-        let report = Report::new(seed, &study, &findings);
-        let (film, findings) = render::Scene::new(seed, &study, &findings).draw(side);
-        Self {
-            study,
+    pub fn new(layout: Layout, seed: u64, index: u64, side: u32) -> Self {
+        let plan = Plan::new(layout, seed, index);
+        let report = Report::new(plan.seed, &plan.study, &plan.findings);
+        let Drawn {
             film,
             findings,
+            objects,
+        } = Scene::new(&plan).draw(side);
+        Self {
+            study: plan.study,
+            film,
+            findings,
+            objects,
             report,
         }
     }
-}
-
-/// The study and its findings, before anything is drawn.
-fn plan(seed: u64, index: u64) -> (Study, Vec<Finding>) {
-    let study = Study::new(seed, index);
-    let of_patient = &mut seed::rng(seed, stream::CHRONIC, study.patient);
-    let of_study = &mut seed::rng(seed, stream::FINDINGS, index);
-    let findings = finding::draw(&study, of_patient, of_study);
-    (study, findings)
 }
 
 #[cfg(test)]
@@ -84,20 +86,50 @@ mod tests {
     #[test]
     fn findings_are_to_be_seen_where_they_are_marked() {
         for index in 0..300 {
-            let (study, findings) = plan(2, index);
-            for &finding in findings.iter().filter(|f| f.kind != Kind::Cardiomegaly) {
-                let without: Vec<_> = findings.iter().copied().filter(|&f| f != finding).collect();
-                let (film, located) = render::Scene::new(2, &study, &findings).draw(256);
-                let (plain, _) = render::Scene::new(2, &study, &without).draw(256);
-                let Some(located) = located.iter().find(|l| l.finding == finding) else {
+            let plan = Plan::new(Layout::Mimic, 2, index);
+            let drawn = Scene::new(&plan).draw(256);
+            for &finding in plan
+                .findings
+                .iter()
+                .filter(|f| f.kind != Kind::Cardiomegaly)
+            {
+                let mut without = plan.clone();
+                without.findings.retain(|f| *f != finding);
+                let plain = Scene::new(&without).draw(256).film;
+                let Some(located) = drawn.findings.iter().find(|l| l.finding == finding) else {
                     panic!()
                 };
-                let seen = difference(&film, &plain, &located.mask);
+                let seen = difference(&drawn.film, &plain, &located.mask);
                 assert!(
                     seen > 4.0,
                     "film {index}: {finding:?} changes it by {seen:.1}"
                 );
             }
         }
+    }
+
+    #[test]
+    fn foreign_objects_are_to_be_seen_where_they_are_marked() {
+        let mut all = Vec::new();
+        for index in 0..100 {
+            let plan = Plan::new(Layout::ObjectCxr, 2, index);
+            let drawn = Scene::new(&plan).draw(256);
+            assert_eq!(drawn.objects.is_empty(), !plan.objects);
+            let without = Plan {
+                objects: false,
+                ..plan
+            };
+            let plain = Scene::new(&without).draw(256).film;
+            for located in &drawn.objects {
+                let seen = difference(&drawn.film, &plain, &located.mask);
+                let form = located.finding.form;
+                // Before heart or spine, a film is nearly white already.
+                assert!(seen > 1.0, "film {index}: {form:?} changes it by {seen:.1}");
+                all.push(seen);
+            }
+        }
+        all.sort_by(f64::total_cmp);
+        let (tenth, median) = (all[all.len() / 10], all[all.len() / 2]);
+        assert!(tenth > 8.0 && median > 20.0, "{tenth:.1}, {median:.1}");
     }
 }

@@ -1,5 +1,7 @@
 //! Draws a film: depths of tissue along each ray, bones and vessels as strokes, findings with their masks.
 
+use std::ops::Range;
+
 use mflag_core::seed;
 use mflag_film::Film;
 use rand::Rng;
@@ -12,6 +14,8 @@ use super::device;
 use super::exposure::Exposure;
 use super::finding::{Finding, Kind};
 use super::lesion::{Lesion, Stroke};
+use super::object::{self, Object};
+use super::recipe::Plan;
 use super::skeleton;
 
 /// Attenuation of soft tissue a centimetre, and the part of it that aerated lung saves.
@@ -21,7 +25,7 @@ const AIR: f32 = 0.115;
 const PITCH: f32 = 0.0139;
 
 /// A box in pixels of the film: left, top, width, height.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Bounds {
     /// Left column.
     pub x: u32,
@@ -33,12 +37,36 @@ pub struct Bounds {
     pub h: u32,
 }
 
-/// A finding as it stands on the film.
+impl Bounds {
+    /// The smallest box around what is set in these columns of a mask; `None` where nothing is.
+    pub(crate) fn of(mask: &[u8], width: usize, columns: Range<usize>) -> Option<Self> {
+        let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
+        for (row, line) in mask.chunks_exact(width).enumerate() {
+            let set = |&column: &usize| line[column] == 1;
+            let Some(first) = columns.clone().find(set) else {
+                continue;
+            };
+            let last = columns.clone().rfind(set).unwrap_or(first);
+            left = left.min(first as u32);
+            right = right.max(last as u32);
+            top = top.min(row as u32);
+            bottom = row as u32;
+        }
+        (left <= right).then(|| Self {
+            x: left,
+            y: top,
+            w: right - left + 1,
+            h: bottom - top + 1,
+        })
+    }
+}
+
+/// A finding, or a foreign object, as it stands on the film.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Located {
+pub struct Located<T = Finding> {
     /// What it is.
     #[serde(flatten)]
-    pub finding: Finding,
+    pub finding: T,
     /// 1 where the finding is, else 0: row-major, as large as the film.
     #[serde(skip)]
     pub mask: Vec<u8>,
@@ -49,6 +77,14 @@ pub struct Located {
     pub area: u64,
 }
 
+/// A film with all that is on it.
+pub(crate) struct Drawn {
+    pub(crate) film: Film,
+    pub(crate) findings: Vec<Located>,
+    /// Those that lie on the film.
+    pub(crate) objects: Vec<Located<Object>>,
+}
+
 /// A study's frontal film, ready to be drawn at any size.
 #[derive(Debug, Clone)]
 pub(crate) struct Scene<'a> {
@@ -57,6 +93,7 @@ pub(crate) struct Scene<'a> {
     anatomy: Anatomy,
     lesions: Vec<Lesion>,
     outside: Vec<Stroke>,
+    objects: Vec<(Object, Stroke)>,
     exposure: Exposure,
     turn: f64,
     zoom: f32,
@@ -64,7 +101,14 @@ pub(crate) struct Scene<'a> {
 }
 
 impl<'a> Scene<'a> {
-    pub(crate) fn new(seed: u64, study: &'a Study, findings: &[Finding]) -> Self {
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        let Plan {
+            study,
+            findings,
+            seed,
+            ..
+        } = plan;
+        let seed = *seed;
         let of_patient = &mut seed::rng(seed, stream::ANATOMY, study.patient);
         let rng = &mut seed::rng(seed, stream::FILM, study.index);
         let anatomy = Anatomy::draw(study, findings, of_patient, rng);
@@ -74,13 +118,25 @@ impl<'a> Scene<'a> {
             .collect();
         let bedside = study.projection == Projection::Ap;
         let loose = if bedside { 1.6 } else { 1.0 };
-        let outside = device::unreported(&anatomy, bedside, rng);
+        let electrodes = match (plan.electrodes, bedside) {
+            (false, _) => 0.0,
+            (true, true) => 0.65,
+            (true, false) => 0.08,
+        };
+        let outside = device::unreported(&anatomy, electrodes, rng);
+        let objects = if plan.objects {
+            let rng = &mut seed::rng(seed, stream::OBJECTS, study.index);
+            object::draw(&anatomy, rng)
+        } else {
+            Vec::new()
+        };
         let middle = 0.5 * (anatomy.apex + anatomy.angle[0]);
         Self {
             seed,
             study,
             lesions,
             outside,
+            objects,
             exposure: Exposure::draw(study.projection, rng),
             turn: rng.random_range(-0.035..0.035) * loose,
             zoom: fit(study, &anatomy) * rng.random_range(1.0f32..1.09),
@@ -93,11 +149,12 @@ impl<'a> Scene<'a> {
     }
 
     /// Draws the film with its longest side of `side` pixels.
-    pub(crate) fn draw(&self, side: u32) -> (Film, Vec<Located>) {
+    pub(crate) fn draw(&self, side: u32) -> Drawn {
         let (columns, rows) = self.study.detector;
         let (width, height) = scaled(self.study.detector, side);
         let scale = side as f32 / (columns.max(rows) as f32 * PITCH) * self.zoom;
         let view = View::new(width, height, scale, self.turn, self.centre);
+        let blank = || vec![0u8; width * height];
 
         let mut bones = vec![0.0f32; width * height];
         let bedside = self.study.projection == Projection::Ap;
@@ -113,7 +170,16 @@ impl<'a> Scene<'a> {
                 vessels[i] = vessels[i].max(v);
             });
         }
-        let mut masks = vec![vec![0u8; width * height]; self.lesions.len()];
+        let mut of_objects = Vec::with_capacity(self.objects.len());
+        for (_, stroke) in &self.objects {
+            let mut mask = blank();
+            view.stroke(&stroke.nodes, stroke.profile, |i, v| {
+                bones[i] += v;
+                mask[i] = 1;
+            });
+            of_objects.push(mask);
+        }
+        let mut masks = vec![blank(); self.lesions.len()];
         for (lesion, mask) in self.lesions.iter().zip(&mut masks) {
             self.draw_strokes(view, lesion, mask, &mut bones);
         }
@@ -123,13 +189,18 @@ impl<'a> Scene<'a> {
         drop(vessels);
         let rng = &mut seed::rng(self.seed, stream::NOISE, self.study.index);
         let film = self.exposure.develop(view, bones, rng);
-        let located = self.lesions.iter().zip(masks);
-        (
+        let findings = self.lesions.iter().zip(masks);
+        let objects = self.objects.iter().zip(of_objects);
+        Drawn {
             film,
-            located
-                .map(|(lesion, mask)| self.locate(view, lesion, mask))
+            findings: findings
+                .map(|(lesion, mask)| self.locate(view, lesion.finding, mask))
                 .collect(),
-        )
+            objects: objects
+                .map(|((object, _), mask)| self.locate(view, *object, mask))
+                .filter(|object| object.area > 0)
+                .collect(),
+        }
     }
 
     /// How much wider than usual the vessels are.
@@ -161,11 +232,11 @@ impl<'a> Scene<'a> {
     fn tissue(&self, view: View, index: usize, vessel: f32, masks: &mut [Vec<u8>]) -> f32 {
         let anatomy = &self.anatomy;
         let (x, y) = view.to_body(index % view.width, index / view.width);
-        let site = anatomy.site(x, y, 0.10 + 0.5 * view.pixel());
         let body = TISSUE * anatomy.body(x, y);
         if body <= 0.0 {
             return 0.0;
         }
+        let site = anatomy.site(x, y, 0.10 + 0.5 * view.pixel());
         let (mut free, mut marked, mut added) = (1.0f32, 1.0f32, 0.0f32);
         for (lesion, mask) in self.lesions.iter().zip(masks) {
             let effect = lesion.at(anatomy, &site, x, y, view.pixel());
@@ -176,9 +247,13 @@ impl<'a> Scene<'a> {
         }
         let lung = (site.cavity - site.organs).max(0.0) * site.inside;
         let thin = (lung * 0.25).min(1.0);
-        let texture = 0.030 * noise(x * 2.3, y * 2.3, anatomy.seed)
-            + 0.022 * noise(x * 5.1, y * 5.1, !anatomy.seed);
-        let markings = (vessel + texture) * marked * free * thin;
+        let markings = if thin > 0.0 {
+            let texture = 0.030 * noise(x * 2.3, y * 2.3, anatomy.seed)
+                + 0.022 * noise(x * 5.1, y * 5.1, !anatomy.seed);
+            (vessel + texture) * marked * free * thin
+        } else {
+            0.0
+        };
         let haze = 0.06 * noise(x * 0.35, y * 0.35, anatomy.seed);
         body + skeleton::midline(anatomy, x, y) - AIR * lung * free + markings + added + haze
             - self.bubble(x, y)
@@ -198,43 +273,17 @@ impl<'a> Scene<'a> {
     }
 
     /// Cuts the mask to the beam and measures it.
-    fn locate(&self, view: View, lesion: &Lesion, mut mask: Vec<u8>) -> Located {
-        let mut area = 0;
-        let (mut left, mut top, mut right, mut bottom) = (u32::MAX, u32::MAX, 0, 0);
+    fn locate<T>(&self, view: View, finding: T, mut mask: Vec<u8>) -> Located<T> {
         for (row, line) in mask.chunks_exact_mut(view.width).enumerate() {
             for (column, cell) in line.iter_mut().enumerate() {
-                if *cell == 1 && !self.exposure.lit(view, column, row) {
-                    *cell = 0;
-                }
-                if *cell == 1 {
-                    area += 1;
-                    left = left.min(column as u32);
-                    right = right.max(column as u32);
-                    top = top.min(row as u32);
-                    bottom = bottom.max(row as u32);
-                }
+                *cell &= u8::from(*cell == 1 && self.exposure.lit(view, column, row));
             }
         }
-        let bounds = if area > 0 {
-            Bounds {
-                x: left,
-                y: top,
-                w: right - left + 1,
-                h: bottom - top + 1,
-            }
-        } else {
-            Bounds {
-                x: 0,
-                y: 0,
-                w: 0,
-                h: 0,
-            }
-        };
         Located {
-            finding: lesion.finding,
+            finding,
+            bounds: Bounds::of(&mask, view.width, 0..view.width).unwrap_or_default(),
+            area: mask.iter().map(|&cell| u64::from(cell)).sum(),
             mask,
-            bounds,
-            area,
         }
     }
 }

@@ -7,6 +7,8 @@
     reason = "test code"
 )]
 
+mod layouts;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs;
 use std::io::Read;
@@ -16,10 +18,11 @@ use flate2::read::GzDecoder;
 use mflag_data::Split;
 use mflag_data::mimic::{self, LABELS};
 use mflag_data::phantom::{
-    Case, Finding, Kind, Mention, Options, Report, Side, Summary, write_mimic,
+    Case, Finding, Kind, Layout, Mention, Options, Report, Side, Summary, write,
 };
 
 const SMALL: Options = Options {
+    layout: Layout::Mimic,
     films: 24,
     seed: 5,
     side: 96,
@@ -32,7 +35,7 @@ fn write_on(threads: usize, out: &Path, options: &Options) -> Summary {
         .num_threads(threads)
         .build()
         .unwrap();
-    pool.install(|| write_mimic(out, options)).unwrap()
+    pool.install(|| write(out, options)).unwrap()
 }
 
 /// Every file below a folder, by its relative path.
@@ -90,20 +93,20 @@ fn the_bytes_do_not_depend_on_the_threads_or_on_an_interruption() {
 
 #[test]
 fn other_seeds_give_other_films() {
-    assert!(Case::new(1, 3, 96).film != Case::new(2, 3, 96).film);
+    assert!(Case::new(Layout::Mimic, 1, 3, 96).film != Case::new(Layout::Mimic, 2, 3, 96).film);
 }
 
 #[test]
 fn a_folder_of_something_else_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("thesis.tex"), b"x").unwrap();
-    let message = write_mimic(dir.path(), &SMALL).unwrap_err().to_string();
+    let message = write(dir.path(), &SMALL).unwrap_err().to_string();
     assert!(message.contains("not empty"), "{message}");
 
     let dir = tempfile::tempdir().unwrap();
     let options = Options { films: 1, ..SMALL };
-    write_mimic(dir.path(), &options).unwrap();
-    let message = write_mimic(dir.path(), &SMALL).unwrap_err().to_string();
+    write(dir.path(), &options).unwrap();
+    let message = write(dir.path(), &SMALL).unwrap_err().to_string();
     assert!(
         message.contains("another phantom") && message.contains("\"films\": 1"),
         "{message}"
@@ -126,7 +129,7 @@ fn options_out_of_range_are_named() {
             "validate is NaN",
         ),
     ] {
-        let message = write_mimic(&out, &options).unwrap_err().to_string();
+        let message = write(&out, &options).unwrap_err().to_string();
         assert!(message.contains(word), "{message}");
     }
     assert!(!out.exists());
@@ -175,7 +178,7 @@ fn tables_films_and_reports_belong_together() {
             "{part}: {count}"
         );
     }
-    let truth = (0..).map(|index| Case::new(options.seed, index, 64).report);
+    let truth = (0..).map(|index| Case::new(Layout::Mimic, options.seed, index, 64).report);
     for (row, report) in labels.iter().zip(truth) {
         for (label, mention) in LABELS.iter().zip(report.labels) {
             assert_eq!(row[*label], mention.cell());
@@ -229,7 +232,7 @@ fn the_reader_of_mimic_takes_every_frontal_film() {
 #[test]
 fn films_are_not_blank_and_boxes_hold_their_masks() {
     for index in 0..150 {
-        let case = Case::new(9, index, 128);
+        let case = Case::new(Layout::Mimic, 9, index, 128);
         let (width, height) = (case.film.width, case.film.height);
         assert_eq!(width.max(height), 128);
         let mut sorted = case.film.pixels.clone();
@@ -311,7 +314,7 @@ fn tells(sentence: &str, finding: &Finding) -> bool {
 fn reports_tell_what_the_film_shows_and_nothing_else() {
     let mut texts = HashSet::new();
     for index in 0..1500 {
-        let case = Case::new(4, index, 64);
+        let case = Case::new(Layout::Mimic, 4, index, 64);
         let said = sentences(&case.report);
         let text = &case.report.text;
         for located in &case.findings {
@@ -351,7 +354,9 @@ fn reports_tell_what_the_film_shows_and_nothing_else() {
 
 #[test]
 fn reports_come_in_the_layouts_of_mimic() {
-    let reports: Vec<_> = (0..1500).map(|i| Case::new(4, i, 64).report.text).collect();
+    let reports: Vec<_> = (0..1500)
+        .map(|i| Case::new(Layout::Mimic, 4, i, 64).report.text)
+        .collect();
     let count = |test: &dyn Fn(&str) -> bool| reports.iter().filter(|t| test(t)).count();
     let headless = count(&|t| !t.contains("IMPRESSION:"));
     let short = count(&|t| t.contains("IMPRESSION:") && !t.contains("FINDINGS:"));

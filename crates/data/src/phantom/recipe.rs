@@ -11,8 +11,9 @@ use super::layout::Layout;
 
 /// A detector for films that are square on disk.
 const SQUARE: (u32, u32) = (2022, 2022);
-/// Part of the films with a pneumothorax that have one on either side; of SIIM-ACR's, 624 of 2,669 have several outlines.
-const TWINS: f64 = 624.0 / 2_669.0;
+/// Part of the films with a pneumothorax that get one on the other side if there is room, which leaves a fifth to a
+/// quarter of them; of SIIM-ACR's 2,669, 624 have several outlines.
+const TWINS: f64 = 0.36;
 
 /// How the films of a data set come about.
 #[derive(Debug, Clone, Copy)]
@@ -204,7 +205,7 @@ mod tests {
             }
             _ => false,
         });
-        assert!((70..210).contains(&twins), "{twins} of about 886");
+        assert!((170..240).contains(&twins), "{twins} of about 886");
         assert_eq!(count(Layout::Mimic, 2000, |plan| of(plan).len() > 1), 0);
     }
 

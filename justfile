@@ -29,6 +29,10 @@ build: setup
 pretrain *ARGS: setup
     cargo run --release -p mflag-pretrain -- "$@"
 
+# Train, judge or apply a segmentation head: `just segment train --config FILE --set KEY=VALUE`
+segment *ARGS: setup
+    cargo run --release -p mflag-segment -- "$@"
+
 # Prepare data: `just data prepare --help`
 data *ARGS:
     cargo run --release -p mflag-data -- "$@"
@@ -51,8 +55,8 @@ ci:
 
 # Write the committed configuration schemas again
 schema: setup
-    cargo run -p mflag-pretrain -- schema > configs/pretrain/schema.json.new
-    mv configs/pretrain/schema.json.new configs/pretrain/schema.json
+    cargo build -p mflag-pretrain -p mflag-segment
+    scripts/schema.sh
 
 # The Python environment that makes the goldens (5 GB, in the cache folder)
 oracle:

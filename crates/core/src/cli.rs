@@ -41,7 +41,17 @@ impl Common {
         };
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
             let crates = [
-                "core", "film", "metrics", "data", "encoder", "train", "pretrain",
+                "core",
+                "film",
+                "metrics",
+                "data",
+                "encoder",
+                "train",
+                "pretrain",
+                "head",
+                "classification",
+                "segmentation",
+                "detection",
             ];
             let ours: Vec<String> = crates.iter().map(|c| format!("mflag_{c}={ours}")).collect();
             EnvFilter::new(format!("warn,{}", ours.join(",")))

@@ -79,6 +79,11 @@ impl Loader {
         })
     }
 
+    /// How batches are made.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
     /// Batches in an epoch of training.
     pub fn batches(&self) -> usize {
         if self.options.full_only {

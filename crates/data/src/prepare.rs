@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{FORMAT, Layout, Meta, Shard, Store, read_json};
+use crate::table::write_csv;
 use crate::{Dataset, Error, Record, Result};
 
 /// Bytes that the films of a shard take at most: the memory that a preparation needs, whatever the number of films.
@@ -223,7 +224,8 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
             dataset.name
         )));
     }
-    write_bad(&layout.bad(), &bad)?;
+    let rows = bad.iter().map(|b| [b.film.clone(), b.reason.clone()]);
+    write_csv(&layout.bad(), ["film", "reason"], rows)?;
     atomic::write(&layout.films(), |file| {
         good.iter().try_for_each(|record| {
             serde_json::to_writer(&mut *file, record)?;
@@ -241,19 +243,6 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
         shards: done.iter().map(|c| c.shard.clone()).collect(),
     };
     write_json(&layout.meta(), &meta)
-}
-
-fn write_bad(path: &Path, bad: &[&Bad]) -> Result<()> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let rows = std::iter::once(["film", "reason"])
-        .chain(bad.iter().map(|b| [b.film.as_str(), b.reason.as_str()]));
-    for row in rows {
-        table
-            .write_record(row)
-            .map_err(|e| Error::io("write", path, e.into()))?;
-    }
-    let bytes = table.into_inner().map_err(|e| Error::Data(e.to_string()))?;
-    Ok(atomic::write(path, |file| file.write_all(&bytes))?)
 }
 
 fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {

@@ -1,6 +1,5 @@
 //! `mflag-pretrain`: pre-trains a film encoder on films and reports.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,7 +8,6 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use mflag_core::cli::{Common, ConfigArgs, run_main};
-use mflag_core::progress::clock;
 use mflag_core::run::{Provenance, RunFolder};
 use mflag_core::table::Table;
 use mflag_data::store::Store;
@@ -18,8 +16,7 @@ use mflag_pretrain::export::{ENCODER, export_encoder};
 use mflag_pretrain::pairs::{Chosen, Pairs, encode_texts};
 use mflag_pretrain::task::Pretraining;
 use mflag_train::shim::libtorch_version;
-use mflag_train::{BEST, Ended, METRICS, Outcome, device, fit};
-use serde_json::Value;
+use mflag_train::{BEST, Ended, device, fit, summary};
 
 /// Pre-train a film encoder on chest films and their reports (M-FLAG, MICCAI 2023)
 #[derive(Debug, Parser)]
@@ -135,58 +132,11 @@ fn train(config: PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<E
     let encoder = run.file(ENCODER);
     export_encoder(&run.file(BEST), &encoder, arch, task.preprocess())
         .context("the best checkpoint could not be exported")?;
-    print!("{}", summary(run, &outcome)?);
+    print!("{}", summary(run.path(), &outcome)?);
     println!("encoder of the best epoch: {}", encoder.display());
     if matches!(outcome.ended, Ended::Interrupted(_) | Ended::StepLimit) {
         let folder = run.path().display();
         println!("not finished; go on: mflag-pretrain train --resume --run {folder}");
     }
     Ok(ExitCode::from(outcome.exit_code()))
-}
-
-/// Every metric before training, at the best epoch and at the last one, and what the run took.
-fn summary(run: &RunFolder, outcome: &Outcome) -> Result<String> {
-    let counters = &outcome.counters;
-    let best = counters.best.map_or(0, |best| best.epoch);
-    let measured = validations(&run.file(METRICS))?;
-    let heads = [
-        "metric".into(),
-        "untrained".into(),
-        format!("best ({best})"),
-        format!("last ({})", counters.epoch),
-    ];
-    let mut table = Table::new(&heads.each_ref().map(String::as_str));
-    for (name, _) in &counters.latest {
-        let value = |epoch: usize| {
-            let value = measured
-                .get(&epoch)
-                .and_then(|line| line[name.as_str()].as_f64());
-            value.map_or(String::new(), |v| format!("{v:.4}"))
-        };
-        table.row([name.clone(), value(0), value(best), value(counters.epoch)]);
-    }
-    let rate = outcome
-        .samples_per_second
-        .map_or(String::new(), |r| format!(", {r:.1} films/s"));
-    let memory = outcome.peak_memory.map_or(String::new(), |bytes| {
-        format!(", peak memory {:.2} GiB", bytes as f64 / f64::from(1 << 30))
-    });
-    let time = clock(outcome.seconds as u64);
-    Ok(format!(
-        "{table}{} steps, {time} in this session{rate}{memory}\n",
-        counters.step
-    ))
-}
-
-/// The lines of validation in a file of metrics, by epoch.
-fn validations(path: &Path) -> Result<BTreeMap<usize, Value>> {
-    let text =
-        std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let lines = text
-        .lines()
-        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let validations = lines.filter(|line| line["kind"] == "validation");
-    Ok(validations
-        .filter_map(|line| Some((line["epoch"].as_u64()? as usize, line)))
-        .collect())
 }

@@ -128,10 +128,13 @@ impl Task for Pretraining {
 
     fn batches(&self, epoch: usize, first_batch: usize) -> TaskResult<Batches<Batch>> {
         let seed = self.config.train.seed;
-        let batches =
-            self.pairs
-                .train
-                .shuffled(&self.config.augment, seed, epoch as u64, first_batch, |_, _| ());
+        let batches = self.pairs.train.shuffled(
+            &self.config.augment,
+            seed,
+            epoch as u64,
+            first_batch,
+            |_, _| (),
+        );
         Ok(Box::new(batches.map(|batch| Ok(batch?))))
     }
 

@@ -12,6 +12,7 @@ pub mod schedule;
 pub mod shim;
 mod signals;
 mod sinks;
+mod summary;
 pub mod task;
 mod trainer;
 
@@ -23,5 +24,6 @@ pub use optim::AdamW;
 pub use outcome::{Ended, Outcome};
 pub use precision::Precision;
 pub use sinks::METRICS;
+pub use summary::summary;
 pub use task::{Batches, Monitor, Position, Step, Task};
 pub use trainer::{BEST, LAST, fit};

@@ -26,6 +26,11 @@ impl View {
         }
     }
 
+    /// Pixels of the view.
+    pub fn pixels(&self) -> usize {
+        (self.to as usize).pow(2)
+    }
+
     /// The view of the square `film` into `view`: bilinear; what lies outside the film is black.
     pub fn film(&self, film: &[u8], view: &mut [u8]) {
         self.resample(film, view);

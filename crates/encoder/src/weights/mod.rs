@@ -47,7 +47,7 @@ pub fn read(path: &Path) -> Result<Tensors> {
 ///
 /// # Errors
 /// As [`read`].
-pub(crate) fn metadata(path: &Path) -> Result<BTreeMap<String, String>> {
+pub fn metadata(path: &Path) -> Result<BTreeMap<String, String>> {
     safe::metadata(&map(path)?).map_err(|reason| Error::file(path, reason))
 }
 

@@ -1,0 +1,186 @@
+//! A trained head on the films of a split: metrics with intervals, and every prediction.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mflag_core::table::Table;
+use mflag_data::Split;
+use mflag_data::store::Store;
+use mflag_film::Film;
+use mflag_metrics::bootstrap::{Bootstrap, Interval, Patients};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::films::Films;
+use crate::head::{Head, Shown, Writer};
+use crate::model::Model;
+use crate::place::Place;
+
+/// A metric of some films, with its interval by patients.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The metric's name.
+    pub metric: String,
+    /// Its value; `None` where it is undefined.
+    pub value: Option<f64>,
+    /// Lower end of the 95 % interval.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+}
+
+/// What a head came to on the films of a split.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Name of the data set.
+    pub dataset: String,
+    /// The split.
+    pub split: Split,
+    /// Films judged.
+    pub films: usize,
+    /// Their patients.
+    pub patients: usize,
+    /// Resamples of the patients behind the intervals.
+    pub resamples: usize,
+    /// The metrics, in the order of the table.
+    pub metrics: Vec<Estimate>,
+}
+
+impl Evaluation {
+    /// The value of a metric, if it is there and defined.
+    pub fn value(&self, metric: &str) -> Option<f64> {
+        let found = self.metrics.iter().find(|m| m.metric == metric);
+        found.and_then(|m| m.value)
+    }
+
+    /// A table of metrics and intervals.
+    pub fn table(&self) -> Table {
+        let number = |value: Option<f64>| value.map_or("undefined".into(), |v| format!("{v:.4}"));
+        let mut table = Table::new(&["metric", self.split.name(), "95 % interval"]);
+        for m in &self.metrics {
+            let between = match (m.low, m.high) {
+                (Some(low), Some(high)) => format!("{low:.4} to {high:.4}"),
+                _ => String::new(),
+            };
+            table.row([m.metric.clone(), number(m.value), between]);
+        }
+        table
+    }
+}
+
+impl<H: Head> Model<H> {
+    /// Judges the labelled films of a split. Predictions go to the folder `out`, if one is given.
+    ///
+    /// # Errors
+    /// If the store has none, or predictions cannot be written.
+    pub fn evaluate(
+        &self,
+        store: &Arc<Store>,
+        split: Split,
+        bootstrap: Bootstrap,
+        out: Option<&Path>,
+    ) -> Result<Evaluation> {
+        self.fits(store)?;
+        let chosen = Films::<H>::choose(&self.config, store, split)?;
+        let films = Films::<H>::new(&self.config, &self.facts, store.clone(), chosen)?;
+        let mut writer = out.map(|out| H::writer(&self.facts, out)).transpose()?;
+        let mut cases = Vec::with_capacity(films.films().len());
+        let precision = self.config.train.precision.resolve(self.network.device)?;
+        let judge = || {
+            self.network
+                .judge(&films, None, |_, indices, predictions, targets| {
+                    for ((&film, prediction), target) in
+                        indices.iter().zip(&predictions).zip(targets)
+                    {
+                        cases.push(H::judge(&self.facts, prediction, target)?);
+                        if let Some(writer) = &mut writer {
+                            self.show(store, film, prediction, writer)?;
+                        }
+                    }
+                    Ok(())
+                })
+        };
+        precision.autocast(self.network.device, judge)??;
+        if let Some(writer) = writer {
+            writer.finish()?;
+        }
+        self.measure(store, split, &films, &cases, bootstrap)
+    }
+
+    fn measure(
+        &self,
+        store: &Store,
+        split: Split,
+        films: &Films<H>,
+        cases: &[H::Case],
+        bootstrap: Bootstrap,
+    ) -> Result<Evaluation> {
+        let films = films.films();
+        let names: Vec<&str> = films
+            .iter()
+            .map(|&f| &*store.records()[f].patient)
+            .collect();
+        let patients = Patients::new(&names);
+        let mut metrics = Vec::new();
+        for (metric, value) in H::measures(&self.config.head, &self.facts, cases)? {
+            let interval = bootstrap.interval(&patients, value)?;
+            let part = |of: fn(&Interval) -> f64| interval.as_ref().map(of);
+            metrics.push(Estimate {
+                metric,
+                value: part(|i| i.estimate),
+                low: part(|i| i.low),
+                high: part(|i| i.high),
+            });
+        }
+        Ok(Evaluation {
+            dataset: store.meta().dataset.clone(),
+            split,
+            films: films.len(),
+            patients: patients.number(),
+            resamples: bootstrap.resamples,
+            metrics,
+        })
+    }
+
+    fn show(
+        &self,
+        store: &Store,
+        film: usize,
+        prediction: &H::Prediction,
+        writer: &mut H::Writer,
+    ) -> Result<()> {
+        let record = &store.records()[film];
+        let meta = store.meta();
+        let preprocess = self.preprocess();
+        // A store without sizes is of squares alone: boxes and masks are then in its pixels.
+        let size = record.size.unwrap_or([meta.side; 2]);
+        let place = Place::new(size, meta.side, meta.fit, preprocess.side)?;
+        let mut view = Film::filled(preprocess.side, preprocess.side, 0);
+        mflag_data::augment::View::centre(meta.side, preprocess.side)
+            .film(store.pixels(film), &mut view.pixels);
+        writer.add(
+            &Shown {
+                name: &record.film,
+                place,
+                view: &view,
+            },
+            prediction,
+        )
+    }
+
+    /// Whether the films of the store went the way of those that the head was trained on.
+    fn fits(&self, store: &Store) -> Result<()> {
+        let (meta, preprocess) = (store.meta(), self.preprocess());
+        if (meta.side, meta.fit) == (preprocess.square, preprocess.fit) {
+            return Ok(());
+        }
+        Err(Error::Data(format!(
+            "{} has squares of {} px ({:?}), the model was trained on squares of {} px ({:?}): prepare the films alike",
+            store.folder().display(),
+            meta.side,
+            meta.fit,
+            preprocess.square,
+            preprocess.fit
+        )))
+    }
+}

@@ -1,0 +1,218 @@
+//! What makes a head.
+
+use std::path::{Component, Path};
+
+use mflag_data::Record;
+use mflag_data::augment::View;
+use mflag_data::store::Store;
+use mflag_encoder::resnet::{Arch, Features};
+use mflag_film::Film;
+use mflag_metrics::Counts;
+use mflag_train::Step;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tch::{Tensor, nn};
+
+use crate::config::Settings;
+use crate::error::Result;
+use crate::place::Place;
+use crate::predict::is_film_ending;
+
+/// A metric of some cases: given how often each case counts, its value; `None` where it is undefined.
+pub type Value<'a> =
+    Box<dyn Fn(Counts<'_>) -> mflag_metrics::Result<Option<f64>> + Send + Sync + 'a>;
+
+/// A metric by its name.
+pub type Measure<'a> = (String, Value<'a>);
+
+/// Metrics in the order of the table.
+pub type Measures<'a> = Vec<Measure<'a>>;
+
+/// A head: a network on the encoder's features, what it learns of a film, and how it is judged.
+///
+/// What is known of a film goes `Record` → [`Head::Annotation`] (once, in the stored square) → [`Head::Target`] (in a view of
+/// it, by the loader's threads). What the network says goes [`Head::Output`] (a batch) → [`Head::Prediction`] (a film, in
+/// the view) → [`Head::Case`] (with the target: all that the metrics need).
+pub trait Head: Sized {
+    /// Name, such as `segmentation`.
+    const NAME: &'static str;
+    /// The part of the configuration that is its own.
+    type Settings: Settings;
+    /// What the data tell that prediction needs, too: names of labels, anchors, thresholds.
+    type Facts: std::fmt::Debug + Clone + Serialize + DeserializeOwned + Send + Sync;
+    /// What is known of a film, in the pixels of the stored square.
+    type Annotation: Send + Sync + 'static;
+    /// The same in the pixels of a view.
+    type Target: Send + 'static;
+    /// What the network says of a batch.
+    type Output;
+    /// What it says of a film, in the pixels of the view.
+    type Prediction: Send + Sync;
+    /// A prediction and its target, as the metrics need them: small, as all of a split are kept.
+    type Case: Send + Sync;
+    /// Writes predictions to files.
+    type Writer: Writer<Self::Prediction>;
+
+    /// Whether a film of the store has what the head learns from, or is judged by.
+    fn is_labelled(settings: &Self::Settings, record: &Record) -> bool;
+
+    /// What the training films (indices into the store) tell.
+    ///
+    /// # Errors
+    /// If the store lacks what the settings ask for.
+    fn facts(settings: &Self::Settings, store: &Store, train: &[usize]) -> Result<Self::Facts>;
+
+    /// What is known of film `film` of the store.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn annotate(
+        settings: &Self::Settings,
+        facts: &Self::Facts,
+        store: &Store,
+        film: usize,
+    ) -> Result<Self::Annotation>;
+
+    /// The same in a view.
+    fn target(annotation: &Self::Annotation, view: &View) -> Self::Target;
+
+    /// A network with fresh weights in `p`, the root of all variables (the encoder's begin with `encoder.`), for an encoder of this architecture and views of `side` pixels.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    fn new(
+        p: &nn::Path<'_>,
+        arch: Arch,
+        side: u32,
+        settings: &Self::Settings,
+        facts: &Self::Facts,
+    ) -> Result<Self>;
+
+    /// Those of the encoder's features that the network reads, in the order that [`Head::forward`] takes them.
+    fn inputs(features: Features) -> Vec<Tensor>;
+
+    /// What the network says of a batch; with `train`, BatchNorm uses and updates the statistics of the batch.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    fn forward(&self, inputs: &[Tensor], train: bool) -> Result<Self::Output>;
+
+    /// The mean loss over a batch; runs outside of autocast.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    fn loss(&self, output: &Self::Output, targets: &[Self::Target]) -> Result<Step>;
+
+    /// What a batch's output says of each film.
+    ///
+    /// # Errors
+    /// libtorch's own.
+    fn predictions(&self, output: &Self::Output) -> Result<Vec<Self::Prediction>>;
+
+    /// A prediction against what is true.
+    ///
+    /// # Errors
+    /// If the prediction is no number.
+    fn judge(
+        facts: &Self::Facts,
+        prediction: &Self::Prediction,
+        target: &Self::Target,
+    ) -> Result<Self::Case>;
+
+    /// The metrics of some cases.
+    ///
+    /// # Errors
+    /// If they cannot be computed, as from scores that are NaN.
+    fn measures<'a>(
+        settings: &Self::Settings,
+        facts: &Self::Facts,
+        cases: &'a [Self::Case],
+    ) -> Result<Measures<'a>>;
+
+    /// What the validation films add to the facts after training, such as thresholds.
+    ///
+    /// # Errors
+    /// As [`Head::measures`].
+    fn calibrate(
+        _settings: &Self::Settings,
+        _facts: &mut Self::Facts,
+        _cases: &[Self::Case],
+    ) -> Result<()> {
+        Ok(())
+    }
+
+    /// Starts writing predictions into the folder `out`, which exists.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn writer(facts: &Self::Facts, out: &Path) -> Result<Self::Writer>;
+}
+
+/// A film whose prediction is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The film's identifier, or its file as it was named.
+    pub name: &'a str,
+    /// From the pixels of the view to those of the film.
+    pub place: Place,
+    /// The pixels of the view, `side · side`.
+    pub view: &'a Film,
+}
+
+impl Shown<'_> {
+    /// The film's name as that of a file: what separates folders becomes `_`, the ending of a film file goes.
+    pub fn file_name(&self) -> String {
+        let (stem, ending) = self.name.rsplit_once('.').unwrap_or((self.name, ""));
+        // Identifiers have dots, too.
+        let bare = if is_film_ending(ending) {
+            stem
+        } else {
+            self.name
+        };
+        let parts = Path::new(bare).components().filter_map(|part| match part {
+            Component::Normal(name) => name.to_str(),
+            _ => None,
+        });
+        parts.collect::<Vec<_>>().join("_")
+    }
+}
+
+/// Writes predictions to files, film by film.
+pub trait Writer<P> {
+    /// Adds a film.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn add(&mut self, film: &Shown<'_>, prediction: &P) -> Result<()>;
+
+    /// Writes what is written at the end.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn finish(self) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mflag_film::Fit;
+
+    #[test]
+    fn names_of_films_become_names_of_files() {
+        let view = Film::filled(4, 4, 0);
+        let names = [
+            ("1.2.840.113", "1.2.840.113"),
+            ("/a/b.dcm", "a_b"),
+            ("../c/d.e.JPG", "c_d.e"),
+        ];
+        for (name, file) in names {
+            let place = Place::new([4, 4], 4, Fit::Pad, 4).unwrap();
+            let shown = Shown {
+                name,
+                place,
+                view: &view,
+            };
+            assert_eq!(shown.file_name(), file);
+        }
+    }
+}

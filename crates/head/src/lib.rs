@@ -1,0 +1,27 @@
+//! What the three heads share: which films and labels they learn from, the encoder under them, the training job, evaluation
+//! with intervals, prediction, and the command line. A head is what implements [`Head`].
+
+mod config;
+mod encoder;
+mod error;
+mod evaluate;
+mod films;
+mod head;
+mod kept;
+mod model;
+mod network;
+mod place;
+mod predict;
+pub mod program;
+mod task;
+
+pub use config::{DataConfig, EncoderConfig, HeadConfig, Settings};
+pub use encoder::Encoder;
+pub use error::{Error, Result};
+pub use evaluate::{Estimate, Evaluation};
+pub use films::Films;
+pub use head::{Head, Measure, Measures, Shown, Value, Writer};
+pub use kept::Kept;
+pub use model::{MODEL, Model};
+pub use place::Place;
+pub use task::Training;

@@ -1,0 +1,139 @@
+//! Encoder and head together, and films through both.
+
+use mflag_core::seed;
+use mflag_data::augment::{Augment, View};
+use mflag_data::loader::Batch;
+use mflag_encoder::preprocess::Preprocess;
+use mflag_train::shim::Autocast;
+use tch::{Device, Kind, Tensor, nn};
+
+use crate::config::HeadConfig;
+use crate::encoder::Encoder;
+use crate::error::Result;
+use crate::films::Films;
+use crate::head::Head;
+use crate::kept::Kept;
+
+/// Encoder and head together.
+pub(crate) struct Network<H> {
+    pub(crate) variables: nn::VarStore,
+    pub(crate) encoder: Encoder,
+    pub(crate) head: H,
+    pub(crate) preprocess: Preprocess,
+    pub(crate) device: Device,
+}
+
+impl<H: Head> Network<H> {
+    /// With fresh weights on `device`.
+    pub(crate) fn new(
+        config: &HeadConfig<H::Settings>,
+        facts: &H::Facts,
+        preprocess: Preprocess,
+        device: Device,
+    ) -> Result<Network<H>> {
+        let variables = nn::VarStore::new(device);
+        let encoder = Encoder::new(&variables, &config.encoder)?;
+        let head = H::new(
+            &variables.root(),
+            encoder.arch(),
+            preprocess.side,
+            &config.head,
+            facts,
+        )?;
+        Ok(Network {
+            encoder,
+            head,
+            preprocess,
+            device,
+            variables,
+        })
+    }
+
+    /// What the head reads of films u8 `[B, 1, S, S]`.
+    pub(crate) fn inputs(&self, films: &Tensor, train: bool) -> Result<Vec<Tensor>> {
+        let films = self
+            .preprocess
+            .normalise(&films.f_to_device(self.device)?)?;
+        Ok(H::inputs(self.encoder.features(&films, train)?))
+    }
+
+    pub(crate) fn inputs_of<T>(&self, batch: &Batch<T>, train: bool) -> Result<Vec<Tensor>> {
+        let side = i64::from(batch.side);
+        let shape = [batch.films.len() as i64, 1, side, side];
+        let films = Tensor::f_from_data_size(&batch.pixels, &shape, Kind::Uint8)?;
+        self.inputs(&films, train)
+    }
+
+    /// All variables, by name.
+    pub(crate) fn variables(&self) -> Vec<(String, Tensor)> {
+        let mut variables: Vec<(String, Tensor)> = self.variables.variables().into_iter().collect();
+        variables.sort_by(|a, b| a.0.cmp(&b.0));
+        variables
+    }
+
+    /// Predictions for some films with targets, in order: `judge` sees the loss of each batch, each prediction and its target.
+    pub(crate) fn judge(
+        &self,
+        films: &Films<H>,
+        kept: Option<&Kept>,
+        mut judge: impl FnMut(f64, &[usize], Vec<H::Prediction>, &[H::Target]) -> Result<()>,
+    ) -> Result<()> {
+        let _no_gradients = tch::no_grad_guard();
+        for batch in batches(films, kept, None) {
+            let batch = batch?;
+            let inputs = match kept {
+                Some(kept) => kept.of(&batch.films)?,
+                None => self.inputs_of(&batch, false)?,
+            };
+            let output = self.head.forward(&inputs, false)?;
+            let _full = Autocast::enter(self.device, None)?;
+            let loss = self.head.loss(&output, &batch.targets)?.loss;
+            let predictions = self.head.predictions(&output)?;
+            judge(
+                loss.f_double_value(&[])?,
+                &batch.films,
+                predictions,
+                &batch.targets,
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// How the films of an epoch are drawn: augmentation, seed, epoch, first batch.
+pub(crate) type Drawn<'a> = (&'a Augment, u64, u64, usize);
+
+/// Batches of films, drawn for training, or in order. Films whose features are kept come without pixels.
+pub(crate) fn batches<H: Head>(
+    films: &Films<H>,
+    kept: Option<&Kept>,
+    drawn: Option<Drawn<'_>>,
+) -> Box<dyn Iterator<Item = mflag_data::Result<Batch<H::Target>>>> {
+    let (loader, target) = (films.loader(), films.target());
+    match (kept, drawn) {
+        (None, None) => Box::new(loader.in_order(target)),
+        (None, Some((augment, seed, epoch, first))) => {
+            Box::new(loader.shuffled(augment, seed, epoch, first, target))
+        }
+        (Some(_), drawn) => {
+            let number = films.films().len();
+            let (order, first) = match drawn {
+                Some((_, seed, epoch, first)) => (seed::permutation(seed, epoch, number), first),
+                None => ((0..number as u32).collect(), 0),
+            };
+            let (side, size) = (loader.options().side, loader.options().batch_size);
+            let view = View::centre(films.store().side(), side);
+            let films: Vec<usize> = order.iter().map(|&i| films.films()[i as usize]).collect();
+            let batch = move |chunk: usize| {
+                let films = &films[chunk * size..((chunk + 1) * size).min(films.len())];
+                Ok(Batch {
+                    pixels: Vec::new(),
+                    side,
+                    films: films.to_vec(),
+                    targets: films.iter().map(|&film| target(film, &view)).collect(),
+                })
+            };
+            Box::new((first..number.div_ceil(size)).map(batch))
+        }
+    }
+}

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Writes the JSON schema of each program's configuration beside its configurations.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+bin=${CARGO_TARGET_DIR:-target}/debug
+
+for pair in mflag-pretrain:pretrain mflag-segment:segmentation; do
+    file=configs/${pair#*:}/schema.json
+    "$bin/${pair%:*}" schema >"$file.new"
+    mv "$file.new" "$file"
+done

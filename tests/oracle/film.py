@@ -1,9 +1,10 @@
-"""Goldens of mflag-film from Pillow: decoding to grey, and squares by the BOX filter."""
+"""Goldens of mflag-film: decoding to grey, whole and small, from Pillow; squares by the area filter from OpenCV."""
 
 import io
 import json
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageFilter
 
@@ -18,18 +19,22 @@ def picture(width, height, channels):
     return np.clip(np.stack(waves, -1), 0, 255).astype(np.uint8)
 
 
+def area(image, width, height):
+    return Image.fromarray(cv2.resize(np.asarray(image), (width, height), interpolation=cv2.INTER_AREA))
+
+
 def square(image, side, fit):
     w, h = image.size
     if fit == "pad":
         longest = max(w, h)
         # Half rounds up, as Rust's f64::round does.
-        small = image.resize([max(1, int(v * side / longest + 0.5)) for v in (w, h)], Image.Resampling.BOX)
+        small = area(image, *[max(1, int(v * side / longest + 0.5)) for v in (w, h)])
         out = Image.new("L", (side, side), 0)
         out.paste(small, ((side - small.width) // 2, (side - small.height) // 2))
         return out
     s = min(w, h)
     left, top = (w - s) // 2, (h - s) // 2
-    return image.crop((left, top, left + s, top + s)).resize((side, side), Image.Resampling.BOX)
+    return area(image.crop((left, top, left + s, top + s)), side, side)
 
 
 cases = []
@@ -46,7 +51,8 @@ for name, width, height, channels, save in [
     image = Image.open(OUT / name)
     grey = image.convert("RGB").convert("L") if channels == 4 else image.convert("L")
     case = {"file": name, "width": width, "height": height, "pixels": np.asarray(grey).flatten().tolist()}
-    for fit in ("pad", "crop"):
+    # No film grows here: where one does, OpenCV interpolates.
+    for fit in ("pad", "crop") if min(width, height) >= 25 else ():
         case[fit] = np.asarray(square(grey, 25, fit)).flatten().tolist()
     cases.append(case)
 # PNG of other kinds, and what has no picture of Pillow's to compare with: films deeper than 8 bits run from their
@@ -67,6 +73,18 @@ for name, options in [("large.jpg", {}), ("tables.jpg", dict(optimize=True))]:
     smooth = Image.fromarray(picture(47, 51, 1).squeeze()).filter(ImageFilter.GaussianBlur(2)).resize((187, 203), Image.Resampling.BICUBIC)
     smooth.save(OUT / name, quality=90, **options)
 Image.fromarray(picture(192, 160, 1).squeeze()).save(OUT / "restart.jpg", quality=80, restart_marker_blocks=5)
+smooth = Image.fromarray(picture(48, 40, 3)).filter(ImageFilter.GaussianBlur(2)).resize((192, 160), Image.Resampling.BICUBIC)
+smooth.convert("L").save(OUT / "large_progressive.jpg", quality=90, progressive=True)
+smooth.save(OUT / "large_colour.jpg", quality=90)
+# Pillow decodes at 1/8, 1/4 and 1/2 what these sides need, too.
+for name in ("restart.jpg", "large_progressive.jpg", "large_colour.jpg"):
+    case = {"file": name, "width": 192, "height": 160, "small": {}}
+    for side, scale in ((15, 8), (30, 4), (70, 2)):
+        image = Image.open(OUT / name)
+        image.draft("L", (192 // scale, 160 // scale))
+        assert image.size == (192 // scale, 160 // scale)
+        case["small"][side] = np.asarray(square(image.convert("L"), side, "pad")).flatten().tolist()
+    cases.append(case)
 deep = (picture(20, 16, 1).squeeze().astype(np.uint16) << 8) + 77
 Image.fromarray(deep).save(OUT / "deep.png")
 low, high = deep.min(), deep.max()

@@ -1,4 +1,7 @@
 //! Batches of films from a store, made ahead by threads of their own.
+//!
+//! A batch has 8 bits a pixel, of a store of 16 bits too: there views are resampled and stretched in 16 bits and rounded last,
+//! so that a dark film keeps its steps, and no more than one byte a pixel goes to the device.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -6,9 +9,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use mflag_core::seed;
+use mflag_film::Grey;
 
 use crate::augment::{Augment, View};
-use crate::store::Store;
+use crate::store::{Greys, Store};
 use crate::{Error, Result};
 
 /// A batch of films, and of each what is to be learned of it.
@@ -184,7 +188,7 @@ fn batch<T>(
     let places = films.iter().zip(pixels.chunks_exact_mut(area));
     let targets = places.map(|(&film, place)| {
         let view = view(film);
-        view.film(store.pixels(film), place);
+        fill(place, store.greys(film), &view);
         target(film, &view)
     });
     let targets = targets.collect();
@@ -193,6 +197,20 @@ fn batch<T>(
         side,
         films: films.to_vec(),
         targets,
+    }
+}
+
+/// The view of `film` into `place`.
+fn fill(place: &mut [u8], film: Greys<'_>, view: &View) {
+    match film {
+        Greys::Eight(film) => view.film(film, place),
+        Greys::Sixteen(film) => {
+            let mut deep = vec![0; place.len()];
+            view.film(film, &mut deep);
+            for (pixel, value) in place.iter_mut().zip(deep) {
+                *pixel = value.to_eight();
+            }
+        }
     }
 }
 

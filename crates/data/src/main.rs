@@ -12,7 +12,7 @@ use mflag_core::table::Table;
 use mflag_data::datasets::{self, Layout};
 use mflag_data::store::Store;
 use mflag_data::{inspect, phantom, prepare, split};
-use mflag_film::Fit;
+use mflag_film::{Depth, Fit, Squaring, Window};
 
 /// Prepare chest-film data sets, make phantoms, look at stores
 #[derive(Debug, Parser)]
@@ -84,11 +84,22 @@ struct PrepareArgs {
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
     /// Side of the squares in pixels
-    #[arg(long, default_value_t = prepare::Options::default().side, value_parser = clap::value_parser!(u32).range(16..=4096))]
+    #[arg(long, default_value_t = prepare::Options::default().squaring.side, value_parser = clap::value_parser!(u32).range(16..=4096))]
     side: u32,
     /// How films that are not square become so
     #[arg(long, value_enum, default_value_t)]
     fit: FitName,
+    /// What becomes black and white: `voi`, as a DICOM file asks for, else `full-range`; or `percentile:LOW,HIGH`
+    #[arg(long, default_value_t)]
+    window: Window,
+    /// Bits of a pixel, 8 or 16; films with more than 8 bits keep them in 16
+    #[arg(long, default_value = "8", value_name = "BITS", value_parser = depth)]
+    depth: Depth,
+}
+
+fn depth(text: &str) -> std::result::Result<Depth, String> {
+    let bits: u8 = text.parse().map_err(|_| "give 8 or 16")?;
+    Depth::try_from(bits)
 }
 
 #[derive(Debug, Clone, Copy, Default, ValueEnum)]
@@ -175,8 +186,12 @@ fn prepare_store(args: &PrepareArgs) -> Result<()> {
         FitName::Crop => Fit::Crop,
     };
     let options = prepare::Options {
-        side: args.side,
-        fit,
+        squaring: Squaring {
+            side: args.side,
+            fit,
+            window: args.window,
+            depth: args.depth,
+        },
         ..prepare::Options::default()
     };
     let store = prepare::prepare(&dataset, &args.out, &options)?;
@@ -192,7 +207,7 @@ fn prepare_store(args: &PrepareArgs) -> Result<()> {
     }
     print!("{table}");
     let time = clock(begin.elapsed().as_secs());
-    println!("{} px, {time}: {}", store.side(), args.out.display());
+    println!("{}; {time}: {}", store.squaring(), args.out.display());
     if store.meta().bad > 0 {
         println!(
             "films that could not be decoded: {}",

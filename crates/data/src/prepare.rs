@@ -3,15 +3,16 @@
 //! A preparation that was killed goes on where it stopped and ends with the same bytes; a bad film is listed, not fatal.
 
 use std::collections::BTreeSet;
+use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use mflag_core::progress::Progress;
 use mflag_core::{atomic, digest};
-use mflag_film::{Fit, Limits};
+use mflag_film::{Depth, Fit, Greys, Limits, Squared, Squaring};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::store::{FORMAT, Layout, Meta, Shard, Store, read_json};
+use crate::store::{FORMAT, Layout, Meta, Shard, Store, film_bytes, read_json};
 use crate::table::write_csv;
 use crate::{Dataset, Error, Record, Result};
 
@@ -19,12 +20,10 @@ use crate::{Dataset, Error, Record, Result};
 const SHARD_BYTES: usize = 64 << 20;
 
 /// How films are prepared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// Side of the squares in pixels.
-    pub side: u32,
     /// How films become squares.
-    pub fit: Fit,
+    pub squaring: Squaring,
     /// What a film may be at most.
     pub limits: Limits,
 }
@@ -32,8 +31,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            side: 256,
-            fit: Fit::Pad,
+            squaring: Squaring::new(256, Fit::Pad),
             limits: Limits::default(),
         }
     }
@@ -44,8 +42,8 @@ impl Default for Options {
 struct Plan {
     format: u32,
     dataset: String,
-    side: u32,
-    fit: Fit,
+    #[serde(flatten)]
+    squaring: Squaring,
     films_in_shard: usize,
     /// Digest of the films asked for, in order.
     films: String,
@@ -73,7 +71,7 @@ struct Bad {
 /// If no film can be decoded, `out` holds something else, or cannot be written; what is done is kept.
 pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store> {
     let layout = Layout(out.to_owned());
-    let films_in_shard = (SHARD_BYTES / (options.side as usize).pow(2)).clamp(16, 4096);
+    let films_in_shard = (SHARD_BYTES / film_bytes(options.squaring)).clamp(16, 4096);
     begin(&layout, dataset, options, films_in_shard)?;
     if !layout.meta().exists() {
         let progress = Progress::new("prepare", dataset.records.len() as u64, "films");
@@ -89,23 +87,20 @@ pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store
 
 /// Writes the plan, or compares it with the one that is there.
 fn begin(layout: &Layout, dataset: &Dataset, options: &Options, in_shard: usize) -> Result<()> {
-    let records = serde_json::to_vec(&dataset.records)
-        .map_err(|e| Error::Data(format!("records cannot be written: {e}")))?;
     let plan = Plan {
         format: FORMAT,
         dataset: dataset.name.clone(),
-        side: options.side,
-        fit: options.fit,
+        squaring: options.squaring,
         films_in_shard: in_shard,
-        films: digest::bytes(&records),
+        films: films_digest(&dataset.records)?,
     };
     let path = layout.plan();
     if path.exists() {
         let there: Plan = read_json(&path)?;
         if there != plan {
             let reason = format!(
-                "holds a store of other films or settings ({}, {} px, {:?}): name another folder, or remove this one",
-                there.dataset, there.side, there.fit
+                "holds a store of other films or settings ({}, {}): name another folder, or remove this one",
+                there.dataset, there.squaring
             );
             return Err(Error::file(&layout.0, reason));
         }
@@ -121,6 +116,16 @@ fn begin(layout: &Layout, dataset: &Dataset, options: &Options, in_shard: usize)
     write_json(&path, &plan)
 }
 
+fn films_digest(records: &[Record]) -> Result<String> {
+    let mut digest = BufWriter::new(blake3::Hasher::new());
+    serde_json::to_writer(&mut digest, records)
+        .map_err(|e| Error::Data(format!("records cannot be written: {e}")))?;
+    let digest = digest
+        .into_inner()
+        .map_err(|e| Error::Data(format!("records cannot be written: {e}")))?;
+    Ok(digest.finalize().to_hex().to_string())
+}
+
 /// Makes one shard, unless it is there, and says what is in it.
 fn shard(
     layout: &Layout,
@@ -134,7 +139,7 @@ fn shard(
         progress.resume_at(records.len() as u64);
         return read_json(&content_file);
     }
-    let prepared: Vec<std::result::Result<Prepared, Bad>> = records
+    let prepared: Vec<std::result::Result<Squared, Bad>> = records
         .par_iter()
         .map(|record| {
             let prepared = prepare_film(record, options);
@@ -143,15 +148,15 @@ fn shard(
         })
         .collect();
     let (good, bad): (Vec<_>, Vec<_>) = prepared.into_iter().partition(std::result::Result::is_ok);
-    let good: Vec<Prepared> = good.into_iter().flatten().collect();
+    let good: Vec<Squared> = good.into_iter().flatten().collect();
     let bad: Vec<Bad> = bad
         .into_iter()
         .filter_map(std::result::Result::err)
         .collect();
 
     let file = layout.shard(number);
-    write_shard(&file, &good, options.side)?;
-    let sizes = good.iter().map(|film| film.size).collect();
+    write_shard(&file, &good, options.squaring)?;
+    let sizes = good.iter().map(|film| [film.width, film.height]).collect();
     let shard = Shard {
         films: good.len(),
         blake3: digest::file(&file)?,
@@ -162,42 +167,40 @@ fn shard(
     Ok(content)
 }
 
-/// A film as a square, and what its file's columns and rows were.
-struct Prepared {
-    pixels: Vec<u8>,
-    size: [u32; 2],
-}
-
-fn prepare_film(record: &Record, options: &Options) -> std::result::Result<Prepared, Bad> {
-    let film = mflag_film::decode(&record.path, &options.limits).map_err(|e| Bad {
+fn prepare_film(record: &Record, options: &Options) -> std::result::Result<Squared, Bad> {
+    let squared = options.squaring.read(&record.path, &options.limits);
+    squared.map_err(|e| Bad {
         film: record.film.clone(),
         reason: e.to_string(),
-    })?;
-    let size = [film.width, film.height];
-    Ok(Prepared {
-        pixels: mflag_film::square(&film, options.side, options.fit).pixels,
-        size,
     })
 }
 
-fn write_shard(path: &Path, films: &[Prepared], side: u32) -> Result<()> {
-    use npyz::WriterBuilder;
-    let side = u64::from(side);
-    atomic::write(path, |file| {
-        let shape = [films.len() as u64, 1, side, side];
-        let mut header = Vec::new();
-        npyz::WriteOptions::<u8>::new()
-            .default_dtype()
-            .shape(&shape)
-            .writer(&mut header)
-            .begin_nd()?;
+fn write_shard(path: &Path, films: &[Squared], squaring: Squaring) -> Result<()> {
+    let side = u64::from(squaring.side);
+    let shape = [films.len() as u64, 1, side, side];
+    let write = |file: &mut dyn Write| {
         // npyz writes element by element: the header is its, the bytes go in film by film.
-        file.write_all(&header)?;
-        films
-            .iter()
-            .try_for_each(|film| file.write_all(&film.pixels))
-    })?;
-    Ok(())
+        file.write_all(&match squaring.depth {
+            Depth::Eight => npy_header::<u8>(&shape)?,
+            Depth::Sixteen => npy_header::<u16>(&shape)?,
+        })?;
+        films.iter().try_for_each(|film| match &film.greys {
+            Greys::Eight(greys) => file.write_all(greys),
+            Greys::Sixteen(greys) => file.write_all(bytemuck::cast_slice(greys)),
+        })
+    };
+    Ok(atomic::write(path, write)?)
+}
+
+fn npy_header<T: npyz::AutoSerialize>(shape: &[u64]) -> std::io::Result<Vec<u8>> {
+    use npyz::WriterBuilder;
+    let mut header = Vec::new();
+    npyz::WriteOptions::<T>::new()
+        .default_dtype()
+        .shape(shape)
+        .writer(&mut header)
+        .begin_nd()?;
+    Ok(header)
 }
 
 /// Writes what all shards together hold, `store.json` last.
@@ -213,8 +216,10 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
         size: Some(*size),
         ..record.clone()
     };
-    let good: Vec<Record> = decoded.zip(sizes).map(with_size).collect();
-    if good.is_empty() {
+    // Made anew for each line: a million records twice in memory would be gigabytes.
+    let good = decoded.zip(sizes);
+    let films = done.iter().map(|content| content.shard.films).sum();
+    if films == 0 {
         let example = bad
             .first()
             .map_or("there was no film to prepare", |b| b.reason.as_str());
@@ -227,8 +232,8 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
     let rows = bad.iter().map(|b| [b.film.clone(), b.reason.clone()]);
     write_csv(&layout.bad(), ["film", "reason"], rows)?;
     atomic::write(&layout.films(), |file| {
-        good.iter().try_for_each(|record| {
-            serde_json::to_writer(&mut *file, record)?;
+        good.map(with_size).try_for_each(|record| {
+            serde_json::to_writer(&mut *file, &record)?;
             file.write_all(b"\n")
         })
     })?;
@@ -236,9 +241,8 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
         format: FORMAT,
         dataset: dataset.name.clone(),
         labels: dataset.labels.clone(),
-        side: options.side,
-        fit: options.fit,
-        films: good.len(),
+        squaring: options.squaring,
+        films,
         bad: bad.len(),
         shards: done.iter().map(|c| c.shard.clone()).collect(),
     };

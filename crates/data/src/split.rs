@@ -202,7 +202,7 @@ pub fn verify_stores(stores: &[&Store]) -> Result<Verified> {
         let digest = |index: usize| {
             let pixels = store.pixels(index);
             let blank = pixels.iter().all(|p| *p == pixels[0]);
-            (!blank).then(|| digest::bytes(pixels))
+            (!blank).then(|| digest::bytes(&pixels))
         };
         let films = 0..store.records().len();
         let digests: Vec<Option<String>> = films.into_par_iter().map(digest).collect();

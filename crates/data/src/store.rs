@@ -4,25 +4,27 @@
 //! <store>/store.json          what it holds; written last, so that a store with it is complete
 //! <store>/films.jsonl         one Record a line, in the order of the rows of the shards
 //! <store>/bad.csv             films that could not be decoded, with the reason
-//! <store>/shards/00000.npy    u8 [n, 1, side, side]: any numpy user can open them
+//! <store>/shards/00000.npy    u8 or u16 [n, 1, side, side]: any numpy user can open them
 //! <store>/shards/00000.json   what went into the shard, and its digest
 //! ```
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
+use bytemuck::try_cast_slice;
 use memmap2::Mmap;
-use mflag_film::Fit;
+use mflag_film::{Depth, Grey, Squaring};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Record, Result, Split};
 
 /// Version of the layout above.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// The content of `store.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Meta {
     /// Version of the layout.
     pub format: u32,
@@ -30,10 +32,9 @@ pub struct Meta {
     pub dataset: String,
     /// Names of the labels.
     pub labels: Vec<String>,
-    /// Side of the squares in pixels.
-    pub side: u32,
     /// How films became squares.
-    pub fit: Fit,
+    #[serde(flatten)]
+    pub squaring: Squaring,
     /// Films in the store.
     pub films: usize,
     /// Films that could not be decoded.
@@ -77,6 +78,15 @@ impl Layout {
     pub(crate) fn shard_content(&self, number: usize) -> PathBuf {
         self.shards().join(format!("{number:05}.json"))
     }
+}
+
+/// The pixels of a film in the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Greys<'a> {
+    /// Of 8 bits.
+    Eight(&'a [u8]),
+    /// Of 16 bits.
+    Sixteen(&'a [u16]),
 }
 
 /// A store, opened: records in memory, pixels mapped from disk.
@@ -149,9 +159,14 @@ impl Store {
         &self.layout.0
     }
 
+    /// How its films became squares.
+    pub fn squaring(&self) -> Squaring {
+        self.meta.squaring
+    }
+
     /// Side of the squares in pixels.
     pub fn side(&self) -> u32 {
-        self.meta.side
+        self.meta.squaring.side
     }
 
     /// The films; the pixels of film `i` are `pixels(i)`.
@@ -166,16 +181,32 @@ impl Store {
             .collect()
     }
 
-    /// The pixels of film `index`: `side · side` values, row by row.
+    /// The pixels of film `index` in the store's depth: `side · side` values, row by row.
     ///
     /// # Panics
     /// If there is no such film.
-    pub fn pixels(&self, index: usize) -> &[u8] {
+    pub fn greys(&self, index: usize) -> Greys<'_> {
         let shard = self.shards.partition_point(|s| s.first <= index) - 1;
         let Mapped { map, data, first } = &self.shards[shard];
-        let area = (self.meta.side as usize).pow(2);
-        let start = data + (index - first) * area;
-        &map[start..start + area]
+        let bytes = film_bytes(self.meta.squaring);
+        let start = data + (index - first) * bytes;
+        let film = &map[start..start + bytes];
+        match self.meta.squaring.depth {
+            Depth::Eight => Greys::Eight(film),
+            // Shards that do not lie on an even address are not opened.
+            Depth::Sixteen => Greys::Sixteen(try_cast_slice(film).unwrap_or_default()),
+        }
+    }
+
+    /// The pixels of film `index` in 8 bits, rounded where the store has 16.
+    ///
+    /// # Panics
+    /// If there is no such film.
+    pub fn pixels(&self, index: usize) -> Cow<'_, [u8]> {
+        match self.greys(index) {
+            Greys::Eight(film) => Cow::Borrowed(film),
+            Greys::Sixteen(film) => film.iter().map(|grey| grey.to_eight()).collect(),
+        }
     }
 
     /// Digest of all that the store holds: of `store.json`, which has those of the shards, and of the records.
@@ -203,6 +234,11 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// Bytes that a film takes.
+pub(crate) fn film_bytes(squaring: Squaring) -> usize {
+    (squaring.side as usize).pow(2) * usize::from(u8::from(squaring.depth)) / 8
 }
 
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
@@ -236,7 +272,7 @@ fn map_shards(layout: &Layout, meta: &Meta) -> Result<Vec<Mapped>> {
     for (number, shard) in meta.shards.iter().enumerate() {
         let path = layout.shard(number);
         let map = map_file(&path)?;
-        let side = u64::from(meta.side);
+        let side = u64::from(meta.squaring.side);
         let shape = [shard.films as u64, 1, side, side];
         let npy = npyz::NpyFile::new(&map[..])
             .map_err(|e| Error::file(&path, format!("is no npy file ({e}): prepare again")))?;
@@ -247,10 +283,11 @@ fn map_shards(layout: &Layout, meta: &Meta) -> Result<Vec<Mapped>> {
             );
             return Err(Error::file(&path, reason));
         }
-        let size = shape.iter().product::<u64>() as usize;
+        let size = shard.films * film_bytes(meta.squaring);
         let data = map
             .len()
             .checked_sub(size)
+            .filter(|data| data % 2 == 0)
             .ok_or_else(|| Error::file(&path, "is cut short: prepare the films again"))?;
         shards.push(Mapped { map, data, first });
         first += shard.films;

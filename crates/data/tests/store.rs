@@ -9,6 +9,7 @@ use mflag_data::loader::{self, Batch, Loader};
 use mflag_data::prepare::{Options, prepare};
 use mflag_data::store::Store;
 use mflag_data::{Dataset, Record, Split};
+use mflag_film::{Fit, Squaring};
 
 const FILMS: usize = 40;
 
@@ -53,8 +54,12 @@ fn dataset(folder: &Path) -> Dataset {
 
 /// Large squares, so that a shard holds 16 films and there are three of them.
 fn options() -> Options {
+    of_side(2048)
+}
+
+fn of_side(side: u32) -> Options {
     Options {
-        side: 2048,
+        squaring: Squaring::new(side, Fit::Pad),
         ..Options::default()
     }
 }
@@ -132,15 +137,12 @@ fn a_store_holds_the_films_and_an_interrupted_preparation_ends_with_the_same_byt
 fn what_does_not_fit_is_refused_in_words() {
     let dir = tempfile::tempdir().unwrap();
     let toy = dataset(dir.path());
-    let small = Options {
-        side: 32,
-        ..Options::default()
-    };
+    let small = of_side(32);
     let out = dir.path().join("store");
     prepare(&toy, &out, &small).unwrap();
     let say = |r: mflag_data::Result<Store>| r.unwrap_err().to_string();
 
-    let other = say(prepare(&toy, &out, &Options { side: 64, ..small }));
+    let other = say(prepare(&toy, &out, &of_side(64)));
     assert!(
         other.contains("other films or settings (toy, 32 px"),
         "{other}"
@@ -196,10 +198,7 @@ fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch<usize>> {
 #[test]
 fn batches_depend_on_seed_epoch_and_number_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let small = Options {
-        side: 40,
-        ..Options::default()
-    };
+    let small = of_side(40);
     let store = Arc::new(prepare(&dataset(dir.path()), &dir.path().join("store"), &small).unwrap());
     let train = store.split(Split::Train);
     let of = |full_only, threads, prefetch| {

@@ -1,6 +1,5 @@
 //! Prints the vector of a film: `cargo run -p mflag-encoder --example embed -- encoder.safetensors film.jpg`
 use mflag_encoder::film::FilmEncoder;
-use mflag_film::{Limits, decode};
 
 fn main() -> anyhow::Result<()> {
     let paths: Vec<String> = std::env::args().skip(1).collect();
@@ -8,7 +7,7 @@ fn main() -> anyhow::Result<()> {
         anyhow::bail!("give an encoder and a film")
     };
     let encoder = FilmEncoder::open(weights.as_ref(), tch::Device::Cpu)?;
-    let film = decode(film.as_ref(), &Limits::default())?;
+    let film = encoder.read(film.as_ref())?;
     println!("{:?}", encoder.embed(&[film])?[0]);
     Ok(())
 }

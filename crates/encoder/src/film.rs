@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mflag_film::Film;
+use mflag_film::{Film, Limits};
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::preprocess::Preprocess;
@@ -19,10 +19,9 @@ const PREPROCESS: &str = "preprocess";
 ///
 /// ```no_run
 /// use mflag_encoder::film::FilmEncoder;
-/// use mflag_film::{Limits, decode};
 ///
 /// let encoder = FilmEncoder::open("encoder.safetensors".as_ref(), tch::Device::Cpu)?;
-/// let film = decode("film.jpg".as_ref(), &Limits::default())?;
+/// let film = encoder.read("film.jpg".as_ref())?;
 /// let vectors = encoder.embed(&[film])?;
 /// assert_eq!(vectors[0].len(), encoder.width());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -83,7 +82,25 @@ impl FilmEncoder {
         self.preprocess
     }
 
-    /// A vector of [`FilmEncoder::width`] values for each film, of any size; all films together are one batch.
+    /// The film in a JPEG, PNG or DICOM file, as [`FilmEncoder::embed`] takes it: to the bit the square that preparation makes of
+    /// the file for training.
+    ///
+    /// # Errors
+    /// As [`Preprocess::read`], with the default limits.
+    pub fn read(&self, path: &Path) -> Result<Film> {
+        self.preprocess.read(path, &Limits::default())
+    }
+
+    /// As [`FilmEncoder::read`], for the content of a file.
+    ///
+    /// # Errors
+    /// As [`Preprocess::decode`], with the default limits.
+    pub fn decode(&self, bytes: &[u8]) -> Result<Film> {
+        self.preprocess.decode(bytes, &Limits::default())
+    }
+
+    /// A vector of [`FilmEncoder::width`] values for each film, all together in one batch. Films come from
+    /// [`FilmEncoder::read`], or are pixels of any size that were decoded elsewhere: these become squares by the area filter.
     ///
     /// # Errors
     /// If a film's pixels do not match its size, or memory does not suffice.

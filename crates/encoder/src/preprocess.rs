@@ -1,20 +1,20 @@
 //! What a film goes through before the network; it travels with the weights.
 
-use mflag_film::{Film, Fit, square};
+use std::path::Path;
+
+use mflag_film::{Film, Limits, Squared, Squaring};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
-/// Decoded film → square of `square` pixels → its middle of `side` pixels → `(x / 255 − mean) / std`.
+/// Film → square → its middle of `side` pixels → `(x / 255 − mean) / std`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
-    /// Side of the square that the whole film is fitted into, in pixels.
-    pub square: u32,
-    /// How a film that is not square becomes one.
-    pub fit: Fit,
-    /// Side of the middle that the network sees, at most `square`.
+    /// How the film becomes a square: that of the store which the network was trained on.
+    pub square: Squaring,
+    /// Side of the middle that the network sees, at most the square's.
     pub side: u32,
     /// Grey, from 0 to 1, that becomes 0.
     pub mean: f64,
@@ -23,14 +23,38 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
-    /// M-FLAG's normalisation (mean 0.5, std 0.5) for squares and views of these sides.
-    pub fn new(square: u32, fit: Fit, side: u32) -> Preprocess {
+    /// M-FLAG's normalisation (mean 0.5, std 0.5) for such squares and views of this side.
+    pub fn new(square: Squaring, side: u32) -> Preprocess {
         Preprocess {
             square,
-            fit,
             side,
             mean: 0.5,
             std: 0.5,
+        }
+    }
+
+    /// The square of the film in a file: to the bit what preparation made of the file for training.
+    ///
+    /// # Errors
+    /// If the file cannot be read, is no film, is damaged, or is beyond the limits.
+    pub fn read(&self, path: &Path, limits: &Limits) -> Result<Film> {
+        Ok(self.film(self.square.read(path, limits)?))
+    }
+
+    /// As [`Self::read`], for the content of a file.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<Film> {
+        let squared = self.square.decode(bytes, limits);
+        Ok(self.film(squared.map_err(|reason| Error::Input(format!("the film {reason}")))?))
+    }
+
+    fn film(&self, squared: Squared) -> Film {
+        Film {
+            width: self.square.side,
+            height: self.square.side,
+            pixels: squared.greys.into_eight(),
         }
     }
 
@@ -47,13 +71,14 @@ impl Preprocess {
             .f_add_scalar_(shift)?)
     }
 
-    /// Films of any size as a batch f32 `[B, 1, side, side]` on `device`.
+    /// Films as a batch f32 `[B, 1, side, side]` on `device`: squares of [`Self::read`], or films of any size, which become
+    /// squares here.
     ///
     /// # Errors
     /// If a film has not as many pixels as its sides say, or `side` is above `square`.
     pub fn batch(&self, films: &[Film], device: Device) -> Result<Tensor> {
-        let (square_side, side) = (i64::from(self.square), i64::from(self.side));
-        let mut pixels = Vec::with_capacity(films.len() * (self.square as usize).pow(2));
+        let (square_side, side) = (i64::from(self.square.side), i64::from(self.side));
+        let mut pixels = Vec::with_capacity(films.len() * (self.square.side as usize).pow(2));
         for film in films {
             let (w, h) = (film.width as usize, film.height as usize);
             if w == 0 || h == 0 || film.pixels.len() != w * h || side > square_side {
@@ -63,7 +88,7 @@ impl Preprocess {
                 );
                 return Err(Error::Input(problem));
             }
-            pixels.extend(square(film, self.square, self.fit).pixels);
+            pixels.extend(self.square.of(film).pixels);
         }
         let shape = [films.len() as i64, 1, square_side, square_side];
         let start = (square_side - side) / 2;
@@ -77,12 +102,16 @@ impl Preprocess {
 
 #[cfg(test)]
 mod tests {
+    use mflag_film::Fit;
+
     use super::*;
 
     #[test]
     fn black_and_white_become_minus_one_and_one() {
         let films = Tensor::from_slice(&[0u8, 255]).view([2, 1, 1, 1]);
-        let found = Preprocess::new(1, Fit::Pad, 1).normalise(&films).unwrap();
+        let found = Preprocess::new(Squaring::new(1, Fit::Pad), 1)
+            .normalise(&films)
+            .unwrap();
         assert_eq!(
             Vec::<f32>::try_from(found.flatten(0, -1)).unwrap(),
             [-1.0, 1.0]
@@ -93,7 +122,7 @@ mod tests {
     fn the_middle_of_the_square_is_seen() {
         let mut film = Film::filled(8, 4, 0);
         film.pixels[8 + 3] = 255;
-        let found = Preprocess::new(8, Fit::Pad, 4)
+        let found = Preprocess::new(Squaring::new(8, Fit::Pad), 4)
             .batch(&[film], Device::Cpu)
             .unwrap();
         assert_eq!(found.size(), [1, 1, 4, 4]);
@@ -107,7 +136,7 @@ mod tests {
             height: 4,
             pixels: vec![0; 9],
         };
-        let message = Preprocess::new(8, Fit::Pad, 4)
+        let message = Preprocess::new(Squaring::new(8, Fit::Pad), 4)
             .batch(&[film], Device::Cpu)
             .unwrap_err();
         assert!(

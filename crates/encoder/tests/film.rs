@@ -5,7 +5,7 @@ use mflag_encoder::film::{FilmEncoder, write_encoder};
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::resnet::{Arch, ResNet};
 use mflag_encoder::weights::write_safetensors;
-use mflag_film::{Film, Fit};
+use mflag_film::{Film, Fit, Squaring};
 use tch::{Device, Tensor, nn};
 
 #[test]
@@ -14,7 +14,7 @@ fn an_encoder_opened_again_gives_the_same_vectors() {
     let path = dir.path().join("encoder.safetensors");
     let store = nn::VarStore::new(Device::Cpu);
     let network = ResNet::new(&store.root(), Arch::ResNet18).unwrap();
-    let preprocess = Preprocess::new(72, Fit::Pad, 64);
+    let preprocess = Preprocess::new(Squaring::new(72, Fit::Pad), 64);
     write_encoder(&path, Arch::ResNet18, preprocess, store.variables()).unwrap();
 
     let encoder = FilmEncoder::open(&path, Device::Cpu).unwrap();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use image::codecs::jpeg::JpegEncoder;
-use mflag_film::{Fit, Limits, Options, decode, decode_square, square};
+use mflag_film::{Fit, Limits, Squaring, decode, square};
 
 const SIDES: [u32; 3] = [224, 256, 512];
 
@@ -19,7 +19,7 @@ fn bench(criterion: &mut Criterion) {
         return;
     }
     let whole = |side| decode(&path, &Limits::default()).map(|film| square(&film, side, Fit::Pad));
-    let small = |side| decode_square(&path, side, Fit::Pad, &Options::default());
+    let small = |side| Squaring::new(side, Fit::Pad).read(&path, &Limits::default());
     let mut group = criterion.benchmark_group("film");
     group.sample_size(20);
     for side in SIDES {

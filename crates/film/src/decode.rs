@@ -1,13 +1,12 @@
 //! Image files into grey pixels.
 
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
+use std::sync::Once;
 
-use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
-
-use crate::tone::{Deep, Tone};
-use crate::{Error, Film, Fit, Result, Window, jpeg, scaled, square};
+use crate::source::Source;
+use crate::{Error, Film, Result, Window};
 
 /// What a film may be at most: a small file can claim a huge picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,22 +88,8 @@ pub fn decode(path: &Path, limits: &Limits) -> Result<Film> {
 /// If the file cannot be read, is no such image or of a kind that is not read (JPEG in CMYK, DICOM in colour or by
 /// JPEG-LS), is cut short or damaged, or is beyond the limits.
 pub fn decode_with(path: &Path, options: &Options) -> Result<Film> {
-    from_file(path, options, |bytes| film(bytes, options))
-}
-
-/// The film in `path` as a square of `side` pixels. It is that of [`decode_with`] and [`square`], but for large JPEGs in
-/// grey: these are decoded at 1/2, 1/4 or 1/8 of their size where that is at least 4/3 of what the square needs, which is
-/// faster, and the rest is resampled by the exact area. Their pixels differ by less than 1.5 grey levels on average, so
-/// films for training and for prediction should both go one way. `side` is at least 1.
-///
-/// # Errors
-/// As [`decode_with`].
-pub fn decode_square(path: &Path, side: u32, fit: Fit, options: &Options) -> Result<Film> {
-    from_file(path, options, |bytes| {
-        if let Some(square) = scaled::square(bytes, side, fit, &options.limits) {
-            return Ok(square);
-        }
-        Ok(square(&film(bytes, options)?, side, fit))
+    from_file(path, &options.limits, |bytes| {
+        Source::open(bytes, &options.limits)?.film(options.window)
     })
 }
 
@@ -113,14 +98,15 @@ pub fn decode_square(path: &Path, side: u32, fit: Fit, options: &Options) -> Res
 /// # Errors
 /// As [`decode_with`].
 pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> std::result::Result<Film, String> {
-    guarded(|| film(bytes, &Options::from(*limits)))
+    guarded(|| Source::open(bytes, limits)?.film(Window::default()))
 }
 
-fn from_file(
+/// What `decode` makes of the content of the file.
+pub(crate) fn from_file<T>(
     path: &Path,
-    options: &Options,
-    decode: impl FnOnce(&[u8]) -> std::result::Result<Film, String>,
-) -> Result<Film> {
+    limits: &Limits,
+    decode: impl FnOnce(&[u8]) -> std::result::Result<T, String>,
+) -> Result<T> {
     let unreadable = |source| Error::Io {
         path: path.to_owned(),
         source,
@@ -134,8 +120,8 @@ fn from_file(
     if !meta.is_file() {
         return Err(refused("is not a file".into()));
     }
-    if meta.len() > options.limits.bytes {
-        let limit = options.limits.bytes;
+    if meta.len() > limits.bytes {
+        let limit = limits.bytes;
         let reason = format!("has {} bytes, more than the limit of {limit}", meta.len());
         return Err(refused(reason));
     }
@@ -143,114 +129,62 @@ fn from_file(
     guarded(|| decode(&bytes)).map_err(refused)
 }
 
-/// A decoder that panics on damaged bytes costs this film, not the run.
-fn guarded(
-    decode: impl FnOnce() -> std::result::Result<Film, String>,
-) -> std::result::Result<Film, String> {
-    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|_| {
+thread_local! {
+    /// Whether this thread decodes: a panic of it is an error of the film.
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// A decoder that panics on damaged bytes costs this film, not the run, and says nothing of it by itself.
+pub(crate) fn guarded<T>(
+    decode: impl FnOnce() -> std::result::Result<T, String>,
+) -> std::result::Result<T, String> {
+    quieten();
+    DECODING.set(true);
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
+    DECODING.set(false);
+    decoded.unwrap_or_else(|_| {
         Err("cannot be decoded: the decoder failed on it, it is damaged".into())
     })
 }
 
-fn film(bytes: &[u8], options: &Options) -> std::result::Result<Film, String> {
-    #[cfg(feature = "dicom")]
-    if crate::dicom::is_dicom(bytes) {
-        return crate::dicom::decode(bytes, &options.limits)?.film(options.window);
+/// From now on no panic of a decoder reaches the program's panic hook; all others do.
+fn quieten() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let hook = take_hook();
+        set_hook(Box::new(move |info| {
+            if !DECODING.get() {
+                hook(info);
+            }
+        }));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[ignore = "the test below runs it"]
+    fn a_decoder_that_panics() {
+        let refused = guarded::<()>(|| panic!("inside"));
+        assert!(refused.unwrap_err().contains("it is damaged"));
     }
-    let format = image::guess_format(bytes)
-        .ok()
-        .filter(|f| matches!(f, ImageFormat::Jpeg | ImageFormat::Png))
-        .ok_or(UNKNOWN)?;
-    picture(bytes, format, options)
-}
 
-#[cfg(feature = "dicom")]
-const UNKNOWN: &str = "is neither JPEG nor PNG nor DICOM by its first bytes";
-#[cfg(not(feature = "dicom"))]
-const UNKNOWN: &str = "is neither JPEG nor PNG by its first bytes";
-
-/// A JPEG or PNG.
-fn picture(
-    bytes: &[u8],
-    format: ImageFormat,
-    options: &Options,
-) -> std::result::Result<Film, String> {
-    whole(bytes, format)?;
-    let reason = |error: ImageError| format!("cannot be decoded: {error}");
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-    reader.no_limits();
-    let mut decoder = reader.into_decoder().map_err(reason)?;
-    let (width, height) = decoder.dimensions();
-    let color = decoder.color_type();
-    // The picture, and the coefficients of a progressive JPEG or the values of a deep film.
-    options
-        .limits
-        .check(width, height, 3 * u64::from(color.bytes_per_pixel()))?;
-    let components = jpeg::header(bytes).map_or(0, |header| header.components.len());
-    if format == ImageFormat::Jpeg && components == 4 {
-        return Err("is a JPEG in CMYK, for printing: save it in grey".into());
+    #[test]
+    fn a_panic_of_a_decoder_says_nothing_by_itself() {
+        let run = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "decode::tests::a_decoder_that_panics",
+                "--exact",
+                "--ignored",
+                "--nocapture",
+            ])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stderr).into_owned();
+        assert!(run.status.success() && said.is_empty(), "{said}");
+        let passed = String::from_utf8_lossy(&run.stdout).into_owned();
+        assert!(passed.contains("1 passed"), "{passed}");
     }
-    let mut bounds = image::Limits::no_limits();
-    bounds.max_alloc = Some(options.limits.bytes);
-    decoder.set_limits(bounds).map_err(reason)?;
-    let image = DynamicImage::from_decoder(decoder).map_err(reason)?;
-    grey(image, options.window)
-}
-
-/// JPEG decoders fill what is missing at the end with grey: a film without its end marker is refused.
-fn whole(bytes: &[u8], format: ImageFormat) -> std::result::Result<(), String> {
-    let end_of_image = || {
-        bytes
-            .windows(2)
-            .rev()
-            .take(1 << 16)
-            .any(|w| w == [0xff, 0xd9])
-    };
-    if format == ImageFormat::Jpeg && !end_of_image() {
-        return Err("is cut short: the end of the JPEG is missing".into());
-    }
-    Ok(())
-}
-
-fn grey(image: DynamicImage, window: Window) -> std::result::Result<Film, String> {
-    let (width, height) = (image.width(), image.height());
-    let pixels = match image {
-        DynamicImage::ImageLuma8(grey) => grey.into_raw(),
-        DynamicImage::ImageLumaA8(grey) => grey.pixels().map(|p| p.0[0]).collect(),
-        DynamicImage::ImageLuma16(deep) => return deepened(width, height, deep.into_raw(), window),
-        DynamicImage::ImageLumaA16(deep) => {
-            let values = deep.pixels().map(|p| p.0[0]).collect();
-            return deepened(width, height, values, window);
-        }
-        colour => colour.into_rgb8().pixels().map(|p| luma(p.0)).collect(),
-    };
-    Ok(Film {
-        width,
-        height,
-        pixels,
-    })
-}
-
-fn deepened(
-    width: u32,
-    height: u32,
-    values: Vec<u16>,
-    window: Window,
-) -> std::result::Result<Film, String> {
-    let tone = Tone {
-        bits: 16,
-        ..Tone::default()
-    };
-    Deep {
-        width,
-        height,
-        values,
-        tone,
-    }
-    .film(window)
-}
-
-/// ITU-R 601 luma in the fixed point that Pillow uses.
-fn luma([r, g, b]: [u8; 3]) -> u8 {
-    ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
 }

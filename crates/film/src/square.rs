@@ -1,11 +1,9 @@
 //! Films of any shape into squares of one size.
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Film;
+use crate::{Film, Grey};
 
 /// How a film that is not square becomes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -101,54 +99,82 @@ impl Placement {
     }
 }
 
-/// `film` in a square of `side` pixels, resampled by the area filter: each new pixel is the mean of the area it covers
-/// (Pillow's BOX). A film that is smaller grows, pixel by pixel repeated.
+/// `film` in a square of `side` pixels, by the area filter: each new pixel is the mean of the area that it covers, pixels
+/// that its edge cuts weighed by their share (OpenCV's INTER_AREA). A film that is smaller grows by the same rule.
 /// `side` and the film's sides are at least 1.
-pub fn square(film: &Film, side: u32, fit: Fit) -> Film {
-    fitted(film.width, film.height, side, fit, |area, width, height| {
-        resize(film, area, width, height)
-    })
+pub fn square<P: Grey>(film: &Film<P>, side: u32, fit: Fit) -> Film<P> {
+    scaled_square(film, (film.width, film.height), 1.0, side, fit)
 }
 
-/// The square of a film of `width` × `height`, for which `resize` makes an area of it as large as it is told.
-pub(crate) fn fitted(
-    width: u32,
-    height: u32,
+/// The square of a film of this `size`, of which `film` is a picture at `scale`.
+pub(crate) fn scaled_square<P: Grey>(
+    film: &Film<P>,
+    size: (u32, u32),
+    scale: f64,
     side: u32,
     fit: Fit,
-    resize: impl FnOnce(Area, u32, u32) -> Film,
-) -> Film {
-    let place = Placement::new(width, height, side, fit);
-    pad(resize(place.part, place.width, place.height), place, side)
+) -> Film<P> {
+    let place = Placement::new(size.0, size.1, side, fit);
+    let area = place.part.scaled(scale);
+    pad(mean(film, area, place.width, place.height), place, side)
 }
 
-fn resize(film: &Film, area: Area, width: u32, height: u32) -> Film {
-    let mut out = Image::new(width, height, PixelType::U8);
-    let options = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Box))
-        .crop(area.left, area.top, area.width, area.height);
-    let resized = ImageRef::new(film.width, film.height, &film.pixels, PixelType::U8)
-        .map_err(|e| e.to_string())
-        .and_then(|from| {
-            Resizer::new()
-                .resize(&from, &mut out, &options)
-                .map_err(|e| e.to_string())
-        });
-    // Only a film whose pixels do not match its size can fail here.
-    debug_assert!(resized.is_ok(), "{resized:?}");
+/// The means of `film` over `width` × `height` equal parts of `area`.
+fn mean<P: Grey>(film: &Film<P>, area: Area, width: u32, height: u32) -> Film<P> {
+    let columns = film.width as usize;
+    let across = parts(area.left, area.width, width, columns);
+    let down = parts(area.top, area.height, height, film.height as usize);
+    let mut pixels = Vec::with_capacity(across.len() * down.len());
+    let mut sums = vec![0.0; columns];
+    for part in &down {
+        sums.fill(0.0);
+        let rows = film.pixels[part.first * columns..].chunks_exact(columns);
+        for (row, share) in rows.zip(&part.shares) {
+            for (sum, pixel) in sums.iter_mut().zip(row) {
+                let value: f32 = (*pixel).into();
+                *sum += value * share;
+            }
+        }
+        pixels.extend(across.iter().map(|part| {
+            let sums = sums[part.first..].iter().zip(&part.shares);
+            P::rounded(sums.map(|(sum, share)| sum * share).sum())
+        }));
+    }
     Film {
         width,
         height,
-        pixels: out.into_vec(),
+        pixels,
     }
 }
 
+/// Pixels that lie in a part, and their shares of it, 1 together.
+struct Part {
+    first: usize,
+    shares: Vec<f32>,
+}
+
+/// `count` equal parts of `length` pixels from `start` on; pixels beyond `pixels` are none.
+fn parts(start: f64, length: f64, count: u32, pixels: usize) -> Vec<Part> {
+    let step = length / f64::from(count);
+    let part = |number| {
+        let from = start + f64::from(number) * step;
+        let to = (from + step).min(pixels as f64);
+        let first = (from as usize).min(pixels - 1);
+        let share = |at: usize| (to.min(at as f64 + 1.0) - from.max(at as f64)) / (to - from);
+        let shares = (first..to.ceil() as usize)
+            .map(|at| share(at) as f32)
+            .collect();
+        Part { first, shares }
+    };
+    (0..count).map(part).collect()
+}
+
 /// `film` at its place in a black square.
-fn pad(film: Film, place: Placement, side: u32) -> Film {
+fn pad<P: Grey>(film: Film<P>, place: Placement, side: u32) -> Film<P> {
     if film.width == side && film.height == side {
         return film;
     }
-    let mut out = Film::filled(side, side, 0);
+    let mut out = Film::filled(side, side, P::default());
     let [left, top, side] = [place.left, place.top, side].map(|n| n as usize);
     let width = film.width as usize;
     for (y, row) in film.pixels.chunks_exact(width).enumerate() {

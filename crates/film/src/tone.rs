@@ -1,14 +1,16 @@
-//! Films deeper than 8 bits into 8-bit grey.
+//! From a film's values to grey: windows, tables, polarity.
 
 #![cfg_attr(
     not(feature = "dicom"),
     allow(dead_code, reason = "only DICOM files have windows and tables")
 )]
 
+use std::str::FromStr;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Film;
+use crate::{Film, Grey, Greys};
 
 /// Which values of a deep film (more than 8 bits, or a DICOM file's window) become black and white.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -32,12 +34,52 @@ pub enum Window {
     },
 }
 
-/// Values of `tone.bits` bits, row by row; bits above are ignored.
-pub(crate) struct Deep {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) values: Vec<u16>,
-    pub(crate) tone: Tone,
+/// Per cents of [`Window::Percentile`] where none are named.
+const PERCENTILES: (f32, f32) = (0.5, 99.5);
+
+impl std::fmt::Display for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Window::FullRange => f.write_str("full-range"),
+            Window::Voi => f.write_str("voi"),
+            Window::Percentile { low, high } => write!(f, "percentile:{low},{high}"),
+        }
+    }
+}
+
+/// As on a command line: `full-range`, `voi`, `percentile` (0.5 and 99.5) or `percentile:LOW,HIGH`.
+impl FromStr for Window {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Window, String> {
+        let (name, ends) = text.split_once(':').unwrap_or((text, ""));
+        let (low, high) = match (name, ends) {
+            ("full-range", "") => return Ok(Window::FullRange),
+            ("voi", "") => return Ok(Window::Voi),
+            ("percentile", "") => PERCENTILES,
+            ("percentile", ends) => {
+                let number = |text: &str| text.trim().parse().ok();
+                ends.split_once(',')
+                    .and_then(|(low, high)| Some((number(low)?, number(high)?)))
+                    .ok_or("give two per cents, as in percentile:0.5,99.5")?
+            }
+            _ => return Err("give full-range, voi, percentile or percentile:LOW,HIGH".into()),
+        };
+        Window::Percentile { low, high }.checked()
+    }
+}
+
+impl Window {
+    /// The same window; `Err` says what is wrong with it.
+    fn checked(self) -> Result<Window, String> {
+        match self {
+            Window::Percentile { low, high } if !(0.0 <= low && low < high && high <= 100.0) => {
+                let reason = "give 0 <= low < high <= 100";
+                Err(format!("window percentile {low} to {high}: {reason}"))
+            }
+            window => Ok(window),
+        }
+    }
 }
 
 /// From stored values to grey: modality transform, then window, then polarity (DICOM PS3.4 N.2).
@@ -115,29 +157,60 @@ impl Voi {
     }
 }
 
-impl Deep {
-    /// The film in grey; `Err` says what is wrong with `window`.
-    pub(crate) fn film(self, window: Window) -> Result<Film, String> {
-        let Deep {
-            width,
-            height,
-            values,
-            tone,
-        } = self;
-        let greys = tone.greys(window, || tone.histogram(&values))?;
-        let mask = tone.mask();
-        let pixels = values.iter().map(|v| greys[(v & mask) as usize]).collect();
-        Ok(Film {
-            width,
-            height,
-            pixels,
-        })
-    }
+/// The film of these values; `Err` says what is wrong with `window`.
+pub(crate) fn film<P: Grey>(
+    width: u32,
+    height: u32,
+    values: Greys,
+    tone: &Tone,
+    window: Window,
+) -> Result<Film<P>, String> {
+    let pixels = match values {
+        Greys::Eight(values) => tone.apply(values, window)?,
+        Greys::Sixteen(values) => tone.apply(values, window)?,
+    };
+    Ok(Film {
+        width,
+        height,
+        pixels,
+    })
 }
 
 impl Tone {
+    /// Unsigned values of which the largest is white.
+    pub(crate) fn of_bits(bits: u32) -> Tone {
+        Tone {
+            bits,
+            ..Tone::default()
+        }
+    }
+
+    /// Whether the grey of a mean of pixels is the mean of their greys.
+    pub(crate) fn is_even(&self, window: Window) -> bool {
+        if self.bits != 8 || matches!(window, Window::Percentile { .. }) {
+            return false;
+        }
+        let Ok(greys) = self.greys::<u8>(window, &[] as &[u8]) else {
+            return false;
+        };
+        let in_order = (0..=255).eq(greys.iter().copied());
+        in_order || (0..=255).eq(greys.iter().rev().copied())
+    }
+
+    fn apply<V: Grey, P: Grey>(&self, values: Vec<V>, window: Window) -> Result<Vec<P>, String> {
+        let greys = self.greys::<P>(window, &values)?;
+        let grey = |v: V| greys[usize::from(self.raw(v))];
+        Ok(values.into_iter().map(grey).collect())
+    }
+
     fn mask(&self) -> u16 {
         ((1u32 << self.bits) - 1) as u16
+    }
+
+    /// The bits of a value that count.
+    fn raw(&self, value: impl Grey) -> u16 {
+        let value: u16 = value.into();
+        value & self.mask()
     }
 
     /// The stored value that `raw` stands for.
@@ -150,35 +223,14 @@ impl Tone {
         }
     }
 
-    /// How many pixels have each raw value, padding left out.
-    fn histogram(&self, values: &[u16]) -> Vec<u64> {
-        let mask = self.mask();
-        let mut counts = vec![0; usize::from(mask) + 1];
-        for v in values {
-            counts[(v & mask) as usize] += 1;
-        }
-        let film = values.len() as u64;
-        for (raw, count) in counts.iter_mut().enumerate() {
-            let pads = self.padding == Some(self.stored(raw as u16));
-            if pads && *count < film {
-                *count = 0;
-            }
-        }
-        counts
-    }
-
-    /// The grey of each raw value.
-    fn greys(&self, window: Window, histogram: impl Fn() -> Vec<u64>) -> Result<Vec<u8>, String> {
-        let ends = match (window, &self.voi) {
+    /// The grey of each raw value in a picture of these `values`.
+    fn greys<P: Grey>(&self, window: Window, values: &[impl Grey]) -> Result<Vec<P>, String> {
+        let ends = match (window.checked()?, &self.voi) {
             (Window::Voi, Some(voi)) => return Ok(self.table(|value| voi.of(value))),
             (Window::Voi | Window::FullRange, _) if self.bits == 8 => self.all(),
-            (Window::Voi | Window::FullRange, _) => self.percentiles(&histogram(), 0.0, 100.0),
+            (Window::Voi | Window::FullRange, _) => self.ends(values),
             (Window::Percentile { low, high }, _) => {
-                if !(0.0 <= low && low < high && high <= 100.0) {
-                    let reason = "give 0 <= low < high <= 100";
-                    return Err(format!("window percentile {low} to {high}: {reason}"));
-                }
-                self.percentiles(&histogram(), f64::from(low), f64::from(high))
+                self.percentiles(values, f64::from(low), f64::from(high))
             }
         };
         let (a, b) = (self.modality.of(ends.0), self.modality.of(ends.1));
@@ -197,16 +249,37 @@ impl Tone {
         if self.signed { (-128, 127) } else { (0, 255) }
     }
 
-    /// The stored values that hold the per cents `low` and `high` of the counted pixels.
-    fn percentiles(&self, counts: &[u64], low: f64, high: f64) -> (i32, i32) {
-        let mut in_order: Vec<(i32, u64)> = counts
-            .iter()
+    /// The least and the largest stored value, padding left out.
+    fn ends(&self, values: &[impl Grey]) -> (i32, i32) {
+        let (mut least, mut largest) = (i32::MAX, i32::MIN);
+        for value in values {
+            let stored = self.stored(self.raw(*value));
+            if self.padding != Some(stored) {
+                least = least.min(stored);
+                largest = largest.max(stored);
+            }
+        }
+        // Of a film of padding alone nothing is left.
+        if least <= largest {
+            (least, largest)
+        } else {
+            let padding = self.padding.unwrap_or(0);
+            (padding, padding)
+        }
+    }
+
+    /// The stored values that hold the per cents `low` and `high` of the pixels, padding left out.
+    fn percentiles(&self, values: &[impl Grey], low: f64, high: f64) -> (i32, i32) {
+        let mut in_order: Vec<(i32, u64)> = self
+            .histogram(values)
+            .into_iter()
             .enumerate()
-            .filter(|(_, count)| **count > 0)
-            .map(|(raw, count)| (self.stored(raw as u16), *count))
+            .filter(|(_, count)| *count > 0)
+            .map(|(raw, count)| (self.stored(raw as u16), count))
             .collect();
         in_order.sort_unstable();
-        let last = counts.iter().sum::<u64>().saturating_sub(1) as f64;
+        let pixels: u64 = in_order.iter().map(|(_, count)| count).sum();
+        let last = pixels.saturating_sub(1) as f64;
         let at = |percent: f64| {
             let rank = (percent / 100.0 * last).round() as u64;
             let mut before = 0;
@@ -219,12 +292,51 @@ impl Tone {
         (at(low), at(high))
     }
 
-    fn table(&self, share: impl Fn(f64) -> f64) -> Vec<u8> {
+    /// How many pixels have each raw value, padding left out but where there is nothing else.
+    fn histogram(&self, values: &[impl Grey]) -> Vec<u64> {
+        let mut counts = vec![0; usize::from(self.mask()) + 1];
+        for v in values {
+            counts[usize::from(self.raw(*v))] += 1;
+        }
+        let film = values.len() as u64;
+        for (raw, count) in counts.iter_mut().enumerate() {
+            let pads = self.padding == Some(self.stored(raw as u16));
+            if pads && *count < film {
+                *count = 0;
+            }
+        }
+        counts
+    }
+
+    fn table<P: Grey>(&self, share: impl Fn(f64) -> f64) -> Vec<P> {
         let grey = |raw: u16| {
             let share = share(self.modality.of(self.stored(raw))).clamp(0.0, 1.0);
             let share = if self.inverted { 1.0 - share } else { share };
-            (share * 255.0).round() as u8
+            P::of_share(share)
         };
         (0..=self.mask()).map(grey).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_written_as_they_are_read() {
+        let read = |text: &str| text.parse::<Window>();
+        for text in ["full-range", "voi", "percentile:1,99.5"] {
+            assert_eq!(read(text).unwrap().to_string(), text);
+        }
+        assert_eq!(read("percentile"), read("percentile:0.5,99.5"));
+        for text in [
+            "percentile:1",
+            "percentile:9,1",
+            "percentile:a,b",
+            "voi:1",
+            "",
+        ] {
+            assert!(read(text).unwrap_err().contains("give "), "{text}");
+        }
     }
 }

@@ -237,7 +237,7 @@ fn what_is_no_film_is_refused_in_words() {
             "cut short",
         ),
         (
-            with("rle_16.dcm", allocated, 8),
+            with("rle_8.dcm", allocated, 16),
             Limits::default(),
             "RLE segments",
         ),

@@ -1,11 +1,13 @@
-//! Goldens against Pillow (`tests/oracle/film.py`). Tolerance: PNG exact; JPEG 2 grey levels (the inverse DCTs round
-//! differently); squares 1 level more; films decoded small 1.5 levels on average, as Pillow's BOX takes whole pixels. The side is odd, so that no pixel centre lies on the edge between two new pixels:
-//! there rounding decides which of the two gets it.
+//! Goldens against Pillow and OpenCV (`tests/oracle/film.py`). Tolerance in grey levels of 255: PNG 0, JPEG 2 (the inverse
+//! DCTs round differently), squares 1 more. Small decodings against whole ones: 1.5 on average.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::{Path, PathBuf};
 
-use mflag_film::{Film, Fit, Limits, Options, decode, decode_bytes, decode_square, square};
+use mflag_film::{
+    Depth, Film, Fit, Greys, Limits, Options, Squaring, Window, decode, decode_bytes, decode_with,
+    square,
+};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -23,24 +25,33 @@ fn farthest(pixels: &[u8], golden: &Value) -> i64 {
     pixels.iter().zip(golden).map(distance).max().unwrap()
 }
 
-#[test]
-fn films_and_squares_are_those_of_pillow() {
+fn goldens() -> Vec<Value> {
     let cases = std::fs::read_to_string(folder().join("film.json")).unwrap();
-    for case in serde_json::from_str::<Vec<Value>>(&cases).unwrap() {
+    serde_json::from_str(&cases).unwrap()
+}
+
+/// The square in 8 bits that [`Squaring::read`] gives.
+fn read(path: &Path, side: u32, fit: Fit) -> Film {
+    let squared = Squaring::new(side, fit).read(path, &Limits::default());
+    let pixels = squared.unwrap().greys.into_eight();
+    Film {
+        width: side,
+        height: side,
+        pixels,
+    }
+}
+
+#[test]
+fn films_and_their_squares_have_the_goldens_pixels() {
+    for case in goldens().iter().filter(|case| !case["pixels"].is_null()) {
         let name = case["file"].as_str().unwrap();
         let film = decode(&folder().join(name), &Limits::default()).unwrap();
-        assert_eq!(
-            (u64::from(film.width), u64::from(film.height)),
-            (
-                case["width"].as_u64().unwrap(),
-                case["height"].as_u64().unwrap()
-            )
-        );
+        let size = (u64::from(film.width), u64::from(film.height));
+        let golden = (case["width"].as_u64(), case["height"].as_u64());
+        assert_eq!((Some(size.0), Some(size.1)), golden);
         let tolerance = if name.ends_with("jpg") { 2 } else { 0 };
-        assert!(
-            farthest(&film.pixels, &case["pixels"]) <= tolerance,
-            "{name}"
-        );
+        let far = farthest(&film.pixels, &case["pixels"]);
+        assert!(far <= tolerance, "{name}: {far}");
         for (fit, key) in [(Fit::Pad, "pad"), (Fit::Crop, "crop")] {
             if !case[key].is_null() {
                 let far = farthest(&square(&film, 25, fit).pixels, &case[key]);
@@ -48,6 +59,25 @@ fn films_and_squares_are_those_of_pillow() {
             }
         }
     }
+}
+
+/// Grey, progressive and in colour, at 1/8, 1/4 and 1/2.
+#[test]
+fn films_decoded_small_are_those_of_pillow() {
+    let mut compared = 0;
+    for case in goldens() {
+        let Some(small) = case["small"].as_object() else {
+            continue;
+        };
+        let name = case["file"].as_str().unwrap();
+        for (side, golden) in small {
+            let found = read(&folder().join(name), side.parse().unwrap(), Fit::Pad);
+            let far = farthest(&found.pixels, golden);
+            assert!(far <= 1, "{name} {side}: {far}");
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 9);
 }
 
 #[test]
@@ -88,21 +118,22 @@ fn what_is_no_film_is_refused_in_words() {
 /// Mean and largest difference of the squares of a film decoded as a whole and decoded small.
 fn differences(path: &Path, side: u32, fit: Fit) -> (f64, u8) {
     let whole = square(&decode(path, &Limits::default()).unwrap(), side, fit);
-    let small = decode_square(path, side, fit, &Options::default()).unwrap();
-    assert_eq!((small.width, small.height), (side, side));
-    let apart: Vec<u8> = whole
-        .pixels
-        .iter()
-        .zip(&small.pixels)
-        .map(|(a, b)| a.abs_diff(*b))
-        .collect();
+    let small = read(path, side, fit);
+    assert_eq!(whole.pixels.len(), small.pixels.len());
+    let both = whole.pixels.iter().zip(&small.pixels);
+    let apart: Vec<u8> = both.map(|(a, b)| a.abs_diff(*b)).collect();
     let mean = apart.iter().map(|d| f64::from(*d)).sum::<f64>() / apart.len() as f64;
     (mean, apart.into_iter().max().unwrap())
 }
 
 #[test]
 fn a_film_decoded_small_is_the_film() {
-    for name in ["large.jpg", "tables.jpg"] {
+    for name in [
+        "large.jpg",
+        "tables.jpg",
+        "large_progressive.jpg",
+        "large_colour.jpg",
+    ] {
         for fit in [Fit::Pad, Fit::Crop] {
             for side in [9, 15, 22, 40, 60, 93] {
                 let (mean, _) = differences(&folder().join(name), side, fit);
@@ -112,41 +143,132 @@ fn a_film_decoded_small_is_the_film() {
     }
 }
 
-/// Where each new pixel is a whole number of cells, decoding small is the area filter: only rounding and clamping differ.
+/// Needs `MFLAG_REAL_CXR`, a folder with real films in JPEG, at any depth.
 #[test]
-fn cells_are_means_of_pixels() {
-    for (fit, sides) in [(Fit::Pad, [12, 24, 48]), (Fit::Crop, [10, 20, 40])] {
-        for side in sides {
-            let (mean, farthest) = differences(&folder().join("restart.jpg"), side, fit);
-            assert!(mean < 0.6 && farthest <= 3, "{side}: {mean} {farthest}");
+fn a_real_film_decoded_small_is_the_film() {
+    let Some(folder) = std::env::var_os("MFLAG_REAL_CXR").map(PathBuf::from) else {
+        eprintln!("skipped: MFLAG_REAL_CXR names no folder with real films");
+        return;
+    };
+    for side in [64, 112, 224, 256] {
+        let mut films = 0;
+        let (mut means, mut worst, mut farthest) = (0.0, 0.0f64, 0);
+        for path in jpegs(&folder) {
+            let (mean, far) = differences(&path, side, Fit::Pad);
+            assert!(mean <= 2.5, "{} {side}: {mean}", path.display());
+            (films, means) = (films + 1, means + mean);
+            (worst, farthest) = (worst.max(mean), farthest.max(far));
         }
+        assert!(films > 0, "{} holds no JPEG", folder.display());
+        let mean = means / f64::from(films);
+        assert!(mean <= 0.7, "{side}: {mean}");
+        println!(
+            "{films} films, {side} px: mean {mean:.3}, worst film {worst:.3}, pixel {farthest}"
+        );
     }
 }
 
-/// All that is no grey sequential JPEG at least 8/3 as large is decoded as a whole.
+fn jpegs(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let below = paths.flat_map(|path| {
+        if path.is_dir() {
+            return jpegs(&path);
+        }
+        let jpeg = path.extension().is_some_and(|e| e == "jpg");
+        if jpeg { vec![path] } else { vec![] }
+    });
+    below.collect()
+}
+
+/// Where each new pixel is a whole number of blocks, decoding small is the area filter: only rounding and clamping differ.
 #[test]
-fn what_cannot_be_decoded_small_is_decoded_whole() {
-    for name in [
-        "colour.jpg",
-        "progressive.jpg",
-        "grey.png",
-        "deep.png",
-        "grey.jpg",
-    ] {
-        let side = if name == "grey.jpg" { 60 } else { 10 };
-        assert_eq!(
-            differences(&folder().join(name), side, Fit::Pad),
-            (0.0, 0),
-            "{name}"
-        );
+fn blocks_are_means_of_pixels() {
+    for (fit, side) in [(Fit::Pad, 12), (Fit::Crop, 10)] {
+        let (mean, farthest) = differences(&folder().join("restart.jpg"), side, fit);
+        assert!(mean < 0.6 && farthest <= 3, "{side}: {mean} {farthest}");
     }
-    let mut bytes = std::fs::read(folder().join("large.jpg")).unwrap();
-    bytes.truncate(bytes.len() / 2);
-    let folder = tempfile::tempdir().unwrap();
-    let cut = folder.path().join("cut.jpg");
-    std::fs::write(&cut, bytes).unwrap();
-    let error = decode_square(&cut, 20, Fit::Pad, &Options::default()).unwrap_err();
-    assert!(error.to_string().contains("cut short"), "{error}");
+}
+
+#[test]
+fn what_is_no_large_jpeg_is_decoded_whole() {
+    for (name, side) in [("grey.png", 10), ("deep.png", 10), ("grey.jpg", 60)] {
+        let apart = differences(&folder().join(name), side, Fit::Pad);
+        assert_eq!(apart, (0.0, 0), "{name}");
+    }
+}
+
+#[test]
+fn percentiles_are_those_of_the_whole_film() {
+    let window = Window::Percentile {
+        low: 10.0,
+        high: 60.0,
+    };
+    let path = folder().join("large.jpg");
+    let options = Options {
+        window,
+        ..Options::default()
+    };
+    let whole = decode_with(&path, &options).unwrap();
+    let white = whole.pixels.iter().filter(|p| **p == 255).count() as f64;
+    assert!((white / whole.pixels.len() as f64 - 0.4).abs() < 0.02);
+    let squaring = Squaring {
+        window,
+        ..Squaring::new(20, Fit::Pad)
+    };
+    let read = squaring.read(&path, &Limits::default()).unwrap();
+    assert_eq!(read.greys.into_eight(), square(&whole, 20, Fit::Pad).pixels);
+}
+
+#[test]
+fn films_of_16_bits_keep_them() {
+    let deep = Squaring {
+        depth: Depth::Sixteen,
+        ..Squaring::new(20, Fit::Pad)
+    };
+    let read = |name: &str| deep.read(&folder().join(name), &Limits::default()).unwrap();
+    let Greys::Sixteen(found) = read("deep.png").greys else {
+        unreachable!("16 bits were asked for")
+    };
+    // The film has 20 × 16 pixels: none is resampled.
+    let original = image::open(folder().join("deep.png"))
+        .unwrap()
+        .into_luma16();
+    let (low, high) = (
+        *original.iter().min().unwrap(),
+        *original.iter().max().unwrap(),
+    );
+    let share = |v: u16| f64::from(v - low) / f64::from(high - low);
+    let golden: Vec<u16> = original
+        .iter()
+        .map(|v| (share(*v) * 65_535.0).round() as u16)
+        .collect();
+    assert_eq!(found[2 * 20..18 * 20], golden);
+    assert!(found[..2 * 20].iter().all(|v| *v == 0));
+    // Of 8 bits, white stays white; in 8 bits again it is the film of 8 bits but for one rounding more.
+    let grey = read("grey.png").greys.into_eight();
+    let eight = crate::read(&folder().join("grey.png"), 20, Fit::Pad).pixels;
+    assert!(grey.iter().zip(&eight).all(|(a, b)| a.abs_diff(*b) <= 1));
+}
+
+#[test]
+fn damage_in_the_middle_is_refused_at_any_size() {
+    for name in ["large.jpg", "large_progressive.jpg", "large_colour.jpg"] {
+        let mut bytes = std::fs::read(folder().join(name)).unwrap();
+        bytes.truncate(bytes.len() / 2);
+        for side in [15, 60, 180] {
+            let squaring = Squaring::new(side, Fit::Pad);
+            let reason = squaring.decode(&bytes, &Limits::default()).unwrap_err();
+            assert!(reason.contains("is cut short"), "{name} {side}: {reason}");
+            // With an end, libjpeg would make up the rest.
+            let ended = [&bytes[..], &[0xff, 0xd9]].concat();
+            let reason = squaring.decode(&ended, &Limits::default()).unwrap_err();
+            let damaged = ["Corrupt", "is cut short"]
+                .iter()
+                .any(|words| reason.contains(words));
+            assert!(damaged, "{name} {side}: {reason}");
+        }
+    }
 }
 
 proptest! {
@@ -162,9 +284,7 @@ proptest! {
     #[test]
     fn damage_is_an_error_or_a_film_but_never_a_panic(at in 0usize..9000, to: u8, keep in 0usize..9000, cut: bool) {
         let limits = Limits { side: 4096, bytes: 1 << 26 };
-        let folder_of_damage = tempfile::tempdir().unwrap();
-        let path = folder_of_damage.path().join("damaged");
-        for name in ["grey.jpg", "progressive.jpg", "colour.jpg", "cmyk.jpg", "restart.jpg", "tables.jpg", "alpha.png", "palette.png", "deep.png"] {
+        for name in ["grey.jpg", "progressive.jpg", "colour.jpg", "cmyk.jpg", "restart.jpg", "tables.jpg", "large_progressive.jpg", "alpha.png", "palette.png", "deep.png"] {
             let mut bytes = std::fs::read(folder().join(name)).unwrap();
             let n = bytes.len();
             bytes[at % n] = to;
@@ -172,8 +292,7 @@ proptest! {
                 bytes.truncate(keep % n);
             }
             let _ = decode_bytes(&bytes, &limits);
-            std::fs::write(&path, bytes).unwrap();
-            let _ = decode_square(&path, 9, Fit::Pad, &limits.into());
+            let _ = Squaring::new(9, Fit::Pad).decode(&bytes, &limits);
         }
     }
 }

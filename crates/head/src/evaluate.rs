@@ -6,6 +6,7 @@ use std::sync::Arc;
 use mflag_core::table::Table;
 use mflag_data::Split;
 use mflag_data::store::Store;
+use mflag_encoder::preprocess::Preprocess;
 use mflag_film::Film;
 use mflag_metrics::bootstrap::{Bootstrap, Interval, Patients};
 use serde::{Deserialize, Serialize};
@@ -150,14 +151,13 @@ impl<H: Head> Model<H> {
         writer: &mut H::Writer,
     ) -> Result<()> {
         let record = &store.records()[film];
-        let meta = store.meta();
-        let preprocess = self.preprocess();
+        let Preprocess { square, side, .. } = self.preprocess();
         // A store without sizes is of squares alone: boxes and masks are then in its pixels.
-        let size = record.size.unwrap_or([meta.side; 2]);
-        let place = Place::new(size, meta.side, meta.fit, preprocess.side)?;
-        let mut view = Film::filled(preprocess.side, preprocess.side, 0);
-        mflag_data::augment::View::centre(meta.side, preprocess.side)
-            .film(store.pixels(film), &mut view.pixels);
+        let size = record.size.unwrap_or([square.side; 2]);
+        let place = Place::new(size, square.side, square.fit, side)?;
+        let mut view = Film::filled(side, side, 0);
+        mflag_data::augment::View::centre(square.side, side)
+            .film(&store.pixels(film), &mut view.pixels);
         writer.add(
             &Shown {
                 name: &record.film,
@@ -170,17 +170,13 @@ impl<H: Head> Model<H> {
 
     /// Whether the films of the store went the way of those that the head was trained on.
     fn fits(&self, store: &Store) -> Result<()> {
-        let (meta, preprocess) = (store.meta(), self.preprocess());
-        if (meta.side, meta.fit) == (preprocess.square, preprocess.fit) {
+        let (there, learned) = (store.squaring(), self.preprocess().square);
+        if there == learned {
             return Ok(());
         }
         Err(Error::Data(format!(
-            "{} has squares of {} px ({:?}), the model was trained on squares of {} px ({:?}): prepare the films alike",
+            "{} has squares of {there}; the model was trained on squares of {learned}: prepare the films alike",
             store.folder().display(),
-            meta.side,
-            meta.fit,
-            preprocess.square,
-            preprocess.fit
         )))
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use mflag_core::progress::Progress;
 use mflag_data::augment::View;
 use mflag_encoder::preprocess::Preprocess;
-use mflag_film::{Film, Limits, decode, square};
+use mflag_film::{Film, Limits};
 use rayon::prelude::*;
 use tch::{Kind, Tensor};
 
@@ -123,14 +123,15 @@ struct Seen {
 impl Seen {
     /// The film in a file.
     fn read(file: &Path, preprocess: Preprocess) -> Result<Seen> {
-        let film = decode(file, &Limits::default()).map_err(mflag_data::Error::from)?;
-        let whole = square(&film, preprocess.square, preprocess.fit);
-        let size = [film.width, film.height];
-        let mut view = Film::filled(preprocess.side, preprocess.side, 0);
-        View::centre(preprocess.square, preprocess.side).film(&whole.pixels, &mut view.pixels);
+        let Preprocess { square, side, .. } = preprocess;
+        let squared = square.read(file, &Limits::default());
+        let squared = squared.map_err(mflag_data::Error::from)?;
+        let size = [squared.width, squared.height];
+        let mut view = Film::filled(side, side, 0);
+        View::centre(square.side, side).film(&squared.greys.into_eight(), &mut view.pixels);
         Ok(Seen {
             name: file.display().to_string(),
-            place: Place::new(size, preprocess.square, preprocess.fit, preprocess.side)?,
+            place: Place::new(size, square.side, square.fit, side)?,
             view,
         })
     }

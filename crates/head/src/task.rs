@@ -54,8 +54,7 @@ impl<H: Head> Training<H> {
             config.encoder.arch.name()
         );
         let facts = H::facts(&config.head, store, &chosen)?;
-        let meta = store.meta();
-        let preprocess = Preprocess::new(meta.side, meta.fit, config.data.side);
+        let preprocess = Preprocess::new(store.squaring(), config.data.side);
         let network = Network::new(&config, &facts, preprocess, device)?;
         Encoder::load(&network.variables, &config.encoder)?;
         let films = |films| Films::new(&config, &facts, store.clone(), films);

@@ -48,8 +48,7 @@ impl Pretraining {
             let report = load_into(weights, &encoder.collect::<Vec<_>>(), &Allow::heads())?;
             tracing::info!("{}: {report}", weights.display());
         }
-        let meta = pairs.store.meta();
-        let preprocess = Preprocess::new(meta.side, meta.fit, config.data.side);
+        let preprocess = Preprocess::new(pairs.store.squaring(), config.data.side);
         Ok(Pretraining {
             config,
             pairs,

@@ -8,7 +8,7 @@ use mflag_data::mask::{self, Frame};
 use mflag_data::store::Store;
 use mflag_data::{Record, rle};
 use mflag_encoder::resnet::{Arch, Features};
-use mflag_film::Film;
+use mflag_film::{Film, Squaring};
 use mflag_head::{Error, Head, Measures, Result};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_train::Step;
@@ -97,21 +97,19 @@ impl Head for Segmentation {
         store: &Store,
         film: usize,
     ) -> Result<Runs> {
-        let (record, meta) = (&store.records()[film], store.meta());
-        let [width, height] = record.size.unwrap_or([meta.side; 2]);
+        let (record, Squaring { side, fit, .. }) = (&store.records()[film], store.squaring());
+        let [width, height] = record.size.unwrap_or([side; 2]);
         let of_film = match settings.truth {
             Truth::Mask => record.mask.clone(),
             Truth::Boxes => Some(mask::of_boxes(&record.boxes, width, height)),
         };
-        let frame = Frame::new(width, height, meta.side, meta.fit)?;
+        let frame = Frame::new(width, height, side, fit)?;
         let square = of_film
             .map(|mask| frame.mask_to_square(&mask))
             .transpose()?;
         Ok(Runs {
-            side: meta.side,
-            runs: square.map_or(Vec::new(), |square| {
-                rle::from_plane(&square.pixels, meta.side)
-            }),
+            side,
+            runs: square.map_or(Vec::new(), |square| rle::from_plane(&square.pixels, side)),
         })
     }
 

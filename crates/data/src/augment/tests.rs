@@ -155,7 +155,7 @@ proptest! {
     #[test]
     fn any_draw_makes_a_view(seed: u64, index in 0u64..100, side in 2u32..40, room in 0u32..20) {
         let from = side + room;
-        let film = vec![200; (from * from) as usize];
+        let film = vec![200u8; (from * from) as usize];
         let drawn = || all().draw(from, side, &mut rng(seed, 1, index));
         let mut view = vec![0; (side * side) as usize];
         drawn().film(&film, &mut view);

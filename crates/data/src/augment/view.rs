@@ -1,5 +1,7 @@
 //! A view of a film: where each of its pixels comes from. Film, mask and boxes go the same way.
 
+use mflag_film::Grey;
+
 use super::homography::Homography;
 use crate::BoundingBox;
 
@@ -32,7 +34,7 @@ impl View {
     }
 
     /// The view of the square `film` into `view`: bilinear; what lies outside the film is black.
-    pub fn film(&self, film: &[u8], view: &mut [u8]) {
+    pub fn film<P: Grey>(&self, film: &[P], view: &mut [P]) {
         self.resample(film, view);
         if self.stretched {
             autocontrast(view);
@@ -72,7 +74,7 @@ impl View {
         })
     }
 
-    fn resample(&self, square: &[u8], view: &mut [u8]) {
+    fn resample<P: Grey>(&self, square: &[P], view: &mut [P]) {
         let inside = |&(x, y): &(u32, u32)| x.max(y) + self.to <= self.from;
         match self.map.whole_shift().filter(inside) {
             Some(shift) => copy(square, self.from, view, self.to, shift),
@@ -82,7 +84,7 @@ impl View {
 }
 
 /// The part of `square` that begins at `(left, top)`.
-fn copy(square: &[u8], from: u32, view: &mut [u8], to: u32, (left, top): (u32, u32)) {
+fn copy<P: Grey>(square: &[P], from: u32, view: &mut [P], to: u32, (left, top): (u32, u32)) {
     let (from, to) = (from as usize, to as usize);
     let first = top as usize * from + left as usize;
     for (row, line) in view.chunks_exact_mut(to).enumerate() {
@@ -92,13 +94,13 @@ fn copy(square: &[u8], from: u32, view: &mut [u8], to: u32, (left, top): (u32, u
 }
 
 /// Bilinear; what lies outside the film is black.
-pub(super) fn resample(film: &[u8], from: u32, view: &mut [u8], to: u32, map: &Homography) {
+pub(super) fn resample<P: Grey>(film: &[P], from: u32, view: &mut [P], to: u32, map: &Homography) {
     let m = map.0.map(|v| v as f32);
     let side = from as i32;
     let at = |x: i32, y: i32| {
         let inside = x >= 0 && y >= 0 && x < side && y < side;
         if inside {
-            f32::from(film[(y * side + x) as usize])
+            film[(y * side + x) as usize].into()
         } else {
             0.0
         }
@@ -121,19 +123,22 @@ pub(super) fn resample(film: &[u8], from: u32, view: &mut [u8], to: u32, map: &H
                 at(left.saturating_add(1), below),
                 right_share,
             );
-            *pixel = (mix(upper, lower, lower_share) + 0.5) as u8;
+            *pixel = P::rounded(mix(upper, lower, lower_share));
         }
     }
 }
 
-/// Stretches the values so that the least is 0 and the greatest 255.
-pub(super) fn autocontrast(view: &mut [u8]) {
+/// Stretches the values so that the least is black and the greatest white.
+pub(super) fn autocontrast<P: Grey>(view: &mut [P]) {
     let (Some(&least), Some(&most)) = (view.iter().min(), view.iter().max()) else {
         return;
     };
     if most > least {
-        let scale = 255.0 / f32::from(most - least);
-        view.iter_mut()
-            .for_each(|v| *v = (f32::from(*v - least) * scale) as u8);
+        let (least, most): (f32, f32) = (least.into(), most.into());
+        let scale = P::WHITE / (most - least);
+        for pixel in view {
+            let value: f32 = (*pixel).into();
+            *pixel = P::floor((value - least) * scale);
+        }
     }
 }

@@ -14,6 +14,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use mflag_data::split::{Parts, Verified, fraction, verify_datasets, verify_stores};
 use mflag_data::{Dataset, Record, Split, prepare};
+use mflag_film::{Fit, Squaring};
 use proptest::prelude::*;
 use rstest::rstest;
 use toy::Tree;
@@ -195,7 +196,7 @@ fn dataset(tree: &Tree, name: &str, films: &[(&str, &str, Split, u8)]) -> Datase
 /// Files and stores of the same films.
 fn both(tree: &Tree, data: &[&Dataset]) -> [mflag_data::Result<Verified>; 2] {
     let options = prepare::Options {
-        side: 32,
+        squaring: Squaring::new(32, Fit::Pad),
         ..prepare::Options::default()
     };
     let stores: Vec<_> = data

@@ -46,24 +46,24 @@ const WANTED: [Tag; 21] = [
 ];
 
 /// The picture's elements.
-pub(super) struct Elements {
+pub(super) struct Elements<'a> {
     /// UID of the transfer syntax.
     pub(super) syntax: String,
     big_endian: bool,
     /// By the sequence (of whose first item it is) and by tag.
     values: BTreeMap<(Option<Tag>, Tag), Vec<u8>>,
-    pub(super) pixels: Pixels,
+    pub(super) pixels: Pixels<'a>,
 }
 
 /// The value of Pixel Data.
 #[derive(Default)]
-pub(super) enum Pixels {
+pub(super) enum Pixels<'a> {
     #[default]
     Absent,
     /// All frames; whether in words of 16 bits (OW).
-    Native(Vec<u8>, bool),
+    Native(&'a [u8], bool),
     /// Basic offset table and fragments.
-    Fragments(Vec<Vec<u8>>),
+    Fragments(Vec<&'a [u8]>),
 }
 
 /// Whether these are the first bytes of a DICOM file.
@@ -71,8 +71,8 @@ pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
     bytes.get(128..START) == Some(b"DICM")
 }
 
-impl Elements {
-    pub(super) fn read(bytes: &[u8]) -> Result<Elements, String> {
+impl<'a> Elements<'a> {
+    pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, String> {
         let (syntax, start) = meta(bytes)?;
         let (encoding, big_endian) = match syntax.as_str() {
             "1.2.840.10008.1.2" => (IMPLICIT_VR_LITTLE_ENDIAN.erased(), false),
@@ -88,8 +88,9 @@ impl Elements {
             values: BTreeMap::new(),
             pixels: Pixels::Absent,
         };
-        let data = Cursor::new(&bytes[start..]);
-        let mut reader = LazyDataSetReader::new_with_ts(data, &encoding).map_err(damaged)?;
+        let data = &bytes[start..];
+        let mut reader =
+            LazyDataSetReader::new_with_ts(Cursor::new(data), &encoding).map_err(damaged)?;
         // The sequences around the current element; none is more than a tag.
         let mut around: Vec<Tag> = Vec::new();
         while let Some(token) = reader.advance() {
@@ -121,7 +122,7 @@ impl Elements {
                     });
                     match key {
                         _ if native => {
-                            let value = take(decoder, length)?;
+                            let value = borrow(data, decoder, length)?;
                             elements.pixels = Pixels::Native(value, header.vr == VR::OW);
                             break;
                         }
@@ -134,7 +135,8 @@ impl Elements {
                 }
                 LazyDataToken::LazyItemValue { len, decoder } => match &mut elements.pixels {
                     Pixels::Fragments(fragments) if around[..] == [tags::PIXEL_DATA] => {
-                        fragments.push(take(decoder, len)?);
+                        fragments.push(borrow(data, decoder, len)?);
+                        decoder.skip_bytes(len).map_err(damaged)?;
                     }
                     _ => decoder.skip_bytes(len).map_err(damaged)?,
                 },
@@ -142,7 +144,7 @@ impl Elements {
                 LazyDataToken::ItemStart { len } if len.0 == 0 => {
                     if let (Pixels::Fragments(fragments), 1) = (&mut elements.pixels, around.len())
                     {
-                        fragments.push(Vec::new());
+                        fragments.push(&[]);
                     }
                 }
                 _ => {}
@@ -219,10 +221,23 @@ fn take(decoder: &mut impl StatefulDecode, length: u32) -> Result<Vec<u8>, Strin
     let mut value = Vec::new();
     decoder.read_to(length, &mut value).map_err(damaged)?;
     if value.len() < length as usize {
-        return Err("is cut short, or damaged: an element is longer than the file".into());
+        return Err(CUT.into());
     }
     Ok(value)
 }
+
+/// The next `length` bytes of `data`, which `decoder` reads, where they are.
+fn borrow<'a>(
+    data: &'a [u8],
+    decoder: &impl StatefulDecode,
+    length: u32,
+) -> Result<&'a [u8], String> {
+    let start = decoder.position() as usize;
+    let end = start.saturating_add(length as usize);
+    data.get(start..end).ok_or_else(|| CUT.into())
+}
+
+const CUT: &str = "is cut short, or damaged: an element is longer than the file";
 
 fn damaged(error: impl std::fmt::Display) -> String {
     format!("cannot be read as DICOM: {error}")

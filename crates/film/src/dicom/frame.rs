@@ -6,17 +6,17 @@ use jpeg_decoder::PixelFormat;
 
 use super::elements::{Elements, Pixels};
 use super::{Layout, jpeg_2000};
-use crate::decode::Limits;
+use crate::jpeg::{self, Jpeg};
+use crate::source::Values;
+use crate::{Greys, Limits};
 
-/// How a JPEG begins.
-const JPEG: [u8; 2] = [0xff, 0xd8];
-
-/// The values of the first frame, row by row.
-pub(super) fn first(
-    elements: &Elements,
+/// The values of the first frame, row by row, shifted down by `shift` bits.
+pub(super) fn first<'a>(
+    elements: &Elements<'a>,
     layout: &Layout,
+    shift: u16,
     limits: &Limits,
-) -> Result<Vec<u16>, String> {
+) -> Result<Values<'a>, String> {
     let count = usize::from(layout.width) * usize::from(layout.height);
     let values = match &elements.pixels {
         Pixels::Absent => return Err("holds no pixel data".into()),
@@ -26,10 +26,18 @@ pub(super) fn first(
             let fragments = fragments.get(1..).unwrap_or(&[]);
             match elements.syntax.strip_prefix("1.2.840.10008.1.2.") {
                 Some("1.98") => native(&fragments.concat(), false, false, layout, count),
-                Some("5") => rle(fragments.first().map_or(&[], Vec::as_slice), layout, count)?,
-                Some("4.50" | "4.51" | "4.57" | "4.70") => jpeg(&frame(fragments, &JPEG), layout)?,
+                Some("5") => {
+                    Greys::Sixteen(rle(fragments.first().unwrap_or(&EMPTY), layout, count)?)
+                }
+                Some("4.50") if shift == 0 && layout.allocated == 8 => {
+                    return baseline(frame(fragments, &jpeg::START), layout, limits);
+                }
+                Some("4.50" | "4.51" | "4.57" | "4.70") => {
+                    Greys::Sixteen(other_jpeg(&frame(fragments, &jpeg::START), layout)?)
+                }
                 Some("4.90" | "4.91" | "4.92" | "4.93") => {
-                    jpeg_2000::decode(&frame(fragments, &jpeg_2000::START), layout, limits)?
+                    let frame = frame(fragments, &jpeg_2000::START);
+                    Greys::Sixteen(jpeg_2000::decode(&frame, layout, limits)?)
                 }
                 _ => return Err(foreign(&elements.syntax)),
             }
@@ -41,7 +49,18 @@ pub(super) fn first(
             values.len()
         ));
     }
-    Ok(values)
+    Ok(Values::Decoded(shifted(values, shift)))
+}
+
+const EMPTY: &[u8] = &[];
+
+fn shifted(mut values: Greys, shift: u16) -> Greys {
+    match &mut values {
+        _ if shift == 0 => {}
+        Greys::Eight(values) => values.iter_mut().for_each(|value| *value >>= shift),
+        Greys::Sixteen(values) => values.iter_mut().for_each(|value| *value >>= shift),
+    }
+    values
 }
 
 fn foreign(syntax: &str) -> String {
@@ -57,7 +76,7 @@ fn foreign(syntax: &str) -> String {
     )
 }
 
-fn native(bytes: &[u8], words: bool, big_endian: bool, layout: &Layout, count: usize) -> Vec<u16> {
+fn native(bytes: &[u8], words: bool, big_endian: bool, layout: &Layout, count: usize) -> Greys {
     if layout.allocated == 16 {
         let word = if big_endian {
             u16::from_be_bytes
@@ -65,16 +84,18 @@ fn native(bytes: &[u8], words: bool, big_endian: bool, layout: &Layout, count: u
             u16::from_le_bytes
         };
         let pairs = bytes.as_chunks().0;
-        return pairs.iter().take(count).map(|b| word(*b)).collect();
+        return Greys::Sixteen(pairs.iter().take(count).map(|b| word(*b)).collect());
     }
-    // Two pixels of 8 bits share a word, the first in its lower byte.
-    let swapped = usize::from(big_endian && words);
-    let pixel = |at: usize| bytes.get(at ^ swapped).map(|b| u16::from(*b));
-    (0..count).map_while(pixel).collect()
+    if big_endian && words {
+        // Two pixels of 8 bits share a word, the first in its lower byte.
+        let pixel = |at: usize| bytes.get(at ^ 1).copied();
+        return Greys::Eight((0..count).map_while(pixel).collect());
+    }
+    Greys::Eight(bytes[..count.min(bytes.len())].to_vec())
 }
 
 /// The first frame's fragments: they end where the next frame starts with `marker`.
-fn frame<'a>(fragments: &'a [Vec<u8>], marker: &[u8]) -> Cow<'a, [u8]> {
+fn frame<'a>(fragments: &[&'a [u8]], marker: &[u8]) -> Cow<'a, [u8]> {
     let more = fragments.iter().skip(1);
     let end = 1 + more.take_while(|f| !f.starts_with(marker)).count();
     match fragments {
@@ -145,14 +166,31 @@ fn unpack(mut packed: &[u8], count: usize) -> Vec<u8> {
     out
 }
 
-fn jpeg(frame: &[u8], layout: &Layout) -> Result<Vec<u16>, String> {
+/// A JPEG of 8 bits, not decoded yet.
+fn baseline<'a>(
+    frame: Cow<'a, [u8]>,
+    layout: &Layout,
+    limits: &Limits,
+) -> Result<Values<'a>, String> {
+    let jpeg = Jpeg::open(frame, limits)?;
+    same_size(layout, jpeg.width, jpeg.height)?;
+    if !jpeg.grey {
+        return Err(COLOUR.into());
+    }
+    Ok(Values::Jpeg(jpeg))
+}
+
+const COLOUR: &str = "its JPEG is in colour, though the file says it is grey";
+
+/// A JPEG that libjpeg does not read: lossless, or of more bits.
+fn other_jpeg(frame: &[u8], layout: &Layout) -> Result<Vec<u16>, String> {
     let failed = |e: jpeg_decoder::Error| format!("its JPEG cannot be decoded: {e}");
     let mut decoder = jpeg_decoder::Decoder::new(frame);
     decoder.read_info().map_err(failed)?;
     let info = decoder.info().ok_or("its JPEG says no size: damaged")?;
     same_size(layout, info.width.into(), info.height.into())?;
     if !matches!(info.pixel_format, PixelFormat::L8 | PixelFormat::L16) {
-        return Err("its JPEG is in colour, though the file says it is grey".into());
+        return Err(COLOUR.into());
     }
     let bytes = decoder.decode().map_err(failed)?;
     Ok(match info.pixel_format {

@@ -4,7 +4,7 @@ use hayro_jpeg2000::{DecodeError, DecodeSettings, DecoderContext, Image};
 
 use super::Layout;
 use super::frame::same_size;
-use crate::decode::Limits;
+use crate::Limits;
 
 /// How a codestream begins: start and size markers.
 pub(super) const START: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];

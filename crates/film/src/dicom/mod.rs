@@ -1,4 +1,4 @@
-//! DICOM files: the first frame of a grey picture, windowed to 8 bits.
+//! DICOM files: the first frame of a grey picture.
 
 mod elements;
 mod frame;
@@ -9,8 +9,9 @@ use dicom_dictionary_std::tags;
 
 pub(crate) use elements::is_dicom;
 
-use crate::decode::Limits;
-use crate::tone::{Deep, Modality, Table, Tone, Voi};
+use crate::Limits;
+use crate::source::Source;
+use crate::tone::{Modality, Table, Tone, Voi};
 use elements::Elements;
 
 /// How a picture's values lie in its pixel data.
@@ -22,27 +23,24 @@ struct Layout {
 }
 
 /// The first frame of the DICOM file in `bytes`.
-pub(crate) fn decode(bytes: &[u8], limits: &Limits) -> Result<Deep, String> {
+pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, String> {
     let elements = Elements::read(bytes)?;
     let layout = layout(&elements)?;
     let (width, height) = (u32::from(layout.width), u32::from(layout.height));
     // Values and film; the codecs count what they need besides.
-    limits.check(width, height, 3)?;
-    let mut values = frame::first(&elements, &layout, limits)?;
+    limits.check(width, height, 4)?;
     let (tone, shift) = tone(&elements, layout.allocated)?;
-    if shift > 0 {
-        values.iter_mut().for_each(|value| *value >>= shift);
-    }
-    Ok(Deep {
+    let values = frame::first(&elements, &layout, shift, limits)?;
+    Ok(Source {
         width,
         height,
-        values,
         tone,
+        values,
     })
 }
 
 /// The picture's layout, when it is one that a film has.
-fn layout(elements: &Elements) -> Result<Layout, String> {
+fn layout(elements: &Elements<'_>) -> Result<Layout, String> {
     let colours = elements.text(tags::PHOTOMETRIC_INTERPRETATION);
     let grey = matches!(colours, None | Some("MONOCHROME1" | "MONOCHROME2"));
     let samples = elements.word(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
@@ -66,7 +64,7 @@ fn layout(elements: &Elements) -> Result<Layout, String> {
 }
 
 /// The way from values to grey, and by how many bits values are shifted up.
-fn tone(elements: &Elements, allocated: u16) -> Result<(Tone, u16), String> {
+fn tone(elements: &Elements<'_>, allocated: u16) -> Result<(Tone, u16), String> {
     let bits = elements.word(tags::BITS_STORED).unwrap_or(allocated);
     let high = elements
         .word(tags::HIGH_BIT)
@@ -103,7 +101,7 @@ fn tone(elements: &Elements, allocated: u16) -> Result<(Tone, u16), String> {
 }
 
 /// The first window; none where its width cannot be.
-fn window(elements: &Elements) -> Option<Voi> {
+fn window(elements: &Elements<'_>) -> Option<Voi> {
     let centre = elements.number(tags::WINDOW_CENTER)?;
     let width = elements.number(tags::WINDOW_WIDTH)?;
     match elements.text(tags::VOILUT_FUNCTION) {
@@ -116,7 +114,7 @@ fn window(elements: &Elements) -> Option<Voi> {
 }
 
 /// The look-up table in the first item of `sequence`; none where it is not whole.
-fn table(elements: &Elements, sequence: Tag, signed: impl Fn(u16) -> f64) -> Option<Table> {
+fn table(elements: &Elements<'_>, sequence: Tag, signed: impl Fn(u16) -> f64) -> Option<Table> {
     let descriptor = elements.words(Some(sequence), tags::LUT_DESCRIPTOR)?;
     let [entries, first, bits] = descriptor[..] else {
         return None;

@@ -1,0 +1,188 @@
+//! Huffman codes of a sequential JPEG (ITU-T T.81 annexes C and F).
+
+use super::header::Codes;
+
+/// How many bits the tables look at.
+const LOOK: u32 = 12;
+/// Of films of 8 bits: the most bits that a number can have, of a mean and of the others.
+const MEAN_BITS: u8 = 11;
+const BITS: u8 = 10;
+/// [`Step::ahead`] of the code after which a block has no more coefficients.
+const END: u8 = 128;
+
+/// What is known from the next bits.
+#[derive(Clone, Copy, Default)]
+struct Step {
+    /// Bits of codes and of the numbers after them; 0 for a code longer than the table looks.
+    bits: u8,
+    /// Coefficients that they pass, and [`END`]; in a table of means: bits of the number alone.
+    ahead: u8,
+}
+
+type Table = Box<[Step; 1 << LOOK]>;
+
+/// The code of the blocks' means: its symbols are the bits of numbers.
+pub(super) struct Means<'a>(Single<'a>);
+
+impl<'a> Means<'a> {
+    /// `None` for codes that cannot be.
+    pub(super) fn new(codes: Codes<'a>) -> Option<Means<'a>> {
+        let step = |length: u32, size: u8| {
+            (size <= MEAN_BITS).then_some(Step {
+                bits: length as u8 + size,
+                ahead: size,
+            })
+        };
+        Some(Means(Single::new(codes, step)?))
+    }
+
+    /// The next number.
+    #[inline(always)]
+    pub(super) fn next(&self, bits: &mut super::bits::Bits<'_>) -> Option<i32> {
+        bits.fill();
+        let step = self.0.step(bits.ahead)?;
+        Some(bits.number(step.bits, step.ahead))
+    }
+}
+
+/// The code of all other coefficients, to be passed unread: one look passes several.
+pub(super) struct Others<'a> {
+    single: Single<'a>,
+    /// As many whole codes with their numbers as fit.
+    several: Table,
+}
+
+impl<'a> Others<'a> {
+    /// `None` for codes that cannot be.
+    pub(super) fn new(codes: Codes<'a>) -> Option<Others<'a>> {
+        let step = |length: u32, symbol: u8| {
+            let (zeros, size) = (symbol >> 4, symbol & 15);
+            let ahead = match (zeros, size) {
+                (15, 0) => 16,
+                (_, 0) => END,
+                _ => zeros + 1,
+            };
+            (size <= BITS).then_some(Step {
+                bits: length as u8 + size,
+                ahead,
+            })
+        };
+        let single = Single::new(codes, step)?;
+        let mut several = single.table.clone();
+        for (prefix, step) in several.iter_mut().enumerate() {
+            while step.bits > 0 && u32::from(step.bits) < LOOK && step.ahead < 64 {
+                let rest = (prefix << step.bits) & ((1 << LOOK) - 1);
+                let next = single.table[rest];
+                let fits = u32::from(step.bits + next.bits) <= LOOK;
+                if next.bits == 0 || !fits || step.ahead + (next.ahead & !END) > 63 {
+                    break;
+                }
+                step.bits += next.bits;
+                step.ahead += next.ahead;
+            }
+        }
+        Some(Others { single, several })
+    }
+
+    /// Passes the 63 coefficients of a block that come after its mean.
+    #[inline(always)]
+    pub(super) fn pass(&self, bits: &mut super::bits::Bits<'_>) -> Option<()> {
+        let mut at = 1;
+        loop {
+            bits.fill();
+            // 48 bits are ahead, and one look takes at most LOOK + BITS of them.
+            for _ in 0..2 {
+                let step = self.several[(bits.ahead >> (64 - LOOK)) as usize];
+                let next = at + u32::from(step.ahead);
+                match next {
+                    _ if step.bits == 0 => return self.pass_singly(bits, at),
+                    0..64 => {
+                        bits.skip(step.bits);
+                        at = next;
+                    }
+                    64 | 128..192 => {
+                        bits.skip(step.bits);
+                        return Some(());
+                    }
+                    // The block ends before the last of these codes.
+                    _ => return self.pass_singly(bits, at),
+                }
+            }
+        }
+    }
+
+    /// Passes those from `at` on.
+    #[cold]
+    fn pass_singly(&self, bits: &mut super::bits::Bits<'_>, mut at: u32) -> Option<()> {
+        loop {
+            bits.fill();
+            let step = self.single.step(bits.ahead)?;
+            bits.skip(step.bits);
+            at += u32::from(step.ahead);
+            match at {
+                0..64 => {}
+                64 | 128..192 => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// A code, one symbol at a time.
+struct Single<'a> {
+    table: Table,
+    /// Per length: the first code beyond it, filled up to 16 bits, and where its symbols end, less its codes' end.
+    longer: [(u32, i32); 17],
+    symbols: &'a [u8],
+    /// What a code of this length with this symbol does; none for a symbol that cannot be.
+    to_step: fn(u32, u8) -> Option<Step>,
+}
+
+impl<'a> Single<'a> {
+    fn new(codes: Codes<'a>, to_step: fn(u32, u8) -> Option<Step>) -> Option<Single<'a>> {
+        let mut table = Box::new([Step::default(); 1 << LOOK]);
+        let mut longer = [(0, 0); 17];
+        let (mut code, mut used) = (0u32, 0usize);
+        for (length, count) in (1u32..).zip(codes.counts) {
+            for symbol in &codes.symbols[used..used + usize::from(*count)] {
+                let step = to_step(length, *symbol)?;
+                if length <= LOOK {
+                    let first = (code << (LOOK - length)) as usize;
+                    let after = first + (1 << (LOOK - length));
+                    table.get_mut(first..after)?.fill(step);
+                }
+                code += 1;
+            }
+            used += usize::from(*count);
+            if code > 1 << length {
+                return None;
+            }
+            longer[length as usize] = (code << (16 - length), used as i32 - code as i32);
+            code <<= 1;
+        }
+        Some(Single {
+            table,
+            longer,
+            symbols: codes.symbols,
+            to_step,
+        })
+    }
+
+    /// The next code; `None` where there is none.
+    #[inline(always)]
+    fn step(&self, ahead: u64) -> Option<Step> {
+        let step = self.table[(ahead >> (64 - LOOK)) as usize];
+        if step.bits > 0 {
+            return Some(step);
+        }
+        self.longer(ahead)
+    }
+
+    #[cold]
+    fn longer(&self, ahead: u64) -> Option<Step> {
+        let next = (ahead >> 48) as u32;
+        let length = (LOOK + 1..=16).find(|length| next < self.longer[*length as usize].0)?;
+        let number = (next >> (16 - length)) as i32 + self.longer[length as usize].1;
+        (self.to_step)(length, *self.symbols.get(number as usize)?)
+    }
+}

@@ -1,0 +1,95 @@
+//! A film read for prediction has the pixels that it was trained with.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::path::PathBuf;
+
+use mflag_data::prepare::{Options, prepare};
+use mflag_data::{Dataset, Record, Split};
+use mflag_encoder::preprocess::Preprocess;
+use mflag_film::{Depth, Fit, Limits, Squaring, Window};
+use mflag_tests::golden;
+
+/// JPEG of several kinds, PNG of 8 and 16 bits, DICOM plain and compressed, with windows and without.
+const FILMS: [&str; 14] = [
+    "film/large.jpg",
+    "film/large_colour.jpg",
+    "film/large_progressive.jpg",
+    "film/restart.jpg",
+    "film/grey.jpg",
+    "film/grey.png",
+    "film/colour.png",
+    "film/deep.png",
+    "film_dicom/jpeg_8.dcm",
+    "film_dicom/jpeg_lossless_12.dcm",
+    "film_dicom/jpeg_2000_16.dcm",
+    "film_dicom/plain_8.dcm",
+    "film_dicom/sigmoid_14.dcm",
+    "film_dicom/rle_16.dcm",
+];
+
+fn record(path: PathBuf) -> Record {
+    let film = path.file_name().unwrap().to_string_lossy().into_owned();
+    Record {
+        patient: film.clone(),
+        study: film.clone(),
+        film,
+        path,
+        split: Split::Train,
+        text: None,
+        labels: vec![],
+        boxes: vec![],
+        mask: None,
+        size: None,
+    }
+}
+
+#[test]
+fn a_film_read_for_prediction_has_the_pixels_of_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let dataset = Dataset {
+        name: "goldens".into(),
+        labels: vec![],
+        records: FILMS.iter().map(|name| record(golden(name))).collect(),
+        dropped: vec![],
+    };
+    let percentile = Window::Percentile {
+        low: 1.0,
+        high: 98.0,
+    };
+    let mut number = 0;
+    for window in [Window::Voi, Window::FullRange, percentile] {
+        for (side, fit, depth) in [
+            (24, Fit::Pad, Depth::Eight),
+            (40, Fit::Crop, Depth::Sixteen),
+        ] {
+            let squaring = Squaring {
+                side,
+                fit,
+                window,
+                depth,
+            };
+            let options = Options {
+                squaring,
+                ..Options::default()
+            };
+            number += 1;
+            let out = dir.path().join(number.to_string());
+            let store = prepare(&dataset, &out, &options).unwrap();
+            assert_eq!(store.records().len(), FILMS.len());
+            let preprocess = Preprocess::new(store.squaring(), 16);
+            // It travels with the weights as text.
+            let text = serde_json::to_string(&preprocess).unwrap();
+            let preprocess: Preprocess = serde_json::from_str(&text).unwrap();
+            for (index, record) in store.records().iter().enumerate() {
+                let stored = store.pixels(index);
+                let read = preprocess.read(&record.path, &Limits::default()).unwrap();
+                assert_eq!(read.pixels, *stored, "{} {squaring}", record.film);
+                let bytes = std::fs::read(&record.path).unwrap();
+                let decoded = preprocess.decode(&bytes, &Limits::default()).unwrap();
+                assert_eq!(decoded, read);
+                // A square stays what it is on its way into the batch.
+                assert_eq!(preprocess.square.of(&read), read);
+            }
+        }
+    }
+}

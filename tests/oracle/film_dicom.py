@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 import data_store
+import jpeg_ls
 import numpy as np
 import pydicom
 from PIL import Image
@@ -17,7 +18,8 @@ from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_modality_lut, apply_voi, apply_windowing
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless,
+    JPEG2000Lossless, JPEGBaseline8Bit, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless, ExplicitVRBigEndian, ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian, RLELossless,
 )
 
 warnings.filterwarnings("ignore")
@@ -97,6 +99,10 @@ def save(name, ds, syntax):
         ds.PixelData = plain
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    elif syntax in (JPEGLSLossless, JPEGLSNearLossless):
+        error = {"lossy_error": 2} if syntax == JPEGLSNearLossless else {}
+        kind = {"rows": HEIGHT, "columns": WIDTH, "samples_per_pixel": 1, "bits_stored": ds.BitsStored}
+        ds.PixelData = encapsulate([bytes(jpeg_ls.encode_pixel_data(plain, **error, **kind))])
     elif syntax == JPEGBaseline8Bit:
         ds.PixelData = encapsulate([by_pillow(values.astype(np.uint8), "JPEG", quality=92)])
     elif syntax == JPEG2000Lossless:
@@ -171,6 +177,8 @@ FILMS = [
     ("jpeg_lossless_16", film(picture(30, 65000), 16, **MONO1), JPEGLosslessSV1, 0),
     ("jpeg_lossless_12", film(picture(30, 4000), 12, WindowCenter="2048", WindowWidth="3000"), JPEGLosslessSV1, 0),
     ("jpeg_2000_16", film(picture(30, 65000), 16, WindowCenter="30000", WindowWidth="50000"), JPEG2000Lossless, 0),
+    ("jpeg_ls_8", film(picture(3, 250), 8, 8, **MONO1), JPEGLSNearLossless, 0),
+    ("jpeg_ls_12", film(picture(3, 4000), 12, WindowCenter="2048", WindowWidth="3000"), JPEGLSLossless, 0),
 ]
 cases = []
 for name, ds, syntax, tolerance in FILMS:

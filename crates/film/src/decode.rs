@@ -1,6 +1,8 @@
 //! Image files into grey pixels.
 
 use std::cell::Cell;
+use std::fs::File;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
 use std::sync::Once;
@@ -85,8 +87,8 @@ pub fn decode(path: &Path, limits: &Limits) -> Result<Film> {
 /// it is the first.
 ///
 /// # Errors
-/// If the file cannot be read, is no such image or of a kind that is not read (JPEG in CMYK, DICOM in colour or by
-/// JPEG-LS), is cut short or damaged, or is beyond the limits.
+/// If the file cannot be read, is no such image or of a kind that is not read (JPEG in CMYK, DICOM in colour, or by
+/// JPEG-LS without the feature `jpeg-ls`), is cut short or damaged, or is beyond the limits.
 pub fn decode_with(path: &Path, options: &Options) -> Result<Film> {
     from_file(path, &options.limits, |bytes| {
         Source::open(bytes, &options.limits)?.film(options.window)
@@ -125,11 +127,24 @@ pub(crate) fn from_file<T>(
         let reason = format!("has {} bytes, more than the limit of {limit}", meta.len());
         return Err(refused(reason));
     }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    guarded(|| decode(&bytes)).map_err(refused)
+    let mut bytes = BUFFER.take();
+    bytes.clear();
+    File::open(path)
+        .and_then(|mut file| file.read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    let decoded = guarded(|| decode(&bytes)).map_err(refused);
+    if bytes.capacity() <= KEPT {
+        BUFFER.set(bytes);
+    }
+    decoded
 }
 
+/// Bytes that the buffer of a thread may keep.
+const KEPT: usize = 64 << 20;
+
 thread_local! {
+    /// Where this thread reads files into: new memory for each would be cleared by the system, page by page.
+    static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
     /// Whether this thread decodes: a panic of it is an error of the film.
     static DECODING: Cell<bool> = const { Cell::new(false) };
 }

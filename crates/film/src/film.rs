@@ -108,12 +108,4 @@ impl Greys {
             Greys::Sixteen(values) => values.into_iter().map(Grey::to_eight).collect(),
         }
     }
-
-    /// How many there are.
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Greys::Eight(values) => values.len(),
-            Greys::Sixteen(values) => values.len(),
-        }
-    }
 }

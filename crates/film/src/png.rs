@@ -4,9 +4,9 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
-use crate::source::{Source, Values};
+use crate::Limits;
+use crate::source::{Raw, Source, Values};
 use crate::tone::Tone;
-use crate::{Greys, Limits};
 
 /// How a PNG begins.
 pub(crate) const START: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
@@ -27,8 +27,8 @@ pub(crate) fn open(bytes: &[u8], limits: &Limits) -> Result<Source<'static>, Str
     let image = DynamicImage::from_decoder(decoder).map_err(reason)?;
     let values = grey(image);
     let bits = match values {
-        Greys::Eight(_) => 8,
-        Greys::Sixteen(_) => 16,
+        Raw::Eight(_) => 8,
+        Raw::Sixteen(_) => 16,
     };
     Ok(Source {
         width,
@@ -38,13 +38,15 @@ pub(crate) fn open(bytes: &[u8], limits: &Limits) -> Result<Source<'static>, Str
     })
 }
 
-fn grey(image: DynamicImage) -> Greys {
+fn grey(image: DynamicImage) -> Raw<'static> {
+    let eight = |values: Vec<u8>| Raw::Eight(values.into());
+    let sixteen = |values: Vec<u16>| Raw::Sixteen(values.into());
     match image {
-        DynamicImage::ImageLuma8(grey) => Greys::Eight(grey.into_raw()),
-        DynamicImage::ImageLumaA8(grey) => Greys::Eight(grey.pixels().map(|p| p.0[0]).collect()),
-        DynamicImage::ImageLuma16(deep) => Greys::Sixteen(deep.into_raw()),
-        DynamicImage::ImageLumaA16(deep) => Greys::Sixteen(deep.pixels().map(|p| p.0[0]).collect()),
-        colour => Greys::Eight(colour.into_rgb8().pixels().map(|p| luma(p.0)).collect()),
+        DynamicImage::ImageLuma8(grey) => eight(grey.into_raw()),
+        DynamicImage::ImageLumaA8(grey) => eight(grey.pixels().map(|p| p.0[0]).collect()),
+        DynamicImage::ImageLuma16(deep) => sixteen(deep.into_raw()),
+        DynamicImage::ImageLumaA16(deep) => sixteen(deep.pixels().map(|p| p.0[0]).collect()),
+        colour => eight(colour.into_rgb8().pixels().map(|p| luma(p.0)).collect()),
     }
 }
 

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use crate::jpeg::{self, Jpeg};
 use crate::square::scaled_square;
-use crate::tone::{Tone, film};
-use crate::{Film, Fit, Grey, Greys, Limits, Squaring, Window, png};
+use crate::tone::Tone;
+use crate::{Film, Fit, Grey, Limits, Squaring, Window, png};
 
 pub(crate) struct Source<'a> {
     pub(crate) width: u32,
@@ -15,11 +15,25 @@ pub(crate) struct Source<'a> {
     pub(crate) values: Values<'a>,
 }
 
-/// Row by row, bits above those of the tone ignored.
 pub(crate) enum Values<'a> {
-    Decoded(Greys),
+    Decoded(Raw<'a>),
     /// Of 8 bits.
     Jpeg(Jpeg<'a>),
+}
+
+/// Decoded values, row by row; bits above those of the tone are ignored.
+pub(crate) enum Raw<'a> {
+    Eight(Cow<'a, [u8]>),
+    Sixteen(Cow<'a, [u16]>),
+}
+
+impl Raw<'_> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Raw::Eight(values) => values.len(),
+            Raw::Sixteen(values) => values.len(),
+        }
+    }
 }
 
 #[cfg(feature = "dicom")]
@@ -51,22 +65,36 @@ impl<'a> Source<'a> {
 
     /// All of it.
     pub(crate) fn film<P: Grey>(self, window: Window) -> Result<Film<P>, String> {
-        self.scaled(8, window)
+        let (width, height) = (self.width, self.height);
+        let tone = self.tone;
+        let (_, values) = self.values.decode(width, 8)?;
+        let pixels = match values {
+            Raw::Eight(values) => tone.apply(&values, window)?,
+            Raw::Sixteen(values) => tone.apply(&values, window)?,
+        };
+        Ok(Film {
+            width,
+            height,
+            pixels,
+        })
     }
 
     /// Its square.
     pub(crate) fn square<P: Grey>(self, squaring: &Squaring) -> Result<Film<P>, String> {
         let size = (self.width, self.height);
         let eighths = self.eighths(squaring);
-        let film = self.scaled(eighths, squaring.window)?;
+        let (columns, values) = self.values.decode(self.width, eighths)?;
         let scale = f64::from(eighths) / 8.0;
-        Ok(scaled_square(
-            &film,
-            size,
-            scale,
-            squaring.side,
-            squaring.fit,
-        ))
+        match values {
+            Raw::Eight(values) => {
+                let grey = self.tone.grey::<u8, P>(&values, squaring.window)?;
+                Ok(scaled_square(&values, columns, grey, size, scale, squaring))
+            }
+            Raw::Sixteen(values) => {
+                let grey = self.tone.grey::<u16, P>(&values, squaring.window)?;
+                Ok(scaled_square(&values, columns, grey, size, scale, squaring))
+            }
+        }
     }
 
     /// At how many eighths of its size the film may be decoded for a square.
@@ -87,16 +115,17 @@ impl<'a> Source<'a> {
             _ => 8,
         }
     }
+}
 
-    fn scaled<P: Grey>(self, eighths: u8, window: Window) -> Result<Film<P>, String> {
-        let (width, values) = match self.values {
-            Values::Decoded(values) => (self.width, values),
+impl<'a> Values<'a> {
+    /// The values at `eighths`/8 of the size, and their columns; `width` is that of the film.
+    fn decode(self, width: u32, eighths: u8) -> Result<(u32, Raw<'a>), String> {
+        match self {
+            Values::Decoded(values) => Ok((width, values)),
             Values::Jpeg(jpeg) => {
                 let (columns, values) = jpeg.decode(eighths)?;
-                (columns, Greys::Eight(values))
+                Ok((columns, Raw::Eight(Cow::Owned(values))))
             }
-        };
-        let height = values.len() as u32 / width;
-        film(width, height, values, &self.tone, window)
+        }
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Film, Grey};
+use crate::{Film, Grey, Squaring};
 
 /// How a film that is not square becomes one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
@@ -103,36 +103,50 @@ impl Placement {
 /// that its edge cuts weighed by their share (OpenCV's INTER_AREA). A film that is smaller grows by the same rule.
 /// `side` and the film's sides are at least 1.
 pub fn square<P: Grey>(film: &Film<P>, side: u32, fit: Fit) -> Film<P> {
-    scaled_square(film, (film.width, film.height), 1.0, side, fit)
+    let place = Placement::new(film.width, film.height, side, fit);
+    let part = mean(&film.pixels, film.width, |pixel| pixel, place.part, place);
+    pad(part, place, side)
 }
 
-/// The square of a film of this `size`, of which `film` is a picture at `scale`.
-pub(crate) fn scaled_square<P: Grey>(
-    film: &Film<P>,
+/// The square of a film of this `size`, from `values` of a picture of it at `scale`, row by row of `columns`.
+pub(crate) fn scaled_square<V: Grey, P: Grey>(
+    values: &[V],
+    columns: u32,
+    grey: impl Fn(V) -> P,
     size: (u32, u32),
     scale: f64,
-    side: u32,
-    fit: Fit,
+    squaring: &Squaring,
 ) -> Film<P> {
-    let place = Placement::new(size.0, size.1, side, fit);
+    let place = Placement::new(size.0, size.1, squaring.side, squaring.fit);
     let area = place.part.scaled(scale);
-    pad(mean(film, area, place.width, place.height), place, side)
+    pad(
+        mean(values, columns, grey, area, place),
+        place,
+        squaring.side,
+    )
 }
 
-/// The means of `film` over `width` × `height` equal parts of `area`.
-fn mean<P: Grey>(film: &Film<P>, area: Area, width: u32, height: u32) -> Film<P> {
-    let columns = film.width as usize;
-    let across = parts(area.left, area.width, width, columns);
-    let down = parts(area.top, area.height, height, film.height as usize);
+/// The means of the greys of `values` over equal parts of `area`, as many as `place` has pixels.
+fn mean<V: Grey, P: Grey>(
+    values: &[V],
+    columns: u32,
+    grey: impl Fn(V) -> P,
+    area: Area,
+    place: Placement,
+) -> Film<P> {
+    let columns = columns as usize;
+    let across = parts(area.left, area.width, place.width, columns);
+    let rows = values.len() / columns;
+    let down = parts(area.top, area.height, place.height, rows);
     let mut pixels = Vec::with_capacity(across.len() * down.len());
     let mut sums = vec![0.0; columns];
     for part in &down {
         sums.fill(0.0);
-        let rows = film.pixels[part.first * columns..].chunks_exact(columns);
+        let rows = values[part.first * columns..].chunks_exact(columns);
         for (row, share) in rows.zip(&part.shares) {
-            for (sum, pixel) in sums.iter_mut().zip(row) {
-                let value: f32 = (*pixel).into();
-                *sum += value * share;
+            for (sum, value) in sums.iter_mut().zip(row) {
+                let grey: f32 = grey(*value).into();
+                *sum += grey * share;
             }
         }
         pixels.extend(across.iter().map(|part| {
@@ -141,8 +155,8 @@ fn mean<P: Grey>(film: &Film<P>, area: Area, width: u32, height: u32) -> Film<P>
         }));
     }
     Film {
-        width,
-        height,
+        width: place.width,
+        height: place.height,
         pixels,
     }
 }

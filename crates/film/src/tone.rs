@@ -10,7 +10,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Film, Grey, Greys};
+use crate::Grey;
 
 /// Which values of a deep film (more than 8 bits, or a DICOM file's window) become black and white.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -157,25 +157,6 @@ impl Voi {
     }
 }
 
-/// The film of these values; `Err` says what is wrong with `window`.
-pub(crate) fn film<P: Grey>(
-    width: u32,
-    height: u32,
-    values: Greys,
-    tone: &Tone,
-    window: Window,
-) -> Result<Film<P>, String> {
-    let pixels = match values {
-        Greys::Eight(values) => tone.apply(values, window)?,
-        Greys::Sixteen(values) => tone.apply(values, window)?,
-    };
-    Ok(Film {
-        width,
-        height,
-        pixels,
-    })
-}
-
 impl Tone {
     /// Unsigned values of which the largest is white.
     pub(crate) fn of_bits(bits: u32) -> Tone {
@@ -197,10 +178,28 @@ impl Tone {
         in_order || (0..=255).eq(greys.iter().rev().copied())
     }
 
-    fn apply<V: Grey, P: Grey>(&self, values: Vec<V>, window: Window) -> Result<Vec<P>, String> {
-        let greys = self.greys::<P>(window, &values)?;
-        let grey = |v: V| greys[usize::from(self.raw(v))];
-        Ok(values.into_iter().map(grey).collect())
+    /// The greys of all `values`; `Err` says what is wrong with `window`.
+    pub(crate) fn apply<V: Grey, P: Grey>(
+        &self,
+        values: &[V],
+        window: Window,
+    ) -> Result<Vec<P>, String> {
+        let grey = self.grey(values, window)?;
+        Ok(values.iter().map(|value| grey(*value)).collect())
+    }
+
+    /// The grey of any of `values`; `Err` says what is wrong with `window`.
+    pub(crate) fn grey<V: Grey, P: Grey>(
+        &self,
+        values: &[V],
+        window: Window,
+    ) -> Result<impl Fn(V) -> P + use<V, P>, String> {
+        let greys = self.greys::<P>(window, values)?;
+        let mask = self.mask();
+        Ok(move |value: V| {
+            let raw: u16 = value.into();
+            greys[usize::from(raw & mask)]
+        })
     }
 
     fn mask(&self) -> u16 {

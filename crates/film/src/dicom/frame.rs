@@ -6,9 +6,9 @@ use jpeg_decoder::PixelFormat;
 
 use super::elements::{Elements, Pixels};
 use super::{Layout, jpeg_2000};
+use crate::Limits;
 use crate::jpeg::{self, Jpeg};
-use crate::source::Values;
-use crate::{Greys, Limits};
+use crate::source::{Raw, Values};
 
 /// The values of the first frame, row by row, shifted down by `shift` bits.
 pub(super) fn first<'a>(
@@ -24,23 +24,31 @@ pub(super) fn first<'a>(
         Pixels::Fragments(fragments) => {
             // The first is the table of offsets.
             let fragments = fragments.get(1..).unwrap_or(&[]);
-            match elements.syntax.strip_prefix("1.2.840.10008.1.2.") {
-                Some("1.98") => native(&fragments.concat(), false, false, layout, count),
-                Some("5") => {
-                    Greys::Sixteen(rle(fragments.first().unwrap_or(&EMPTY), layout, count)?)
+            let values = match elements.syntax.strip_prefix("1.2.840.10008.1.2.") {
+                // Encapsulated, yet not compressed.
+                Some("1.98") => {
+                    let mut values = words(&fragments.concat(), layout);
+                    values.truncate(count);
+                    values
                 }
+                Some("5") => rle(fragments.first().unwrap_or(&EMPTY), layout, count)?,
                 Some("4.50") if shift == 0 && layout.allocated == 8 => {
                     return baseline(frame(fragments, &jpeg::START), layout, limits);
                 }
                 Some("4.50" | "4.51" | "4.57" | "4.70") => {
-                    Greys::Sixteen(other_jpeg(&frame(fragments, &jpeg::START), layout)?)
+                    other_jpeg(&frame(fragments, &jpeg::START), layout)?
+                }
+                #[cfg(feature = "jpeg-ls")]
+                Some("4.80" | "4.81") => {
+                    super::jpeg_ls::decode(&frame(fragments, &jpeg::START), layout)?
                 }
                 Some("4.90" | "4.91" | "4.92" | "4.93") => {
                     let frame = frame(fragments, &jpeg_2000::START);
-                    Greys::Sixteen(jpeg_2000::decode(&frame, layout, limits)?)
+                    jpeg_2000::decode(&frame, layout, limits)?
                 }
                 _ => return Err(foreign(&elements.syntax)),
-            }
+            };
+            Raw::Sixteen(values.into())
         }
     };
     if values.len() < count {
@@ -54,18 +62,18 @@ pub(super) fn first<'a>(
 
 const EMPTY: &[u8] = &[];
 
-fn shifted(mut values: Greys, shift: u16) -> Greys {
+fn shifted(mut values: Raw<'_>, shift: u16) -> Raw<'_> {
     match &mut values {
         _ if shift == 0 => {}
-        Greys::Eight(values) => values.iter_mut().for_each(|value| *value >>= shift),
-        Greys::Sixteen(values) => values.iter_mut().for_each(|value| *value >>= shift),
+        Raw::Eight(values) => values.to_mut().iter_mut().for_each(|v| *v >>= shift),
+        Raw::Sixteen(values) => values.to_mut().iter_mut().for_each(|v| *v >>= shift),
     }
     values
 }
 
 fn foreign(syntax: &str) -> String {
     let name = match syntax.strip_prefix("1.2.840.10008.1.2.") {
-        Some("4.80" | "4.81") => "JPEG-LS",
+        Some("4.80" | "4.81") => "JPEG-LS (only with the feature jpeg-ls)",
         Some("4.110" | "4.111" | "4.112") => "JPEG XL",
         Some("4.201" | "4.202" | "4.203") => "high-throughput JPEG 2000",
         _ => "an unknown way",
@@ -76,22 +84,42 @@ fn foreign(syntax: &str) -> String {
     )
 }
 
-fn native(bytes: &[u8], words: bool, big_endian: bool, layout: &Layout, count: usize) -> Greys {
+fn native<'a>(
+    bytes: &'a [u8],
+    in_words: bool,
+    big_endian: bool,
+    layout: &Layout,
+    count: usize,
+) -> Raw<'a> {
+    let each = usize::from(layout.allocated / 8);
+    let frame = &bytes[..bytes.len().min(count * each)];
+    match (layout.allocated, big_endian) {
+        (16, false) if cfg!(target_endian = "little") => {
+            // Where the values lie on even addresses, as they nearly always do, they stay where they are.
+            let in_place = bytemuck::try_cast_slice(frame).map(Cow::Borrowed);
+            Raw::Sixteen(in_place.unwrap_or_else(|_| words(frame, layout).into()))
+        }
+        (16, true) => {
+            let pairs = frame.as_chunks().0.iter();
+            Raw::Sixteen(pairs.map(|b| u16::from_be_bytes(*b)).collect())
+        }
+        (16, _) => Raw::Sixteen(words(frame, layout).into()),
+        (_, true) if in_words => {
+            // Two pixels of 8 bits share a word, the first in its lower byte.
+            let pixel = |at: usize| bytes.get(at ^ 1).copied();
+            Raw::Eight((0..count).map_while(pixel).collect())
+        }
+        _ => Raw::Eight(Cow::Borrowed(frame)),
+    }
+}
+
+/// Values in little endian, of 8 or 16 bits each.
+fn words(bytes: &[u8], layout: &Layout) -> Vec<u16> {
     if layout.allocated == 16 {
-        let word = if big_endian {
-            u16::from_be_bytes
-        } else {
-            u16::from_le_bytes
-        };
-        let pairs = bytes.as_chunks().0;
-        return Greys::Sixteen(pairs.iter().take(count).map(|b| word(*b)).collect());
+        let pairs = bytes.as_chunks().0.iter();
+        return pairs.map(|b| u16::from_le_bytes(*b)).collect();
     }
-    if big_endian && words {
-        // Two pixels of 8 bits share a word, the first in its lower byte.
-        let pixel = |at: usize| bytes.get(at ^ 1).copied();
-        return Greys::Eight((0..count).map_while(pixel).collect());
-    }
-    Greys::Eight(bytes[..count.min(bytes.len())].to_vec())
+    bytes.iter().map(|b| u16::from(*b)).collect()
 }
 
 /// The first frame's fragments: they end where the next frame starts with `marker`.
@@ -180,7 +208,7 @@ fn baseline<'a>(
     Ok(Values::Jpeg(jpeg))
 }
 
-const COLOUR: &str = "its JPEG is in colour, though the file says it is grey";
+pub(super) const COLOUR: &str = "its JPEG is in colour, though the file says it is grey";
 
 /// A JPEG that libjpeg does not read: lossless, or of more bits.
 fn other_jpeg(frame: &[u8], layout: &Layout) -> Result<Vec<u16>, String> {

@@ -3,6 +3,8 @@
 mod elements;
 mod frame;
 mod jpeg_2000;
+#[cfg(feature = "jpeg-ls")]
+mod jpeg_ls;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;

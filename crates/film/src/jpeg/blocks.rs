@@ -25,12 +25,16 @@ pub(super) fn means(bytes: &[u8]) -> Option<Vec<u8>> {
         }
         mean = mean.checked_add(means.next(&mut bits)?)?;
         others.pass(&mut bits)?;
-        pixels.push(pixel(mean.checked_mul(header.quantum.into())?));
+        pixels.push(pixel(mean.checked_mul(header.quantum.into())?)?);
     }
     bits.at_end().then_some(pixels)
 }
 
-/// The pixel of a block whose first coefficient is this, eight times its mean.
-fn pixel(coefficient: i32) -> u8 {
-    ((coefficient.saturating_add(4) >> 3) + 128).clamp(0, 255) as u8
+/// The pixel of a block whose first coefficient is this, eight times its mean. `None` for one so far out that libjpeg takes it round
+/// to the other end of the range, which no encoder writes.
+fn pixel(coefficient: i32) -> Option<u8> {
+    let mean = coefficient.saturating_add(4) >> 3;
+    (-512..512)
+        .contains(&mean)
+        .then(|| (mean + 128).clamp(0, 255) as u8)
 }

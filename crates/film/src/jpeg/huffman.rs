@@ -28,7 +28,7 @@ impl<'a> Means<'a> {
     /// `None` for codes that cannot be.
     pub(super) fn new(codes: Codes<'a>) -> Option<Means<'a>> {
         let step = |length: u32, size: u8| {
-            (size <= MEAN_BITS).then_some(Step {
+            (size <= MEAN_BITS).then(|| Step {
                 bits: length as u8 + size,
                 ahead: size,
             })

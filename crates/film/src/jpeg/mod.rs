@@ -114,6 +114,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
         /// From even blocks to noise with all 64 coefficients, and all codes from the shortest to the longest.
         #[test]
         fn means_of_any_blocks_are_those_of_libjpeg(

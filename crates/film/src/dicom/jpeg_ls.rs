@@ -1,0 +1,22 @@
+//! JPEG-LS by CharLS.
+
+use charls::CharLS;
+
+use super::Layout;
+use super::frame::{COLOUR, same_size};
+
+/// The values in the codestream that `frame` holds.
+pub(super) fn decode(frame: &[u8], layout: &Layout) -> Result<Vec<u16>, String> {
+    let failed = |e: charls::Error| format!("its JPEG-LS cannot be decoded: {e}");
+    let info = CharLS::default().get_frame_info(frame).map_err(failed)?;
+    same_size(layout, info.width, info.height)?;
+    if info.component_count != 1 {
+        return Err(COLOUR.into());
+    }
+    let bytes = CharLS::default().decode(frame).map_err(failed)?;
+    if info.bits_per_sample <= 8 {
+        return Ok(bytes.into_iter().map(u16::from).collect());
+    }
+    let pairs = bytes.as_chunks().0;
+    Ok(pairs.iter().map(|b| u16::from_ne_bytes(*b)).collect())
+}

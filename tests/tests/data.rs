@@ -1,7 +1,9 @@
 //! `mflag-data` as a user runs it.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use mflag_tests::programs::{fail, program, succeed};
 
@@ -117,6 +119,168 @@ fn phantoms_of_every_layout_are_prepared_by_its_reader() {
             .sum();
         assert!(positive > 0, "{layout}: {said}");
         assert!(sheet.exists());
+    }
+}
+
+/// Phantoms, and the bytes of the store that an undisturbed preparation makes of them: three shards of 16 films.
+fn phantoms_and_their_store(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let films = folder.join("films");
+    let phantom = ["--films", "40", "--side", "64", "--out"];
+    succeed(data("phantom").args(phantom).arg(&films));
+    let whole = folder.join("whole");
+    succeed(&mut prepare("mimic", LARGE, &films, &whole));
+    let files = files(&whole);
+    assert_eq!(
+        files
+            .iter()
+            .filter(|(name, _)| name.ends_with("00002.npy"))
+            .count(),
+        1
+    );
+    files
+}
+
+/// Squares so large that 16 fill a shard.
+const LARGE: u32 = 2048;
+
+fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    for part in [folder.to_owned(), folder.join("shards")] {
+        for entry in std::fs::read_dir(part).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                let name = path.strip_prefix(folder).unwrap().to_owned();
+                found.push((name, std::fs::read(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn has_partial(folder: &Path) -> bool {
+    let Ok(mut entries) = std::fs::read_dir(folder) else {
+        return false;
+    };
+    entries.any(|e| {
+        e.unwrap()
+            .file_name()
+            .to_string_lossy()
+            .starts_with(".partial-")
+    })
+}
+
+#[test]
+fn a_preparation_killed_anywhere_goes_on_and_ends_with_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = phantoms_and_their_store(dir.path());
+    let out = dir.path().join("killed");
+    let shards = out.join("shards");
+    // As a kill leaves it that came before the plan was written.
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join(".partial-a1b2c3"), b"{").unwrap();
+    // One after another, in one folder; the last kill may come after the end.
+    let moments: [&dyn Fn() -> bool; 7] = [
+        &|| out.join("plan.json").exists(),
+        &|| shards.exists(),
+        &|| has_partial(&shards),
+        &|| shards.join("00000.npy").exists(),
+        &|| shards.join("00001.json").exists(),
+        &|| shards.join("00002.npy").exists(),
+        &|| out.join("films.jsonl").exists(),
+    ];
+    let mut killed = 0;
+    for moment in moments {
+        let mut child = prepare("mimic", LARGE, &dir.path().join("films"), &out)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        while !moment() && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        child.kill().unwrap();
+        killed += usize::from(child.wait().unwrap().code().is_none());
+    }
+    assert!(killed >= 4, "only {killed} kills came before the end");
+    succeed(&mut prepare(
+        "mimic",
+        LARGE,
+        &dir.path().join("films"),
+        &out,
+    ));
+    assert!(files(&out) == whole, "the bytes differ");
+}
+
+#[test]
+fn a_target_that_cannot_be_written_is_one_message_and_a_full_one_goes_on_later() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = phantoms_and_their_store(dir.path());
+    let films = dir.path().join("films");
+    let nowhere = fail(&mut prepare(
+        "mimic",
+        LARGE,
+        &films,
+        Path::new("/proc/store"),
+    ));
+    assert!(nowhere.contains("cannot create /proc/store"), "{nowhere}");
+    assert_eq!(nowhere.matches("error: ").count(), 1, "{nowhere}");
+
+    // A file may have 1,000 blocks of 1 KiB here, a shard has 64 MiB: as if the disk were full.
+    let out = dir.path().join("full");
+    let mut limited = std::process::Command::new("bash");
+    let script = "trap '' XFSZ; ulimit -f 1000; exec \"$@\"";
+    let command = prepare("mimic", LARGE, &films, &out);
+    limited
+        .args(["-c", script, "bash"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    let full = fail(&mut limited);
+    assert!(
+        full.contains("00000.npy") && full.contains("run the same command again"),
+        "{full}"
+    );
+    assert_eq!(full.matches("error: ").count(), 1, "{full}");
+    assert!(!has_partial(&out.join("shards")));
+    succeed(&mut prepare("mimic", LARGE, &films, &out));
+    assert!(files(&out) == whole, "the bytes differ");
+}
+
+#[test]
+fn window_and_depth_are_kept_in_the_store_and_bad_films_in_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["film/deep.png", "film_dicom/sigmoid_14.dcm"] {
+        let from = mflag_tests::golden(name);
+        std::fs::copy(&from, dir.path().join(from.file_name().unwrap())).unwrap();
+    }
+    std::fs::write(dir.path().join("bad.jpg"), b"\xff\xd8\xff\xe0 no film").unwrap();
+    let rows = "film,patient,split\ndeep.png,a,train\nsigmoid_14.dcm,b,train\nbad.jpg,c,train\n";
+    let manifest = dir.path().join("manifest.csv");
+    std::fs::write(&manifest, rows).unwrap();
+    let out = dir.path().join("store");
+    let flags = ["--depth", "16", "--window", "percentile:1,99"];
+    let said = succeed(prepare("manifest", 32, &manifest, &out).args(flags));
+    assert!(said.contains("window percentile:1,99, 16 bits"), "{said}");
+    assert!(said.contains("bad.csv"), "{said}");
+    let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
+    assert!(
+        bad.contains("bad.jpg") && bad.contains("is cut short"),
+        "{bad}"
+    );
+    let shard = std::fs::read(out.join("shards/00000.npy")).unwrap();
+    assert!(shard.len() > 2 * 2 * 32 * 32 && shard[..64].windows(3).any(|w| w == b"<u2"));
+    succeed(data("inspect").arg("--store").arg(&out));
+    let other = fail(&mut prepare("manifest", 32, &manifest, &out));
+    assert!(other.contains("window percentile:1,99, 16 bits"), "{other}");
+    for wrong in [["--window", "bright"], ["--depth", "12"]] {
+        let refused = prepare("manifest", 32, &manifest, &out)
+            .args(wrong)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            refused.status.code() == Some(2) && said.contains("give "),
+            "{said}"
+        );
     }
 }
 

@@ -1,6 +1,6 @@
 //! Files that are there whole or not at all.
 
-use std::fs::File;
+use std::fs::{DirEntry, File};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -19,13 +19,53 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     replace(path, folder, fill).map_err(|e| Error::io("write", path, e))
 }
 
+/// How the names of temporary files begin.
+const PARTIAL: &str = ".partial-";
+
+/// Whether there is nothing in `folder` but what a [`write`] left that was killed.
+///
+/// # Errors
+/// If the folder cannot be read.
+pub fn is_empty(folder: &Path) -> Result<bool> {
+    let look = || -> io::Result<bool> {
+        for entry in std::fs::read_dir(folder)? {
+            if !is_partial(&entry?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    };
+    look().map_err(|e| Error::io("read", folder, e))
+}
+
+fn is_partial(entry: &DirEntry) -> bool {
+    entry.file_name().to_string_lossy().starts_with(PARTIAL)
+}
+
+/// Removes what a [`write`] into `folder` left that was killed. No other may be at work there.
+///
+/// # Errors
+/// If the folder cannot be read or a file not be removed.
+pub fn sweep(folder: &Path) -> Result<()> {
+    let sweep = || -> io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if is_partial(&entry) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    };
+    sweep().map_err(|e| Error::io("clear", folder, e))
+}
+
 fn replace(
     path: &Path,
     folder: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     let temporary = tempfile::Builder::new()
-        .prefix(".partial-")
+        .prefix(PARTIAL)
         .tempfile_in(folder)?;
     let mut buffered = BufWriter::with_capacity(1 << 20, temporary);
     fill(&mut buffered)?;
@@ -66,6 +106,20 @@ mod tests {
         assert!(failed.unwrap_err().to_string().contains("free some space"));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_a_kill_left_is_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".partial-x1y2"), b"half").unwrap();
+        std::fs::write(dir.path().join("whole"), b"whole").unwrap();
+        assert!(!is_empty(dir.path()).unwrap());
+        sweep(dir.path()).unwrap();
+        let left = std::fs::read_dir(dir.path()).unwrap();
+        let left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["whole"]);
+        std::fs::rename(dir.path().join("whole"), dir.path().join(".partial-x1y2")).unwrap();
+        assert!(is_empty(dir.path()).unwrap());
     }
 
     #[test]

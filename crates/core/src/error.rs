@@ -61,6 +61,9 @@ fn explain(error: &io::Error) -> String {
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
             "; choose a folder that you may write, or change its permissions"
         }
+        io::ErrorKind::FileTooLarge => {
+            "; raise the limit on the size of files (ulimit -f) and run the same command again"
+        }
         io::ErrorKind::NotFound => "; check the path",
         _ => "",
     };

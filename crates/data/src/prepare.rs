@@ -3,6 +3,7 @@
 //! A preparation that was killed goes on where it stopped and ends with the same bytes; a bad film is listed, not fatal.
 
 use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -73,6 +74,7 @@ pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store
     let layout = Layout(out.to_owned());
     let films_in_shard = (SHARD_BYTES / film_bytes(options.squaring)).clamp(16, 4096);
     begin(&layout, dataset, options, films_in_shard)?;
+    let _lock = lock(&layout)?;
     if !layout.meta().exists() {
         let progress = Progress::new("prepare", dataset.records.len() as u64, "films");
         let mut done = Vec::new();
@@ -104,16 +106,35 @@ fn begin(layout: &Layout, dataset: &Dataset, options: &Options, in_shard: usize)
             );
             return Err(Error::file(&layout.0, reason));
         }
-        return Ok(());
+        return create(&layout.shards());
     }
-    let occupied = std::fs::read_dir(&layout.0).is_ok_and(|mut entries| entries.next().is_some());
-    if occupied {
+    create(&layout.0)?;
+    if !atomic::is_empty(&layout.0)? {
         let reason = "is not empty and holds no store: name another folder";
         return Err(Error::file(&layout.0, reason));
     }
-    std::fs::create_dir_all(layout.shards())
-        .map_err(|e| Error::io("create", &layout.shards(), e))?;
-    write_json(&path, &plan)
+    // First: what has no plan is not taken for a preparation that was killed.
+    write_json(&path, &plan)?;
+    create(&layout.shards())
+}
+
+fn create(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))
+}
+
+/// Keeps another preparation out of the folder while it lives; what a killed one left half-written goes.
+fn lock(layout: &Layout) -> Result<File> {
+    let plan = layout.plan();
+    let file = File::open(&plan).map_err(|e| Error::io("read", &plan, e))?;
+    // Some network file systems know no locks: there users must take care.
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        let reason = "another preparation is at work in this folder: wait for its end";
+        return Err(Error::file(&layout.0, reason));
+    }
+    for folder in [&layout.0, &layout.shards()] {
+        atomic::sweep(folder)?;
+    }
+    Ok(file)
 }
 
 fn films_digest(records: &[Record]) -> Result<String> {

@@ -37,6 +37,10 @@ segment *ARGS: setup
 data *ARGS:
     cargo run --release -p mflag-data -- "$@"
 
+# Benchmarks, all or one of benches/: `just bench data --films 50`; docs/benchmarks.md has results
+bench *ARGS: build
+    benches/run "$@"
+
 # Format the Rust code
 fmt:
     cargo fmt --all

@@ -1,0 +1,147 @@
+"""What the benchmarks share: programs under test, their data, turns, tables."""
+
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+WORK = ROOT / "runs" / "bench"
+
+
+def call(*command):
+    """Runs a program to its end, its output out of the way; stops at once if it fails."""
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(f"bench: {command[0]} failed:\n{done.stdout}")
+    return done.stdout
+
+
+def store(films=720):
+    """A prepared store of phantoms, 256 px, a ninth of them for validation; made once."""
+    folder = WORK / f"store-{films}"
+    if not (folder / "store.json").exists():
+        phantoms = WORK / f"phantoms-{films}"
+        call(BIN / "mflag-data", "phantom", "--films", films, "--side", 320, "--validate", 1 / 9, "--test", 0.0, "--out", phantoms)
+        call(BIN / "mflag-data", "prepare", "--dataset", "mimic", "--side", 256, "--root", phantoms, "--out", folder)
+    return folder
+
+
+def language_model(name="bert-base", **sizes):
+    """A BERT of random weights in Hugging Face's layout (BERT-base unless `sizes` say otherwise); made once."""
+    folder = WORK / name
+    if not (folder / "model.safetensors").exists():
+        import shutil
+
+        import torch
+        from transformers import BertConfig, BertModel
+
+        torch.manual_seed(0)
+        BertModel(BertConfig(**sizes), add_pooling_layer=False).save_pretrained(folder)
+        shutil.copy(ROOT / ".models/all-minilm-l6-v2/vocab.txt", folder)
+    return folder
+
+
+def pretrain_settings(folder, model, batch, **more):
+    """`mflag-pretrain train`'s flags: the paper's configuration on our store."""
+    sets = {
+        "data.store": folder,
+        "data.max_validation": 2,
+        "text.model": model,
+        "text.cache": WORK / "text-cache",
+        "encoder.weights": "null",
+        "train.device": "cpu",
+        "train.batch_size": batch,
+        "train.accumulate": 1,
+        "train.checkpoint_every": 0,
+        "train.log_every": 1,
+    }
+    sets |= more
+    flags = ["--config", "configs/pretrain/paper.yaml"]
+    for key, value in sets.items():
+        flags += ["--set", f"{key}={value}"]
+    return [str(flag) for flag in flags]
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def spread(values, digits=2):
+    """Median and range."""
+    return f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
+
+
+def gib(kibibytes):
+    return f"{kibibytes / 2**20:.2f}"
+
+
+def machine():
+    import torch
+    import transformers
+
+    cpu = next(line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    flags = next(line for line in open("/proc/cpuinfo") if line.startswith("flags"))
+    units = [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags.split()]
+    rust = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True).stdout.split()[1]
+    commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=ROOT, stdout=subprocess.PIPE, text=True).stdout.strip()
+    return (
+        f"{cpu}, {os.cpu_count()} cores, {', '.join(units)}; mflag {commit}, Rust {rust}; "
+        f"Python {platform.python_version()}, torch {torch.__version__}, transformers {transformers.__version__}"
+    )
+
+
+def table(heads, rows):
+    print()
+    for row in [heads, ["---"] * len(heads), *rows]:
+        print("| " + " | ".join(str(cell) for cell in row) + " |")
+    print(flush=True)
+
+
+class Worker:
+    """A program that reads a number of steps from a line and answers, when they are done, with a line of JSON. Between its
+    turns it waits and takes no time from the others."""
+
+    def __init__(self, *command):
+        self.child = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def run(self, steps):
+        print(steps, file=self.child.stdin, flush=True)
+        line = self.child.stdout.readline()
+        if not line:
+            sys.exit(f"bench: {self.child.args} ended before its time")
+        return json.loads(line)
+
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait()
+
+
+def serve(step, **more):
+    """The other end of a Worker: `step` does one step; the answer has the seconds of each, the peak memory so far in KiB, and
+    `more`."""
+    import time
+
+    for line in sys.stdin:
+        seconds = []
+        for _ in range(int(line)):
+            begin = time.perf_counter()
+            step()
+            seconds.append(time.perf_counter() - begin)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        print(json.dumps({"seconds": seconds, "peak_kib": peak, **more}), flush=True)
+
+
+def peak_of(command):
+    """Runs a program to its end; its peak memory in KiB."""
+    child = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    output = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        sys.exit(f"bench: {command[0]} failed:\n{output}")
+    return usage.ru_maxrss

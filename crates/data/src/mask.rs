@@ -157,6 +157,19 @@ pub fn plane(mask: &Mask, width: u32, height: u32) -> Result<Film> {
     }
 }
 
+/// The same mask in runs, which need no file.
+///
+/// # Errors
+/// Those of [`plane`].
+pub fn in_runs(mask: &Mask, width: u32, height: u32) -> Result<Mask> {
+    let plane = plane(mask, width, height)?;
+    Ok(Mask::Runs {
+        width,
+        height,
+        runs: rle::from_plane(&plane.pixels, width),
+    })
+}
+
 fn from_file(path: &Path, width: u32, height: u32) -> Result<Film> {
     let mut plane = mflag_film::decode(path, &Limits::default())?;
     if (plane.width, plane.height) != (width, height) {

@@ -9,13 +9,13 @@ use std::path::Path;
 
 use mflag_core::progress::Progress;
 use mflag_core::{atomic, digest};
-use mflag_film::{Depth, Fit, Greys, Limits, Squared, Squaring};
+use mflag_film::{Depth, Fit, Greys, Limits, Squaring};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{FORMAT, Layout, Meta, Shard, Store, film_bytes, read_json};
 use crate::table::write_csv;
-use crate::{Dataset, Error, Record, Result};
+use crate::{Dataset, Error, Mask, Record, Result, mask};
 
 /// Bytes that the films of a shard take at most: the memory that a preparation needs, whatever the number of films.
 const SHARD_BYTES: usize = 64 << 20;
@@ -54,12 +54,22 @@ struct Plan {
 #[derive(Debug, Serialize, Deserialize)]
 struct Content {
     shard: Shard,
-    /// Columns and rows of the films in it, as their files have them.
-    sizes: Vec<[u32; 2]>,
+    /// What became known of the films in it.
+    films: Vec<Known>,
     bad: Vec<Bad>,
 }
 
-/// A film that could not be decoded.
+/// What becomes known of a film when its file is read.
+#[derive(Debug, Serialize, Deserialize)]
+struct Known {
+    /// Columns and rows, as its file has them.
+    size: [u32; 2],
+    /// The mask that another file has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mask: Option<Mask>,
+}
+
+/// A film that could not be decoded, or its mask.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Bad {
     film: String,
@@ -160,7 +170,7 @@ fn shard(
         progress.resume_at(records.len() as u64);
         return read_json(&content_file);
     }
-    let prepared: Vec<std::result::Result<Squared, Bad>> = records
+    let prepared: Vec<std::result::Result<(Known, Greys), Bad>> = records
         .par_iter()
         .map(|record| {
             let prepared = prepare_film(record, options);
@@ -168,35 +178,47 @@ fn shard(
             prepared
         })
         .collect();
-    let (good, bad): (Vec<_>, Vec<_>) = prepared.into_iter().partition(std::result::Result::is_ok);
-    let good: Vec<Squared> = good.into_iter().flatten().collect();
-    let bad: Vec<Bad> = bad
-        .into_iter()
-        .filter_map(std::result::Result::err)
-        .collect();
-
+    let (mut films, mut squares, mut bad) = (Vec::new(), Vec::new(), Vec::new());
+    for film in prepared {
+        match film {
+            Ok((known, square)) => {
+                films.push(known);
+                squares.push(square);
+            }
+            Err(reason) => bad.push(reason),
+        }
+    }
     let file = layout.shard(number);
-    write_shard(&file, &good, options.squaring)?;
-    let sizes = good.iter().map(|film| [film.width, film.height]).collect();
+    write_shard(&file, &squares, options.squaring)?;
     let shard = Shard {
-        films: good.len(),
+        films: films.len(),
         blake3: digest::file(&file)?,
     };
-    let content = Content { shard, sizes, bad };
+    let content = Content { shard, films, bad };
     // Last: with it, the shard is done.
     write_json(&content_file, &content)?;
     Ok(content)
 }
 
-fn prepare_film(record: &Record, options: &Options) -> std::result::Result<Squared, Bad> {
-    let squared = options.squaring.read(&record.path, &options.limits);
-    squared.map_err(|e| Bad {
+fn prepare_film(record: &Record, options: &Options) -> std::result::Result<(Known, Greys), Bad> {
+    read_film(record, options).map_err(|e| Bad {
         film: record.film.clone(),
         reason: e.to_string(),
     })
 }
 
-fn write_shard(path: &Path, films: &[Squared], squaring: Squaring) -> Result<()> {
+fn read_film(record: &Record, options: &Options) -> Result<(Known, Greys)> {
+    let squared = options.squaring.read(&record.path, &options.limits)?;
+    let (width, height) = (squared.width, squared.height);
+    let mask = match &record.mask {
+        Some(file @ Mask::File { .. }) => Some(mask::in_runs(file, width, height)?),
+        _ => None,
+    };
+    let size = [width, height];
+    Ok((Known { size, mask }, squared.greys))
+}
+
+fn write_shard(path: &Path, films: &[Greys], squaring: Squaring) -> Result<()> {
     let side = u64::from(squaring.side);
     let shape = [films.len() as u64, 1, side, side];
     let write = |file: &mut dyn Write| {
@@ -205,7 +227,7 @@ fn write_shard(path: &Path, films: &[Squared], squaring: Squaring) -> Result<()>
             Depth::Eight => npy_header::<u8>(&shape)?,
             Depth::Sixteen => npy_header::<u16>(&shape)?,
         })?;
-        films.iter().try_for_each(|film| match &film.greys {
+        films.iter().try_for_each(|film| match film {
             Greys::Eight(greys) => file.write_all(greys),
             Greys::Sixteen(greys) => file.write_all(bytemuck::cast_slice(greys)),
         })
@@ -232,13 +254,14 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
         .records
         .iter()
         .filter(|r| !names.contains(r.film.as_str()));
-    let sizes = done.iter().flat_map(|content| &content.sizes);
-    let with_size = |(record, size): (&Record, &[u32; 2])| Record {
-        size: Some(*size),
+    let known = done.iter().flat_map(|content| &content.films);
+    let with_known = |(record, known): (&Record, &Known)| Record {
+        size: Some(known.size),
+        mask: known.mask.clone().or_else(|| record.mask.clone()),
         ..record.clone()
     };
     // Made anew for each line: a million records twice in memory would be gigabytes.
-    let good = decoded.zip(sizes);
+    let good = decoded.zip(known);
     let films = done.iter().map(|content| content.shard.films).sum();
     if films == 0 {
         let example = bad
@@ -253,7 +276,7 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
     let rows = bad.iter().map(|b| [b.film.clone(), b.reason.clone()]);
     write_csv(&layout.bad(), ["film", "reason"], rows)?;
     atomic::write(&layout.films(), |file| {
-        good.map(with_size).try_for_each(|record| {
+        good.map(with_known).try_for_each(|record| {
             serde_json::to_writer(&mut *file, &record)?;
             file.write_all(b"\n")
         })

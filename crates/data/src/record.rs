@@ -87,7 +87,7 @@ pub enum Mask {
         /// The runs, in ascending order, without overlap.
         runs: Vec<[u32; 2]>,
     },
-    /// An image of the film's size: what is not black is set.
+    /// An image of the film's size: what is not black is set. A prepared store has its runs instead.
     File {
         /// The image.
         path: PathBuf,

@@ -8,7 +8,7 @@ use mflag_data::augment::Augment;
 use mflag_data::loader::{self, Batch, Loader};
 use mflag_data::prepare::{Options, prepare};
 use mflag_data::store::Store;
-use mflag_data::{Dataset, Record, Split};
+use mflag_data::{Dataset, Mask, Record, Split};
 use mflag_film::{Fit, Squaring};
 
 const FILMS: usize = 40;
@@ -131,6 +131,50 @@ fn a_store_holds_the_films_and_an_interrupted_preparation_ends_with_the_same_byt
     let resumed = prepare(&toy, &cut, &options()).unwrap();
     assert_eq!(files(&cut), files(&whole));
     assert_eq!(resumed.digest().unwrap(), store.digest().unwrap());
+}
+
+#[test]
+fn masks_of_files_are_runs_in_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut toy = dataset(dir.path());
+    let plane = |width, height| {
+        let mut mask = image::GrayImage::new(width, height);
+        for (x, y) in [(5, 3), (5, 4), (6, 0)] {
+            mask.put_pixel(x, y, image::Luma([9]));
+        }
+        mask
+    };
+    for (film, (width, height)) in [(0, (60, 48)), (1, (48, 60))] {
+        let path = dir.path().join(format!("mask-{film}.png"));
+        plane(width, height).save(&path).unwrap();
+        toy.records[film].mask = Some(Mask::File { path });
+    }
+    let absent = dir.path().join("absent.png");
+    toy.records[2].mask = Some(Mask::File { path: absent });
+    let own = Mask::Runs {
+        width: 60,
+        height: 48,
+        runs: vec![[1, 2]],
+    };
+    toy.records[3].mask = Some(own.clone());
+    let out = dir.path().join("store");
+    let store = prepare(&toy, &out, &of_side(32)).unwrap();
+    let runs = Mask::Runs {
+        width: 60,
+        height: 48,
+        runs: vec![[5 * 48 + 3, 2], [6 * 48, 1]],
+    };
+    let masks: Vec<Option<&Mask>> = store.records().iter().map(|r| r.mask.as_ref()).collect();
+    assert_eq!(masks[..3], [Some(&runs), Some(&own), None]);
+    let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
+    for told in [
+        "film-001,",
+        "48 × 60 pixels and its film of 60 × 48",
+        "film-002,",
+        "absent.png",
+    ] {
+        assert!(bad.contains(told), "{bad}");
+    }
 }
 
 #[test]

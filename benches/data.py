@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from common import BIN, ROOT, WORK, call, machine, spread, table
+from common import BIN, ROOT, WORK, call, machine, peak_of, spread, table
 
 SIDE = 256
 HEIGHT = 3056
@@ -112,16 +112,39 @@ def compare(kind, paths, rounds):
     table(["", "films a second", "times our time"], rows)
 
 
+def memory(few=1000, many=20_000):
+    """Peak memory of preparations of few and of many small films."""
+    folder = WORK / f"films-small-{many}"
+    if not (folder / "complete").exists():
+        call(BIN / "mflag-data", "phantom", "--as", "mimic", "--films", many, "--side", 128, "--out", folder)
+        (folder / "complete").touch()
+    paths = sorted((folder / "files").rglob("*.jpg"))[:many]
+    rows = []
+    for number in (few, len(paths)):
+        with tempfile.TemporaryDirectory(dir=WORK) as here:
+            here = Path(here)
+            listed = manifest(paths[:number], here)
+            prepare = [BIN / "mflag-data", "prepare", "--quiet", "--dataset", "manifest", "--root", listed]
+            peak = peak_of([*prepare, "--side", SIDE, "--out", here / "store"])
+        rows.append([number, f"{peak / 1024:.0f}"])
+    print("\n### Memory of preparation\n")
+    table(["films of 128 px", "peak, MiB"], rows)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--films", type=int, default=200)
     parser.add_argument("--plain", type=int, default=50, help="uncompressed DICOM films, of 15.5 MB each")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["jpeg", "dicom-jpeg", "dicom"])
+    parser.add_argument("--only", choices=["jpeg", "dicom-jpeg", "dicom", "memory"])
     args = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     names = ["pillow", "scikit-image", "simplejpeg", "opencv-python-headless", "pydicom"]
     print(machine() + "; " + ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names))
+    if args.only in (None, "memory"):
+        memory()
+    if args.only == "memory":
+        return
     films = jpegs(args.films)
     if args.only in (None, "jpeg"):
         compare("Grey JPEG", films, args.rounds)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::mimic::LABELS;
 use crate::reader::{self, DUPLICATE, Dropped, NO_FILM};
-use crate::split::Parts;
+use crate::split::{Choice, Division, Offer, Rule};
 use crate::table::{Row, Table};
 use crate::{Dataset, Error, Record, Result, Split};
 
@@ -18,40 +18,54 @@ const NOT_FRONTAL: &str = "not a frontal view";
 /// The folders of the release.
 const FOLDERS: [&str; 2] = ["CheXpert-v1.0-small", "CheXpert-v1.0"];
 
-/// What to read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
-    /// Part of the patients of `train.csv` for validation, in [0, 1).
-    pub validate: f64,
-    /// Chooses them.
-    pub seed: u64,
-}
+/// Validation as MGCA has it: 5,000 of the 191,027 frontal films of `train.csv`.
+const VALIDATE: f64 = 5_000.0 / 191_027.0;
 
-impl Default for Options {
-    /// As many as MGCA has: 5,000 of the 191,027 frontal films of `train.csv`.
-    fn default() -> Options {
-        Options {
-            validate: 5_000.0 / 191_027.0,
-            seed: 0,
-        }
-    }
+/// The splits, the usual one first.
+pub const SPLITS: &[Offer] = &[
+    Offer {
+        rule: Rule::Official,
+        validate: Some(VALIDATE),
+        test: None,
+    },
+    Offer {
+        rule: Rule::Mgca,
+        validate: Some(VALIDATE),
+        test: None,
+    },
+    Offer {
+        rule: Rule::Patient,
+        validate: Some(0.1),
+        test: Some(0.1),
+    },
+];
+
+/// What to read.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Options {
+    /// One of [`SPLITS`].
+    pub split: Choice,
 }
 
 /// Reads the data set in the folder `root`, which holds `train.csv` and `valid.csv`, or holds `CheXpert-v1.0` or
-/// `CheXpert-v1.0-small` with them. The films of `valid.csv` are [`Split::Test`], as in MGCA; those of `train.csv` train,
-/// but for a part of the patients, which validates. The labels are [`LABELS`].
+/// `CheXpert-v1.0-small` with them. The labels are [`LABELS`].
+///
+/// The films of `valid.csv` test; of those of `train.csv` a part validates: whole patients by hash ([`Rule::Official`]), or
+/// single films ([`Rule::Mgca`]). By [`Rule::Patient`] the two tables are one.
 ///
 /// # Errors
 /// A table or a column is missing, the root holds two copies, a value is not allowed, or no film is left.
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let parts = Parts::new(options.validate, 0.0, options.seed)?;
+    let division = options.split.among(SPLITS)?;
     let root = folder(root)?;
     let mut dropped = Dropped::new(REASONS);
-    let mut records = films(&root, "train", |patient| parts.of(patient), &mut dropped)?;
-    records.extend(films(&root, "valid", |_| Split::Test, &mut dropped)?);
+    let mut train = films(&root, "train", &mut dropped)?;
+    let mut valid = films(&root, "valid", &mut dropped)?;
+    divide(&division, &mut train, &mut valid)?;
+    let records = [train, valid].concat();
     let records = reader::with_files(records, &mut dropped);
     let layout = root.join("train/patientxxxxx/studyx/view1_frontal.jpg");
-    reader::dataset("chexpert", &LABELS, records, &dropped, &layout)
+    reader::dataset("chexpert", &LABELS, records, &dropped, layout.display())
 }
 
 /// The folder with the tables: `root`, or the release's own folder in it.
@@ -78,13 +92,31 @@ fn folder(root: &Path) -> Result<PathBuf> {
     }
 }
 
-/// The frontal films of one table.
-fn films(
-    root: &Path,
-    part: &str,
-    split: impl Fn(&str) -> Split,
-    dropped: &mut Dropped,
-) -> Result<Vec<Record>> {
+/// Gives the films of the two tables their splits.
+fn divide(division: &Division, train: &mut [Record], valid: &mut [Record]) -> Result<()> {
+    match division.rule {
+        Rule::Official => train
+            .iter_mut()
+            .for_each(|film| film.split = division.of(&film.patient)),
+        Rule::Mgca => {
+            let drawn = division.draw(train.len())?;
+            train
+                .iter_mut()
+                .zip(drawn)
+                .for_each(|(film, split)| film.split = split);
+        }
+        Rule::Patient => {
+            let all = train.iter_mut().chain(&mut *valid);
+            all.for_each(|film| film.split = division.of(&film.patient));
+            return Ok(());
+        }
+    }
+    valid.iter_mut().for_each(|film| film.split = Split::Test);
+    Ok(())
+}
+
+/// The frontal films of one table, in its order.
+fn films(root: &Path, part: &str, dropped: &mut Dropped) -> Result<Vec<Record>> {
     let table = Table::open(&root.join(format!("{part}.csv")))?;
     let [path, view] = table.columns(["Path", "Frontal/Lateral"])?;
     let labels = table.columns(LABELS)?;
@@ -101,7 +133,7 @@ fn films(
                     patient: place.patient.to_owned(),
                     study: format!("{}/{}", place.patient, place.study),
                     path: root.join(part).join(place.film()),
-                    split: split(place.patient),
+                    split: Split::Train,
                     text: None,
                     labels: labels
                         .iter()

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
+use crate::mimic::{Labeller, View};
+use crate::split::Choice;
 use crate::{Dataset, Error, Result};
-use crate::{chexpert, manifest, mimic, nih, object_cxr, rsna, siim, vindr};
+use crate::{chexpert, manifest, mimic, nih, object_cxr, reader, rsna, siim, vindr};
 
 /// A layout on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -28,44 +30,80 @@ pub enum Layout {
     Manifest,
 }
 
+/// What becomes of films without a report text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Text {
+    /// They are left out: usual for mimic
+    Required,
+    /// They stay: usual for manifest
+    Optional,
+}
+
 /// What may be said beside the folder of a data set.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Options {
+    /// How it is divided.
+    #[command(flatten)]
+    pub split: Choice,
+    /// Table `film,split` with train, validate or test in place of a rule; films that it lacks are left out (all but manifest)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "validate", "test"])]
+    pub list: Option<PathBuf>,
     /// Folder of the reports, if they lie elsewhere (mimic)
     #[arg(long, value_name = "DIR")]
     pub reports: Option<PathBuf>,
+    /// Films without a report text (mimic, manifest)
+    #[arg(long, value_enum)]
+    pub text: Option<Text>,
+    /// Views to keep, joined by commas [default: pa,ap] (mimic)
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "VIEWS")]
+    pub views: Vec<View>,
+    /// Whose labels (mimic)
+    #[arg(long, value_enum, value_name = "LABELLER")]
+    pub labels: Option<Labeller>,
     /// Folder of the films, if they lie elsewhere (siim)
     #[arg(long, value_name = "DIR")]
     pub films: Option<PathBuf>,
-    /// Table `patientId,split` in place of splits by hash (rsna)
-    #[arg(long, value_name = "FILE")]
-    pub list: Option<PathBuf>,
-    /// Chooses the patients of splits by hash (all but mimic)
+    /// Keep only as many training films without a mask as there are with one (siim)
     #[arg(long)]
-    pub seed: Option<u64>,
+    pub balance: bool,
+    /// Give films with boxes their union as mask, for segmentation (rsna)
+    #[arg(long)]
+    pub masks: bool,
+    /// Radiologists who must have found what counts as present; less is uncertain [default: 2] (vindr)
+    #[arg(long, value_name = "NUMBER")]
+    pub agree: Option<usize>,
+    /// Name of the data set: patients are compared within data sets of one name [default: manifest] (manifest)
+    #[arg(long)]
+    pub name: Option<String>,
 }
 
 impl Options {
     /// Flags that were given although this layout has no use for them.
     fn useless(&self, layout: Layout) -> Vec<&'static str> {
+        use Layout::{Manifest, Mimic, Rsna, Siim, Vindr};
+        let only = |layouts: &[Layout]| layouts.contains(&layout);
         let given = [
-            ("--reports", self.reports.is_some(), layout == Layout::Mimic),
-            ("--films", self.films.is_some(), layout == Layout::Siim),
-            ("--list", self.list.is_some(), layout == Layout::Rsna),
-            ("--seed", self.seed.is_some(), layout != Layout::Mimic),
+            ("--list", self.list.is_some(), layout != Manifest),
+            ("--reports", self.reports.is_some(), only(&[Mimic])),
+            ("--text", self.text.is_some(), only(&[Mimic, Manifest])),
+            ("--views", !self.views.is_empty(), only(&[Mimic])),
+            ("--labels", self.labels.is_some(), only(&[Mimic])),
+            ("--films", self.films.is_some(), only(&[Siim])),
+            ("--balance", self.balance, only(&[Siim])),
+            ("--masks", self.masks, only(&[Rsna])),
+            ("--agree", self.agree.is_some(), only(&[Vindr])),
+            ("--name", self.name.is_some(), only(&[Manifest])),
         ];
-        given
-            .iter()
-            .filter(|(_, given, used)| *given && !used)
-            .map(|(flag, ..)| *flag)
-            .collect()
+        let useless = given.iter().filter(|(_, given, used)| *given && !used);
+        useless.map(|(flag, ..)| *flag).collect()
     }
 }
 
 /// Reads the data set in `root` (for a manifest: its folder or the file itself).
 ///
 /// # Errors
-/// Those of the reader; an option that the layout has no use for.
+/// Those of the reader; an option that the layout has no use for; a list of splits that is not as described, or has none of
+/// the films.
 pub fn read(layout: Layout, root: &Path, options: &Options) -> Result<Dataset> {
     let useless = options.useless(layout);
     if !useless.is_empty() {
@@ -77,71 +115,57 @@ pub fn read(layout: Layout, root: &Path, options: &Options) -> Result<Dataset> {
             useless.join(", ")
         )));
     }
-    let Options {
-        reports,
-        films,
-        list,
-        seed,
-    } = options.clone();
-    let seed = seed.unwrap_or(0);
+    let mut data = read_layout(layout, root, options)?;
+    if let Some(list) = &options.list {
+        data = reader::listed(data, list)?;
+    }
+    if options.balance {
+        data = siim::balance(data, options.split.seed.unwrap_or(0));
+    }
+    Ok(data)
+}
+
+fn read_layout(layout: Layout, root: &Path, options: &Options) -> Result<Dataset> {
+    let split = options.split;
+    let options = options.clone();
     match layout {
-        Layout::Mimic => mimic::read(
-            root,
-            &mimic::Options {
-                reports,
-                ..Default::default()
-            },
-        ),
-        Layout::Chexpert => chexpert::read(
-            root,
-            &chexpert::Options {
-                seed,
-                ..Default::default()
-            },
-        ),
-        Layout::Nih => nih::read(
-            root,
-            &nih::Options {
-                seed,
-                ..Default::default()
-            },
-        ),
-        Layout::Rsna => rsna::read(
-            root,
-            &rsna::Options {
-                seed,
-                list,
-                ..Default::default()
-            },
-        ),
-        Layout::Siim => siim::read(
-            root,
-            &siim::Options {
-                seed,
-                films,
-                ..Default::default()
-            },
-        ),
-        Layout::ObjectCxr => {
-            let mut options = object_cxr::Options::default();
-            if let object_cxr::Protocol::Mgca { seed: chosen, .. } = &mut options.protocol {
-                *chosen = seed;
-            }
-            object_cxr::read(root, &options)
+        Layout::Mimic => {
+            let usual = mimic::Options::default();
+            let views = match options.views {
+                views if views.is_empty() => usual.views,
+                views => views,
+            };
+            let options = mimic::Options {
+                reports: options.reports,
+                views,
+                labels: options.labels,
+                require_text: options.text != Some(Text::Optional),
+                split,
+            };
+            mimic::read(root, &options)
         }
-        Layout::Vindr => vindr::read(
-            root,
-            &vindr::Options {
-                seed,
-                ..Default::default()
-            },
-        ),
-        Layout::Manifest => manifest::read(
-            root,
-            &manifest::Options {
-                seed,
-                ..Default::default()
-            },
-        ),
+        Layout::Chexpert => chexpert::read(root, &chexpert::Options { split }),
+        Layout::Nih => nih::read(root, &nih::Options { split }),
+        Layout::Rsna => {
+            let masks = options.masks;
+            rsna::read(root, &rsna::Options { split, masks })
+        }
+        Layout::Siim => {
+            let films = options.films;
+            siim::read(root, &siim::Options { films, split })
+        }
+        Layout::ObjectCxr => object_cxr::read(root, &object_cxr::Options { split }),
+        Layout::Vindr => {
+            let agree = options.agree.unwrap_or(vindr::Options::default().agree);
+            vindr::read(root, &vindr::Options { split, agree })
+        }
+        Layout::Manifest => {
+            let options = manifest::Options {
+                name: options.name.unwrap_or(manifest::Options::default().name),
+                require_text: options.text == Some(Text::Required),
+                split,
+            };
+            manifest::read(root, &options)
+        }
     }
 }

@@ -132,6 +132,29 @@ impl Targets {
         self.0.iter().map(|target| target.name.as_str()).collect()
     }
 
+    /// Those of these names, in the order of `names`: RSNA's pneumonia is `["Lung Opacity"]` alone.
+    ///
+    /// # Errors
+    /// If one is unknown, the message has the nearest, or there twice, or there is none.
+    pub fn only(&self, names: &[String]) -> Result<Targets> {
+        if names.is_empty() {
+            let told =
+                "no label is named: name one at least, or leave the choice out for all of them";
+            return Err(Error::Data(told.to_owned()));
+        }
+        let chosen = names.iter().enumerate().map(|(place, name)| {
+            if names[..place].contains(name) {
+                return Err(Error::Data(format!("label '{name}' is named twice")));
+            }
+            let target = self.0.iter().find(|target| target.name == *name);
+            target.cloned().ok_or_else(|| {
+                let hint = suggest::hint(name, self.names());
+                Error::Data(format!("label '{name}' is unknown{hint}"))
+            })
+        });
+        Ok(Targets(chosen.collect::<Result<_>>()?))
+    }
+
     /// The targets of a film with these raw values, one a name: 1, 0, or `None` where the loss leaves it out. A film
     /// without values has all of them unmentioned.
     pub fn of(&self, values: &[Option<f32>]) -> Vec<Option<f32>> {
@@ -221,6 +244,47 @@ mod tests {
             Policy::Ignore.targets(&labels).unwrap().of(&[]),
             [Some(0.0); 6]
         );
+    }
+
+    #[derive(Deserialize)]
+    struct Golden {
+        labels: Vec<String>,
+        raw: Vec<Vec<Option<f32>>>,
+        mgca5: Vec<Vec<Option<f32>>>,
+        zeros: Vec<Vec<Option<f32>>>,
+    }
+
+    /// Against the rules of MGCA and CheXclusion (tests/oracle/labels.py): equal.
+    #[test]
+    fn published_protocols_have_their_targets() {
+        let golden = include_str!("../../../tests/golden/labels/policies.json");
+        let golden: Golden = serde_json::from_str(golden).unwrap();
+        for (policy, expected) in [
+            (Policy::Mgca5, &golden.mgca5),
+            (Policy::Zeros, &golden.zeros),
+        ] {
+            let targets = policy.targets(&golden.labels).unwrap();
+            let found: Vec<_> = golden.raw.iter().map(|raw| targets.of(raw)).collect();
+            assert_eq!(&found, expected, "{policy:?}");
+        }
+        assert_eq!(golden.raw.len(), 40);
+    }
+
+    #[test]
+    fn some_of_the_labels_will_do() {
+        let labels = names(&["Lung Opacity", "No Lung Opacity / Not Normal", "Normal"]);
+        let all = Policy::Zeros.targets(&labels).unwrap();
+        let raw = [Some(1.0), Some(0.0), None];
+        let two = all.only(&names(&["Normal", "Lung Opacity"])).unwrap();
+        assert_eq!(two.names(), ["Normal", "Lung Opacity"]);
+        assert_eq!(two.of(&raw), [Some(0.0), Some(1.0)]);
+        let told = |chosen: &[&str]| all.only(&names(chosen)).unwrap_err().to_string();
+        assert_eq!(
+            told(&["Lung opacty"]),
+            "label 'Lung opacty' is unknown (did you mean 'Lung Opacity'?)"
+        );
+        assert_eq!(told(&["Normal", "Normal"]), "label 'Normal' is named twice");
+        assert!(told(&[]).contains("name one at least"));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use mflag_core::cli::{Common, run_main};
 use mflag_core::progress::clock;
 use mflag_core::table::Table;
 use mflag_data::datasets::{self, Layout};
+use mflag_data::inspect::Sheet;
+use mflag_data::split::Same;
 use mflag_data::store::Store;
 use mflag_data::{inspect, phantom, prepare, split};
 use mflag_film::{Depth, Fit, Squaring, Window};
@@ -30,8 +32,9 @@ const EXAMPLES: &str = "Examples:
   mflag-data prepare --dataset mimic --root data/phantoms --out data/phantoms-store
   mflag-data prepare --dataset mimic --root /data/mimic-cxr-jpg --reports /data/mimic-cxr-reports --out data/mimic-256
   mflag-data prepare --dataset siim --root /data/siim-acr --out data/siim-256
+  mflag-data prepare --dataset rsna --root /data/rsna --split patient --masks --out data/rsna-256
   mflag-data verify data/mimic-256 data/siim-256
-  mflag-data inspect --store data/mimic-256 --sheet sheet.png";
+  mflag-data inspect --store data/mimic-256 --sheet sheet.png --label Pneumothorax";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -116,6 +119,9 @@ struct VerifyArgs {
     /// Folders of stores
     #[arg(required = true, value_name = "DIR")]
     stores: Vec<PathBuf>,
+    /// Compare the films' own files and not their squares: for stores of different sides, while the files are there
+    #[arg(long)]
+    files: bool,
 }
 
 #[derive(Debug, Args)]
@@ -123,9 +129,18 @@ struct InspectArgs {
     /// Folder of the store
     #[arg(short, long, value_name = "DIR")]
     store: PathBuf,
-    /// Draw the first films into this PNG
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+    /// Draw films of each label, and some without, into this PNG; those with masks or boxes first
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
+    /// Films on the sheet, at most
+    #[arg(long, default_value_t = 40, value_name = "NUMBER", requires = "sheet", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    films: u16,
+    /// Draw only films that are positive for this label
+    #[arg(long, value_name = "NAME", requires = "sheet")]
+    label: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -221,7 +236,12 @@ fn verify(args: &VerifyArgs) -> Result<()> {
     let stores: mflag_data::Result<Vec<Store>> =
         args.stores.iter().map(|s| Store::open(s)).collect();
     let stores = stores?;
-    let verified = split::verify_stores(&stores.iter().collect::<Vec<_>>())?;
+    let same = if args.files {
+        Same::Files
+    } else {
+        Same::Pixels
+    };
+    let verified = split::verify(&stores.iter().collect::<Vec<_>>(), same)?;
     println!("{verified}");
     Ok(())
 }
@@ -229,15 +249,23 @@ fn verify(args: &VerifyArgs) -> Result<()> {
 fn inspect_store(args: &InspectArgs) -> Result<()> {
     let store = Store::open(&args.store)?;
     store.verify()?;
-    print!("{}", inspect::counts(&store));
-    println!("{}", inspect::text_lengths(&store));
-    println!(
-        "all {} shards have their digests",
-        store.meta().shards.len()
-    );
-    if let Some(sheet) = &args.sheet {
-        inspect::contact_sheet(&store, sheet)?;
-        println!("contact sheet: {}", sheet.display());
+    let summary = inspect::summary(&store);
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&summary)?);
+    } else {
+        println!("{summary}");
+        let shards = store.meta().shards.len();
+        println!("all {shards} shards have their digests");
+    }
+    if let Some(path) = &args.sheet {
+        let sheet = Sheet {
+            films: args.films.into(),
+            label: args.label.clone(),
+        };
+        let shown = inspect::contact_sheet(&store, &sheet, path)?;
+        if !args.json {
+            println!("contact sheet of {shown} films: {}", path.display());
+        }
     }
     Ok(())
 }

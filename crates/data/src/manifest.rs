@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use mflag_core::suggest;
 
 use crate::reader::{self, Dropped};
-use crate::split::Parts;
+use crate::split::{Choice, Division, Offer, Rule};
 use crate::table::{Row, Table};
 use crate::{Dataset, Error, Mask, Record, Result, Split, report};
 
@@ -40,6 +40,13 @@ const REASONS: &[&str] = &[NO_REPORT, NO_TEXT];
 const NO_REPORT: &str = "no report";
 const NO_TEXT: &str = "report without findings or impression of three words";
 
+/// The one split, of patients whose rows leave it open.
+pub const SPLITS: &[Offer] = &[Offer {
+    rule: Rule::Patient,
+    validate: Some(0.1),
+    test: Some(0.1),
+}];
+
 /// What to read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
@@ -47,23 +54,17 @@ pub struct Options {
     pub name: String,
     /// Leave out films without a report text; otherwise they come with `text: None`.
     pub require_text: bool,
-    /// Part of the patients without a split for validation, in [0, 1).
-    pub validate: f64,
-    /// Part of the patients without a split for test, in [0, 1).
-    pub test: f64,
-    /// Chooses them.
-    pub seed: u64,
+    /// One of [`SPLITS`].
+    pub split: Choice,
 }
 
 impl Default for Options {
-    /// Films without text stay; 80 / 10 / 10 %.
+    /// Films without text stay.
     fn default() -> Options {
         Options {
             name: "manifest".to_owned(),
             require_text: false,
-            validate: 0.1,
-            test: 0.1,
-            seed: 0,
+            split: Choice::default(),
         }
     }
 }
@@ -75,7 +76,7 @@ impl Default for Options {
 /// that is no file, a film that was listed before, a patient in two splits, a value that is not allowed, a box beyond its
 /// film, a mask of another size. And columns that are missing or look like a slip, and a table that lists no film.
 pub fn read(path: &Path, options: &Options) -> Result<Dataset> {
-    let parts = Parts::new(options.validate, options.test, options.seed)?;
+    let division = options.split.among(SPLITS)?;
     let table = Table::open(&if path.is_dir() {
         path.join(FILE)
     } else {
@@ -86,7 +87,7 @@ pub fn read(path: &Path, options: &Options) -> Result<Dataset> {
     let mut rows = Rows {
         folder: file.parent().unwrap_or(Path::new("")),
         columns: &columns,
-        parts,
+        division,
         films: HashMap::new(),
         patients: HashMap::new(),
     };
@@ -121,7 +122,7 @@ pub fn read(path: &Path, options: &Options) -> Result<Dataset> {
         .iter()
         .map(|(name, _)| name.as_str())
         .collect();
-    reader::dataset(&options.name, &labels, records, &dropped, &file)
+    reader::dataset(&options.name, &labels, records, &dropped, file.display())
 }
 
 /// A film with the row that lists it.
@@ -200,7 +201,7 @@ fn strange(table: &Table, name: &str) -> Result<()> {
 struct Rows<'a> {
     folder: &'a Path,
     columns: &'a Columns,
-    parts: Parts,
+    division: Division,
     /// The row of each film.
     films: HashMap<String, usize>,
     /// The split of each patient, and the row that said so first.
@@ -262,7 +263,7 @@ impl Rows<'_> {
         }
         let given = self.columns.split.map(|column| cells::split(row, column));
         let split = given.transpose()?.flatten();
-        let split = split.unwrap_or_else(|| self.parts.of(patient));
+        let split = split.unwrap_or_else(|| self.division.of(patient));
         let (first, told_in) = *self
             .patients
             .entry(patient.to_owned())

@@ -8,14 +8,16 @@ use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use mflag_core::progress::Progress;
 use rayon::prelude::*;
 
-use crate::reader::{Dropped, NO_FILM, told};
+use crate::reader::{self, Dropped, NO_FILM};
+use crate::split::{Choice, Offer, Rule};
 use crate::{Dataset, Error, Record, Result, report};
-use tables::Film;
+use tables::{Labels, Tables};
 
-/// The labels, as the CheXpert labeller names them.
+/// The labels, as both labellers name them.
 pub const LABELS: [&str; 14] = [
     "Atelectasis",
     "Cardiomegaly",
@@ -34,7 +36,7 @@ pub const LABELS: [&str; 14] = [
 ];
 
 /// Why films are left out, in the order of the checks; a film counts under the first that fits.
-const REASONS: [&str; 7] = [
+const REASONS: &[&str] = &[
     NOT_FRONTAL,
     OTHER_VIEW,
     DUPLICATE,
@@ -50,24 +52,62 @@ const NO_SPLIT: &str = "no split";
 const NO_REPORT: &str = "no report";
 const NO_TEXT: &str = "report without findings or impression of three words";
 
+/// The splits, the usual one first.
+pub const SPLITS: &[Offer] = &[
+    Offer {
+        rule: Rule::Official,
+        validate: None,
+        test: None,
+    },
+    Offer {
+        rule: Rule::Patient,
+        validate: Some(0.1),
+        test: Some(0.1),
+    },
+];
+
 /// A frontal view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum View {
-    /// Postero-anterior: the patient stands, the back to the tube.
+    /// Postero-anterior: the patient stands, the back to the tube
     Pa,
-    /// Antero-posterior: mostly bedside films.
+    /// Antero-posterior: mostly bedside films
     Ap,
 }
 
+/// The program that read the labels from the reports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Labeller {
+    /// The CheXpert labeller
+    #[default]
+    Chexpert,
+    /// NegBio, which the CheXpert labeller grew out of
+    Negbio,
+}
+
+impl Labeller {
+    /// The name of its table.
+    fn table(self) -> &'static str {
+        match self {
+            Labeller::Chexpert => "chexpert",
+            Labeller::Negbio => "negbio",
+        }
+    }
+}
+
 /// What to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Folder of the reports, holding `files/p10/…`; `None` for `mimic-cxr-reports` in the root, or the root itself.
     pub reports: Option<PathBuf>,
     /// Views to keep.
     pub views: Vec<View>,
+    /// Whose labels; `None` for those of the CheXpert labeller, or none where their table is not there.
+    pub labels: Option<Labeller>,
     /// Leave out films without a report text; otherwise they come with `text: None`.
     pub require_text: bool,
+    /// One of [`SPLITS`].
+    pub split: Choice,
 }
 
 impl Default for Options {
@@ -76,13 +116,15 @@ impl Default for Options {
         Options {
             reports: None,
             views: vec![View::Pa, View::Ap],
+            labels: None,
             require_text: true,
+            split: Choice::default(),
         }
     }
 }
 
 /// Reads the data set in the folder `root`, which holds `files/` and the tables
-/// `mimic-cxr-<version>-{metadata,split,chexpert}.csv[.gz]`. Without the chexpert table there are no labels.
+/// `mimic-cxr-<version>-{metadata,split,chexpert,negbio}.csv[.gz]`. The split table is needed for [`Rule::Official`] alone.
 ///
 /// Films are checked and reports read in parallel, each report once; about 1 kB of memory a film.
 ///
@@ -90,86 +132,59 @@ impl Default for Options {
 /// The root, a table (in two versions, too), or a column is missing, a value is not allowed, a film has two splits, a
 /// study two sets of labels, a report cannot be read, or no film is left.
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
+    let division = options.split.among(SPLITS)?;
     let tables = tables::locate(root)?;
     let reports = reports_folder(root, options)?;
-    let mut dropped = Dropped::new(&REASONS);
-    let films = tables::films(&tables, &options.views, &mut dropped)?;
-    let films = with_files(root, films, &mut dropped);
-    let texts = texts(&reports, &films, options.require_text)?;
-    let labels = match &tables.labels {
-        Some(path) => Some(tables::labels(path)?),
-        None => {
-            tracing::warn!(
-                "no table mimic-cxr-*-chexpert.csv.gz in {}: the films have no labels",
-                root.display()
-            );
-            None
-        }
-    };
+    let labels = labels(&tables, options.labels)?;
+    let mut dropped = Dropped::new(REASONS);
+    let films = tables::films(&tables, &division, &options.views, &mut dropped)?;
+    let mut films = reader::with_files(films, &mut dropped);
 
-    let mut records = Vec::with_capacity(films.len());
-    for film in films {
-        let text = match texts.get(&film.study) {
-            Some(Report::Text(text)) => Some(text.clone()),
-            Some(Report::Empty) if options.require_text => {
-                dropped.count(NO_TEXT);
-                continue;
+    let texts = texts(root, &reports, &films, options.require_text)?;
+    films.retain_mut(|film| {
+        let reason = match texts.get(&film.study) {
+            Some(Report::Text(text)) => {
+                film.text = Some(text.clone());
+                return true;
             }
-            None if options.require_text => {
-                dropped.count(NO_REPORT);
-                continue;
-            }
-            Some(Report::Empty) | None => None,
+            Some(Report::Empty) => NO_TEXT,
+            None => NO_REPORT,
         };
-        let labels = labels.as_ref().map_or(Vec::new(), |l| {
-            l.get(&film.study)
-                .map_or(vec![None; LABELS.len()], |values| values.to_vec())
-        });
-        records.push(Record {
-            path: film_path(root, &film),
-            patient: film.patient.to_string(),
-            study: film.study.to_string(),
-            film: film.id,
-            split: film.split,
-            text,
-            labels,
-            boxes: Vec::new(),
-            mask: None,
-            size: None,
-        });
+        if options.require_text {
+            dropped.count(reason);
+        }
+        !options.require_text
+    });
+    if let Some(labels) = &labels {
+        for film in &mut films {
+            let of_study = labels.get(&film.study);
+            film.labels = of_study.map_or(vec![None; LABELS.len()], |values| values.to_vec());
+        }
     }
-    records.sort_unstable_by(|a, b| a.film.cmp(&b.film));
-    let dropped = dropped.listed();
-    tracing::info!(
-        "mimic-cxr: {} films kept; left out: {}",
-        records.len(),
-        told(&dropped)
-    );
-    if records.is_empty() {
-        return Err(nothing_left(root, &reports, &dropped));
-    }
-    let labels = if labels.is_some() {
-        LABELS.map(str::to_owned).to_vec()
-    } else {
-        Vec::new()
-    };
-    Ok(Dataset {
-        name: "mimic-cxr".to_owned(),
-        labels,
-        records,
-        dropped,
-    })
-}
-
-fn nothing_left(root: &Path, reports: &Path, dropped: &[(String, usize)]) -> Error {
-    Error::Data(format!(
-        "no film of {} is left ({}); films are looked for as {}, reports as {}",
-        root.display(),
-        told(dropped),
+    let names = labels.map_or(&[][..], |_| &LABELS[..]);
+    let layout = format!(
+        "{}, reports as {}",
         root.join("files/p10/p1xxxxxxx/sxxxxxxxx/<dicom_id>.jpg")
             .display(),
         reports.join("files/p10/p1xxxxxxx/sxxxxxxxx.txt").display(),
-    ))
+    );
+    reader::dataset("mimic-cxr", names, films, &dropped, layout)
+}
+
+/// The labels of every study; `None` where nobody asked for a labeller and the usual one's table is not there.
+fn labels(tables: &Tables, labeller: Option<Labeller>) -> Result<Option<HashMap<String, Labels>>> {
+    let table = labeller.unwrap_or_default().table();
+    match tables.find(table)? {
+        Some(path) => Ok(Some(tables::labels(&path)?)),
+        None if labeller.is_some() => Err(tables.missing(table)),
+        None => {
+            tracing::warn!(
+                "no table mimic-cxr-*-{table}.csv.gz in {}: the films have no labels",
+                tables.root().display()
+            );
+            Ok(None)
+        }
+    }
 }
 
 fn reports_folder(root: &Path, options: &Options) -> Result<PathBuf> {
@@ -189,33 +204,6 @@ fn reports_folder(root: &Path, options: &Options) -> Result<PathBuf> {
     Err(Error::file(folder, reason))
 }
 
-/// `files/p10/p10000032` for patient 10000032.
-fn patient_folder(root: &Path, film: &Film) -> PathBuf {
-    let patient = film.patient.to_string();
-    let group: String = patient.chars().take(2).collect();
-    root.join(format!("files/p{group}/p{patient}"))
-}
-
-fn film_path(root: &Path, film: &Film) -> PathBuf {
-    patient_folder(root, film).join(format!("s{}/{}.jpg", film.study, film.id))
-}
-
-/// Films whose file is there.
-fn with_files(root: &Path, films: Vec<Film>, dropped: &mut Dropped) -> Vec<Film> {
-    let there: Vec<bool> = films
-        .par_iter()
-        .map(|film| film_path(root, film).is_file())
-        .collect();
-    let keep = films.into_iter().zip(there).filter_map(|(film, there)| {
-        if !there {
-            tracing::debug!("no film file {}", film_path(root, &film).display());
-            dropped.count(NO_FILM);
-        }
-        there.then_some(film)
-    });
-    keep.collect()
-}
-
 /// A report that is there.
 enum Report {
     Text(String),
@@ -223,21 +211,31 @@ enum Report {
 }
 
 /// The reports of the studies by study; studies without a report file are absent.
-fn texts(reports: &Path, films: &[Film], required: bool) -> Result<HashMap<u32, Report>> {
-    let studies: HashMap<u32, &Film> = films.iter().map(|film| (film.study, film)).collect();
+fn texts(
+    root: &Path,
+    reports: &Path,
+    films: &[Record],
+    required: bool,
+) -> Result<HashMap<String, Report>> {
+    let studies: HashMap<&str, &Record> = films.iter().map(|f| (f.study.as_str(), f)).collect();
     if !required && !reports.join("files").is_dir() {
         return Ok(HashMap::new());
     }
     let progress = Progress::new("reports", studies.len() as u64, "studies");
-    let read = |(study, film): (u32, &Film)| {
-        let path = patient_folder(reports, film).join(format!("s{study}.txt"));
+    let read = |(study, film): (&str, &Record)| {
+        // A study's films are in the folder `files/p10/p10000032/s50414267`, its report in the file `….txt`.
+        let folder = film.path.parent().unwrap_or(root);
+        let folder = folder.strip_prefix(root).unwrap_or(folder);
+        let path = reports.join(folder).with_extension("txt");
         let report = read_report(&path).map_err(|e| {
             tracing::debug!("cannot read {}: {e}", path.display());
             let reason = format!("a report cannot be read ({e}); -v shows which");
             Error::file(reports, reason)
         });
         progress.inc(1);
-        report.map(|report| Some((study, report?))).transpose()
+        report
+            .map(|report| Some((study.to_owned(), report?)))
+            .transpose()
     };
     let texts = studies.into_par_iter().filter_map(read).collect();
     progress.finish();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use mflag_core::suggest;
 
 use crate::reader::{self, DUPLICATE, Dropped, NO_FILM};
-use crate::split::Parts;
+use crate::split::{Choice, Offer, Rule};
 use crate::table::{Row, Table};
 use crate::{BoundingBox, Dataset, Error, Record, Result, Split};
 
@@ -41,34 +41,37 @@ const NO_SPLIT: &str = "in neither train_val_list.txt nor test_list.txt";
 const TABLES: [&str; 2] = ["Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"];
 const BOXES: &str = "BBox_List_2017.csv";
 
-/// What to read.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Options {
-    /// Part of the patients of `train_val_list.txt` for validation, in [0, 1).
-    pub validate: f64,
-    /// Chooses them.
-    pub seed: u64,
-}
+/// The splits, the usual one first.
+pub const SPLITS: &[Offer] = &[
+    Offer {
+        rule: Rule::Official,
+        validate: Some(0.1),
+        test: None,
+    },
+    Offer {
+        rule: Rule::Patient,
+        validate: Some(0.1),
+        test: Some(0.1),
+    },
+];
 
-impl Default for Options {
-    /// A tenth.
-    fn default() -> Options {
-        Options {
-            validate: 0.1,
-            seed: 0,
-        }
-    }
+/// What to read.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Options {
+    /// One of [`SPLITS`].
+    pub split: Choice,
 }
 
 /// Reads the data set in the folder `root`, which holds `Data_Entry_2017.csv` (or `Data_Entry_2017_v2020.csv`),
 /// `train_val_list.txt`, `test_list.txt`, the films (`images_001/images` … `images_012/images`, or one folder `images`), and
-/// `BBox_List_2017.csv`, without which there are no boxes. The official test films test.
+/// `BBox_List_2017.csv`, without which there are no boxes. By [`Rule::Official`] the films of `test_list.txt` test, and a part of
+/// the patients of the other list validates; [`Rule::Patient`] makes the lists one.
 ///
 /// # Errors
 /// A table, list or column is missing, a label is unknown, a film is in both lists or smaller than its boxes, or none is
 /// left.
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let parts = Parts::new(options.validate, 0.0, options.seed)?;
+    let division = options.split.among(SPLITS)?;
     let table = table(root)?;
     let splits = splits(root)?;
     let mut boxes = boxes(root)?;
@@ -93,9 +96,9 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
                     patient: patient.to_owned(),
                     study: film.to_owned(),
                     path: folder.join(film),
-                    split: match split {
-                        Split::Test => Split::Test,
-                        _ => parts.of(patient),
+                    split: match (division.rule, split) {
+                        (Rule::Official, Split::Test) => Split::Test,
+                        _ => division.of(patient),
                     },
                     text: None,
                     labels,
@@ -112,7 +115,13 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
     })?;
     reader::boxes_fit(root, &records)?;
     let layout = root.join("images_001/images/<Image Index>");
-    reader::dataset("nih-chestxray14", &LABELS, records, &dropped, &layout)
+    reader::dataset(
+        "nih-chestxray14",
+        &LABELS,
+        records,
+        &dropped,
+        layout.display(),
+    )
 }
 
 fn table(root: &Path) -> Result<Table> {

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::reader::{self, DUPLICATE, Dropped, NO_FILM};
-use crate::split::Parts;
+use crate::split::{Choice, Offer, Rule};
 use crate::table::{Row, Table};
 use crate::{BoundingBox, Dataset, Error, Record, Result, Split};
 
@@ -16,73 +16,59 @@ pub const LABELS: [&str; 1] = ["Foreign object"];
 /// Why films are left out, in the order of the checks; a film counts under the first that fits.
 const REASONS: &[&str] = &[DUPLICATE, NO_FILM];
 
-/// What trains, validates and tests.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Protocol {
-    /// As MGCA: `train` trains but for a part that validates, `dev` tests. `test` is not read.
-    Mgca {
-        /// Part of the films of `train` for validation, in [0, 1).
-        validate: f64,
-        /// Chooses them.
-        seed: u64,
+/// The splits, the usual one first.
+pub const SPLITS: &[Offer] = &[
+    Offer {
+        rule: Rule::Mgca,
+        validate: Some(0.1),
+        test: None,
     },
-    /// As the release: `train`, `dev` and `test`.
-    Release,
-}
+    Offer {
+        rule: Rule::Official,
+        validate: None,
+        test: None,
+    },
+];
 
 /// What to read.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Options {
-    /// What trains, validates and tests.
-    pub protocol: Protocol,
-}
-
-impl Default for Options {
-    /// MGCA with a tenth of `train` for validation: about 7,200, 800 and 1,000 films.
-    fn default() -> Options {
-        let (validate, seed) = (0.1, 0);
-        Options {
-            protocol: Protocol::Mgca { validate, seed },
-        }
-    }
+    /// One of [`SPLITS`].
+    pub split: Choice,
 }
 
 /// Reads the data set in the folder `root`, which holds `train.csv`, `dev.csv` and the folders `train` and `dev`; for
-/// [`Protocol::Release`] `test.csv` and `test`, too. There are no patients' identifiers: each film counts as a patient.
+/// [`Rule::Official`] `test.csv` and `test`, too. There are no patients' identifiers: each film counts as a patient.
 /// Every shape becomes the box around it.
+///
+/// By [`Rule::Mgca`] `train` trains but for a part that validates, and `dev` tests; `test` is not read.
 ///
 /// # Errors
 /// A table or a column is missing, a shape is not one of the three, a film is smaller than its boxes, or none is left.
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
+    let division = options.split.among(SPLITS)?;
     let mut dropped = Dropped::new(REASONS);
-    let mut part =
-        |name: &str, split: &dyn Fn(&str) -> Split| films(root, name, split, &mut dropped);
-    let mut records;
-    match options.protocol {
-        Protocol::Mgca { validate, seed } => {
-            let parts = Parts::new(validate, 0.0, seed)?;
-            records = part("train", &|film| parts.of(film))?;
-            records.extend(part("dev", &|_| Split::Test)?);
-        }
-        Protocol::Release => {
-            records = part("train", &|_| Split::Train)?;
-            records.extend(part("dev", &|_| Split::Validate)?);
-            records.extend(part("test", &|_| Split::Test)?);
-        }
+    let mut part = |name: &str, split: Split| films(root, name, split, &mut dropped);
+    let mut records = part("train", Split::Train)?;
+    if division.rule == Rule::Official {
+        records.extend(part("dev", Split::Validate)?);
+        records.extend(part("test", Split::Test)?);
+    } else {
+        let drawn = division.draw(records.len())?;
+        records
+            .iter_mut()
+            .zip(drawn)
+            .for_each(|(film, split)| film.split = split);
+        records.extend(part("dev", Split::Test)?);
     }
     let records = reader::with_files(records, &mut dropped);
     reader::boxes_fit(root, &records)?;
     let layout = root.join("train/<image_name>");
-    reader::dataset("object-cxr", &LABELS, records, &dropped, &layout)
+    reader::dataset("object-cxr", &LABELS, records, &dropped, layout.display())
 }
 
-/// The films of one table.
-fn films(
-    root: &Path,
-    part: &str,
-    split: &dyn Fn(&str) -> Split,
-    dropped: &mut Dropped,
-) -> Result<Vec<Record>> {
+/// The films of one table, in its order.
+fn films(root: &Path, part: &str, split: Split, dropped: &mut Dropped) -> Result<Vec<Record>> {
     let path = root.join(format!("{part}.csv"));
     if !path.exists() {
         let reason = format!(
@@ -112,7 +98,7 @@ fn films(
             path: root.join(&id),
             patient: id.clone(),
             study: id.clone(),
-            split: split(&id),
+            split,
             film: id,
             text: None,
             labels: vec![Some(f32::from(u8::from(!boxes.is_empty())))],

@@ -1,6 +1,7 @@
 //! What the readers of the data sets share.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::path::Path;
 
 use mflag_core::suggest;
@@ -13,6 +14,9 @@ use crate::{BoundingBox, Dataset, Error, Record, Result, Split};
 pub(crate) const NO_FILM: &str = "no film file";
 /// A film had a row before.
 pub(crate) const DUPLICATE: &str = "duplicate row";
+
+/// The list of splits lacks a film.
+const NOT_LISTED: &str = "not in the list of splits";
 
 /// How far a box may reach beyond its film, in parts of the film's side: annotators' slips.
 const BEYOND: f64 = 0.1;
@@ -72,15 +76,14 @@ pub(crate) fn dataset(
     labels: &[impl AsRef<str>],
     mut records: Vec<Record>,
     dropped: &Dropped,
-    layout: &Path,
+    layout: impl Display,
 ) -> Result<Dataset> {
     records.sort_unstable_by(|a, b| a.film.cmp(&b.film));
     let dropped = dropped.listed();
     let told = told(&dropped);
     if records.is_empty() {
         return Err(Error::Data(format!(
-            "{name}: no film is left (left out: {told}); films are looked for as {}",
-            layout.display()
+            "{name}: no film is left (left out: {told}); films are looked for as {layout}"
         )));
     }
     tracing::info!("{name}: {} films kept; left out: {told}", records.len());
@@ -93,7 +96,7 @@ pub(crate) fn dataset(
 }
 
 /// Reasons and counts in words.
-pub(crate) fn told(dropped: &[(String, usize)]) -> String {
+fn told(dropped: &[(String, usize)]) -> String {
     let parts: Vec<String> = dropped
         .iter()
         .map(|(why, n)| format!("{n} {why}"))
@@ -131,6 +134,32 @@ pub(crate) fn splits(
         ))
     })?;
     Ok(splits)
+}
+
+/// `data` with the splits of a table `film,split`; films that it lacks are left out.
+///
+/// # Errors
+/// The table is not as described, or has none of the films.
+pub(crate) fn listed(mut data: Dataset, list: &Path) -> Result<Dataset> {
+    let splits = splits(list, "film", filled)?;
+    let before = data.records.len();
+    data.records.retain_mut(|record| {
+        let split = splits.get(&record.film);
+        record.split = split.copied().unwrap_or(record.split);
+        split.is_some()
+    });
+    if data.records.is_empty() {
+        let reason = format!(
+            "lists none of the {before} films of {}; its films are named as in films.jsonl",
+            data.name
+        );
+        return Err(Error::file(list, reason));
+    }
+    if data.records.len() < before {
+        let left_out = before - data.records.len();
+        data.dropped.push((NOT_LISTED.to_owned(), left_out));
+    }
+    Ok(data)
 }
 
 /// A label: 1, 0, −1 (with or without decimals) or nothing.

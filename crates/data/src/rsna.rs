@@ -2,15 +2,15 @@
 //!
 //! The layout, the rules and the terms of access are in `datasets/rsna-pneumonia.md`.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use mflag_core::suggest;
 
 use crate::reader::{self, Dropped, NO_FILM};
-use crate::split::Parts;
+use crate::split::{Choice, Offer, Rule};
 use crate::table::{Row, Table};
-use crate::{BoundingBox, Dataset, Error, Record, Result, mask};
+use crate::{BoundingBox, Dataset, Error, Record, Result, Split, mask};
 
 /// The labels: the classes of the data set, of which a film has one.
 pub const LABELS: [&str; 3] = ["Lung Opacity", "No Lung Opacity / Not Normal", "Normal"];
@@ -21,39 +21,33 @@ const OPACITY: usize = 0;
 /// Side of every film in pixels.
 pub const SIDE: u32 = 1024;
 
-/// Why films are left out, in the order of the checks; a film counts under the first that fits.
-const REASONS: &[&str] = &[NO_SPLIT, NO_FILM];
-const NO_SPLIT: &str = "not in the list of splits";
+/// Why films are left out.
+const REASONS: &[&str] = &[NO_FILM];
 
 const TARGETS: &str = "stage_2_train_labels.csv";
 const CLASSES: &str = "stage_2_detailed_class_info.csv";
 
+/// The splits, the usual one first.
+pub const SPLITS: &[Offer] = &[
+    Offer {
+        rule: Rule::Mgca,
+        validate: Some(0.2),
+        test: Some(0.2),
+    },
+    Offer {
+        rule: Rule::Patient,
+        validate: Some(0.2),
+        test: Some(0.2),
+    },
+];
+
 /// What to read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Options {
-    /// Part of the films for validation, in [0, 1).
-    pub validate: f64,
-    /// Part of the films for test, in [0, 1).
-    pub test: f64,
-    /// Chooses them.
-    pub seed: u64,
-    /// A table `patientId,split` with train, validate or test, in place of the three above; films that it lacks are left out.
-    pub list: Option<PathBuf>,
+    /// One of [`SPLITS`].
+    pub split: Choice,
     /// Give films with boxes their union as mask, as segmentation takes it.
     pub masks: bool,
-}
-
-impl Default for Options {
-    /// 60 / 20 / 20 %, no masks.
-    fn default() -> Options {
-        Options {
-            validate: 0.2,
-            test: 0.2,
-            seed: 0,
-            list: None,
-            masks: false,
-        }
-    }
 }
 
 /// Reads the data set in the folder `root`, which holds `stage_2_train_labels.csv`, the folder `stage_2_train_images` with
@@ -61,29 +55,18 @@ impl Default for Options {
 /// contest's own test have no boxes and are not read.
 ///
 /// # Errors
-/// A table or a column is missing, a target, box, class or split is not as described or differs between rows of one
+/// A table or a column is missing, a target, box or class is not as described or differs between rows of one
 /// film, or no film is left.
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let parts = Parts::new(options.validate, options.test, options.seed)?;
-    let list = options
-        .list
-        .as_deref()
-        .map(|list| reader::splits(list, "patientId", reader::file_name))
-        .transpose()?;
+    let division = options.split.among(SPLITS)?;
     let films = films(root)?;
     let classes = classes(root, &films)?;
-    let mut dropped = Dropped::new(REASONS);
+    let splits: Vec<Split> = match division.rule {
+        Rule::Mgca => division.draw(films.len())?,
+        _ => films.keys().map(|id| division.of(id)).collect(),
+    };
     let mut records = Vec::with_capacity(films.len());
-    for (id, boxes) in films {
-        let split = match &list {
-            Some(list) => list.get(&id).copied(),
-            None => Some(parts.of(&id)),
-        };
-        let Some(split) = split else {
-            tracing::debug!("{id}: {NO_SPLIT}");
-            dropped.count(NO_SPLIT);
-            continue;
-        };
+    for ((id, boxes), split) in films.into_iter().zip(splits) {
         let mask = options.masks && !boxes.is_empty();
         records.push(Record {
             size: None,
@@ -98,9 +81,16 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
             film: id,
         });
     }
+    let mut dropped = Dropped::new(REASONS);
     let records = reader::with_files(records, &mut dropped);
     let layout = root.join("stage_2_train_images/<patientId>.dcm");
-    reader::dataset("rsna-pneumonia", &LABELS, records, &dropped, &layout)
+    reader::dataset(
+        "rsna-pneumonia",
+        &LABELS,
+        records,
+        &dropped,
+        layout.display(),
+    )
 }
 
 /// One value a label. Without a class, a positive film is an opacity, and a negative one either of the other two.
@@ -113,8 +103,8 @@ fn labels(positive: bool, class: Option<usize>) -> Vec<Option<f32>> {
     (0..LABELS.len()).map(value).collect()
 }
 
-/// The boxes of every film, none for a negative one.
-fn films(root: &Path) -> Result<HashMap<String, Vec<BoundingBox>>> {
+/// The boxes of every film, none for a negative one; by identifier, which is the order that MGCA draws from.
+fn films(root: &Path) -> Result<BTreeMap<String, Vec<BoundingBox>>> {
     let path = root.join(TARGETS);
     if !path.exists() {
         let reason = format!(
@@ -126,7 +116,7 @@ fn films(root: &Path) -> Result<HashMap<String, Vec<BoundingBox>>> {
     let table = Table::open(&path)?;
     let [id, target] = table.columns(["patientId", "Target"])?;
     let sides = table.columns(["x", "y", "width", "height"])?;
-    let mut films: HashMap<String, Vec<BoundingBox>> = HashMap::new();
+    let mut films: BTreeMap<String, Vec<BoundingBox>> = BTreeMap::new();
     table.for_each(|row| {
         let found = bounding_box(row, target, sides)?;
         let film = reader::file_name(row, id)?;
@@ -188,7 +178,7 @@ fn bounding_box(row: &Row<'_>, target: usize, sides: [usize; 4]) -> Result<Optio
 /// The place of every film's class among the labels; empty without the table.
 fn classes(
     root: &Path,
-    films: &HashMap<String, Vec<BoundingBox>>,
+    films: &BTreeMap<String, Vec<BoundingBox>>,
 ) -> Result<HashMap<String, usize>> {
     let path = root.join(CLASSES);
     if !path.exists() {

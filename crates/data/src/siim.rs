@@ -2,7 +2,6 @@
 //!
 //! The layout, the rules and the terms of access are in `datasets/siim-acr.md`.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::reader::{self, Dropped, NO_FILM};
 use crate::rle::{self, Encoding};
-use crate::split::Parts;
+use crate::split::{Choice, Offer, Rule};
 use crate::table::Table;
 use crate::{Dataset, Error, Mask, Record, Result, Split};
 
@@ -22,7 +21,7 @@ pub const LABELS: [&str; 1] = ["Pneumothorax"];
 pub const SIDE: u32 = 1024;
 
 /// Why films are left out.
-const REASONS: &[&str] = &[NO_FILM, NO_ROW, SURPLUS];
+const REASONS: &[&str] = &[NO_FILM, NO_ROW];
 const NO_ROW: &str = "film file without a row in train-rle.csv";
 const SURPLUS: &str = "negative training film beyond the number of positive ones";
 
@@ -32,32 +31,27 @@ const NO_MASK: &str = "-1";
 /// Folders between the folder of the films and a film, at most: study and series, and one more.
 const DEPTH: usize = 3;
 
+/// The splits, the usual one first.
+pub const SPLITS: &[Offer] = &[
+    Offer {
+        rule: Rule::Patient,
+        validate: Some(0.15),
+        test: Some(0.15),
+    },
+    Offer {
+        rule: Rule::Mgca,
+        validate: Some(0.15),
+        test: Some(0.15),
+    },
+];
+
 /// What to read.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Options {
     /// Folder of the films; `None` for `dicom-images-train` in the root.
     pub films: Option<PathBuf>,
-    /// Part of the films for validation, in [0, 1).
-    pub validate: f64,
-    /// Part of the films for test, in [0, 1).
-    pub test: f64,
-    /// Chooses them, and what [`balance`] keeps.
-    pub seed: u64,
-    /// Only as many negative training films as positive ones, as MGCA does.
-    pub balance: bool,
-}
-
-impl Default for Options {
-    /// 70 / 15 / 15 %, all films.
-    fn default() -> Options {
-        Options {
-            films: None,
-            validate: 0.15,
-            test: 0.15,
-            seed: 0,
-            balance: false,
-        }
-    }
+    /// One of [`SPLITS`].
+    pub split: Choice,
 }
 
 /// Reads the data set in the folder `root`, which holds `train-rle.csv` and the folder `dicom-images-train`, where a film is
@@ -68,8 +62,12 @@ impl Default for Options {
 /// The table, a column or the folder of the films is missing, runs are not as described ([`rle::parse`]), a film is both
 /// with and without a mask or there twice, or none is left.
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let parts = Parts::new(options.validate, options.test, options.seed)?;
+    let division = options.split.among(SPLITS)?;
     let masks = masks(root)?;
+    let splits: Vec<Split> = match division.rule {
+        Rule::Mgca => division.draw(masks.len())?,
+        _ => masks.iter().map(|(id, _)| division.of(id)).collect(),
+    };
     let folder = options
         .films
         .clone()
@@ -77,7 +75,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
     let mut files = files(&folder)?;
     let mut dropped = Dropped::new(REASONS);
     let mut records = Vec::with_capacity(masks.len());
-    for (id, runs) in masks {
+    for ((id, runs), split) in masks.into_iter().zip(splits) {
         let Some(path) = files.remove(&id) else {
             tracing::debug!("no film file of {id}");
             dropped.count(NO_FILM);
@@ -87,7 +85,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
             patient: id.clone(),
             study: id.clone(),
             path,
-            split: parts.of(&id),
+            split,
             text: None,
             labels: vec![Some(if runs.is_empty() { 0.0 } else { 1.0 })],
             boxes: Vec::new(),
@@ -104,31 +102,30 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
         tracing::debug!("{id}: {NO_ROW}");
         dropped.count(NO_ROW);
     }
-    if options.balance {
-        let before = records.len();
-        records = balance(records, options.seed);
-        (records.len()..before).for_each(|_| dropped.count(SURPLUS));
-    }
     let layout = folder.join("<study>/<series>/<ImageId>.dcm");
-    reader::dataset("siim-acr", &LABELS, records, &dropped, &layout)
+    reader::dataset("siim-acr", &LABELS, records, &dropped, layout.display())
 }
 
-/// Keeps as many training films without a mask as there are with one, by `seed` and the films' identifiers alone, and all
-/// films of the other splits. Where there are fewer without, all stay.
-pub fn balance(mut records: Vec<Record>, seed: u64) -> Vec<Record> {
-    let training = records.iter().filter(|r| r.split == Split::Train);
+/// Keeps as many training films without a mask as there are with one, as MGCA does: by `seed` and the films' identifiers
+/// alone, and all films of the other splits. Where there are fewer without, all stay.
+pub fn balance(mut data: Dataset, seed: u64) -> Dataset {
+    let training = data.records.iter().filter(|r| r.split == Split::Train);
     let (positive, negative): (Vec<_>, Vec<_>) = training.partition(|r| r.mask.is_some());
     let mut negative: Vec<String> = negative.iter().map(|r| r.film.clone()).collect();
     negative.sort_unstable();
     let order = seed::permutation(seed, 0, negative.len());
     let surplus = order.iter().skip(positive.len());
     let surplus: HashSet<&str> = surplus.map(|i| negative[*i as usize].as_str()).collect();
-    records.retain(|r| r.split != Split::Train || !surplus.contains(r.film.as_str()));
-    records
+    let stays = |r: &Record| r.split != Split::Train || !surplus.contains(r.film.as_str());
+    data.records.retain(stays);
+    if !surplus.is_empty() {
+        data.dropped.push((SURPLUS.to_owned(), surplus.len()));
+    }
+    data
 }
 
-/// The mask of every film of the table as runs, none for a negative film.
-fn masks(root: &Path) -> Result<HashMap<String, Vec<[u32; 2]>>> {
+/// The mask of every film of the table as runs, none for a negative film; in the order of their first rows.
+fn masks(root: &Path) -> Result<Vec<(String, Vec<[u32; 2]>)>> {
     let path = root.join(TABLE);
     if !path.exists() {
         let reason = format!(
@@ -139,7 +136,8 @@ fn masks(root: &Path) -> Result<HashMap<String, Vec<[u32; 2]>>> {
     }
     let table = Table::open(&path)?;
     let [id, pixels] = table.columns(["ImageId", "EncodedPixels"])?;
-    let mut masks: HashMap<String, Vec<[u32; 2]>> = HashMap::new();
+    let mut masks: Vec<(String, Vec<[u32; 2]>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     table.for_each(|row| {
         let runs = match row.get(pixels) {
             NO_MASK => Vec::new(),
@@ -149,19 +147,18 @@ fn masks(root: &Path) -> Result<HashMap<String, Vec<[u32; 2]>>> {
                 Error::file(&path, reason)
             })?,
         };
-        match masks.entry(reader::file_name(row, id)?.to_owned()) {
-            Entry::Vacant(free) => {
-                free.insert(runs);
-            }
-            Entry::Occupied(taken) if taken.get().is_empty() != runs.is_empty() => {
-                let allowed = "with a mask in all of its rows, or -1 in all";
-                return Err(row.refuse_unseen(id, allowed));
-            }
-            Entry::Occupied(mut taken) => {
-                let both = rle::union([taken.get().as_slice(), &runs]);
-                taken.insert(both);
-            }
+        let film = reader::file_name(row, id)?;
+        let Some(&place) = places.get(film) else {
+            places.insert(film.to_owned(), masks.len());
+            masks.push((film.to_owned(), runs));
+            return Ok(());
+        };
+        let there = &mut masks[place].1;
+        if there.is_empty() != runs.is_empty() {
+            let allowed = "with a mask in all of its rows, or -1 in all";
+            return Err(row.refuse_unseen(id, allowed));
         }
+        *there = rle::union([there.as_slice(), &runs]);
         Ok(())
     })?;
     Ok(masks)

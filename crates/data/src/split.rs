@@ -1,14 +1,139 @@
-//! Training, validation and test by patient; fractions of the training patients; a check that nothing is in two splits.
+//! Training, validation and test: by whose rule a data set is divided, fractions of the training patients, and a check that
+//! nothing is in two splits.
 
-use std::collections::{BTreeMap, HashMap};
-use std::hash::Hash;
+mod drawn;
+mod fraction;
+mod verify;
 
-use mflag_core::digest;
-use mflag_core::progress::Progress;
-use rayon::prelude::*;
+use clap::ValueEnum;
+pub use fraction::fraction;
+pub use verify::{Same, Verified, verify};
 
-use crate::store::Store;
-use crate::{Dataset, Error, Record, Result, Split};
+use crate::{Error, Result, Split};
+
+/// By whose rule a data set is divided. Which ones a data set has, and with what counts, is in its card in `datasets/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Rule {
+    /// The parts of the release; of its training patients a part validates, by hash, where the release has no such part
+    Official,
+    /// The films of the tables that MGCA, and M-FLAG after it, publish: drawn with the generator of its programs
+    Mgca,
+    /// A hash of the patient's identifier, over all films
+    Patient,
+}
+
+impl Rule {
+    /// The name as the command line writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Rule::Official => "official",
+            Rule::Mgca => "mgca",
+            Rule::Patient => "patient",
+        }
+    }
+}
+
+/// How a data set shall be divided. What is left out is as usual for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, clap::Args)]
+pub struct Choice {
+    /// By whose rule films train, validate and test; each data set has some of these (see its card)
+    #[arg(id = "split", long = "split", value_name = "RULE", value_enum)]
+    pub rule: Option<Rule>,
+    /// Part of the films or patients for validation, where the rule chooses them: from 0 to below 1
+    #[arg(long, value_name = "PART")]
+    pub validate: Option<f64>,
+    /// Part of the films or patients for test, where the rule chooses them: from 0 to below 1
+    #[arg(long, value_name = "PART")]
+    pub test: Option<f64>,
+    /// Chooses them [default: 0]
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+/// A rule that a data set has, with the usual parts; `None` for a part that the data set gives.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Offer {
+    /// The rule.
+    pub rule: Rule,
+    /// Part for validation.
+    pub validate: Option<f64>,
+    /// Part for test.
+    pub test: Option<f64>,
+}
+
+/// A choice made: a rule, with its parts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Division {
+    pub(crate) rule: Rule,
+    parts: Parts,
+}
+
+impl Choice {
+    /// The choice among a data set's offers, of which the first is the usual one.
+    ///
+    /// # Errors
+    /// If the data set has no such rule, the rule no use for what was given, or parts are not allowed.
+    pub(crate) fn among(self, offers: &[Offer]) -> Result<Division> {
+        let wanted = |offer: &&Offer| self.rule.is_none_or(|rule| rule == offer.rule);
+        let Some(offer) = offers.iter().find(wanted) else {
+            let known: Vec<&str> = offers.iter().map(|offer| offer.rule.name()).collect();
+            return Err(Error::Data(format!(
+                "--split {}: this data set has no such split (known: {})",
+                self.rule.map_or("", Rule::name),
+                known.join(", ")
+            )));
+        };
+        let chosen = offer.validate.is_some() || offer.test.is_some();
+        let useless = [
+            (
+                "--validate",
+                self.validate.is_some() && offer.validate.is_none(),
+            ),
+            ("--test", self.test.is_some() && offer.test.is_none()),
+            ("--seed", self.seed.is_some() && !chosen),
+        ];
+        if let Some((flag, _)) = useless.iter().find(|(_, given)| *given) {
+            return Err(Error::Data(format!(
+                "{flag}: the split '{}' of this data set is given; leave it out",
+                offer.rule.name()
+            )));
+        }
+        let part = |given: Option<f64>, usual: Option<f64>| given.or(usual).unwrap_or(0.0);
+        Ok(Division {
+            rule: offer.rule,
+            parts: Parts::new(
+                part(self.validate, offer.validate),
+                part(self.test, offer.test),
+                self.seed.unwrap_or(0),
+            )?,
+        })
+    }
+}
+
+impl Division {
+    /// The split of a patient by hash.
+    pub(crate) fn of(&self, patient: &str) -> Split {
+        self.parts.of(patient)
+    }
+
+    /// The splits of `n` films in order, as [`Rule::Mgca`] draws them.
+    ///
+    /// # Errors
+    /// If the seed is too large for the generator.
+    pub(crate) fn draw(&self, n: usize) -> Result<Vec<Split>> {
+        let Parts {
+            validate,
+            test,
+            seed,
+        } = self.parts;
+        let seed = seed.try_into().map_err(|_| {
+            Error::Data(format!(
+                "--seed {seed}: the split 'mgca' takes seeds below 2^32"
+            ))
+        })?;
+        Ok(drawn::splits(n, validate, test, seed))
+    }
+}
 
 /// Splits by a hash of the patient's identifier: all films of a patient share a split, and it depends on nothing but
 /// the identifier, the seed and the two parts, so films that come or go move nobody.
@@ -62,228 +187,4 @@ fn place(use_of_it: &[u8; 14], seed: u64, name: &str) -> f64 {
     let mut bits = [0; 8];
     bits.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
     (u64::from_le_bytes(bits) >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// A part of the training patients for runs with few labels: the indices of their films in `records`, ascending.
-///
-/// Of `n` training patients `max(1, round(fraction · n))` are chosen. A smaller fraction is part of any larger one of the
-/// same seed. Patients are stratified by the rarest label that any of their training films has (value 1), or none, so
-/// each stratum gives its share to within one patient, and labels of few patients are not lost by chance. The choice
-/// does not depend on the order of `records`, and films of other splits take no part in it.
-///
-/// MGCA draws films and not patients; its 1 % is another sample of about the same number of films.
-///
-/// # Errors
-/// If `fraction` is not in (0, 1], or there are no training films.
-pub fn fraction(records: &[Record], fraction: f64, seed: u64) -> Result<Vec<usize>> {
-    if !(fraction > 0.0 && fraction <= 1.0) {
-        let told = format!("fraction {fraction} is not allowed: it must be above 0 and at most 1");
-        return Err(Error::Data(told));
-    }
-    let patients = positives(records);
-    if patients.is_empty() {
-        let told = "there are no training films to take a fraction of: check the splits";
-        return Err(Error::Data(told.to_owned()));
-    }
-    let number = (fraction * patients.len() as f64).round().max(1.0) as usize;
-    let chosen: std::collections::HashSet<&str> =
-        in_order(&patients, seed).into_iter().take(number).collect();
-    let films = records.iter().enumerate();
-    let kept = films.filter(|(_, r)| r.split == Split::Train && chosen.contains(&*r.patient));
-    Ok(kept.map(|(i, _)| i).collect())
-}
-
-/// For every training patient, which labels any of the films has.
-fn positives(records: &[Record]) -> BTreeMap<&str, Vec<bool>> {
-    let mut patients: BTreeMap<&str, Vec<bool>> = BTreeMap::new();
-    for record in records.iter().filter(|r| r.split == Split::Train) {
-        let has = patients.entry(&record.patient).or_default();
-        has.resize(has.len().max(record.labels.len()), false);
-        for (has, value) in has.iter_mut().zip(&record.labels) {
-            *has |= *value == Some(1.0);
-        }
-    }
-    patients
-}
-
-/// The order in which patients are chosen. Each stratum spreads its patients, ordered by hash, evenly over [0, 1), from
-/// a start by hash: so every beginning of the order has its share of every stratum.
-fn in_order<'a>(patients: &BTreeMap<&'a str, Vec<bool>>, seed: u64) -> Vec<&'a str> {
-    let mut order = Vec::with_capacity(patients.len());
-    for (stratum, mut names) in strata(patients) {
-        let name = stratum.map_or("none".to_owned(), |label| label.to_string());
-        let start = place(b"mflag-strat-01", seed, &name);
-        names.sort_by_cached_key(|name| place(b"mflag-fract-01", seed, name).to_bits());
-        let n = names.len() as f64;
-        let spread = names.iter().enumerate();
-        order.extend(spread.map(|(rank, &name)| ((rank as f64 + start) / n, name)));
-    }
-    order.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(b.1)));
-    order.into_iter().map(|(_, name)| name).collect()
-}
-
-/// Patients by the rarest label that they have.
-fn strata<'a>(patients: &BTreeMap<&'a str, Vec<bool>>) -> BTreeMap<Option<usize>, Vec<&'a str>> {
-    let labels = patients.values().map(Vec::len).max().unwrap_or(0);
-    let count = |label: usize| {
-        let has = |p: &&Vec<bool>| p.get(label) == Some(&true);
-        patients.values().filter(has).count()
-    };
-    let counts: Vec<usize> = (0..labels).map(count).collect();
-    let mut strata: BTreeMap<Option<usize>, Vec<&str>> = BTreeMap::new();
-    for (&name, has) in patients {
-        let present = (0..has.len()).filter(|&label| has[label]);
-        let rarest = present.min_by_key(|&label| counts[label]);
-        strata.entry(rarest).or_default().push(name);
-    }
-    strata
-}
-
-/// What [`verify_datasets`] and [`verify_stores`] looked at, once nothing was found in two splits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified {
-    /// Distinct patients.
-    pub patients: usize,
-    /// Distinct films, by their content.
-    pub films: usize,
-    /// Films whose content another film of the same split has.
-    pub repeated: usize,
-}
-
-impl std::fmt::Display for Verified {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Verified {
-            patients,
-            films,
-            repeated,
-        } = self;
-        write!(
-            f,
-            "no patient and no film is in two splits: {patients} patients, {films} films, {repeated} repeated within a split"
-        )
-    }
-}
-
-/// Checks that no patient is in two splits of a data set, and no film file (by its BLAKE3) in two splits of any.
-///
-/// Identifiers of patients are compared within data sets of one name only; films across all, so that a test film of one
-/// set that is a training film of another is found where the files are the same.
-///
-/// # Errors
-/// If one is, or a film cannot be read. The message gives numbers; which they are is logged at debug level.
-pub fn verify_datasets(datasets: &[&Dataset]) -> Result<Verified> {
-    let total = datasets.iter().map(|d| d.records.len()).sum::<usize>();
-    let progress = Progress::new("digests", total as u64, "films");
-    let mut found = Found::default();
-    for data in datasets {
-        let digest = |record: &Record| {
-            let digest = digest::file(&record.path);
-            progress.inc(1);
-            digest
-        };
-        let digests: mflag_core::Result<Vec<String>> =
-            data.records.par_iter().map(digest).collect();
-        for (record, digest) in data.records.iter().zip(digests?) {
-            found.add(&data.name, record, Some(digest));
-        }
-    }
-    progress.finish();
-    found.verdict()
-}
-
-/// Like [`verify_datasets`], for stores: films are the same where their stored pixels are. Films of one single grey are
-/// not compared.
-///
-/// # Errors
-/// Those of [`verify_datasets`].
-pub fn verify_stores(stores: &[&Store]) -> Result<Verified> {
-    let mut found = Found::default();
-    for store in stores {
-        let digest = |index: usize| {
-            let pixels = store.pixels(index);
-            let blank = pixels.iter().all(|p| *p == pixels[0]);
-            (!blank).then(|| digest::bytes(&pixels))
-        };
-        let films = 0..store.records().len();
-        let digests: Vec<Option<String>> = films.into_par_iter().map(digest).collect();
-        for (record, digest) in store.records().iter().zip(digests) {
-            found.add(&store.meta().dataset, record, digest);
-        }
-    }
-    found.verdict()
-}
-
-/// In which splits patients and films were seen.
-#[derive(Default)]
-struct Found {
-    /// By data set and identifier.
-    patients: HashMap<(String, String), Seen>,
-    /// By digest.
-    films: HashMap<String, Seen>,
-    repeated: usize,
-}
-
-/// In which splits something was seen, in the order of [`Split::ALL`].
-#[derive(Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Seen([bool; 3]);
-
-impl Seen {
-    fn mark(&mut self, split: Split) {
-        self.0[split as usize] = true;
-    }
-
-    fn in_two(self) -> bool {
-        self.0.iter().filter(|seen| **seen).count() > 1
-    }
-
-    /// Such as `train + test`.
-    fn told(self) -> String {
-        let seen = Split::ALL.iter().filter(|split| self.0[**split as usize]);
-        seen.map(|s| s.name()).collect::<Vec<_>>().join(" + ")
-    }
-}
-
-impl Found {
-    fn add(&mut self, dataset: &str, record: &Record, digest: Option<String>) {
-        let patient = (dataset.to_owned(), record.patient.clone());
-        self.patients.entry(patient).or_default().mark(record.split);
-        let Some(digest) = digest else { return };
-        let seen = self.films.entry(digest).or_default();
-        self.repeated += usize::from(seen.0[record.split as usize]);
-        seen.mark(record.split);
-        if seen.in_two() {
-            tracing::debug!("film {} of {dataset} is in {}", record.film, seen.told());
-        }
-    }
-
-    fn verdict(self) -> Result<Verified> {
-        for ((dataset, patient), seen) in self.patients.iter().filter(|(_, s)| s.in_two()) {
-            tracing::debug!("patient {patient} of {dataset} is in {}", seen.told());
-        }
-        let patients = in_two("patients", self.patients.values());
-        let films = in_two("identical films", self.films.values());
-        let told: Vec<String> = patients.into_iter().chain(films).collect();
-        if told.is_empty() {
-            return Ok(Verified {
-                patients: self.patients.len(),
-                films: self.films.len(),
-                repeated: self.repeated,
-            });
-        }
-        Err(Error::Data(format!(
-            "the splits overlap, so measurements would flatter: {}; keep each in one split (-v shows which they are)",
-            told.join(", ")
-        )))
-    }
-}
-
-/// Such as `patients in train + test: 2`, for each set of splits that occurs.
-fn in_two<'a>(things: &str, seen: impl Iterator<Item = &'a Seen>) -> Vec<String> {
-    let mut counts: BTreeMap<Seen, usize> = BTreeMap::new();
-    for seen in seen.filter(|s| s.in_two()) {
-        *counts.entry(*seen).or_default() += 1;
-    }
-    let told = counts.iter().rev();
-    told.map(|(seen, n)| format!("{things} in {}: {n}", seen.told()))
-        .collect()
 }

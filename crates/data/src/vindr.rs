@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use mflag_core::suggest;
 
 use crate::reader::{self, Dropped, NO_FILM};
-use crate::split::Parts;
+use crate::split::{Choice, Offer, Rule};
 use crate::table::{Row, Table};
 use crate::{BoundingBox, Dataset, Error, Record, Result};
 
@@ -39,26 +39,27 @@ const REASONS: &[&str] = &[NO_FILM];
 /// How a film's file may end, the originals first.
 const ENDINGS: [&str; 4] = ["dicom", "dcm", "png", "jpg"];
 
+/// The one split.
+pub const SPLITS: &[Offer] = &[Offer {
+    rule: Rule::Patient,
+    validate: Some(0.1),
+    test: Some(0.1),
+}];
+
 /// What to read.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Options {
-    /// Part of the films for validation, in [0, 1).
-    pub validate: f64,
-    /// Part of the films for test, in [0, 1).
-    pub test: f64,
-    /// Chooses them.
-    pub seed: u64,
+    /// One of [`SPLITS`].
+    pub split: Choice,
     /// A label is present where this many radiologists found it, and uncertain where fewer did; at least 1.
     pub agree: usize,
 }
 
 impl Default for Options {
-    /// 80 / 10 / 10 %, and two of the three radiologists.
+    /// Two of the three radiologists.
     fn default() -> Options {
         Options {
-            validate: 0.1,
-            test: 0.1,
-            seed: 0,
+            split: Choice::default(),
             agree: 2,
         }
     }
@@ -72,7 +73,7 @@ impl Default for Options {
 /// The table or a column is missing, a class, box or radiologist is not as described, a film is smaller than its boxes, or
 /// none is left.
 pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let parts = Parts::new(options.validate, options.test, options.seed)?;
+    let division = options.split.among(SPLITS)?;
     if options.agree == 0 {
         let told = "agree is 0: at least 1 radiologist must have found what counts as present";
         return Err(Error::Data(told.to_owned()));
@@ -90,7 +91,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
             patient: id.clone(),
             study: id.clone(),
             path,
-            split: parts.of(&id),
+            split: division.of(&id),
             text: None,
             labels: film.labels(options.agree),
             boxes: film.boxes,
@@ -101,7 +102,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
     }
     reader::boxes_fit(root, &records)?;
     let layout = root.join("train/<image_id>.dicom");
-    reader::dataset("vindr-cxr", &LABELS, records, &dropped, &layout)
+    reader::dataset("vindr-cxr", &LABELS, records, &dropped, layout.display())
 }
 
 /// What the radiologists said of one film.

@@ -6,48 +6,52 @@ use std::path::{Path, PathBuf};
 
 use super::{DUPLICATE, Dropped, LABELS, NO_SPLIT, NOT_FRONTAL, OTHER_VIEW, View};
 use crate::reader::{self, label};
+use crate::split::{Division, Rule};
 use crate::table::{Row, Table};
-use crate::{Error, Result, Split};
+use crate::{Error, Record, Result, Split};
 
-/// A film as the tables describe it.
-pub(super) struct Film {
-    pub(super) id: String,
-    pub(super) patient: u32,
-    pub(super) study: u32,
-    pub(super) split: Split,
-}
-
-/// The files of the tables.
+/// The folder of the tables.
 pub(super) struct Tables {
-    metadata: PathBuf,
-    split: PathBuf,
-    pub(super) labels: Option<PathBuf>,
+    root: PathBuf,
+    /// Names of all that is in it.
+    names: Vec<String>,
 }
 
 /// Values of one study, in the order of [`LABELS`].
 pub(super) type Labels = [Option<f32>; LABELS.len()];
 
-/// Finds the tables in `root` by their names.
+/// Looks into `root`.
 pub(super) fn locate(root: &Path) -> Result<Tables> {
     let io = |e| Error::io("read", root, e);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(root).map_err(io)? {
         names.extend(entry.map_err(io)?.file_name().into_string());
     }
-    let required = |kind| {
-        let reason = || {
-            format!(
-                "table mimic-cxr-2.x.x-{kind}.csv.gz is not in this folder; give the folder of MIMIC-CXR-JPG that \
-                 holds its tables and 'files' (access: https://physionet.org/content/mimic-cxr-jpg/)"
-            )
-        };
-        find(root, &names, kind)?.ok_or_else(|| Error::file(root, reason()))
-    };
-    Ok(Tables {
-        metadata: required("metadata")?,
-        split: required("split")?,
-        labels: find(root, &names, "chexpert")?,
-    })
+    let root = root.to_owned();
+    Ok(Tables { root, names })
+}
+
+impl Tables {
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The table of this kind, if it is there.
+    pub(super) fn find(&self, kind: &str) -> Result<Option<PathBuf>> {
+        find(&self.root, &self.names, kind)
+    }
+
+    fn required(&self, kind: &str) -> Result<PathBuf> {
+        self.find(kind)?.ok_or_else(|| self.missing(kind))
+    }
+
+    pub(super) fn missing(&self, kind: &str) -> Error {
+        let reason = format!(
+            "table mimic-cxr-2.x.x-{kind}.csv.gz is not in this folder; give the folder of MIMIC-CXR-JPG that \
+             holds its tables and 'files' (access: https://physionet.org/content/mimic-cxr-jpg/)"
+        );
+        Error::file(&self.root, reason)
+    }
 }
 
 /// The table `mimic-cxr-<version>-<kind>.csv[.gz]`. Of one version the zipped file comes first: it has a checksum.
@@ -77,10 +81,27 @@ fn find(root: &Path, names: &[String], kind: &str) -> Result<Option<PathBuf>> {
     Ok(names.first().map(|name| root.join(name)))
 }
 
-/// Films of the metadata table with the wanted views and a split.
-pub(super) fn films(tables: &Tables, views: &[View], dropped: &mut Dropped) -> Result<Vec<Film>> {
-    let splits = reader::splits(&tables.split, "dicom_id", film_id)?;
-    let table = Table::open(&tables.metadata)?;
+/// Films of the metadata table with the wanted views and a split, without texts and labels yet.
+pub(super) fn films(
+    tables: &Tables,
+    division: &Division,
+    views: &[View],
+    dropped: &mut Dropped,
+) -> Result<Vec<Record>> {
+    let metadata = tables.required("metadata")?;
+    let official = match division.rule {
+        Rule::Patient => None,
+        _ => Some(reader::splits(
+            &tables.required("split")?,
+            "dicom_id",
+            reader::file_name,
+        )?),
+    };
+    let split = |film: &str, patient: &str| match &official {
+        Some(splits) => splits.get(film).copied(),
+        None => Some(division.of(patient)),
+    };
+    let table = Table::open(&metadata)?;
     let [id, patient, study, view] =
         table.columns(["dicom_id", "subject_id", "study_id", "ViewPosition"])?;
     let mut films = Vec::new();
@@ -90,17 +111,13 @@ pub(super) fn films(tables: &Tables, views: &[View], dropped: &mut Dropped) -> R
             None => NOT_FRONTAL,
             Some(view) if !views.contains(&view) => OTHER_VIEW,
             Some(_) => {
-                let film = film_id(row, id)?;
-                match splits.get(film) {
+                let film = reader::file_name(row, id)?;
+                let [patient, study] = [digits(row, patient, 'p')?, digits(row, study, 's')?];
+                match split(film, patient) {
                     _ if !seen.insert(film.to_owned()) => DUPLICATE,
                     None => NO_SPLIT,
-                    Some(&split) => {
-                        films.push(Film {
-                            id: film.to_owned(),
-                            patient: number(row, patient, 'p')?,
-                            study: number(row, study, 's')?,
-                            split,
-                        });
+                    Some(split) => {
+                        films.push(record(&tables.root, film, patient, study, split));
                         return Ok(());
                     }
                 }
@@ -113,8 +130,25 @@ pub(super) fn films(tables: &Tables, views: &[View], dropped: &mut Dropped) -> R
     Ok(films)
 }
 
+/// A film, which lies in `files/p10/p10000032/s50414267` for patient 10000032 and study 50414267.
+fn record(root: &Path, film: &str, patient: &str, study: &str, split: Split) -> Record {
+    let group: String = patient.chars().take(2).collect();
+    Record {
+        path: root.join(format!("files/p{group}/p{patient}/s{study}/{film}.jpg")),
+        film: film.to_owned(),
+        patient: patient.to_owned(),
+        study: study.to_owned(),
+        split,
+        text: None,
+        labels: Vec::new(),
+        boxes: Vec::new(),
+        mask: None,
+        size: None,
+    }
+}
+
 /// The labels of every study.
-pub(super) fn labels(path: &Path) -> Result<HashMap<u32, Labels>> {
+pub(super) fn labels(path: &Path) -> Result<HashMap<String, Labels>> {
     let table = Table::open(path)?;
     let [study] = table.columns(["study_id"])?;
     let places = table.columns(LABELS)?;
@@ -124,7 +158,7 @@ pub(super) fn labels(path: &Path) -> Result<HashMap<u32, Labels>> {
         for (value, &place) in values.iter_mut().zip(&places) {
             *value = label(row, place)?;
         }
-        match labels.entry(number(row, study, 's')?) {
+        match labels.entry(digits(row, study, 's')?.to_owned()) {
             Entry::Vacant(free) => {
                 free.insert(values);
             }
@@ -148,26 +182,15 @@ fn view_of(name: &str) -> Option<View> {
     }
 }
 
-/// An identifier that is safe as a file name.
-fn film_id<'a>(row: &Row<'a>, column: usize) -> Result<&'a str> {
-    let id = row.get(column);
-    let safe = !id.is_empty()
-        && id
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-    if safe {
-        Ok(id)
-    } else {
-        Err(row.refuse_unseen(column, "letters, digits and hyphens"))
-    }
-}
-
-/// An identifier of eight digits, with or without its letter.
-fn number(row: &Row<'_>, column: usize, letter: char) -> Result<u32> {
+/// An identifier of eight digits, without the letter that it may have.
+fn digits<'a>(row: &Row<'a>, column: usize, letter: char) -> Result<&'a str> {
     let value = row.get(column);
     let digits = value.strip_prefix(letter).unwrap_or(value);
     let fits =
         digits.len() == 8 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
-    let number = if fits { digits.parse().ok() } else { None };
-    number.ok_or_else(|| row.refuse_unseen(column, "an identifier of eight digits"))
+    if fits {
+        Ok(digits)
+    } else {
+        Err(row.refuse_unseen(column, "an identifier of eight digits"))
+    }
 }

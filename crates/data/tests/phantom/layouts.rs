@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use mflag_data::phantom::{
     Bounds, Case, Finding, Form, Kind, Layout, Located, Options, Side, write,
 };
+use mflag_data::split::{Choice, Rule};
 use mflag_data::{
     BoundingBox, Dataset, Mask, Record, Split, chexpert, mimic, nih, object_cxr, rle, rsna, siim,
 };
@@ -230,8 +231,11 @@ fn siim_has_a_mask_of_every_pneumothorax() {
 fn chexpert_has_the_labels_of_its_reports_and_of_what_was_drawn() {
     let phantom = Phantom::new(Layout::Chexpert, 60, 1);
     let options = chexpert::Options {
-        validate: 0.2,
-        seed: 0,
+        split: Choice {
+            rule: Some(Rule::Official),
+            validate: Some(0.2),
+            ..Choice::default()
+        },
     };
     let data = chexpert::read(phantom.root(), &options).unwrap();
     let name = |path: &str| {
@@ -343,7 +347,10 @@ fn nih_has_labels_lists_and_boxes() {
 fn object_cxr_has_a_box_around_every_object() {
     let phantom = Phantom::new(Layout::ObjectCxr, 40, 1);
     let options = object_cxr::Options {
-        protocol: object_cxr::Protocol::Release,
+        split: Choice {
+            rule: Some(Rule::Official),
+            ..Choice::default()
+        },
     };
     let data = object_cxr::read(phantom.root(), &options).unwrap();
     let name = |film: &str| {

@@ -1,34 +1,16 @@
 //! The MIMIC-CXR-JPG reader on a tree written here, and on a real one where there is one.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "test code"
-)]
-
-mod tree;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mflag_data::mimic::{LABELS, Options, View, read};
-use mflag_data::{Dataset, Split};
+use mflag_data::Split;
+use mflag_data::mimic::{LABELS, Labeller, Options, SPLITS, View, read};
+use mflag_data::split::Rule;
 use rstest::rstest;
-use tree::{REPORT, Tree};
+
+use crate::mimic_tree::{REPORT, Tree};
+use crate::toy::{Card, choice, dropped, ids, refusal};
 
 const TEXT: &str = "No acute process. The lungs are clear.";
-
-fn ids(data: &Dataset) -> Vec<&str> {
-    data.records.iter().map(|r| r.film.as_str()).collect()
-}
-
-fn dropped(data: &Dataset) -> Vec<(&str, usize)> {
-    data.dropped
-        .iter()
-        .map(|(reason, n)| (reason.as_str(), *n))
-        .collect()
-}
 
 #[test]
 fn films_come_with_all_that_is_known() {
@@ -65,12 +47,12 @@ fn tables_may_be_unzipped_and_of_version_2_1() {
         let mut text = String::new();
         let mut decoder = flate2::read::GzDecoder::new(fs::File::open(&old).unwrap());
         std::io::Read::read_to_string(&mut decoder, &mut text).unwrap();
-        tree.write(&format!("mimic-cxr-2.1.0-{kind}.csv"), text.as_bytes());
+        tree.write(&format!("mimic-cxr-2.1.0-{kind}.csv"), &text);
         fs::remove_file(old).unwrap();
     }
     // Other tables of the release do not count as further versions.
-    tree.write("mimic-cxr-2.1.0-test-set-labeled.csv", b"study_id\n");
-    tree.write("mimic-cxr-2.0.0-negbio.csv.gz", b"");
+    tree.write("mimic-cxr-2.1.0-test-set-labeled.csv", "study_id\n");
+    tree.write("mimic-cxr-2.0.0-negbio.csv.gz", "");
     assert_eq!(tree.read().records, expected);
     // Of one version the zipped table is read.
     tree.gz("mimic-cxr-2.1.0-split.csv.gz", "dicom_id,split\na,test\n");
@@ -112,6 +94,7 @@ fn every_reason_is_counted() {
         ("report without findings or impression of three words", 1),
     ];
     assert_eq!(dropped(&data), expected);
+    Card::open("mimic-cxr.md").has_reasons(&data);
 
     let options = Options {
         require_text: false,
@@ -133,6 +116,7 @@ fn views_can_be_chosen() {
     let data = read(tree.root(), &options).unwrap();
     assert_eq!(ids(&data), ["b"]);
     assert_eq!(dropped(&data), [("frontal view that was not asked for", 2)]);
+    Card::open("mimic-cxr.md").has_reasons(&data);
 }
 
 #[test]
@@ -148,7 +132,7 @@ fn reports_may_lie_elsewhere() {
     fs::remove_dir(tree.path("mimic-cxr-reports")).unwrap();
     let told = tree.message();
     assert!(
-        told.contains("no film of") && told.contains("3 no report"),
+        told.contains("no film is left (left out: 3 no report)"),
         "{told}"
     );
     assert!(told.contains("p10/p1xxxxxxx/sxxxxxxxx.txt"), "{told}");
@@ -161,7 +145,7 @@ fn reports_may_lie_elsewhere() {
         reports: Some(elsewhere.path().join("x")),
         ..Options::default()
     };
-    let told = read(tree.root(), &options).unwrap_err().to_string();
+    let told = refusal(read(tree.root(), &options));
     assert!(
         told.contains("no folder 'files' with the reports"),
         "{told}"
@@ -187,7 +171,7 @@ fn reports_may_lie_elsewhere() {
     ] {
         let group = patient / 1_000_000;
         let report = format!("files/p{group}/p{patient}/s{study}.txt");
-        tree.write(&report, REPORT.as_bytes());
+        tree.write(&report, REPORT);
     }
     assert_eq!(tree.read(), expected);
 }
@@ -199,6 +183,68 @@ fn without_the_chexpert_table_there_are_no_labels() {
     let data = tree.read();
     assert!(data.labels.is_empty());
     assert!(data.records.iter().all(|r| r.labels.is_empty()));
+}
+
+#[test]
+fn another_labeller_has_its_table() {
+    let tree = Tree::new();
+    let negbio = Options {
+        labels: Some(Labeller::Negbio),
+        ..Options::default()
+    };
+    let told = refusal(read(tree.root(), &negbio));
+    assert!(
+        told.contains("table mimic-cxr-2.x.x-negbio.csv.gz is not in this folder"),
+        "{told}"
+    );
+    tree.labels_of("negbio", &format!("1,50000001,0.0{}\n", ",".repeat(13)));
+    let data = read(tree.root(), &negbio).unwrap();
+    assert_eq!(data.labels, LABELS);
+    assert_eq!(data.records[0].labels[..2], [Some(0.0), None]);
+    assert_eq!(tree.read().records[0].labels[..2], [Some(1.0), None]);
+}
+
+#[test]
+fn patients_are_split_by_hash_where_asked() {
+    let tree = Tree::new();
+    tree.remove("mimic-cxr-2.0.0-split.csv.gz");
+    let splits = |test| {
+        let options = Options {
+            split: choice(Rule::Patient, 0.0, test),
+            ..Options::default()
+        };
+        let data = read(tree.root(), &options).unwrap();
+        data.records.iter().map(|r| r.split).collect::<Vec<_>>()
+    };
+    assert_eq!(splits(0.0), [Split::Train; 3]);
+    assert_eq!(splits(0.999_999), [Split::Test; 3]);
+    let options = Options {
+        split: choice(Rule::Official, 0.2, None),
+        ..Options::default()
+    };
+    let told = refusal(read(tree.root(), &options));
+    assert_eq!(
+        told,
+        "--validate: the split 'official' of this data set is given; leave it out"
+    );
+    let options = Options {
+        split: choice(Rule::Mgca, None, None),
+        ..Options::default()
+    };
+    let told = refusal(read(tree.root(), &options));
+    assert_eq!(
+        told,
+        "--split mgca: this data set has no such split (known: official, patient)"
+    );
+}
+
+#[test]
+fn the_card_is_right() {
+    let tree = Tree::new();
+    tree.labels_of("negbio", "");
+    let card = Card::open("mimic-cxr.md");
+    card.describes(&tree);
+    card.has_splits(SPLITS);
 }
 
 #[rstest]
@@ -220,9 +266,7 @@ fn a_missing_table_is_named(#[case] kind: &str, #[case] expected: &str) {
 
 #[test]
 fn a_missing_root_is_named() {
-    let told = read(Path::new("/nowhere/mimic"), &Options::default())
-        .unwrap_err()
-        .to_string();
+    let told = refusal(read(Path::new("/nowhere/mimic"), &Options::default()));
     assert!(told.starts_with("cannot read /nowhere/mimic: "), "{told}");
 }
 
@@ -255,7 +299,7 @@ fn two_versions_of_a_table_are_refused() {
 #[case::film(
     "metadata",
     "dicom_id,subject_id,study_id,ViewPosition\n../a,10000001,50000001,PA\n",
-    "row 2, column 'dicom_id': the value is not allowed; it must be letters, digits and hyphens"
+    "row 2, column 'dicom_id': the value is not allowed; it must be a file name of letters, digits"
 )]
 #[case::split(
     "split",
@@ -353,7 +397,7 @@ fn real_films_and_reports_pair_up() {
 }
 
 /// Time and memory at the size of the real tables:
-/// `cargo test --release -p mflag-data --test mimic -- --ignored --nocapture`.
+/// `cargo test --release -p mflag-data --test readers -- mimic --ignored --nocapture`.
 #[test]
 #[ignore = "writes 440,000 small files"]
 fn a_large_data_set_is_read_in_seconds() {

@@ -1,20 +1,11 @@
 //! The CheXpert reader on a tree written here.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "test code"
-)]
-
-#[path = "../toy/mod.rs"]
-mod toy;
-
-use mflag_data::chexpert::{Options, read};
+use mflag_data::chexpert::{Options, SPLITS, read};
 use mflag_data::mimic::LABELS;
+use mflag_data::split::Rule;
 use mflag_data::{Dataset, Split};
 use rstest::rstest;
-use toy::{Tree, dropped, films};
+
+use crate::toy::{Card, Tree, choice, dropped, films, refusal};
 
 /// As the release has it.
 const HEADER: &str = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,\
@@ -55,12 +46,9 @@ fn release(tree: &Tree, folder: &str) {
     );
     tree.write(
         &format!("{folder}/train.csv"),
-        &format!("{HEADER}\n{}", train.concat()),
+        format!("{HEADER}\n{}", train.concat()),
     );
-    tree.write(
-        &format!("{folder}/valid.csv"),
-        &format!("{HEADER}\n{valid}"),
-    );
+    tree.write(&format!("{folder}/valid.csv"), format!("{HEADER}\n{valid}"));
     for film in [
         "train/patient00001/study1/view1_frontal.jpg",
         "train/patient00002/study7/view1_frontal.jpg",
@@ -77,17 +65,12 @@ fn tree() -> Tree {
 }
 
 fn all_train(root: &std::path::Path) -> mflag_data::Result<Dataset> {
-    let options = Options {
-        validate: 0.0,
-        seed: 0,
-    };
-    read(root, &options)
+    let split = choice(Rule::Official, 0.0, None);
+    read(root, &Options { split })
 }
 
 fn message(tree: &Tree) -> String {
-    read(tree.root(), &Options::default())
-        .unwrap_err()
-        .to_string()
+    refusal(read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -186,7 +169,7 @@ fn every_reason_is_counted() {
     );
     tree.write(
         &format!("{SMALL}/train.csv"),
-        &format!("{HEADER}\n{one}{gone}{side}{one}"),
+        format!("{HEADER}\n{one}{gone}{side}{one}"),
     );
     let data = all_train(tree.root()).unwrap();
     let expected = [
@@ -195,6 +178,7 @@ fn every_reason_is_counted() {
         ("no film file", 1),
     ];
     assert_eq!(dropped(&data), expected);
+    Card::open("chexpert.md").has_reasons(&data);
     for film in ["train/patient00001", "valid/patient64541"] {
         tree.remove(&format!("{SMALL}/{film}/study1/view1_frontal.jpg"));
     }
@@ -215,16 +199,10 @@ fn patients_of_train_validate_by_their_hash() {
             row(SMALL, &film, "Frontal", ",,,,,,,,,,,,,")
         })
         .collect();
-    tree.write(&format!("{SMALL}/train.csv"), &format!("{HEADER}\n{rows}"));
+    tree.write(&format!("{SMALL}/train.csv"), format!("{HEADER}\n{rows}"));
     tree.write(&format!("{SMALL}/valid.csv"), HEADER);
-    let data = read(
-        tree.root(),
-        &Options {
-            validate: 0.25,
-            seed: 3,
-        },
-    )
-    .unwrap();
+    let split = choice(Rule::Official, 0.25, None);
+    let data = read(tree.root(), &Options { split }).unwrap();
     let validate = data.records.iter().filter(|r| r.split == Split::Validate);
     let number = validate.count();
     assert!((60..140).contains(&number), "{number}");
@@ -234,18 +212,46 @@ fn patients_of_train_validate_by_their_hash() {
             (&two[1].patient, two[1].split)
         );
     }
-    let told = read(
-        tree.root(),
-        &Options {
-            validate: 1.0,
-            seed: 3,
-        },
-    )
-    .unwrap_err();
-    assert!(
-        told.to_string().contains("the parts 1 for validation"),
-        "{told}"
+    let split = choice(Rule::Official, 1.0, None);
+    let told = refusal(read(tree.root(), &Options { split }));
+    assert!(told.contains("the parts 1 for validation"), "{told}");
+
+    // Single films: a number to the film, and patients on both sides.
+    let split = choice(Rule::Mgca, 0.25, None);
+    let data = read(tree.root(), &Options { split }).unwrap();
+    let validate = data.records.iter().filter(|r| r.split == Split::Validate);
+    assert_eq!(validate.count(), 100);
+    let mut patients = data.records.chunks(2);
+    assert!(patients.any(|two| two[0].split != two[1].split));
+}
+
+#[test]
+fn the_rules_differ_in_the_test() {
+    let tree = tree();
+    let splits = |split| {
+        let data = read(tree.root(), &Options { split }).unwrap();
+        films(&data)
+            .iter()
+            .map(|(_, split)| *split)
+            .collect::<Vec<_>>()
+    };
+    let (train, test) = (Split::Train, Split::Test);
+    assert_eq!(
+        splits(choice(Rule::Official, 0.0, None)),
+        [train, train, test]
     );
+    assert_eq!(splits(choice(Rule::Mgca, 0.0, None)), [train, train, test]);
+    assert_eq!(splits(choice(Rule::Patient, 0.0, 0.0)), [train; 3]);
+    assert_eq!(splits(choice(Rule::Patient, 0.0, 0.999_999)), [test; 3]);
+}
+
+#[test]
+fn the_card_is_right() {
+    let tree = Tree::new();
+    release(&tree, ".");
+    let card = Card::open("chexpert.md");
+    card.describes(&tree);
+    card.has_splits(SPLITS);
 }
 
 #[rstest]
@@ -266,7 +272,7 @@ fn a_bad_row_is_explained(#[case] row: &str, #[case] expected: &str) {
     let tree = tree();
     tree.write(
         &format!("{SMALL}/train.csv"),
-        &format!("{HEADER}\n{row},,,,,,,,,,,,,,\n"),
+        format!("{HEADER}\n{row},,,,,,,,,,,,,,\n"),
     );
     assert!(message(&tree).contains(expected), "{}", message(&tree));
 }
@@ -275,13 +281,13 @@ fn a_bad_row_is_explained(#[case] row: &str, #[case] expected: &str) {
 fn bad_labels_and_columns_are_named() {
     let tree = tree();
     let bad = row(SMALL, "train/p1/study1/a.jpg", "Frontal", "2,,,,,,,,,,,,,");
-    tree.write(&format!("{SMALL}/train.csv"), &format!("{HEADER}\n{bad}"));
+    tree.write(&format!("{SMALL}/train.csv"), format!("{HEADER}\n{bad}"));
     let expected =
         "row 2, column 'No Finding': '2' is not allowed; it must be 1, 0, -1 (uncertain) or empty";
     assert!(message(&tree).ends_with(expected), "{}", message(&tree));
     tree.write(
         &format!("{SMALL}/train.csv"),
-        &HEADER.replace("Edema", "Oedema"),
+        HEADER.replace("Edema", "Oedema"),
     );
     assert!(
         message(&tree).contains("column 'Edema' is missing (did you mean 'Oedema'?)"),
@@ -290,7 +296,7 @@ fn bad_labels_and_columns_are_named() {
     );
 }
 
-/// `cargo test --release -p mflag-data --test chexpert -- --ignored --nocapture`.
+/// `cargo test --release -p mflag-data --test readers -- chexpert --ignored --nocapture`.
 #[test]
 #[ignore = "writes 223,000 small files"]
 fn a_large_data_set_is_read_in_seconds() {

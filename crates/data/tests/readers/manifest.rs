@@ -1,21 +1,12 @@
 //! The reader of own data on tables written here.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "test code"
-)]
-
-#[path = "../toy/mod.rs"]
-mod toy;
-
 use std::path::Path;
 
 use mflag_data::manifest::{FILE, Options, read};
+use mflag_data::split::Rule;
 use mflag_data::{BoundingBox, Dataset, Mask, Split};
 use rstest::rstest;
-use toy::{Tree, dropped, films};
+
+use crate::toy::{Tree, choice, dropped, films, refusal};
 
 const ALL: &str = "film,patient,study,split,text,label:Edema,label:Lung Lesion,boxes,mask,age\n\
     films/a.png,P-1,s1,train,\"FINDINGS: The heart is large, and so on.\n\nIMPRESSION: A large heart.\",1,,Lung Lesion 1 2 30.5 4; Edema 0 0 5 5,masks/a.png,61\n\
@@ -38,9 +29,7 @@ fn read_all(tree: &Tree) -> Dataset {
 
 fn message(table: &str) -> String {
     let tree = tree(table);
-    read(tree.root(), &Options::default())
-        .unwrap_err()
-        .to_string()
+    refusal(read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -106,8 +95,7 @@ fn two_columns_are_enough() {
     );
     assert!(data.labels.is_empty());
     let options = Options {
-        validate: 0.0,
-        test: 0.999_999,
+        split: choice(Rule::Patient, 0.0, 0.999_999),
         name: "ours".to_owned(),
         ..Options::default()
     };
@@ -116,15 +104,8 @@ fn two_columns_are_enough() {
         (data.name.as_str(), data.records[0].split),
         ("ours", Split::Test)
     );
-    let told = read(
-        tree.root(),
-        &Options {
-            validate: -0.1,
-            ..options
-        },
-    )
-    .unwrap_err()
-    .to_string();
+    let split = choice(Rule::Patient, -0.1, None);
+    let told = refusal(read(tree.root(), &Options { split, ..options }));
     assert!(told.contains("the parts -0.1 for validation"), "{told}");
 }
 
@@ -154,7 +135,7 @@ fn every_reason_is_counted() {
         ]
     );
     tree.write(FILE, "film,patient\nfilms/a.png,P-1\n");
-    let told = read(tree.root(), &options).unwrap_err().to_string();
+    let told = refusal(read(tree.root(), &options));
     assert!(
         told.contains("no film is left (left out: 1 no report)"),
         "{told}"
@@ -294,7 +275,7 @@ fn the_template_is_read() {
     assert_eq!(data.records[0].boxes.len(), 2);
 }
 
-/// `cargo test --release -p mflag-data --test manifest -- --ignored --nocapture`.
+/// `cargo test --release -p mflag-data --test readers -- manifest --ignored --nocapture`.
 #[test]
 #[ignore = "writes 200,000 small files"]
 fn a_large_table_is_read_in_seconds() {

@@ -1,28 +1,30 @@
 //! A made-up data set in the layout of MIMIC-CXR-JPG.
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
 
-use flate2::{Compression, write::GzEncoder};
 use mflag_data::Dataset;
 use mflag_data::mimic::{LABELS, Options, read};
-use tempfile::TempDir;
+
+use crate::toy::{self, refusal};
 
 /// A usual report, in short.
 pub(crate) const REPORT: &str =
     "FINAL REPORT\n FINDINGS: The lungs are clear.\n \n IMPRESSION: No acute process.\n";
 
 /// A data set's folder; the tables are gzipped when written.
-pub(crate) struct Tree {
-    dir: TempDir,
+pub(crate) struct Tree(toy::Tree);
+
+impl Deref for Tree {
+    type Target = toy::Tree;
+
+    fn deref(&self) -> &toy::Tree {
+        &self.0
+    }
 }
 
 impl Tree {
     pub(crate) fn empty() -> Tree {
-        Tree {
-            dir: tempfile::tempdir().unwrap(),
-        }
+        Tree(toy::Tree::new())
     }
 
     /// Films, one a study: `a` (PA, train), `b` (AP, validate), `c` (PA, test), all whole.
@@ -43,26 +45,6 @@ impl Tree {
         tree
     }
 
-    pub(crate) fn root(&self) -> &Path {
-        self.dir.path()
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.root().join(name)
-    }
-
-    pub(crate) fn gz(&self, name: &str, text: &str) {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(text.as_bytes()).unwrap();
-        self.write(name, &encoder.finish().unwrap());
-    }
-
-    pub(crate) fn write(&self, name: &str, content: &[u8]) {
-        let path = self.path(name);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, content).unwrap();
-    }
-
     pub(crate) fn metadata(&self, rows: &str) {
         let head = "dicom_id,subject_id,study_id,ViewPosition\n";
         self.gz("mimic-cxr-2.0.0-metadata.csv.gz", &format!("{head}{rows}"));
@@ -76,8 +58,13 @@ impl Tree {
     }
 
     pub(crate) fn labels(&self, rows: &str) {
+        self.labels_of("chexpert", rows);
+    }
+
+    pub(crate) fn labels_of(&self, labeller: &str, rows: &str) {
         let head = format!("subject_id,study_id,{}\n", LABELS.join(","));
-        self.gz("mimic-cxr-2.0.0-chexpert.csv.gz", &format!("{head}{rows}"));
+        let name = format!("mimic-cxr-2.0.0-{labeller}.csv.gz");
+        self.gz(&name, &format!("{head}{rows}"));
     }
 
     pub(crate) fn film(&self, film: &str, patient: u32, study: u32) {
@@ -91,7 +78,7 @@ impl Tree {
     pub(crate) fn report(&self, patient: u32, study: u32, text: &str) {
         let group = patient / 1_000_000;
         let name = format!("mimic-cxr-reports/files/p{group}/p{patient}/s{study}.txt");
-        self.write(&name, text.as_bytes());
+        self.write(&name, text);
     }
 
     pub(crate) fn read(&self) -> Dataset {
@@ -99,8 +86,6 @@ impl Tree {
     }
 
     pub(crate) fn message(&self) -> String {
-        read(self.root(), &Options::default())
-            .unwrap_err()
-            .to_string()
+        refusal(read(self.root(), &Options::default()))
     }
 }

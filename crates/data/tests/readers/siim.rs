@@ -1,71 +1,38 @@
 //! The SIIM-ACR reader on a tree written here.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "test code"
-)]
-
 use std::fs;
-use std::path::{Path, PathBuf};
 
-use mflag_data::siim::{Options, balance, read};
+use mflag_data::siim::{Options, SPLITS, balance, read};
+use mflag_data::split::{Choice, Rule};
 use mflag_data::{Dataset, Mask, Record, Split};
 use proptest::prelude::*;
 use rstest::rstest;
-use tempfile::TempDir;
 
-/// A data set's folder.
-struct Tree(TempDir);
+use crate::toy::{Card, Tree, choice, dropped, ids, letters, refusal};
 
-impl Tree {
-    /// Films `1.a` (no mask), `1.b` (one row), `1.c` (two rows that overlap), all whole.
-    fn new() -> Tree {
-        let tree = Tree(tempfile::tempdir().unwrap());
-        tree.rows("1.a, -1\n1.b,5 3 2 1\n1.c,10 4\n1.c,12 6 100 1\n");
-        for film in ["1.a", "1.b", "1.c"] {
-            tree.film(&format!("dicom-images-train/s{film}/t{film}/{film}.dcm"));
-        }
-        tree
+/// Films `1.a` (no mask), `1.b` (one row), `1.c` (two rows that overlap), all whole.
+fn tree() -> Tree {
+    let tree = Tree::new();
+    table(&tree, "1.a, -1\n1.b,5 3 2 1\n1.c,10 4\n1.c,12 6 100 1\n");
+    for film in ["1.a", "1.b", "1.c"] {
+        film_file(&tree, &format!("s{film}/t{film}/{film}.dcm"));
     }
-
-    fn root(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.root().join(name)
-    }
-
-    fn rows(&self, rows: &str) {
-        let table = format!("ImageId, EncodedPixels\n{rows}");
-        fs::write(self.path("train-rle.csv"), table).unwrap();
-    }
-
-    fn film(&self, name: &str) {
-        fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
-        fs::write(self.path(name), b"film").unwrap();
-    }
-
-    fn read(&self) -> Dataset {
-        read(self.root(), &Options::default()).unwrap()
-    }
-
-    fn message(&self) -> String {
-        read(self.root(), &Options::default())
-            .unwrap_err()
-            .to_string()
-    }
+    tree
 }
 
-fn ids(data: &Dataset) -> Vec<&str> {
-    data.records.iter().map(|r| r.film.as_str()).collect()
+fn table(tree: &Tree, rows: &str) {
+    tree.write("train-rle.csv", format!("ImageId, EncodedPixels\n{rows}"));
 }
 
-fn dropped(data: &Dataset) -> Vec<(&str, usize)> {
-    let counts = data.dropped.iter();
-    counts.map(|(why, n)| (why.as_str(), *n)).collect()
+fn film_file(tree: &Tree, name: &str) {
+    tree.write(&format!("dicom-images-train/{name}"), "film");
+}
+
+fn read_all(tree: &Tree) -> Dataset {
+    read(tree.root(), &Options::default()).unwrap()
+}
+
+fn message(tree: &Tree) -> String {
+    refusal(read(tree.root(), &Options::default()))
 }
 
 fn mask(runs: &[[u32; 2]]) -> Option<Mask> {
@@ -78,8 +45,8 @@ fn mask(runs: &[[u32; 2]]) -> Option<Mask> {
 
 #[test]
 fn films_come_with_all_that_is_known() {
-    let tree = Tree::new();
-    let data = tree.read();
+    let tree = tree();
+    let data = read_all(&tree);
     assert_eq!(data.name, "siim-acr");
     assert_eq!(data.labels, ["Pneumothorax"]);
     assert_eq!(ids(&data), ["1.a", "1.b", "1.c"]);
@@ -98,22 +65,22 @@ fn films_come_with_all_that_is_known() {
 
 #[test]
 fn films_may_lie_flat_and_elsewhere() {
-    let tree = Tree::new();
+    let tree = tree();
     let masks = |data: &Dataset| {
         data.records
             .iter()
             .map(|r| r.mask.clone())
             .collect::<Vec<_>>()
     };
-    let expected = masks(&tree.read());
+    let expected = masks(&read_all(&tree));
     fs::remove_dir_all(tree.path("dicom-images-train")).unwrap();
     for film in ["1.a.dcm", "1.b.DCM", "1.c.dcm", "notes.txt"] {
-        tree.film(&format!("dicom-images-train/{film}"));
+        film_file(&tree, film);
     }
-    assert_eq!(masks(&tree.read()), expected);
+    assert_eq!(masks(&read_all(&tree)), expected);
     let elsewhere = tree.path("films");
     fs::rename(tree.path("dicom-images-train"), &elsewhere).unwrap();
-    let told = tree.message();
+    let told = message(&tree);
     assert!(
         told.contains("dicom-images-train: no such folder with the films"),
         "{told}"
@@ -127,11 +94,11 @@ fn films_may_lie_flat_and_elsewhere() {
 
 #[test]
 fn every_reason_is_counted() {
-    let tree = Tree::new();
+    let tree = tree();
     let negatives: String = (0..40).map(|i| format!("1.n{i},-1\n")).collect();
-    tree.rows(&format!("1.b,5 3\n1.lost,-1\n{negatives}"));
-    (0..40).for_each(|i| tree.film(&format!("dicom-images-train/1.n{i}.dcm")));
-    let data = tree.read();
+    table(&tree, &format!("1.b,5 3\n1.lost,-1\n{negatives}"));
+    (0..40).for_each(|i| film_file(&tree, &format!("1.n{i}.dcm")));
+    let data = read_all(&tree);
     assert_eq!(data.records.len(), 41);
     let files = [
         ("no film file", 1),
@@ -139,21 +106,18 @@ fn every_reason_is_counted() {
     ];
     assert_eq!(dropped(&data), files);
 
-    let options = Options {
-        balance: true,
-        ..Options::default()
-    };
-    let balanced = read(tree.root(), &options).unwrap();
     let training = data.records.iter().filter(|r| r.split == Split::Train);
     let positive = training.clone().filter(|r| r.mask.is_some()).count();
     let surplus = training.count() - 2 * positive;
-    assert_eq!(balanced.records, balance(data.records, 0));
+    let balanced = balance(data, 0);
     let why = "negative training film beyond the number of positive ones";
     assert_eq!(dropped(&balanced), [files[0], files[1], (why, surplus)]);
+    assert_eq!(balanced.records.len(), 41 - surplus);
     assert!(surplus > 0);
+    Card::open("siim-acr.md").has_reasons(&balanced);
 
-    tree.rows("1.lost,-1\n");
-    let told = tree.message();
+    table(&tree, "1.lost,-1\n");
+    let told = message(&tree);
     assert!(
         told.contains("no film is left (left out: 1 no film file, 43 film file without a row"),
         "{told}"
@@ -194,9 +158,9 @@ fn every_reason_is_counted() {
     "row 2, column 'ImageId': the value is not allowed; it must be a file name"
 )]
 fn a_bad_row_is_explained(#[case] rows: &str, #[case] expected: &str) {
-    let tree = Tree::new();
-    tree.rows(rows);
-    let told = tree.message();
+    let tree = tree();
+    table(&tree, rows);
+    let told = message(&tree);
     assert!(
         told.contains("train-rle.csv: ") && told.contains(expected),
         "{told}"
@@ -206,37 +170,91 @@ fn a_bad_row_is_explained(#[case] rows: &str, #[case] expected: &str) {
 
 #[test]
 fn what_is_missing_or_twice_is_named() {
-    let tree = Tree::new();
-    tree.film("dicom-images-train/again/1.a.dcm");
-    let told = tree.message();
+    let tree = tree();
+    film_file(&tree, "again/1.a.dcm");
+    let told = message(&tree);
     assert!(
         told.ends_with("a film lies in two places here (-v shows where); keep one"),
         "{told}"
     );
     let options = Options {
-        test: 1.0,
+        split: choice(Rule::Patient, None, 1.0),
         ..Options::default()
     };
-    let told = read(tree.root(), &options).unwrap_err().to_string();
+    let told = refusal(read(tree.root(), &options));
     assert!(told.contains("both together below 1"), "{told}");
-    fs::write(tree.path("train-rle.csv"), "ImageId,Encoded\n").unwrap();
-    let told = tree.message();
+    tree.write("train-rle.csv", "ImageId,Encoded\n");
+    let told = message(&tree);
     assert!(
         told.contains("column 'EncodedPixels' is missing (did you mean 'Encoded'?)"),
         "{told}"
     );
-    fs::remove_file(tree.path("train-rle.csv")).unwrap();
-    let told = tree.message();
+    tree.remove("train-rle.csv");
+    let told = message(&tree);
     assert!(
         told.contains("table train-rle.csv is not in this folder"),
         "{told}"
     );
 }
 
+/// As MGCA draws, but by film: however many rows a film has, and in the order of their first rows.
+#[test]
+fn films_are_drawn_whole() {
+    let tree = tree();
+    let names: Vec<String> = (0..60).rev().map(|i| format!("1.n{i:02}")).collect();
+    let twice = names
+        .iter()
+        .map(|name| format!("{name},5 3\n{name},20 1\n"));
+    table(&tree, &twice.collect::<String>());
+    names
+        .iter()
+        .for_each(|name| film_file(&tree, &format!("{name}.dcm")));
+    let split = choice(Rule::Mgca, None, None);
+    let options = Options { films: None, split };
+    let data = read(tree.root(), &options).unwrap();
+    let number = |split| data.records.iter().filter(|r| r.split == split).count();
+    assert_eq!(Split::ALL.map(number), [42, 9, 9]);
+    let reversed = |seed| {
+        let split = Choice {
+            seed: Some(seed),
+            ..split
+        };
+        let data = read(tree.root(), &Options { films: None, split }).unwrap();
+        data.records
+            .iter()
+            .rev()
+            .map(|r| r.split)
+            .collect::<Vec<_>>()
+    };
+    // scikit-learn's rows of 60.
+    assert_eq!(
+        letters(reversed(0)),
+        "rrervrrvrrevrrrrrrrrrrerrrerererrvvvrrrrvererrrrrvrrrrrrrrev"
+    );
+    assert_ne!(reversed(0), reversed(1));
+}
+
+#[test]
+fn the_card_is_right() {
+    let card = Card::open("siim-acr.md");
+    card.describes(&tree());
+    card.has_splits(SPLITS);
+}
+
+/// A data set of these films.
+fn dataset(records: Vec<Record>) -> Dataset {
+    Dataset {
+        name: "siim-acr".to_owned(),
+        labels: vec!["Pneumothorax".to_owned()],
+        records,
+        dropped: Vec::new(),
+    }
+}
+
 fn record(film: usize, split: Split, positive: bool) -> Record {
     let film = format!("1.{film}");
     Record {
-        path: PathBuf::from(format!("{film}.dcm")),
+        path: format!("{film}.dcm").into(),
         patient: film.clone(),
         study: film.clone(),
         film,
@@ -256,14 +274,14 @@ proptest! {
     ) {
         let films = films.iter().enumerate();
         let all: Vec<Record> = films.map(|(i, (split, positive))| record(i, Split::ALL[*split], *positive)).collect();
-        let kept = balance(all.clone(), seed);
+        let kept = balance(dataset(all.clone()), seed).records;
         let surplus = |r: &&Record| r.split == Split::Train && r.mask.is_none();
         let [there, left] = [&all, &kept].map(|records| records.iter().filter(surplus).count());
         let positive = all.iter().filter(|r| r.split == Split::Train && r.mask.is_some()).count();
         prop_assert_eq!(left, there.min(positive));
         prop_assert_eq!(all.len() - kept.len(), there - left, "nothing else goes");
         let mut reversed: Vec<Record> = all.into_iter().rev().collect();
-        reversed = balance(reversed, seed);
+        reversed = balance(dataset(reversed), seed).records;
         reversed.reverse();
         prop_assert_eq!(reversed, kept, "whatever the order");
     }
@@ -272,5 +290,6 @@ proptest! {
 #[test]
 fn another_seed_keeps_others() {
     let all: Vec<Record> = (0..200).map(|i| record(i, Split::Train, i < 20)).collect();
-    assert_ne!(balance(all.clone(), 0), balance(all, 1));
+    let kept = |seed| balance(dataset(all.clone()), seed);
+    assert_ne!(kept(0), kept(1));
 }

@@ -1,19 +1,11 @@
 //! The ChestX-ray14 reader on a tree written here.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "test code"
-)]
 
-#[path = "../toy/mod.rs"]
-mod toy;
-
-use mflag_data::nih::{LABELS, Options, read};
+use mflag_data::nih::{LABELS, Options, SPLITS, read};
+use mflag_data::split::Rule;
 use mflag_data::{BoundingBox, Dataset, Split};
 use rstest::rstest;
-use toy::{Tree, dropped, films};
+
+use crate::toy::{Card, Tree, choice, dropped, films, refusal};
 
 const TABLE: &str = "Data_Entry_2017.csv";
 const BOXES: &str = "BBox_List_2017.csv";
@@ -36,10 +28,10 @@ fn tree() -> Tree {
         row("1_1.png", "No Finding", "1"),
         row("2_0.png", "Infiltration", "2"),
     ];
-    tree.write(TABLE, &format!("{HEADER}{}", rows.concat()));
+    tree.write(TABLE, format!("{HEADER}{}", rows.concat()));
     tree.write("train_val_list.txt", "1_0.png\r\n1_1.png\r\n");
     tree.write("test_list.txt", "2_0.png\n\n");
-    tree.write(BOXES, &format!("{BOX_HEADER}2_0.png,Infiltrate,22.5,54.7,8.6,7.25,,,\n1_0.png,Cardiomegaly,1,2,3,4,,,\n1_0.png,Cardiomegaly,5,6,7,8,,,\n"));
+    tree.write(BOXES, format!("{BOX_HEADER}2_0.png,Infiltrate,22.5,54.7,8.6,7.25,,,\n1_0.png,Cardiomegaly,1,2,3,4,,,\n1_0.png,Cardiomegaly,5,6,7,8,,,\n"));
     tree.image("images_001/images/1_0.png", 64, 64);
     tree.image("images_001/images/1_1.png", 64, 64);
     tree.image("images_012/images/2_0.png", 64, 64);
@@ -47,17 +39,12 @@ fn tree() -> Tree {
 }
 
 fn all_train(tree: &Tree) -> Dataset {
-    let options = Options {
-        validate: 0.0,
-        seed: 0,
-    };
-    read(tree.root(), &options).unwrap()
+    let split = choice(Rule::Official, 0.0, None);
+    read(tree.root(), &Options { split }).unwrap()
 }
 
 fn message(tree: &Tree) -> String {
-    read(tree.root(), &Options::default())
-        .unwrap_err()
-        .to_string()
+    refusal(read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -147,7 +134,7 @@ fn every_reason_is_counted() {
         row("3_0.png", "Mass", "3"),
         row("4_0.png", "Mass", "4"),
     ];
-    tree.write(TABLE, &format!("{HEADER}{}", rows.concat()));
+    tree.write(TABLE, format!("{HEADER}{}", rows.concat()));
     tree.write("test_list.txt", "4_0.png\n");
     let expected = [
         ("duplicate row", 1),
@@ -155,6 +142,7 @@ fn every_reason_is_counted() {
         ("no film file", 1),
     ];
     assert_eq!(dropped(&all_train(&tree)), expected);
+    Card::open("nih-chestxray14.md").has_reasons(&all_train(&tree));
     tree.remove("images_001/images/1_0.png");
     assert!(
         message(&tree).contains("no film is left"),
@@ -173,13 +161,21 @@ fn without_the_box_table_there_are_no_boxes() {
 #[test]
 fn patients_validate_whole_and_never_out_of_the_test() {
     let tree = tree();
-    let options = Options {
-        validate: 0.999_999,
-        seed: 1,
+    let splits = |split| {
+        let data = read(tree.root(), &Options { split }).unwrap();
+        data.records.iter().map(|r| r.split).collect::<Vec<_>>()
     };
-    let data = read(tree.root(), &options).unwrap();
-    let splits: Vec<Split> = data.records.iter().map(|r| r.split).collect();
-    assert_eq!(splits, [Split::Validate, Split::Validate, Split::Test]);
+    let official = splits(choice(Rule::Official, 0.999_999, None));
+    assert_eq!(official, [Split::Validate, Split::Validate, Split::Test]);
+    let all = splits(choice(Rule::Patient, 0.999_999, 0.0));
+    assert_eq!(all, [Split::Validate; 3], "the lists are one");
+}
+
+#[test]
+fn the_card_is_right() {
+    let card = Card::open("nih-chestxray14.md");
+    card.describes(&tree());
+    card.has_splits(SPLITS);
 }
 
 #[rstest]
@@ -220,7 +216,7 @@ fn what_is_missing_is_named(#[case] file: &str, #[case] expected: &str) {
 fn a_bad_table_is_explained(#[case] file: &str, #[case] rows: &str, #[case] expected: &str) {
     let tree = tree();
     let header = if file == TABLE { HEADER } else { BOX_HEADER };
-    tree.write(file, &format!("{header}{rows}"));
+    tree.write(file, format!("{header}{rows}"));
     assert!(message(&tree).contains(expected), "{}", message(&tree));
 }
 
@@ -239,7 +235,7 @@ fn a_bad_list_is_explained(#[case] list: &str, #[case] expected: &str) {
     assert!(message(&tree).contains(expected), "{}", message(&tree));
 }
 
-/// `cargo test --release -p mflag-data --test nih -- --ignored --nocapture`.
+/// `cargo test --release -p mflag-data --test readers -- nih --ignored --nocapture`.
 #[test]
 #[ignore = "writes 112,000 small files"]
 fn a_large_data_set_is_read_in_seconds() {

@@ -1,27 +1,18 @@
 //! The Object-CXR reader on a tree written here.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "test code"
-)]
-
-#[path = "../toy/mod.rs"]
-mod toy;
-
-use mflag_data::object_cxr::{LABELS, Options, Protocol, read};
+use mflag_data::object_cxr::{LABELS, Options, SPLITS, read};
+use mflag_data::split::Rule;
 use mflag_data::{Dataset, Split};
 use rstest::rstest;
-use toy::{Tree, dropped, films};
+
+use crate::toy::{Card, Tree, choice, dropped, films, refusal};
 
 const HEADER: &str = "image_name,annotation\n";
 
 fn tree() -> Tree {
     let tree = Tree::new();
     let shapes = "0 1 2 11 22;1 30 40 20 10;2 5 5 9 7 6 12";
-    tree.write("train.csv", &format!("{HEADER}a.jpg,{shapes}\nb.jpg,\n"));
-    tree.write("dev.csv", &format!("{HEADER}c.jpg,0 1 1 2 2\n"));
+    tree.write("train.csv", format!("{HEADER}a.jpg,{shapes}\nb.jpg,\n"));
+    tree.write("dev.csv", format!("{HEADER}c.jpg,0 1 1 2 2\n"));
     for film in ["train/a.jpg", "train/b.jpg", "dev/c.jpg"] {
         tree.image(film, 64, 48);
     }
@@ -29,8 +20,8 @@ fn tree() -> Tree {
 }
 
 fn mgca(validate: f64) -> Options {
-    let protocol = Protocol::Mgca { validate, seed: 0 };
-    Options { protocol }
+    let split = choice(Rule::Mgca, validate, None);
+    Options { split }
 }
 
 fn read_all(tree: &Tree) -> Dataset {
@@ -38,9 +29,7 @@ fn read_all(tree: &Tree) -> Dataset {
 }
 
 fn message(tree: &Tree) -> String {
-    read(tree.root(), &Options::default())
-        .unwrap_err()
-        .to_string()
+    refusal(read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -74,17 +63,17 @@ fn films_come_with_all_that_is_known() {
 }
 
 #[test]
-fn the_protocols_differ_in_the_splits() {
+fn the_rules_differ_in_the_splits() {
     let tree = tree();
     let release = Options {
-        protocol: Protocol::Release,
+        split: choice(Rule::Official, None, None),
     };
-    let told = read(tree.root(), &release).unwrap_err().to_string();
+    let told = refusal(read(tree.root(), &release));
     assert!(
         told.contains("table test.csv is not in this folder"),
         "{told}"
     );
-    tree.write("test.csv", &format!("{HEADER}d.jpg,\n"));
+    tree.write("test.csv", format!("{HEADER}d.jpg,\n"));
     tree.image("test/d.jpg", 64, 48);
     let data = read(tree.root(), &release).unwrap();
     let expected = [
@@ -103,16 +92,19 @@ fn the_protocols_differ_in_the_splits() {
     let data = read(tree.root(), &mgca(0.999_999)).unwrap();
     let splits: Vec<Split> = data.records.iter().map(|r| r.split).collect();
     assert_eq!(splits, [Split::Test, Split::Validate, Split::Validate]);
+
+    let card = Card::open("object-cxr.md");
+    card.describes(&tree);
+    card.has_splits(SPLITS);
 }
 
 #[test]
 fn every_reason_is_counted() {
     let tree = tree();
-    tree.write("train.csv", &format!("{HEADER}a.jpg,\na.jpg,\ngone.jpg,\n"));
-    assert_eq!(
-        dropped(&read_all(&tree)),
-        [("duplicate row", 1), ("no film file", 1)]
-    );
+    tree.write("train.csv", format!("{HEADER}a.jpg,\na.jpg,\ngone.jpg,\n"));
+    let data = read_all(&tree);
+    assert_eq!(dropped(&data), [("duplicate row", 1), ("no film file", 1)]);
+    Card::open("object-cxr.md").has_reasons(&data);
     tree.remove("train/a.jpg");
     tree.remove("dev/c.jpg");
     assert!(
@@ -142,7 +134,7 @@ fn a_bad_shape_is_explained(#[case] shape: &str) {
     let tree = tree();
     tree.write(
         "train.csv",
-        &format!("{HEADER}b.jpg,\na.jpg,0 1 2 3 4;{shape}\n"),
+        format!("{HEADER}b.jpg,\na.jpg,0 1 2 3 4;{shape}\n"),
     );
     let told = message(&tree);
     assert!(
@@ -158,13 +150,13 @@ fn a_bad_shape_is_explained(#[case] shape: &str) {
 #[test]
 fn resized_films_and_strange_names_are_refused() {
     let tree = tree();
-    tree.write("train.csv", &format!("{HEADER}a.jpg,0 1 2 300 4\n"));
+    tree.write("train.csv", format!("{HEADER}a.jpg,0 1 2 300 4\n"));
     assert!(
         message(&tree).contains("the first is train/a.jpg of 64×48 px"),
         "{}",
         message(&tree)
     );
-    tree.write("train.csv", &format!("{HEADER}../a.jpg,\n"));
+    tree.write("train.csv", format!("{HEADER}../a.jpg,\n"));
     assert!(
         message(&tree).contains("row 2, column 'image_name': the value is not allowed"),
         "{}",

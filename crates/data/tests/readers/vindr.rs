@@ -1,19 +1,10 @@
 //! The VinDr-CXR reader on a tree written here.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "test code"
-)]
-
-#[path = "../toy/mod.rs"]
-mod toy;
-
-use mflag_data::vindr::{LABELS, Options, read};
+use mflag_data::split::Rule;
+use mflag_data::vindr::{LABELS, Options, SPLITS, read};
 use mflag_data::{BoundingBox, Dataset, Split};
 use rstest::rstest;
-use toy::{Tree, dropped, films};
+
+use crate::toy::{Card, Tree, choice, dropped, films, refusal};
 
 const HEADER: &str = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\n";
 
@@ -22,7 +13,7 @@ fn tree() -> Tree {
     let tree = Tree::new();
     tree.write(
         "train.csv",
-        &format!(
+        format!(
             "{HEADER}a,Nodule/Mass,8,R9,1,2,11,22\nb,No finding,14,R1,,,,\na,Nodule/Mass,8,R8,2.5,2,11,21\n\
              a,Calcification,2,R10,3,4,5,6\nb,No finding,14,R2,,,,\nb,No finding,14,R3,,,,\n"
         ),
@@ -34,10 +25,8 @@ fn tree() -> Tree {
 
 fn all_train(agree: usize) -> Options {
     Options {
-        validate: 0.0,
-        test: 0.0,
+        split: choice(Rule::Patient, 0.0, 0.0),
         agree,
-        ..Options::default()
     }
 }
 
@@ -46,9 +35,7 @@ fn read_all(tree: &Tree, agree: usize) -> Dataset {
 }
 
 fn message(tree: &Tree) -> String {
-    read(tree.root(), &Options::default())
-        .unwrap_err()
-        .to_string()
+    refusal(read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -100,7 +87,7 @@ fn two_boxes_of_one_radiologist_are_one_voice() {
     let tree = tree();
     tree.write(
         "train.csv",
-        &format!("{HEADER}a,ILD,5,R9,1,2,3,4\na,ILD,5,R9,5,6,7,8\n"),
+        format!("{HEADER}a,ILD,5,R9,1,2,3,4\na,ILD,5,R9,5,6,7,8\n"),
     );
     assert_eq!(read_all(&tree, 2).records[0].labels[5], Some(-1.0));
 }
@@ -109,7 +96,9 @@ fn two_boxes_of_one_radiologist_are_one_voice() {
 fn a_missing_film_is_counted() {
     let tree = tree();
     tree.remove("train/b.dicom");
-    assert_eq!(dropped(&read_all(&tree, 2)), [("no film file", 1)]);
+    let data = read_all(&tree, 2);
+    assert_eq!(dropped(&data), [("no film file", 1)]);
+    Card::open("vindr-cxr.md").has_reasons(&data);
     tree.remove("train/a.png");
     assert!(
         message(&tree).contains("no film is left (left out: 2 no film file)"),
@@ -126,8 +115,15 @@ fn a_missing_film_is_counted() {
 
 #[test]
 fn agreement_of_nobody_is_refused() {
-    let told = read(tree().root(), &all_train(0)).unwrap_err().to_string();
+    let told = refusal(read(tree().root(), &all_train(0)));
     assert!(told.contains("agree is 0"), "{told}");
+}
+
+#[test]
+fn the_card_is_right() {
+    let card = Card::open("vindr-cxr.md");
+    card.describes(&tree());
+    card.has_splits(SPLITS);
 }
 
 #[rstest]
@@ -170,6 +166,6 @@ fn agreement_of_nobody_is_refused() {
 )]
 fn a_bad_row_is_explained(#[case] row: &str, #[case] expected: &str) {
     let tree = tree();
-    tree.write("train.csv", &format!("{HEADER}{row}\n"));
+    tree.write("train.csv", format!("{HEADER}{row}\n"));
     assert!(message(&tree).contains(expected), "{}", message(&tree));
 }

@@ -322,10 +322,15 @@ fn wrong_input_is_answered_in_words() {
         let said = fail(&mut prepare(dataset, 32, &dir.path().join("absent"), &out));
         assert!(said.contains("absent"), "{dataset}: {said}");
     }
-    let useless = fail(prepare("nih", 32, dir.path(), &out).args(["--list", "x.csv"]));
+    let useless = fail(prepare("nih", 32, dir.path(), &out).args(["--balance"]));
     assert!(
-        useless.contains("--list: nih has no use for it"),
+        useless.contains("--balance: nih has no use for it"),
         "{useless}"
+    );
+    let unknown = fail(prepare("nih", 32, dir.path(), &out).args(["--split", "mgca"]));
+    assert!(
+        unknown.contains("no such split (known: official, patient)"),
+        "{unknown}"
     );
     let none = fail(data("inspect").arg("--store").arg(dir.path()));
     assert!(none.contains("mflag-data prepare"), "{none}");

@@ -66,9 +66,6 @@ pub struct Options {
     /// Keep only as many training films without a mask as there are with one (siim)
     #[arg(long)]
     pub balance: bool,
-    /// Give films with boxes their union as mask, for segmentation (rsna)
-    #[arg(long)]
-    pub masks: bool,
     /// Radiologists who must have found what counts as present; less is uncertain [default: 2] (vindr)
     #[arg(long, value_name = "NUMBER")]
     pub agree: Option<usize>,
@@ -80,7 +77,7 @@ pub struct Options {
 impl Options {
     /// Flags that were given although this layout has no use for them.
     fn useless(&self, layout: Layout) -> Vec<&'static str> {
-        use Layout::{Manifest, Mimic, Rsna, Siim, Vindr};
+        use Layout::{Manifest, Mimic, Siim, Vindr};
         let only = |layouts: &[Layout]| layouts.contains(&layout);
         let given = [
             ("--list", self.list.is_some(), layout != Manifest),
@@ -90,7 +87,6 @@ impl Options {
             ("--labels", self.labels.is_some(), only(&[Mimic])),
             ("--films", self.films.is_some(), only(&[Siim])),
             ("--balance", self.balance, only(&[Siim])),
-            ("--masks", self.masks, only(&[Rsna])),
             ("--agree", self.agree.is_some(), only(&[Vindr])),
             ("--name", self.name.is_some(), only(&[Manifest])),
         ];
@@ -146,10 +142,7 @@ fn read_layout(layout: Layout, root: &Path, options: &Options) -> Result<Dataset
         }
         Layout::Chexpert => chexpert::read(root, &chexpert::Options { split }),
         Layout::Nih => nih::read(root, &nih::Options { split }),
-        Layout::Rsna => {
-            let masks = options.masks;
-            rsna::read(root, &rsna::Options { split, masks })
-        }
+        Layout::Rsna => rsna::read(root, &rsna::Options { split }),
         Layout::Siim => {
             let films = options.films;
             siim::read(root, &siim::Options { films, split })

@@ -115,6 +115,9 @@ impl std::fmt::Display for Spread {
             upper,
             most,
         } = self;
+        if least == most {
+            return write!(f, "{least}");
+        }
         write!(
             f,
             "{least} to {most}, half of them {lower} to {upper}, median {median}"

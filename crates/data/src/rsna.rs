@@ -10,7 +10,7 @@ use mflag_core::suggest;
 use crate::reader::{self, Dropped, NO_FILM};
 use crate::split::{Choice, Offer, Rule};
 use crate::table::{Row, Table};
-use crate::{BoundingBox, Dataset, Error, Record, Result, Split, mask};
+use crate::{BoundingBox, Dataset, Error, Record, Result, Split};
 
 /// The labels: the classes of the data set, of which a film has one.
 pub const LABELS: [&str; 3] = ["Lung Opacity", "No Lung Opacity / Not Normal", "Normal"];
@@ -46,8 +46,6 @@ pub const SPLITS: &[Offer] = &[
 pub struct Options {
     /// One of [`SPLITS`].
     pub split: Choice,
-    /// Give films with boxes their union as mask, as segmentation takes it.
-    pub masks: bool,
 }
 
 /// Reads the data set in the folder `root`, which holds `stage_2_train_labels.csv`, the folder `stage_2_train_images` with
@@ -67,7 +65,6 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
     };
     let mut records = Vec::with_capacity(films.len());
     for ((id, boxes), split) in films.into_iter().zip(splits) {
-        let mask = options.masks && !boxes.is_empty();
         records.push(Record {
             size: None,
             path: root.join(format!("stage_2_train_images/{id}.dcm")),
@@ -76,7 +73,7 @@ pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
             split,
             text: None,
             labels: labels(!boxes.is_empty(), classes.get(&id).copied()),
-            mask: mask.then(|| mask::of_boxes(&boxes, SIDE, SIDE)),
+            mask: None,
             boxes,
             film: id,
         });

@@ -267,7 +267,7 @@ fn sound_splits_are_verified() {
     let black = stores.store("black", &films[3..]);
     let told = verify(&[&black], Same::Files).unwrap_err().to_string();
     assert!(
-        told.contains("1 identical films in validate + test"),
+        told.contains("identical films in validate + test: 1"),
         "{told}"
     );
     let expected = Verified {
@@ -295,14 +295,14 @@ fn overlaps_are_told_without_patients() {
     for same in BOTH {
         let told = verify(&[&one], same).unwrap_err().to_string();
         assert!(
-            told.contains(": 1 patients in train + test; keep"),
+            told.contains("flatter: patients in train + test: 1; keep"),
             "{told}"
         );
         let told = verify(&[&one, &two], same).unwrap_err().to_string();
         for expected in [
-            format!("1 patients in train of {of_one} + test of {of_one}"),
-            format!("1 identical films in train of {of_one} + validate of {of_two}"),
-            format!("1 identical films in train of {of_one} + test of {of_two}"),
+            format!("patients in train of {of_one} + test of {of_one}: 1"),
+            format!("identical films in train of {of_one} + validate of {of_two}: 1"),
+            format!("identical films in train of {of_one} + test of {of_two}: 1"),
         ] {
             assert!(told.contains(&expected), "{told} lacks {expected}");
         }
@@ -325,7 +325,7 @@ fn a_test_patient_in_the_pretraining_is_found() {
         verify(&[store], Same::Pixels).unwrap();
     }
     let told = verify(&[&pretraining, &downstream], Same::Pixels).unwrap_err();
-    let expected = format!("1 patients in train of {pre} + test of {down}");
+    let expected = format!("patients in train of {pre} + test of {down}: 1");
     assert!(told.to_string().contains(&expected), "{told}");
     // The same identifiers in a data set of another name are other people.
     let other = stores.store("chexpert-down", &films);
@@ -349,7 +349,7 @@ fn squares_that_differ_are_not_compared() {
         let told = verify(&[&small, &other], Same::Files)
             .unwrap_err()
             .to_string();
-        assert!(told.contains("1 identical films in train of"), "{told}");
+        assert!(told.contains("identical films in train of"), "{told}");
     }
     std::fs::remove_file(stores.0.path().join("one/a.png")).unwrap();
     let told = verify(&[&small], Same::Files).unwrap_err().to_string();

@@ -32,11 +32,13 @@ pub struct Sheet {
 const COLUMNS: usize = 8;
 /// Side of a film in pixels.
 const SIDE: u32 = 256;
+/// Black between films, in pixels.
+const GAP: u32 = 6;
 /// Font of captions.
 const FONT: MonoFont<'_> = FONT_7X13;
 const LINE: u32 = FONT.character_size.height;
 /// Height of a film with its caption, of three lines.
-const CELL: u32 = SIDE + 3 * LINE + 6;
+const CELL: u32 = SIDE + 3 * LINE + GAP;
 /// Height of the line above all films.
 const TITLE: u32 = LINE + 8;
 
@@ -66,7 +68,8 @@ pub fn contact_sheet(store: &Store, sheet: &Sheet, path: &Path) -> Result<usize>
     let films = choose(store.records(), labels, sheet.films, sheet.label.as_deref())?;
     let columns = films.len().clamp(1, COLUMNS) as u32;
     let rows = films.len().div_ceil(COLUMNS) as u32;
-    let mut canvas = Canvas(RgbImage::new(columns * SIDE, TITLE + rows * CELL));
+    let width = columns * (SIDE + GAP) - GAP;
+    let mut canvas = Canvas(RgbImage::new(width, TITLE + rows * CELL));
     let title = format!(
         "{}: {} of {} films; # is the line in films.jsonl, ? an uncertain label",
         store.meta().dataset,
@@ -75,7 +78,7 @@ pub fn contact_sheet(store: &Store, sheet: &Sheet, path: &Path) -> Result<usize>
     );
     canvas.text(&title, (4, 4), FONT, WHITE);
     for (number, &film) in films.iter().enumerate() {
-        let left = (number % COLUMNS) as u32 * SIDE;
+        let left = (number % COLUMNS) as u32 * (SIDE + GAP);
         let top = TITLE + (number / COLUMNS) as u32 * CELL;
         draw(&mut canvas, store, film, (left, top))?;
     }
@@ -156,7 +159,7 @@ impl Canvas {
                     (x, y + 1),
                 ];
                 let edge = around.iter().any(|&(x, y)| !set(x, y));
-                let part = if edge { 0.9 } else { 0.25 };
+                let part = if edge { 0.9 } else { 0.15 };
                 let pixel = self.0.get_pixel_mut(left + x, top + y);
                 let tint = [colour.r(), colour.g(), colour.b()];
                 for (value, tint) in pixel.0.iter_mut().zip(tint) {
@@ -177,11 +180,13 @@ impl Canvas {
             let Ok(()) = outline.draw(self);
             if labels.len() > 1 && boxes[..number].iter().all(|b| b.label != found.label) {
                 let font = FONT_6X10;
-                let letters =
-                    ((f64::from(SIDE) - found.x) / f64::from(font.character_size.width)) as usize;
-                let name: String = found.label.chars().take(letters).collect();
-                let y = (found.y as u32).saturating_sub(font.character_size.height + 1);
-                self.text(&name, (left + found.x as u32, top + y), font, colour);
+                let letter = font.character_size;
+                let room = (SIDE / letter.width) as usize;
+                let name: String = found.label.chars().take(room).collect();
+                let width = name.chars().count() as u32 * letter.width;
+                let x = (found.x as u32).min(SIDE - width);
+                let y = (found.y as u32).saturating_sub(letter.height + 1);
+                self.text(&name, (left + x, top + y), font, colour);
             }
         }
     }

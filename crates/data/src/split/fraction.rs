@@ -7,9 +7,8 @@ use crate::{Error, Record, Result, Split};
 
 /// A part of the training patients for runs with few labels: the indices of their films in `records`, ascending.
 ///
-/// `records` are those of a store ([`Store::records`](crate::store::Store::records)), all splits of it; films of other splits
-/// take no part in it. The indices are the store's own, so that `store.pixels(i)` and `store.records()[i]` are the film.
-/// Take them for training alone: validation and test stay whole.
+/// `records` are all of a store ([`Store::records`](crate::store::Store::records)), or those of its films that a head can learn
+/// from; films of other splits than [`Split::Train`] take no part in it. Validation and test stay whole, whatever the fraction.
 ///
 /// - **By patient.** Of `n` training patients `max(1, round(fraction · n))` are chosen, each with all training films.
 /// - **Nested.** A smaller fraction is part of any larger one of the same seed: 1 % of 10 % of 100 %.

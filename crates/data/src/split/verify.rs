@@ -167,7 +167,7 @@ impl Found<'_> {
         // Patients first.
         let overlaps = overlaps.iter().rev();
         let overlaps =
-            overlaps.map(|((things, places), n)| format!("{n} {things} in {}", told(places)));
+            overlaps.map(|((things, places), n)| format!("{things} in {}: {n}", told(places)));
         Err(Error::Data(format!(
             "the splits overlap, so measurements would flatter: {}; keep each in one split (-v shows which they are)",
             overlaps.collect::<Vec<_>>().join(", ")

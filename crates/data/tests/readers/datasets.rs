@@ -90,7 +90,7 @@ fn a_list_gives_the_splits() {
 
 /// A flag is refused where it would do nothing.
 #[rstest]
-#[case("mimic", &["--films", "x", "--masks"], "--films, --masks: mimic has no use for it; leave it out")]
+#[case("mimic", &["--films", "x", "--balance"], "--films, --balance: mimic has no use for it; leave it out")]
 #[case("chexpert", &["--reports", "x"], "--reports: chexpert has no use for it")]
 #[case("nih", &["--views", "pa"], "--views: nih has no use for it")]
 #[case("rsna", &["--balance"], "--balance: rsna has no use for it")]

@@ -1,5 +1,4 @@
 //! The RSNA reader on a tree written here.
-use mflag_data::mask::{SET, plane};
 use mflag_data::rsna::{LABELS, Options, SPLITS, read};
 use mflag_data::split::{Choice, Rule};
 use mflag_data::{BoundingBox, Dataset, Split};
@@ -94,24 +93,6 @@ fn without_the_class_table_negatives_are_of_no_class() {
 }
 
 #[test]
-fn boxes_become_masks_where_asked() {
-    let tree = tree();
-    let options = Options {
-        masks: true,
-        ..Options::default()
-    };
-    let data = read(tree.root(), &options).unwrap();
-    assert_eq!([0, 2].map(|i| &data.records[i].mask), [&None, &None]);
-    let drawn = plane(data.records[1].mask.as_ref().unwrap(), 1024, 1024).unwrap();
-    let set = drawn.pixels.iter().filter(|p| **p == SET).count();
-    assert_eq!(set, 30 * 40 + 24 * 24);
-    let at = |x: usize, y: usize| drawn.pixels[y * 1024 + x] == SET;
-    let corners = [at(10, 20), at(39, 59), at(1000, 1000), at(1023, 1023)];
-    let outside = [at(9, 20), at(40, 59), at(10, 19), at(39, 60), at(999, 1000)];
-    assert!(corners == [true; 4] && outside == [false; 5]);
-}
-
-#[test]
 fn a_missing_film_is_counted() {
     let tree = tree();
     tree.remove(&file("b"));
@@ -158,10 +139,7 @@ fn patients_are_split_by_hash_or_drawn() {
             seed: Some(seed),
             ..choice(rule, None, None)
         };
-        let options = Options {
-            split,
-            masks: false,
-        };
+        let options = Options { split };
         let data = read(tree.root(), &options).unwrap();
         data.records.iter().map(|r| r.split).collect::<Vec<_>>()
     };
@@ -190,13 +168,7 @@ fn patients_are_split_by_hash_or_drawn() {
         seed: Some(1 << 32),
         ..Choice::default()
     };
-    let told = refusal(read(
-        tree.root(),
-        &Options {
-            split,
-            masks: false,
-        },
-    ));
+    let told = refusal(read(tree.root(), &Options { split }));
     assert!(told.contains("takes seeds below 2^32"), "{told}");
 }
 
@@ -282,7 +254,6 @@ fn what_is_missing_is_named() {
     let tree = tree();
     let options = Options {
         split: choice(Rule::Patient, 0.6, 0.4),
-        masks: false,
     };
     let parts = refusal(read(tree.root(), &options));
     assert!(parts.contains("both together below 1"), "{parts}");

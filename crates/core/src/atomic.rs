@@ -22,7 +22,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
 /// How the names of temporary files begin.
 const PARTIAL: &str = ".partial-";
 
-/// Whether there is nothing in `folder` but what a [`write`] left that was killed.
+/// Whether there is nothing in `folder` but what a [`write()`] left that was killed.
 ///
 /// # Errors
 /// If the folder cannot be read.
@@ -42,7 +42,7 @@ fn is_partial(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with(PARTIAL)
 }
 
-/// Removes what a [`write`] into `folder` left that was killed. No other may be at work there.
+/// Removes what a [`write()`] into `folder` left that was killed. No other may be at work there.
 ///
 /// # Errors
 /// If the folder cannot be read or a file not be removed.

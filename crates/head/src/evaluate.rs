@@ -6,16 +6,14 @@ use std::sync::Arc;
 use mflag_core::table::Table;
 use mflag_data::Split;
 use mflag_data::store::Store;
-use mflag_encoder::preprocess::Preprocess;
-use mflag_film::Film;
 use mflag_metrics::bootstrap::{Bootstrap, Interval, Patients};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::films::Films;
-use crate::head::{Head, Shown, Writer};
+use crate::head::{Head, Writer};
 use crate::model::Model;
-use crate::place::Place;
+use crate::predict::Seen;
 
 /// A metric of some films, with its interval by patients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -151,21 +149,12 @@ impl<H: Head> Model<H> {
         writer: &mut H::Writer,
     ) -> Result<()> {
         let record = &store.records()[film];
-        let Preprocess { square, side, .. } = self.preprocess();
+        let preprocess = self.preprocess();
         // A store without sizes is of squares alone: boxes and masks are then in its pixels.
-        let size = record.size.unwrap_or([square.side; 2]);
-        let place = Place::new(size, square.side, square.fit, side)?;
-        let mut view = Film::filled(side, side, 0);
-        mflag_data::augment::View::centre(square.side, side)
-            .film(&store.pixels(film), &mut view.pixels);
-        writer.add(
-            &Shown {
-                name: &record.film,
-                place,
-                view: &view,
-            },
-            prediction,
-        )
+        let size = record.size.unwrap_or([preprocess.square.side; 2]);
+        let name = record.film.clone();
+        let seen = Seen::new(name, size, &store.pixels(film), preprocess)?;
+        writer.add(&seen.shown(), prediction)
     }
 
     /// Whether the films of the store went the way of those that the head was trained on.

@@ -129,18 +129,6 @@ pub trait Head: Sized {
         cases: &'a [Self::Case],
     ) -> Result<Measures<'a>>;
 
-    /// What the validation films add to the facts after training, such as thresholds.
-    ///
-    /// # Errors
-    /// As [`Head::measures`].
-    fn calibrate(
-        _settings: &Self::Settings,
-        _facts: &mut Self::Facts,
-        _cases: &[Self::Case],
-    ) -> Result<()> {
-        Ok(())
-    }
-
     /// Starts writing predictions into the folder `out`, which exists.
     ///
     /// # Errors

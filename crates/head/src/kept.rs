@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use mflag_core::progress::Progress;
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 use crate::error::Result;
 
@@ -71,7 +71,7 @@ impl Kept {
 
 /// What `batch` takes.
 fn bytes(batch: &[Tensor]) -> u64 {
-    let each = |t: &Tensor| t.numel() as u64 * if t.kind() == Kind::Float { 4 } else { 2 };
+    let each = |t: &Tensor| (t.numel() * t.kind().elt_size_in_bytes()) as u64;
     batch.iter().map(each).sum()
 }
 

@@ -49,26 +49,32 @@ impl<H: Head> Network<H> {
         })
     }
 
-    /// What the head reads of films u8 `[B, 1, S, S]`.
-    pub(crate) fn inputs(&self, films: &Tensor, train: bool) -> Result<Vec<Tensor>> {
-        let films = self
-            .preprocess
-            .normalise(&films.f_to_device(self.device)?)?;
+    /// What the head reads of views, `side · side` grey values each.
+    pub(crate) fn inputs(&self, views: &[u8], train: bool) -> Result<Vec<Tensor>> {
+        let side = i64::from(self.preprocess.side);
+        let shape = [views.len() as i64 / (side * side), 1, side, side];
+        let films = Tensor::f_from_data_size(views, &shape, Kind::Uint8)?;
+        let films = films.f_to_device(self.device)?;
+        let films = self.preprocess.normalise(&films)?;
         Ok(H::inputs(self.encoder.features(&films, train)?))
     }
 
-    pub(crate) fn inputs_of<T>(&self, batch: &Batch<T>, train: bool) -> Result<Vec<Tensor>> {
-        let side = i64::from(batch.side);
-        let shape = [batch.films.len() as i64, 1, side, side];
-        let films = Tensor::f_from_data_size(&batch.pixels, &shape, Kind::Uint8)?;
-        self.inputs(&films, train)
+    /// What the head reads of a batch: what is kept of its films, or of its pixels.
+    pub(crate) fn inputs_of<T>(
+        &self,
+        batch: &Batch<T>,
+        kept: Option<&Kept>,
+        train: bool,
+    ) -> Result<Vec<Tensor>> {
+        match kept {
+            Some(kept) => kept.of(&batch.films),
+            None => self.inputs(&batch.pixels, train),
+        }
     }
 
     /// All variables, by name.
     pub(crate) fn variables(&self) -> Vec<(String, Tensor)> {
-        let mut variables: Vec<(String, Tensor)> = self.variables.variables().into_iter().collect();
-        variables.sort_by(|a, b| a.0.cmp(&b.0));
-        variables
+        mflag_train::variables(&self.variables)
     }
 
     /// Predictions for some films with targets, in order: `judge` sees the loss of each batch, each prediction and its target.
@@ -81,10 +87,7 @@ impl<H: Head> Network<H> {
         let _no_gradients = tch::no_grad_guard();
         for batch in batches(films, kept, None) {
             let batch = batch?;
-            let inputs = match kept {
-                Some(kept) => kept.of(&batch.films)?,
-                None => self.inputs_of(&batch, false)?,
-            };
+            let inputs = self.inputs_of(&batch, kept, false)?;
             let output = self.head.forward(&inputs, false)?;
             let _full = Autocast::enter(self.device, None)?;
             let loss = self.head.loss(&output, &batch.targets)?.loss;

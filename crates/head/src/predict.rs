@@ -7,7 +7,6 @@ use mflag_data::augment::View;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_film::{Film, Limits};
 use rayon::prelude::*;
-use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
 use crate::head::{Head, Shown, Writer};
@@ -104,39 +103,47 @@ impl<H: Head> Model<H> {
             .iter()
             .flat_map(|f| f.view.pixels.iter().copied())
             .collect();
-        let side = i64::from(self.preprocess().side);
-        let shape = [films.len() as i64, 1, side, side];
-        let batch = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?;
-        let inputs = self.network.inputs(&batch, false)?;
+        let inputs = self.network.inputs(&pixels, false)?;
         let output = self.network.head.forward(&inputs, false)?;
         self.network.head.predictions(&output)
     }
 }
 
 /// A film as the network sees it.
-struct Seen {
+pub(crate) struct Seen {
     name: String,
     place: Place,
     view: Film,
 }
 
 impl Seen {
-    /// The film in a file.
-    fn read(file: &Path, preprocess: Preprocess) -> Result<Seen> {
+    /// Of the square of a film of `size`, columns and rows.
+    pub(crate) fn new(
+        name: String,
+        size: [u32; 2],
+        squared: &[u8],
+        preprocess: Preprocess,
+    ) -> Result<Seen> {
         let Preprocess { square, side, .. } = preprocess;
-        let squared = square.read(file, &Limits::default());
-        let squared = squared.map_err(mflag_data::Error::from)?;
-        let size = [squared.width, squared.height];
         let mut view = Film::filled(side, side, 0);
-        View::centre(square.side, side).film(&squared.greys.into_eight(), &mut view.pixels);
+        View::centre(square.side, side).film(squared, &mut view.pixels);
         Ok(Seen {
-            name: file.display().to_string(),
+            name,
             place: Place::new(size, square.side, square.fit, side)?,
             view,
         })
     }
 
-    fn shown(&self) -> Shown<'_> {
+    /// The film in a file.
+    fn read(file: &Path, preprocess: Preprocess) -> Result<Seen> {
+        let squared = preprocess.square.read(file, &Limits::default());
+        let squared = squared.map_err(mflag_data::Error::from)?;
+        let size = [squared.width, squared.height];
+        let name = file.display().to_string();
+        Seen::new(name, size, &squared.greys.into_eight(), preprocess)
+    }
+
+    pub(crate) fn shown(&self) -> Shown<'_> {
         Shown {
             name: &self.name,
             place: self.place,

@@ -1,6 +1,5 @@
 //! A head as a job for the loop of `mflag-train`.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -81,10 +80,9 @@ impl<H: Head> Training<H> {
         let precision = self.config.train.precision.resolve(device)?;
         let keep = |films: &Films<H>| -> Result<Option<Kept>> {
             let _no_gradients = tch::no_grad_guard();
-            let encoded = films
-                .loader()
-                .in_order(|_, _| ())
-                .map(|batch| precision.autocast(device, || network.inputs_of(&batch?, false))?);
+            let encoded = films.loader().in_order(|_, _| ()).map(|batch| {
+                precision.autocast(device, || network.inputs(&batch?.pixels, false))?
+            });
             Kept::fill(films.films(), limit, encoded)
         };
         // Both or none, so that training and validation see the same.
@@ -96,27 +94,19 @@ impl<H: Head> Training<H> {
         Ok(())
     }
 
-    /// Writes [`MODEL`](crate::MODEL) into the run folder: the weights of the best epoch, with what the validation films say of
-    /// them. These weights then stand in place of the last ones.
+    /// Writes [`MODEL`](crate::MODEL) into the run folder, with the weights of the best epoch.
     ///
     /// # Errors
     /// If the checkpoint cannot be read or the model not be written.
-    pub fn write_model(&mut self, folder: &Path) -> Result<()> {
+    pub fn write_model(&self, folder: &Path) -> Result<()> {
         let best = Checkpoint::read(&folder.join(BEST))?.part("model");
-        tch::no_grad(|| -> Result<()> {
-            let best: HashMap<&str, &Tensor> = best.iter().map(|(n, t)| (n.as_str(), t)).collect();
-            for (name, mut variable) in self.network.variables() {
-                if let Some(value) = best.get(name.as_str()) {
-                    variable.f_copy_(value)?;
-                }
-            }
-            Ok(())
-        })?;
-        let precision = self.config.train.precision.resolve(self.network.device)?;
-        let judged = precision.autocast(self.network.device, || self.validation_cases())??;
-        let mut facts = self.facts.clone();
-        H::calibrate(&self.config.head, &mut facts, &judged.1)?;
-        model::write::<H>(folder, best, &self.config, &facts, self.network.preprocess)
+        model::write::<H>(
+            folder,
+            best,
+            &self.config,
+            &self.facts,
+            self.network.preprocess,
+        )
     }
 
     /// Cases and mean loss of the validation films, with the present weights.
@@ -188,10 +178,7 @@ impl<H: Head> Task for Training<H> {
     }
 
     fn step(&mut self, batch: &Self::Batch, _at: Position) -> TaskResult<Step> {
-        let inputs = match &self.kept[0] {
-            Some(kept) => kept.of(&batch.films)?,
-            None => self.network.inputs_of(batch, true)?,
-        };
+        let inputs = self.network.inputs_of(batch, self.kept[0].as_ref(), true)?;
         let output = self.network.head.forward(&inputs, true)?;
         // Losses sum over pixels and boxes: in full precision.
         let _full = Autocast::enter(self.network.device, None)?;

@@ -104,9 +104,7 @@ impl Task for Pretraining {
     type Batch = Batch;
 
     fn variables(&self) -> Vec<(String, Tensor)> {
-        let mut variables: Vec<(String, Tensor)> = self.variables.variables().into_iter().collect();
-        variables.sort_by(|a, b| a.0.cmp(&b.0));
-        variables
+        mflag_train::variables(&self.variables)
     }
 
     fn groups(&self) -> Vec<Group> {

@@ -25,5 +25,5 @@ pub use outcome::{Ended, Outcome};
 pub use precision::Precision;
 pub use sinks::METRICS;
 pub use summary::summary;
-pub use task::{Batches, Monitor, Position, Step, Task};
+pub use task::{Batches, Monitor, Position, Step, Task, variables};
 pub use trainer::{BEST, LAST, fit};

@@ -3,7 +3,7 @@
 use crate::error::TaskResult;
 use crate::optim::Group;
 use mflag_core::Direction;
-use tch::Tensor;
+use tch::{Tensor, nn};
 
 /// Batches of one epoch, in order.
 pub type Batches<B> = Box<dyn Iterator<Item = TaskResult<B>>>;
@@ -86,4 +86,11 @@ pub trait Task {
 
     /// Which of the metrics chooses the best checkpoint.
     fn monitor(&self) -> Monitor;
+}
+
+/// All variables of a store, in the order of their names, as [`Task::variables`] wants them.
+pub fn variables(store: &nn::VarStore) -> Vec<(String, Tensor)> {
+    let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    variables
 }

@@ -305,6 +305,122 @@ fn own_films_come_by_a_manifest() {
     assert!(counts.contains("Nodule"), "{counts}");
 }
 
+/// Ten films of ten patients in two tables, of which `split` gives the splits; masks and boxes on some.
+fn manifest(
+    folder: &Path,
+    name: &str,
+    split: impl Fn(usize) -> &'static str,
+) -> std::path::PathBuf {
+    let mut table = "film,patient,split,text,label:Mass,boxes,mask\n".to_owned();
+    for i in 0..10u8 {
+        let film = image::GrayImage::from_fn(60, 40, |x, y| image::Luma([(x * 3 + y) as u8 ^ i]));
+        film.save(folder.join(format!("f{i}.png"))).unwrap();
+        let mask = image::GrayImage::from_fn(60, 40, |x, _| image::Luma([u8::from(x > 30) * 255]));
+        mask.save(folder.join(format!("m{i}.png"))).unwrap();
+        let (label, found, mask) = match i {
+            0 => ("1", "Mass 5 6 20 10", format!("m{i}.png")),
+            1 => ("-1", "", String::new()),
+            _ => ("0", "", String::new()),
+        };
+        let split = split(i.into());
+        table += &format!("f{i}.png,p{i},{split},The heart is large.,{label},{found},{mask}\n");
+    }
+    let path = folder.join(name);
+    std::fs::write(&path, table).unwrap();
+    path
+}
+
+/// Counts as JSON, a sheet of one label, and a test patient who trained elsewhere.
+#[test]
+fn stores_are_counted_drawn_and_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let thirds = |i| ["train", "validate", "test"][i % 3];
+    let evaluation = manifest(dir.path(), "evaluation.csv", thirds);
+    let pretraining = manifest(dir.path(), "pretraining.csv", |_| "train");
+    succeed(prepare("manifest", 32, &evaluation, &at("eval")).args(["--text", "required"]));
+    succeed(&mut prepare("manifest", 32, &pretraining, &at("pre")));
+
+    let sheet = at("sheet.png");
+    let mut inspect = data("inspect");
+    inspect
+        .arg("--store")
+        .arg(at("eval"))
+        .arg("--sheet")
+        .arg(&sheet);
+    let said = succeed(inspect.args(["--json", "--label", "Mass"]));
+    let counts: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let train = &counts["splits"][0];
+    assert_eq!(
+        [
+            &train["films"],
+            &train["patients"],
+            &train["with_mask"],
+            &train["boxes"]["Mass"]
+        ],
+        [4, 4, 1, 1]
+    );
+    let label =
+        serde_json::json!({"label": "Mass", "present": 1, "absent": 3, "uncertain": 0, "empty": 0});
+    assert_eq!(train["labels"][0], label);
+    assert_eq!(counts["splits"][1]["labels"][0]["uncertain"], 1);
+    assert_eq!(
+        (&counts["words"]["median"], &counts["reports"]),
+        (&4.into(), &1.into())
+    );
+    assert_eq!(counts["columns"]["most"], 60);
+    // One film, of which half is in the mask.
+    let drawn = image::open(&sheet).unwrap().into_rgb8();
+    assert_eq!(drawn.width(), 256);
+    let coloured = drawn
+        .pixels()
+        .filter(|p| p.0[0] > p.0[2] && p.0[0] != p.0[1])
+        .count();
+    assert!(coloured > 5_000, "{coloured}");
+
+    let said = fail(
+        data("inspect")
+            .arg("--store")
+            .arg(at("eval"))
+            .arg("--sheet")
+            .arg(&sheet)
+            .args(["--label", "mass"]),
+    );
+    assert!(
+        said.contains("label 'mass' is unknown (did you mean 'Mass'?)"),
+        "{said}"
+    );
+
+    succeed(data("verify").arg(at("eval")));
+    succeed(data("verify").arg(at("pre")));
+    let said = fail(data("verify").arg(at("pre")).arg(at("eval")));
+    let [pre, eval] = [at("pre"), at("eval")].map(|store| store.display().to_string());
+    for (things, split, number) in [("patients", "test", 3), ("identical films", "validate", 3)] {
+        let expected = format!("{things} in train of {pre} + {split} of {eval}: {number}");
+        assert!(said.contains(&expected), "{said} lacks {expected}");
+    }
+    assert!(!said.contains("p2"), "no patient in it: {said}");
+    let said = fail(data("verify").arg("-v").arg(at("pre")).arg(at("eval")));
+    assert!(said.contains("patient p2 of manifest is in"), "{said}");
+    // Squares of another side are compared by the films' files.
+    let named = prepare("manifest", 48, &evaluation, &at("eval-48"))
+        .args(["--name", "other"])
+        .output();
+    assert!(named.unwrap().status.success());
+    let said = fail(data("verify").arg(at("pre")).arg(at("eval-48")));
+    assert!(said.contains("say --files"), "{said}");
+    let said = fail(
+        data("verify")
+            .arg("--files")
+            .arg(at("pre"))
+            .arg(at("eval-48")),
+    );
+    assert!(
+        said.contains("identical films") && !said.contains("patients in"),
+        "{said}"
+    );
+}
+
 #[test]
 fn wrong_input_is_answered_in_words() {
     let dir = tempfile::tempdir().unwrap();

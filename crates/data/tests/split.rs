@@ -14,7 +14,7 @@ use mflag_data::prepare::{self, prepare};
 use mflag_data::split::{Parts, Same, Verified, fraction, verify};
 use mflag_data::store::Store;
 use mflag_data::{Dataset, Record, Split};
-use mflag_film::{Fit, Squaring};
+use mflag_film::{Depth, Fit, Squaring, Window};
 use proptest::prelude::*;
 use rstest::rstest;
 use tempfile::TempDir;
@@ -198,14 +198,13 @@ impl Stores {
     }
 
     fn store(&self, name: &str, films: &[(&str, &str, Split, u8)]) -> Store {
-        self.store_of(name, 32, Fit::Pad, films)
+        self.store_of(name, Squaring::new(32, Fit::Pad), films)
     }
 
     fn store_of(
         &self,
         name: &str,
-        side: u32,
-        fit: Fit,
+        squaring: Squaring,
         films: &[(&str, &str, Split, u8)],
     ) -> Store {
         let folder = self.0.path().join(name);
@@ -218,7 +217,7 @@ impl Stores {
             dropped: Vec::new(),
         };
         let options = prepare::Options {
-            squaring: Squaring::new(side, fit),
+            squaring,
             ..prepare::Options::default()
         };
         prepare(&data, &folder.join("store"), &options).unwrap()
@@ -337,8 +336,27 @@ fn squares_that_differ_are_not_compared() {
     let stores = Stores::new();
     let film = |name, split| [(name, name, split, 5)];
     let small = stores.store("one", &film("a", Split::Train));
-    for (name, side, fit) in [("two", 48, Fit::Pad), ("three", 32, Fit::Crop)] {
-        let other = stores.store_of(name, side, fit, &film("b", Split::Test));
+    let padded = Squaring::new(32, Fit::Pad);
+    let squares = [
+        ("side", Squaring::new(48, Fit::Pad)),
+        ("fit", Squaring::new(32, Fit::Crop)),
+        (
+            "window",
+            Squaring {
+                window: Window::FullRange,
+                ..padded
+            },
+        ),
+        (
+            "depth",
+            Squaring {
+                depth: Depth::Sixteen,
+                ..padded
+            },
+        ),
+    ];
+    for (name, squaring) in squares {
+        let other = stores.store_of(name, squaring, &film("b", Split::Test));
         let told = verify(&[&small, &other], Same::Pixels)
             .unwrap_err()
             .to_string();

@@ -73,23 +73,16 @@ pub fn verify(stores: &[&Store], same: Same) -> Result<Verified> {
     found.verdict(stores)
 }
 
-/// Refuses stores whose squares differ in size or kind: in them the same film has other pixels.
+/// Refuses stores whose squares differ in side, fit, window or depth: in them the same film has other pixels.
 fn squares_alike(stores: &[&Store]) -> Result<()> {
-    let kind = |store: &Store| (store.side(), store.meta().squaring.fit);
     let Some(first) = stores.first() else {
         return Ok(());
     };
-    let Some(other) = stores.iter().find(|store| kind(store) != kind(first)) else {
+    let alike = |store: &&&Store| store.squaring() == first.squaring();
+    let Some(other) = stores.iter().find(|store| !alike(store)) else {
         return Ok(());
     };
-    let told = |store: &Store| {
-        format!(
-            "{} ({} px, {:?})",
-            store.folder().display(),
-            store.side(),
-            store.meta().squaring.fit
-        )
-    };
+    let told = |store: &Store| format!("{} ({})", store.folder().display(), store.squaring());
     Err(Error::Data(format!(
         "the squares of {} and {} differ, so their films cannot be compared: say --files to compare the films' own files, or \
          prepare both alike",

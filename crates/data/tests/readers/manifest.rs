@@ -1,4 +1,5 @@
 //! The reader of own data on tables written here.
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use mflag_data::manifest::{FILE, Options, read};
@@ -6,7 +7,7 @@ use mflag_data::split::Rule;
 use mflag_data::{BoundingBox, Dataset, Mask, Split};
 use rstest::rstest;
 
-use crate::toy::{Tree, choice, dropped, films, refusal};
+use crate::toy::{Card, Tree, choice, dropped, films, refusal};
 
 const ALL: &str = "film,patient,study,split,text,label:Edema,label:Lung Lesion,boxes,mask,age\n\
     films/a.png,P-1,s1,train,\"FINDINGS: The heart is large, and so on.\n\nIMPRESSION: A large heart.\",1,,Lung Lesion 1 2 30.5 4; Edema 0 0 5 5,masks/a.png,61\n\
@@ -273,6 +274,38 @@ fn the_template_is_read() {
     assert_eq!(data.records.len(), 3);
     assert!(data.records[0].text.is_some() && data.records[0].mask.is_some());
     assert_eq!(data.records[0].boxes.len(), 2);
+}
+
+/// Every column of the template is in the card's table, and no other; reasons why films are left out are in its text.
+#[test]
+fn the_card_is_right() {
+    let template =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/manifest-template.csv");
+    let template = std::fs::read_to_string(template).unwrap();
+    let header = template.lines().next().unwrap();
+    let columns: BTreeSet<&str> = header
+        .split(',')
+        .map(|column| column.find(':').map_or(column, |_| "label:<name>"))
+        .collect();
+    let card = Card::open("manifest.md");
+    let described = card.section("Columns").lines().filter_map(|line| {
+        let cell = line.strip_prefix("| `")?;
+        cell.split('`').next()
+    });
+    assert_eq!(described.collect::<BTreeSet<_>>(), columns);
+
+    let tree = tree(
+        "film,patient,text\nfilms/a.png,p1,\nfilms/b.png,p2,FINDINGS: Clear.\nmasks/a.png,p3,IMPRESSION: The heart is large.\n",
+    );
+    let required = Options {
+        require_text: true,
+        ..Options::default()
+    };
+    let data = read(tree.root(), &required).unwrap();
+    assert_eq!(data.dropped.len(), 2, "{:?}", data.dropped);
+    for (reason, _) in &data.dropped {
+        card.mentions(reason);
+    }
 }
 
 /// `cargo test --release -p mflag-data --test readers -- manifest --ignored --nocapture`.

@@ -124,7 +124,7 @@ impl Card {
     }
 
     /// The text below a heading.
-    fn section(&self, name: &str) -> &str {
+    pub(crate) fn section(&self, name: &str) -> &str {
         let (_, rest) = self.0.split_once(&format!("\n## {name}\n")).unwrap();
         rest.split("\n## ").next().unwrap()
     }

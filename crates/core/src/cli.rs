@@ -52,6 +52,7 @@ impl Common {
                 "classification",
                 "segmentation",
                 "detection",
+                "experiments",
             ];
             let ours: Vec<String> = crates.iter().map(|c| format!("mflag_{c}={ours}")).collect();
             EnvFilter::new(format!("warn,{}", ours.join(",")))

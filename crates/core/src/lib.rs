@@ -10,6 +10,7 @@ mod error;
 pub mod progress;
 pub mod run;
 pub mod seed;
+pub mod signals;
 pub mod suggest;
 pub mod table;
 

@@ -22,6 +22,21 @@ impl Table {
         self
     }
 
+    /// The table as Markdown has it.
+    #[must_use]
+    pub fn markdown(&self) -> String {
+        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
+        let line = |row: &Vec<String>| {
+            let cell = |c| row.get(c).map_or("", String::as_str).replace('|', "\\|");
+            let cells: Vec<String> = (0..columns).map(cell).collect();
+            format!("| {} |\n", cells.join(" | "))
+        };
+        let (head, rows) = self.rows.split_at(1);
+        let rule = format!("|{}\n", " --- |".repeat(columns));
+        let lines = head.iter().map(line).chain([rule]);
+        lines.chain(rows.iter().map(line)).collect()
+    }
+
     fn widths(&self) -> Vec<usize> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |c: usize| {
@@ -71,5 +86,7 @@ mod tests {
         table.row(["recall@1", "0.5"]).row(["rank", "12.25"]);
         let expected = "metric    before\n────────  ──────\nrecall@1     0.5\nrank       12.25\n";
         assert_eq!(table.to_string(), expected);
+        let expected = "| metric | before |\n| --- | --- |\n| recall@1 | 0.5 |\n| rank | 12.25 |\n";
+        assert_eq!(table.markdown(), expected);
     }
 }

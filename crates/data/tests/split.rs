@@ -201,12 +201,7 @@ impl Stores {
         self.store_of(name, Squaring::new(32, Fit::Pad), films)
     }
 
-    fn store_of(
-        &self,
-        name: &str,
-        squaring: Squaring,
-        films: &[(&str, &str, Split, u8)],
-    ) -> Store {
+    fn store_of(&self, name: &str, squaring: Squaring, films: &[(&str, &str, Split, u8)]) -> Store {
         let folder = self.0.path().join(name);
         std::fs::create_dir_all(&folder).unwrap();
         let (dataset, _) = name.split_once('-').unwrap_or((name, ""));

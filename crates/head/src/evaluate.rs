@@ -1,71 +1,19 @@
 //! A trained head on the films of a split: metrics with intervals, and every prediction.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use mflag_core::table::Table;
 use mflag_data::Split;
 use mflag_data::store::Store;
-use mflag_metrics::bootstrap::{Bootstrap, Interval, Patients};
-use serde::{Deserialize, Serialize};
+use mflag_metrics::bootstrap::{Bootstrap, Patients};
+use mflag_metrics::evaluation::Evaluation;
 
 use crate::error::{Error, Result};
 use crate::films::Films;
 use crate::head::{Head, Writer};
 use crate::model::Model;
 use crate::predict::Seen;
-
-/// A metric of some films, with its interval by patients.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Estimate {
-    /// The metric's name.
-    pub metric: String,
-    /// Its value; `None` where it is undefined.
-    pub value: Option<f64>,
-    /// Lower end of the 95 % interval.
-    pub low: Option<f64>,
-    /// Upper end.
-    pub high: Option<f64>,
-}
-
-/// What a head came to on the films of a split.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Evaluation {
-    /// Name of the data set.
-    pub dataset: String,
-    /// The split.
-    pub split: Split,
-    /// Films judged.
-    pub films: usize,
-    /// Their patients.
-    pub patients: usize,
-    /// Resamples of the patients behind the intervals.
-    pub resamples: usize,
-    /// The metrics, in the order of the table.
-    pub metrics: Vec<Estimate>,
-}
-
-impl Evaluation {
-    /// The value of a metric, if it is there and defined.
-    pub fn value(&self, metric: &str) -> Option<f64> {
-        let found = self.metrics.iter().find(|m| m.metric == metric);
-        found.and_then(|m| m.value)
-    }
-
-    /// A table of metrics and intervals.
-    pub fn table(&self) -> Table {
-        let number = |value: Option<f64>| value.map_or("undefined".into(), |v| format!("{v:.4}"));
-        let mut table = Table::new(&["metric", self.split.name(), "95 % interval"]);
-        for m in &self.metrics {
-            let between = match (m.low, m.high) {
-                (Some(low), Some(high)) => format!("{low:.4} to {high:.4}"),
-                _ => String::new(),
-            };
-            table.row([m.metric.clone(), number(m.value), between]);
-        }
-        table
-    }
-}
 
 impl<H: Head> Model<H> {
     /// Judges the labelled films of a split. Predictions go to the folder `out`, if one is given.
@@ -120,25 +68,19 @@ impl<H: Head> Model<H> {
             .map(|&f| &*store.records()[f].patient)
             .collect();
         let patients = Patients::new(&names);
-        let mut metrics = Vec::new();
-        for (metric, value) in H::measures(&self.config.head, &self.facts, cases)? {
-            let interval = bootstrap.interval(&patients, value)?;
-            let part = |of: fn(&Interval) -> f64| interval.as_ref().map(of);
-            metrics.push(Estimate {
-                metric,
-                value: part(|i| i.estimate),
-                low: part(|i| i.low),
-                high: part(|i| i.high),
-            });
-        }
-        Ok(Evaluation {
+        let mut evaluation = Evaluation {
             dataset: store.meta().dataset.clone(),
-            split,
+            split: split.name().to_owned(),
             films: films.len(),
             patients: patients.number(),
             resamples: bootstrap.resamples,
-            metrics,
-        })
+            metrics: Vec::new(),
+            replicates: BTreeMap::new(),
+        };
+        for (metric, value) in H::measures(&self.config.head, &self.facts, cases)? {
+            evaluation.add(metric, bootstrap.replicates(&patients, value)?)?;
+        }
+        Ok(evaluation)
     }
 
     fn show(

@@ -18,7 +18,6 @@ mod task;
 pub use config::{DataConfig, EncoderConfig, HeadConfig, Settings};
 pub use encoder::Encoder;
 pub use error::{Error, Result};
-pub use evaluate::{Estimate, Evaluation};
 pub use films::Films;
 pub use head::{Head, Measure, Measures, Shown, Value, Writer};
 pub use kept::Kept;

@@ -17,7 +17,6 @@ use mflag_train::{Ended, device, fit};
 use tch::Device;
 
 use crate::config::HeadConfig;
-use crate::evaluate::Evaluation;
 use crate::head::{Head, Writer};
 use crate::model::{MODEL, Model};
 use crate::predict;
@@ -208,7 +207,7 @@ fn evaluate<H: Head>(args: &EvalArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Judges, and writes `evaluation.json` and the predictions into `out`.
+/// Judges, and writes the [figures](mflag_metrics::evaluation) and the predictions into `out`.
 fn write_evaluation<H: Head>(
     model: &Model<H>,
     store: &Arc<Store>,
@@ -217,13 +216,9 @@ fn write_evaluation<H: Head>(
     out: &Path,
 ) -> Result<()> {
     create(out)?;
-    let evaluation: Evaluation = model.evaluate(store, split, bootstrap, Some(out))?;
+    let evaluation = model.evaluate(store, split, bootstrap, Some(out))?;
     print!("{}", evaluation.table());
-    let file = out.join(EVALUATION);
-    mflag_core::atomic::write(&file, |f| {
-        serde_json::to_writer_pretty(&mut *f, &evaluation)?;
-        writeln!(f)
-    })?;
+    evaluation.write(out)?;
     println!(
         "{} films of {} patients: {}",
         evaluation.films,
@@ -232,9 +227,6 @@ fn write_evaluation<H: Head>(
     );
     Ok(())
 }
-
-/// The results of an evaluation, in its folder.
-pub const EVALUATION: &str = "evaluation.json";
 
 fn predict_films<H: Head>(args: &PredictArgs) -> Result<ExitCode> {
     let files = predict::files(&args.films)?;

@@ -124,8 +124,40 @@ pub struct Difference {
 }
 
 impl Bootstrap {
-    /// The interval of a `metric`, which is given [`Counts`] of the samples of `patients`. `None` if the metric is undefined on the samples
-    /// themselves, or in each resample.
+    /// A `metric`, which is given [`Counts`] of the samples of `patients`, of the samples themselves and of each resample. `None` if it
+    /// is undefined on the samples themselves.
+    ///
+    /// # Errors
+    /// There are no resamples, or the metric fails.
+    pub fn replicates<M>(&self, patients: &Patients, metric: M) -> Result<Option<Replicates>>
+    where
+        M: Fn(Counts<'_>) -> Result<Option<f64>> + Sync,
+    {
+        let resamples = self.resamples;
+        Error::check_value(
+            "the number of resamples",
+            resamples as f64,
+            resamples > 0,
+            "at least 1",
+        )?;
+        let once = vec![1; patients.of.len()];
+        let Some(estimate) = metric(Counts::Of(&once))? else {
+            return Ok(None);
+        };
+        let values = (0..resamples as u64)
+            .into_par_iter()
+            .map_init(
+                || (Vec::new(), Vec::new()),
+                |(drawn, counts), resample| {
+                    patients.resample(self.seed, resample, drawn, counts);
+                    metric(Counts::Of(counts))
+                },
+            )
+            .collect::<Result<_>>()?;
+        Ok(Some(Replicates { estimate, values }))
+    }
+
+    /// The interval of a `metric`. `None` if it is undefined on the samples themselves, or in each resample.
     ///
     /// # Errors
     /// There are no resamples, the level is not between 0 and 1, or the metric fails.
@@ -133,8 +165,10 @@ impl Bootstrap {
     where
         M: Fn(Counts<'_>) -> Result<Option<f64>> + Sync,
     {
-        let distribution = self.distribution(patients, metric)?;
-        Ok(distribution.map(|(estimate, values)| self.between_percentiles(estimate, &values)))
+        match self.replicates(patients, metric)? {
+            Some(replicates) => replicates.interval(self.level),
+            None => Ok(None),
+        }
     }
 
     /// The difference of two metrics on the same patients: the first less the second. `None` where [`interval`](Bootstrap::interval) is.
@@ -151,60 +185,89 @@ impl Bootstrap {
         A: Fn(Counts<'_>) -> Result<Option<f64>> + Sync,
         B: Fn(Counts<'_>) -> Result<Option<f64>> + Sync,
     {
-        let difference = |counts: Counts<'_>| {
-            Ok(match (first(counts)?, second(counts)?) {
-                (Some(first), Some(second)) => Some(first - second),
-                _ => None,
-            })
+        let first = self.replicates(patients, first)?;
+        let second = self.replicates(patients, second)?;
+        match (first, second) {
+            (Some(first), Some(second)) => first.minus(&second)?.difference(self.level),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// A metric of the samples themselves and of each resample of their patients. Those of one [`Bootstrap`] on the same patients go together:
+/// resample by resample they are of the same samples, so that models can be compared long after they were judged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Replicates {
+    /// The metric of the samples themselves.
+    pub estimate: f64,
+    /// That of each resample; `None` where it is undefined.
+    pub values: Vec<Option<f64>>,
+}
+
+impl Replicates {
+    /// The mean over several models, on the same patients. `None` of none.
+    ///
+    /// # Errors
+    /// They have not as many resamples as each other.
+    pub fn mean(of: &[Replicates]) -> Result<Option<Replicates>> {
+        let Some((first, rest)) = of.split_first() else {
+            return Ok(None);
         };
-        let distribution = self.distribution(patients, difference)?;
-        Ok(distribution.map(|(estimate, values)| Difference {
-            interval: self.between_percentiles(estimate, &values),
-            p: p_value(&values),
+        let sum = rest.iter().try_fold(first.clone(), |sum, next| {
+            sum.with(next, |sum, value| sum + value)
+        })?;
+        let share = |value: f64| value / of.len() as f64;
+        Ok(Some(Replicates {
+            estimate: share(sum.estimate),
+            values: sum.values.into_iter().map(|v| v.map(share)).collect(),
         }))
     }
 
-    /// The metric itself, and what it is in the resamples, in ascending order.
-    fn distribution<M>(&self, patients: &Patients, metric: M) -> Result<Option<(f64, Vec<f64>)>>
-    where
-        M: Fn(Counts<'_>) -> Result<Option<f64>> + Sync,
-    {
-        let resamples = self.resamples;
-        Error::check_value(
-            "the number of resamples",
-            resamples as f64,
-            resamples > 0,
-            "at least 1",
-        )?;
-        let valid = self.level > 0.0 && self.level < 1.0;
-        Error::check_value("the level", self.level, valid, "between 0 and 1")?;
-        let once = vec![1; patients.of.len()];
-        let Some(estimate) = metric(Counts::Of(&once))? else {
-            return Ok(None);
-        };
-        let values: Vec<Option<f64>> = (0..resamples as u64)
-            .into_par_iter()
-            .map_init(
-                || (Vec::new(), Vec::new()),
-                |(drawn, counts), resample| {
-                    patients.resample(self.seed, resample, drawn, counts);
-                    metric(Counts::Of(counts))
-                },
-            )
-            .collect::<Result<_>>()?;
-        let mut values: Vec<f64> = values.into_iter().flatten().collect();
-        values.sort_unstable_by(f64::total_cmp);
-        Ok((!values.is_empty()).then_some((estimate, values)))
+    /// This model less the `other`, on the same patients.
+    ///
+    /// # Errors
+    /// They have not as many resamples as each other.
+    pub fn minus(&self, other: &Replicates) -> Result<Replicates> {
+        self.with(other, |one, other| one - other)
     }
 
-    fn between_percentiles(&self, estimate: f64, values: &[f64]) -> Interval {
-        let outside = (1.0 - self.level) / 2.0;
-        Interval {
-            estimate,
-            low: quantile(values, outside),
-            high: quantile(values, 1.0 - outside),
+    fn with(&self, other: &Replicates, of: impl Fn(f64, f64) -> f64) -> Result<Replicates> {
+        Error::check_length("resamples", other.values.len(), self.values.len())?;
+        let both = self.values.iter().zip(&other.values);
+        Ok(Replicates {
+            estimate: of(self.estimate, other.estimate),
+            values: both.map(|(a, b)| Some(of((*a)?, (*b)?))).collect(),
+        })
+    }
+
+    /// The interval that holds the part `level` of the resamples. `None` if the metric is undefined in each.
+    ///
+    /// # Errors
+    /// The level is not between 0 and 1.
+    pub fn interval(&self, level: f64) -> Result<Option<Interval>> {
+        let valid = level > 0.0 && level < 1.0;
+        Error::check_value("the level", level, valid, "between 0 and 1")?;
+        let mut values: Vec<f64> = self.values.iter().flatten().copied().collect();
+        values.sort_unstable_by(f64::total_cmp);
+        let outside = (1.0 - level) / 2.0;
+        Ok((!values.is_empty()).then(|| Interval {
+            estimate: self.estimate,
+            low: quantile(&values, outside),
+            high: quantile(&values, 1.0 - outside),
             resamples: values.len(),
-        }
+        }))
+    }
+
+    /// What [`minus`](Replicates::minus) came to, as a test of no difference. `None` where [`interval`](Replicates::interval) is.
+    ///
+    /// # Errors
+    /// The level is not between 0 and 1.
+    pub fn difference(&self, level: f64) -> Result<Option<Difference>> {
+        let values: Vec<f64> = self.values.iter().flatten().copied().collect();
+        Ok(self.interval(level)?.map(|interval| Difference {
+            interval,
+            p: p_value(&values),
+        }))
     }
 }
 

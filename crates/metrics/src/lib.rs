@@ -7,6 +7,7 @@
 //! | [`segmentation`] | Dice and IoU of masks | scikit-learn, MGCA's rule for empty masks |
 //! | [`detection`] | average precision of boxes, sensitivity at a rate of false positives | pycocotools |
 //! | [`bootstrap`] | intervals of any of these, and tests between two models, by patient | NumPy and scikit-learn |
+//! | [`evaluation`] | all of a model on a split, with their resamples, in a folder | |
 //! | [`retrieval`], [`latent`] | recall across two spaces; geometry of one | NumPy |
 //!
 //! What is undefined is `None`, never a number that looks like a result: AUROC without both classes, Dice of two empty masks where
@@ -19,6 +20,7 @@ pub mod classification;
 mod counts;
 pub mod detection;
 mod error;
+pub mod evaluation;
 pub mod latent;
 mod metric;
 pub mod retrieval;

@@ -10,7 +10,6 @@ mod outcome;
 pub mod precision;
 pub mod schedule;
 pub mod shim;
-mod signals;
 mod sinks;
 mod summary;
 pub mod task;

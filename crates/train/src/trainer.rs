@@ -5,7 +5,7 @@ mod state;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use mflag_core::{atomic, progress::Progress};
+use mflag_core::{atomic, progress::Progress, signals::Signals};
 use tch::Device;
 
 use crate::checkpoint::{Best, Checkpoint, Counters, Number};
@@ -16,7 +16,6 @@ use crate::optim::AdamW;
 use crate::outcome::{Ended, Outcome, peak_memory};
 use crate::precision::{GradScaler, Precision};
 use crate::shim;
-use crate::signals::Signals;
 use crate::sinks::Sinks;
 use crate::task::{Position, Step, Task};
 

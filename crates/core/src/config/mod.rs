@@ -81,6 +81,20 @@ pub fn load<T: Config>(file: Option<&Path>, sets: &[String]) -> Result<Loaded<T>
     })
 }
 
+/// The values that `file` (with what it extends) and the overrides `sets` state, unchecked and without defaults: what another program
+/// will [`load`].
+///
+/// # Errors
+/// If a file cannot be read or is not YAML, or an override has no `=`.
+pub fn stated(file: &Path, sets: &[String]) -> Result<Value> {
+    let mut layers = Layers::default();
+    layers.add_file(file)?;
+    for set in sets {
+        layers.add_override(set)?;
+    }
+    Ok(layers.value)
+}
+
 /// Parses and checks one YAML `text`, such as the configuration kept in a run folder; `origin` is for messages.
 ///
 /// # Errors

@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM: the first asks the loop to leave, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks a long job to leave, the second ends the process at once.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -6,15 +6,18 @@ use std::sync::{Arc, OnceLock};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// The handlers of the process.
 #[derive(Debug, Clone)]
-pub(crate) struct Signals(Arc<AtomicUsize>);
+pub struct Signals(Arc<AtomicUsize>);
 
 impl Signals {
     /// Starts to listen; the handlers are installed once in a process.
-    pub(crate) fn listen() -> Result<Signals> {
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn listen() -> Result<Signals> {
         static RECEIVED: OnceLock<Arc<AtomicUsize>> = OnceLock::new();
         if let Some(received) = RECEIVED.get() {
             return Ok(Signals(received.clone()));
@@ -26,13 +29,13 @@ impl Signals {
             flag::register_conditional_shutdown(signal, 128 + signal, again.clone())
                 .and_then(|_| flag::register(signal, again.clone()))
                 .and_then(|_| flag::register_usize(signal, received.clone(), signal as usize))
-                .map_err(|e| Error::Config(format!("signals cannot be listened to: {e}")))?;
+                .map_err(|e| Error::config(format!("signals cannot be listened to: {e}")))?;
         }
         Ok(Signals(received))
     }
 
     /// The signal that came, if one did.
-    pub(crate) fn received(&self) -> Option<i32> {
+    pub fn received(&self) -> Option<i32> {
         i32::try_from(self.0.load(Ordering::Relaxed))
             .ok()
             .filter(|signal| *signal != 0)

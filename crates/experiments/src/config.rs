@@ -1,0 +1,314 @@
+//! What an experiment is made of. Paths are relative to the folder the command is run in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use mflag_core::config::Config;
+use mflag_core::suggest;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Values of a configuration that differ from its file's: `train.epochs: 5`.
+pub type Sets = BTreeMap<String, Value>;
+
+/// Tasks × encoders × fractions of the labels × seeds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Experiments {
+    /// What the tables are about.
+    pub title: String,
+    /// Folder of all runs, and of the tables.
+    pub runs: PathBuf,
+    /// What is measured, each in a table of its own.
+    pub tasks: Vec<TaskConfig>,
+    /// What is compared. Differences are those to the first.
+    pub encoders: Vec<EncoderConfig>,
+    /// Parts of the training labels.
+    pub fractions: Vec<f64>,
+    /// Each cell is run with each: it is `train.seed`, and chooses the patients of a fraction.
+    pub seeds: Vec<u64>,
+    /// Further differences to tell.
+    pub compare: Vec<Pair>,
+    /// Published numbers to stand beside the measured ones.
+    pub published: Option<PathBuf>,
+}
+
+/// A head trained and judged on a data set.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TaskConfig {
+    /// Heading of its table, such as `SIIM Dice`; the same in the file of published numbers.
+    pub name: String,
+    /// The head's program.
+    pub program: Program,
+    /// The head's configuration.
+    pub config: PathBuf,
+    /// The metric of the test split that fills the table.
+    pub metric: String,
+    /// What differs from the configuration.
+    #[serde(default)]
+    pub set: Sets,
+    /// What else differs at one of the fractions.
+    #[serde(default)]
+    pub at: Vec<AtFraction>,
+}
+
+/// What differs at a fraction of the labels.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AtFraction {
+    /// One of the experiment's fractions.
+    pub fraction: f64,
+    /// What differs from the configuration.
+    pub set: Sets,
+}
+
+/// A head's program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Program {
+    /// Classification.
+    #[serde(rename = "mflag-classify")]
+    Classify,
+    /// Segmentation.
+    #[serde(rename = "mflag-segment")]
+    Segment,
+    /// Detection.
+    #[serde(rename = "mflag-detect")]
+    Detect,
+}
+
+impl Program {
+    /// Its binary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Program::Classify => "mflag-classify",
+            Program::Segment => "mflag-segment",
+            Program::Detect => "mflag-detect",
+        }
+    }
+}
+
+/// An encoder under the heads: random, of a file, or pre-trained here first.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EncoderConfig {
+    /// Its name in the tables; the same in the file of published numbers.
+    pub name: String,
+    /// Its weights; random where neither these nor `pretrain` are given.
+    #[serde(default)]
+    pub weights: Option<PathBuf>,
+    /// A pre-training run that makes it.
+    #[serde(default)]
+    pub pretrain: Option<PretrainConfig>,
+    /// What differs from the heads' configurations.
+    #[serde(default)]
+    pub set: Sets,
+}
+
+/// A pre-training run.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PretrainConfig {
+    /// Its configuration.
+    pub config: PathBuf,
+    /// What differs from it.
+    #[serde(default)]
+    pub set: Sets,
+}
+
+/// A difference to tell: the first less the second.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pair {
+    /// Name of an encoder.
+    pub encoder: String,
+    /// The fraction it learned from.
+    pub fraction: f64,
+    /// Name of the other encoder.
+    pub than: String,
+    /// The fraction that one learned from.
+    pub than_fraction: f64,
+}
+
+impl Experiments {
+    /// Where an encoder lies, or will.
+    pub fn weights(&self, encoder: &EncoderConfig) -> Option<PathBuf> {
+        let made = || self.runs.join("encoders").join(file_name(&encoder.name));
+        match &encoder.pretrain {
+            Some(_) => Some(made().join("encoder.safetensors")),
+            None => encoder.weights.clone(),
+        }
+    }
+
+    fn check_pair(&self, pair: &Pair, problems: &mut Vec<String>) {
+        for name in [&pair.encoder, &pair.than] {
+            let known = self.encoders.iter().map(|e| e.name.as_str());
+            if !known.clone().any(|k| k == name) {
+                let hint = suggest::hint(name, known);
+                problems.push(format!("compare: no encoder is named '{name}'{hint}"));
+            }
+        }
+        for fraction in [pair.fraction, pair.than_fraction] {
+            self.check_fraction("compare", fraction, problems);
+        }
+    }
+
+    fn check_fraction(&self, place: &str, fraction: f64, problems: &mut Vec<String>) {
+        if !self.fractions.contains(&fraction) {
+            problems.push(format!(
+                "{place}: {fraction} is none of the fractions {:?}",
+                self.fractions
+            ));
+        }
+    }
+}
+
+impl Config for Experiments {
+    fn check(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let lists = [
+            ("tasks", self.tasks.len()),
+            ("encoders", self.encoders.len()),
+            ("fractions", self.fractions.len()),
+            ("seeds", self.seeds.len()),
+        ];
+        for (list, len) in lists {
+            if len == 0 {
+                problems.push(format!("{list}: is empty; name at least one"));
+            }
+        }
+        if self.runs.as_os_str().is_empty() {
+            problems.push("runs: is missing; name the folder of the runs".into());
+        }
+        if let Some(f) = self.fractions.iter().find(|f| !(**f > 0.0 && **f <= 1.0)) {
+            problems.push(format!(
+                "fractions: {f} is not above 0 and at most 1 (1 % is 0.01)"
+            ));
+        }
+        let names = self.tasks.iter().map(|t| &t.name);
+        same_file("tasks", names, &mut problems);
+        same_file(
+            "encoders",
+            self.encoders.iter().map(|e| &e.name),
+            &mut problems,
+        );
+        let percents: Vec<String> = self.fractions.iter().map(|f| percent(*f)).collect();
+        same_file("fractions", &percents, &mut problems);
+        let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
+        same_file("seeds", &seeds, &mut problems);
+        for encoder in &self.encoders {
+            if encoder.weights.is_some() && encoder.pretrain.is_some() {
+                let name = &encoder.name;
+                problems.push(format!(
+                    "encoders: '{name}' has both weights and pretrain; leave one out"
+                ));
+            }
+        }
+        for task in &self.tasks {
+            for at in &task.at {
+                let place = format!("tasks: '{}': at", task.name);
+                self.check_fraction(&place, at.fraction, &mut problems);
+            }
+        }
+        for pair in &self.compare {
+            self.check_pair(pair, &mut problems);
+        }
+        problems
+    }
+}
+
+/// Refuses two names that would share a folder.
+fn same_file<'a>(
+    list: &str,
+    names: impl IntoIterator<Item = &'a String>,
+    problems: &mut Vec<String>,
+) {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        let file = file_name(name);
+        if file.is_empty() {
+            problems.push(format!(
+                "{list}: '{name}' holds no letter or digit, and its runs need a folder"
+            ));
+        } else if !seen.insert(file) {
+            problems.push(format!(
+                "{list}: '{name}' stands there twice, or differs from another in capitals and signs alone"
+            ));
+        }
+    }
+}
+
+/// A name as that of a folder: `SIIM Dice` → `siim-dice`.
+pub fn file_name(name: &str) -> String {
+    let words = name.split(|c: char| !(c.is_alphanumeric() || c == '.'));
+    let words: Vec<String> = words
+        .filter(|w| !w.is_empty())
+        .map(str::to_lowercase)
+        .collect();
+    words.join("-")
+}
+
+/// A fraction in per cent: `0.01` → `1 %`.
+pub fn percent(fraction: f64) -> String {
+    // 0.07 · 100 is 7.000000000000001.
+    format!("{} %", (fraction * 1e8).round() / 1e6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mflag_core::config::from_yaml;
+    use std::path::Path;
+
+    const GOOD: &str = "title: T
+runs: r
+tasks: [{ name: SIIM Dice, program: mflag-segment, config: c.yaml, metric: dice, at: [{ fraction: 0.01, set: { train.epochs: 3 } }] }]
+encoders: [{ name: Random }, { name: M-FLAG, weights: e.safetensors }]
+fractions: [0.01, 1.0]
+seeds: [0]
+compare: [{ encoder: M-FLAG, fraction: 0.01, than: Random, than_fraction: 1.0 }]
+";
+
+    fn problem(from: &str, to: &str) -> String {
+        assert!(GOOD.contains(from));
+        let text = GOOD.replace(from, to);
+        let told = from_yaml::<Experiments>(&text, Path::new("e.yaml")).unwrap_err();
+        told.to_string()
+    }
+
+    #[test]
+    fn slips_are_told() {
+        from_yaml::<Experiments>(GOOD, Path::new("e.yaml")).unwrap();
+        for (from, to, told) in [
+            ("[0]", "[]", "seeds: is empty"),
+            ("[0]", "[0, 0]", "seeds: '0' stands there twice"),
+            ("[0.01, 1.0]", "[0.01, 2]", "fractions: 2 is not above 0"),
+            ("[0.01, 1.0]", "[1.0]", "at: 0.01 is none of the fractions"),
+            (
+                "{ name: Random }",
+                "{ name: m flag }",
+                "'M-FLAG' stands there twice",
+            ),
+            ("than: Random", "than: Randm", "did you mean 'Random'?"),
+            ("runs: r", "title: r", "runs"),
+            ("mflag-segment", "mflag-segmnt", "mflag-segment"),
+            (
+                "weights: e.safetensors",
+                "weights: e, pretrain: { config: c }",
+                "leave one out",
+            ),
+        ] {
+            let found = problem(from, to);
+            assert!(found.contains(told), "{found}");
+        }
+    }
+
+    #[test]
+    fn names_become_folders_and_fractions_per_cents() {
+        assert_eq!(file_name("SIIM Dice (of films)"), "siim-dice-of-films");
+        assert_eq!(file_name("M-FLAG"), "m-flag");
+        let percents = [0.01, 0.07, 0.1, 1.0, 0.001].map(percent);
+        assert_eq!(percents, ["1 %", "7 %", "10 %", "100 %", "0.1 %"]);
+    }
+}

@@ -1,0 +1,262 @@
+//! A run of a program, and what is known of it. Beside the run's folder lie what it was asked for, and what it said:
+//!
+//! ```text
+//! <folder>/           the run folder, by the program
+//! <folder>.job.json   configuration, digests of its inputs, seconds so far, whether it has finished
+//! <folder>.log        what the program printed
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use mflag_core::run::differences;
+use mflag_core::{Error, Result, atomic, config};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::Sets;
+
+/// A run that an experiment needs.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What it is, in words.
+    pub name: String,
+    /// The program's binary.
+    pub program: &'static str,
+    /// The program's configuration.
+    pub config: PathBuf,
+    /// What differs from it, each `key=value`.
+    pub sets: Vec<String>,
+    /// The run folder.
+    pub folder: PathBuf,
+    /// Films times epochs, at most; `None` where the store is not there or no number of epochs is stated.
+    pub passes: Option<u64>,
+    asked: Asked,
+    known: Option<Known>,
+}
+
+/// What a run is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Asked {
+    /// The values that its configuration states.
+    config: Value,
+    /// Digests of what it reads, by role. What is not there yet has none.
+    inputs: BTreeMap<String, String>,
+}
+
+/// What is known of a run that was begun.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Known {
+    #[serde(flatten)]
+    asked: Asked,
+    /// Wall time so far.
+    seconds: f64,
+    finished: bool,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum State {
+    /// Not begun.
+    Missing,
+    /// Begun, not finished: it goes on where it stopped.
+    Begun,
+    /// Finished, after so many seconds in all.
+    Done(f64),
+    /// Begun or finished as another run than is asked for now: what differs.
+    Changed(Vec<String>),
+}
+
+impl Job {
+    /// A job, with what lies in its folder.
+    ///
+    /// # Errors
+    /// If the configuration cannot be read, or the file beside the folder not be understood.
+    pub fn new(
+        name: String,
+        program: &'static str,
+        config: &Path,
+        sets: Vec<String>,
+        folder: PathBuf,
+        inputs: BTreeMap<String, String>,
+    ) -> Result<Job> {
+        let asked = Asked {
+            config: config::stated(config, &sets)?,
+            inputs,
+        };
+        let mut job = Job {
+            name,
+            program,
+            config: config.to_owned(),
+            sets,
+            folder,
+            passes: None,
+            asked,
+            known: None,
+        };
+        job.known = job.read()?;
+        Ok(job)
+    }
+
+    /// A value that its configuration states, by its keys.
+    pub fn stated(&self, keys: &[&str]) -> Option<&Value> {
+        keys.iter()
+            .try_fold(&self.asked.config, |at, key| at.get(key))
+    }
+
+    /// How far it is.
+    ///
+    /// # Errors
+    /// None that is known: configurations can be compared.
+    pub fn state(&self) -> Result<State> {
+        let Some(known) = &self.known else {
+            return Ok(State::Missing);
+        };
+        let mut changed = differences(&known.asked.config, &self.asked.config)?;
+        for (role, digest) in &self.asked.inputs {
+            if known.asked.inputs.get(role).is_some_and(|d| d != digest) {
+                changed.push(format!("the {role} has other content"));
+            }
+        }
+        Ok(match known {
+            _ if !changed.is_empty() => State::Changed(changed),
+            known if known.finished => State::Done(known.seconds),
+            _ => State::Begun,
+        })
+    }
+
+    /// The program's arguments: to begin, or to go on where there is a run to go on with.
+    pub fn arguments(&self) -> Vec<String> {
+        let path = |path: &Path| path.display().to_string();
+        let mut arguments = vec!["train".into(), "--run".into(), path(&self.folder)];
+        if self.folder.join("config.yaml").exists() {
+            arguments.push("--resume".into());
+            return arguments;
+        }
+        arguments.extend(["--config".into(), path(&self.config)]);
+        for set in &self.sets {
+            arguments.extend(["--set".into(), set.clone()]);
+        }
+        arguments
+    }
+
+    /// Notes that it begins, or goes on.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn begin(&mut self) -> Result<()> {
+        self.note(0.0, false)
+    }
+
+    /// Notes that it ended after `seconds` more, for good or not.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn end(&mut self, seconds: f64, finished: bool) -> Result<()> {
+        self.note(seconds, finished)
+    }
+
+    /// The file with what the program printed.
+    pub fn log(&self) -> PathBuf {
+        self.beside("log")
+    }
+
+    fn note(&mut self, seconds: f64, finished: bool) -> Result<()> {
+        let before = self.known.as_ref().map_or(0.0, |k| k.seconds);
+        let known = Known {
+            asked: self.asked.clone(),
+            seconds: before + seconds,
+            finished,
+        };
+        let file = self.beside("job.json");
+        if let Some(folder) = file.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        }
+        atomic::write(&file, |f| {
+            serde_json::to_writer_pretty(&mut *f, &known)?;
+            writeln!(f)
+        })?;
+        self.known = Some(known);
+        Ok(())
+    }
+
+    fn read(&self) -> Result<Option<Known>> {
+        let file = self.beside("job.json");
+        if !file.exists() {
+            return Ok(None);
+        }
+        let bytes = std::fs::read(&file).map_err(|e| Error::io("read", &file, e))?;
+        let known = serde_json::from_slice(&bytes).map_err(|e| Error::Run {
+            path: file,
+            reason: format!(
+                "is damaged ({e}); remove it with the folder beside it, and the run is made again"
+            ),
+        })?;
+        Ok(Some(known))
+    }
+
+    /// Folders may have dots in their names, so that an ending is added and none replaced.
+    fn beside(&self, ending: &str) -> PathBuf {
+        let mut name = self.folder.clone().into_os_string();
+        name.push(".");
+        name.push(ending);
+        name.into()
+    }
+}
+
+/// Values of a configuration as a program's flags say them.
+pub(crate) fn flags(sets: &Sets) -> impl Iterator<Item = String> {
+    // JSON is YAML.
+    sets.iter().map(|(key, value)| format!("{key}={value}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_knows_how_far_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("c.yaml");
+        std::fs::write(&config, "train: { epochs: 3 }\n").unwrap();
+        let job = |sets: &[&str], store: &str| {
+            let sets = sets.iter().map(|s| (*s).to_owned()).collect();
+            let inputs = BTreeMap::from([("store".to_owned(), store.to_owned())]);
+            let folder = dir.path().join("cells/0.1");
+            Job::new(
+                "cell".into(),
+                "mflag-segment",
+                &config,
+                sets,
+                folder,
+                inputs,
+            )
+            .unwrap()
+        };
+        let mut first = job(&[], "a");
+        assert_eq!(first.state().unwrap(), State::Missing);
+        assert!(first.arguments().contains(&"--config".to_owned()));
+        first.begin().unwrap();
+        first.end(2.0, false).unwrap();
+        let mut again = job(&[], "a");
+        assert_eq!(again.state().unwrap(), State::Begun);
+        std::fs::create_dir_all(&again.folder).unwrap();
+        std::fs::write(again.folder.join("config.yaml"), "").unwrap();
+        assert_eq!(again.arguments().last().unwrap(), "--resume");
+        again.end(1.5, true).unwrap();
+        assert_eq!(job(&[], "a").state().unwrap(), State::Done(3.5));
+        let changed = job(&["train.epochs=4"], "b").state().unwrap();
+        let told = ["train.epochs: 3 → 4", "the store has other content"].map(String::from);
+        assert_eq!(changed, State::Changed(told.to_vec()));
+        std::fs::write(dir.path().join("cells/0.1.job.json"), "{").unwrap();
+        let told = Job::new(
+            "".into(),
+            "",
+            &config,
+            vec![],
+            again.folder,
+            BTreeMap::new(),
+        );
+        assert!(told.unwrap_err().to_string().contains("is damaged"));
+    }
+}

@@ -1,0 +1,186 @@
+//! `mflag-experiments`: the runs of an experiment, and its tables.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+use mflag_core::cli::{Common, run_main};
+use mflag_core::config;
+use mflag_core::progress::clock;
+use mflag_experiments::config::Experiments;
+use mflag_experiments::{Ended, Job, Plan, Results, Runner, State};
+
+/// Run the cells of an experiment (task × encoder × fraction of the labels × seed) and collect its tables
+#[derive(Debug, Parser)]
+#[command(name = "mflag-experiments", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  mflag-experiments plan configs/experiments/paper-segmentation.yaml
+  mflag-experiments run configs/experiments/paper-segmentation.yaml --set seeds=[0]
+  mflag-experiments table configs/experiments/paper-segmentation.yaml
+
+Cells that are done stay as they are, those that were interrupted go on: run the same command again.
+Exit codes: 0 all is done; 1 something is missing or failed; 128 + signal when interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what is done, and what the rest will cost
+    Plan(Of),
+    /// Say what it will cost, run the missing cells, print the tables
+    Run(Of),
+    /// Print the tables of what is done, and write results.md and results.csv
+    Table(Of),
+    /// Print the JSON schema of an experiment
+    Schema,
+}
+
+#[derive(Debug, Args)]
+struct Of {
+    /// The experiment (YAML)
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Override one value, as often as needed: --set seeds=[0]
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    sets: Vec<String>,
+}
+
+impl Of {
+    fn load(&self) -> mflag_core::Result<Experiments> {
+        Ok(config::load(Some(&self.file), &self.sets)?.config)
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.common.init();
+    run_main(|| match cli.command {
+        Command::Plan(of) => plan(&of.load()?),
+        Command::Run(of) => run(&of.load()?),
+        Command::Table(of) => {
+            let experiments = of.load()?;
+            table(&experiments, &Plan::new(&experiments)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Schema => {
+            let schema = config::schema::<Experiments>();
+            println!("{}", serde_json::to_string_pretty(&schema)?);
+            Ok(ExitCode::SUCCESS)
+        }
+    })
+}
+
+fn plan(experiments: &Experiments) -> Result<ExitCode> {
+    let plan = Plan::new(experiments)?;
+    println!("{}\n\n{}", experiments.title, plan.cost(experiments)?);
+    if plan.problems.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("what is missing:");
+    for problem in &plan.problems {
+        println!("  - {problem}");
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+fn run(experiments: &Experiments) -> Result<ExitCode> {
+    let mut plan = Plan::new(experiments)?;
+    println!("{}\n\n{}", experiments.title, plan.cost(experiments)?);
+    if !plan.problems.is_empty() {
+        bail!(
+            "nothing was run, as something is missing:\n  - {}",
+            plan.problems.join("\n  - ")
+        );
+    }
+    plan.check_unchanged()?;
+    let runner = Runner::new()?;
+    let encoders = plan.encoders.iter_mut().map(|(_, job)| job);
+    let failed = match run_all(&runner, encoders.collect())? {
+        Over::Interrupted(code) => return Ok(code),
+        Over::Ran(failed) => failed,
+    };
+    if !failed.is_empty() {
+        bail!(
+            "without its encoder no cell can be run: {}",
+            failed.join("; ")
+        );
+    }
+    // What the cells read is there now.
+    let mut plan = Plan::new(experiments)?;
+    plan.check_unchanged()?;
+    let cells = plan.cells.iter_mut().map(|cell| &mut cell.job);
+    let failed = match run_all(&runner, cells.collect())? {
+        Over::Interrupted(code) => return Ok(code),
+        Over::Ran(failed) => failed,
+    };
+    table(experiments, &plan)?;
+    if !failed.is_empty() {
+        bail!(
+            "{} cells failed:\n  - {}",
+            failed.len(),
+            failed.join("\n  - ")
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How a list of jobs ended.
+enum Over {
+    /// Each was run; those that failed, with where to look.
+    Ran(Vec<String>),
+    /// A signal came: the code to leave with.
+    Interrupted(ExitCode),
+}
+
+/// Runs those that are not done.
+fn run_all(runner: &Runner, jobs: Vec<&mut Job>) -> Result<Over> {
+    let all = jobs.len();
+    let mut failed = Vec::new();
+    for (place, job) in jobs.into_iter().enumerate() {
+        if matches!(job.state()?, State::Done(_)) {
+            continue;
+        }
+        println!("{} of {all}: {}", place + 1, job.name);
+        match runner.run(job)? {
+            Ended::Finished => {
+                if let State::Done(seconds) = job.state()? {
+                    println!("  done in {}", clock(seconds.ceil() as u64));
+                }
+            }
+            Ended::Failed(code) => {
+                failed.push(format!(
+                    "{} (exit code {code}): {}",
+                    job.name,
+                    job.log().display()
+                ));
+                println!("  failed: {}", job.log().display());
+            }
+            Ended::Interrupted(signal) => {
+                println!("interrupted; run the same command again to go on");
+                return Ok(Over::Interrupted(ExitCode::from(
+                    u8::try_from(128 + signal).unwrap_or(1),
+                )));
+            }
+        }
+    }
+    Ok(Over::Ran(failed))
+}
+
+fn table(experiments: &Experiments, plan: &Plan) -> Result<()> {
+    let results = Results::read(experiments, plan)?;
+    print!("\n{}", results.render(false)?);
+    std::fs::create_dir_all(&experiments.runs)
+        .map_err(|e| mflag_core::Error::io("create", &experiments.runs, e))?;
+    results.write(&experiments.runs)?;
+    println!(
+        "\ntables: {}",
+        experiments.runs.join("results.md").display()
+    );
+    Ok(())
+}

@@ -1,0 +1,82 @@
+//! Numbers of papers, to stand beside measured ones.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use mflag_core::config::{self, Config};
+use mflag_core::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::percent;
+
+/// Published tables by the names of tasks.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Published {
+    /// The tables.
+    pub tables: BTreeMap<String, PublishedTable>,
+}
+
+/// A published table.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedTable {
+    /// Where it stands.
+    pub source: String,
+    /// Fractions of the labels.
+    pub fractions: Vec<f64>,
+    /// Values by the names of encoders, one a fraction, as printed: some are `<1`.
+    pub rows: Vec<PublishedRow>,
+}
+
+/// A row of a published table.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PublishedRow {
+    /// Name of the encoder.
+    pub encoder: String,
+    /// One value a fraction.
+    pub values: Vec<String>,
+}
+
+impl Config for Published {
+    fn check(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, table) in &self.tables {
+            for row in &table.rows {
+                let (found, expected) = (row.values.len(), table.fractions.len());
+                if found != expected {
+                    problems.push(format!(
+                        "tables: '{name}': '{}' has {found} values for {expected} fractions",
+                        row.encoder
+                    ));
+                }
+            }
+        }
+        problems
+    }
+}
+
+impl Published {
+    /// Reads a file of published tables.
+    ///
+    /// # Errors
+    /// If it cannot be read, or a row has not one value a fraction.
+    pub fn read(path: &Path) -> Result<Published> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        config::from_yaml(&text, path)
+    }
+}
+
+impl PublishedTable {
+    /// The values of a row at these fractions; empty where there is none.
+    pub fn at(&self, row: &PublishedRow, fractions: &[f64]) -> Vec<String> {
+        let value = |fraction: &f64| {
+            let same = |f: &f64| percent(*f) == percent(*fraction);
+            let place = self.fractions.iter().position(same);
+            place.map_or(String::new(), |place| row.values[place].clone())
+        };
+        fractions.iter().map(value).collect()
+    }
+}

@@ -1,0 +1,358 @@
+//! The tables of an experiment.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use mflag_core::atomic;
+use mflag_core::suggest;
+use mflag_core::table::Table;
+use mflag_metrics::bootstrap::{Interval, Replicates};
+use mflag_metrics::evaluation::{Evaluation, LEVEL};
+
+use crate::config::{Experiments, Pair, percent};
+use crate::job::State;
+use crate::plan::Plan;
+use crate::published::{Published, PublishedTable};
+
+/// What the finished cells of an experiment came to.
+#[derive(Debug)]
+pub struct Results<'a> {
+    experiments: &'a Experiments,
+    published: Published,
+    /// By task, encoder and fraction, as places in the experiment; one a finished seed.
+    cells: BTreeMap<[usize; 3], Vec<Evaluation>>,
+}
+
+/// The seeds of a cell together.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Summary {
+    /// The mean over the seeds, and its interval by patients.
+    interval: Interval,
+    /// Sample standard deviation over the seeds; `None` of one.
+    deviation: Option<f64>,
+    seeds: usize,
+}
+
+impl<'a> Results<'a> {
+    /// Reads what the finished cells wrote.
+    ///
+    /// # Errors
+    /// If a file of theirs, or that of the published numbers, cannot be read.
+    pub fn read(experiments: &'a Experiments, plan: &Plan) -> Result<Results<'a>> {
+        let mut cells: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for cell in &plan.cells {
+            if let State::Done(_) = cell.job.state()? {
+                let folder = cell.job.folder.join("test");
+                let evaluation = Evaluation::read(&folder)
+                    .with_context(|| format!("{}: no results on a test split", cell.job.name))?;
+                let key = [cell.task, cell.encoder, cell.fraction];
+                cells.entry(key).or_default().push(evaluation);
+            }
+        }
+        let published = experiments.published.as_deref().map(Published::read);
+        Ok(Results {
+            experiments,
+            published: published.transpose()?.unwrap_or_default(),
+            cells,
+        })
+    }
+
+    /// The seeds of a cell together; `None` before the first has finished, or where the metric is undefined.
+    fn replicates(&self, key: [usize; 3]) -> Result<Vec<Replicates>> {
+        let metric = &self.experiments.tasks[key[0]].metric;
+        let evaluations = self.cells.get(&key).map_or(&[][..], Vec::as_slice);
+        let of = |evaluation: &Evaluation| -> Result<Option<Replicates>> {
+            let names = evaluation.metrics.iter().map(|m| m.metric.as_str());
+            if !names.clone().any(|name| name == metric) {
+                let task = &self.experiments.tasks[key[0]].name;
+                bail!(
+                    "tasks: '{task}': there is no metric '{metric}'{}",
+                    suggest::hint(metric, names)
+                );
+            }
+            Ok(evaluation.replicates.get(metric).cloned())
+        };
+        evaluations
+            .iter()
+            .filter_map(|e| of(e).transpose())
+            .collect()
+    }
+
+    fn summary(&self, key: [usize; 3]) -> Result<Option<Summary>> {
+        let replicates = self.replicates(key)?;
+        let mean = Replicates::mean(&replicates)
+            .with_context(|| "the seeds of a cell were judged with other numbers of resamples")?;
+        let Some(interval) = mean.map(|mean| mean.interval(LEVEL)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let values: Vec<f64> = replicates.iter().map(|r| r.estimate).collect();
+        Ok(Some(Summary {
+            interval,
+            deviation: deviation(&values),
+            seeds: values.len(),
+        }))
+    }
+
+    /// The table of a task: measured rows, each before the published one of its name, and then the other published ones.
+    fn table(&self, task: usize) -> Result<Table> {
+        let fractions = &self.experiments.fractions;
+        let heads: Vec<String> = fractions.iter().map(|f| percent(*f)).collect();
+        let mut head = vec!["encoder"];
+        head.extend(heads.iter().map(String::as_str));
+        let mut table = Table::new(&head);
+        let published = self
+            .published
+            .tables
+            .get(&self.experiments.tasks[task].name);
+        let rows = published.map_or(&[][..], |p| &p.rows);
+        let add_published = |table: &mut Table, of: &dyn Fn(&str) -> bool| {
+            for row in rows.iter().filter(|row| of(&row.encoder)) {
+                let values = published.map_or(vec![], |p: &PublishedTable| p.at(row, fractions));
+                table.row(
+                    [format!("{} (published)", row.encoder)]
+                        .into_iter()
+                        .chain(values),
+                );
+            }
+        };
+        for (place, encoder) in self.experiments.encoders.iter().enumerate() {
+            let mut cells = vec![encoder.name.clone()];
+            for fraction in 0..fractions.len() {
+                let summary = self.summary([task, place, fraction])?;
+                cells.push(summary.map_or(String::new(), told));
+            }
+            table.row(cells);
+            add_published(&mut table, &|name| name == encoder.name);
+        }
+        let own = |name: &str| self.experiments.encoders.iter().any(|e| e.name == name);
+        add_published(&mut table, &|name| !own(name));
+        Ok(table)
+    }
+
+    /// Each encoder less the first, at each fraction, and the pairs that the experiment asks for.
+    fn differences(&self, task: usize) -> Result<Option<Table>> {
+        let mut pairs = Vec::new();
+        let (first, others) = self
+            .experiments
+            .encoders
+            .split_first()
+            .context("no encoder")?;
+        for encoder in others {
+            pairs.extend(self.experiments.fractions.iter().map(|&fraction| Pair {
+                encoder: encoder.name.clone(),
+                fraction,
+                than: first.name.clone(),
+                than_fraction: fraction,
+            }));
+        }
+        pairs.extend(self.experiments.compare.iter().cloned());
+        let mut table = Table::new(&["difference", "× 100", "95 % interval", "p"]);
+        let mut any = false;
+        for pair in &pairs {
+            let of = |encoder: &str, fraction: f64| {
+                let encoder = self
+                    .experiments
+                    .encoders
+                    .iter()
+                    .position(|e| e.name == encoder);
+                let fraction = self
+                    .experiments
+                    .fractions
+                    .iter()
+                    .position(|f| *f == fraction);
+                let key = [task, encoder.unwrap_or(0), fraction.unwrap_or(0)];
+                Ok::<_, anyhow::Error>(Replicates::mean(&self.replicates(key)?)?)
+            };
+            let both = of(&pair.encoder, pair.fraction)?.zip(of(&pair.than, pair.than_fraction)?);
+            let Some((one, other)) = both else { continue };
+            let Some(difference) = one.minus(&other)?.difference(LEVEL)? else {
+                continue;
+            };
+            let Interval {
+                estimate,
+                low,
+                high,
+                ..
+            } = difference.interval;
+            table.row([
+                format!(
+                    "{} at {} − {} at {}",
+                    pair.encoder,
+                    percent(pair.fraction),
+                    pair.than,
+                    percent(pair.than_fraction)
+                ),
+                format!("{:+.1}", 100.0 * estimate),
+                format!("{:+.1} to {:+.1}", 100.0 * low, 100.0 * high),
+                format!("{:.3}", difference.p),
+            ]);
+            any = true;
+        }
+        Ok(any.then_some(table))
+    }
+
+    /// What a table's figures are.
+    fn caption(&self, task: usize) -> String {
+        let metric = &self.experiments.tasks[task].metric;
+        let evaluations: Vec<&Evaluation> = self
+            .cells
+            .iter()
+            .filter(|(key, _)| key[0] == task)
+            .flat_map(|(_, evaluations)| evaluations)
+            .collect();
+        let Some(first) = evaluations.first() else {
+            return format!("`{metric}`: no cell has finished yet.");
+        };
+        let most = self.experiments.seeds.len();
+        let fewest = self
+            .cells
+            .iter()
+            .filter(|(key, _)| key[0] == task)
+            .map(|(_, e)| e.len())
+            .min();
+        let seeds = match fewest {
+            Some(fewest) if fewest < most => format!("{fewest} to {most} seeds"),
+            _ if most == 1 => "one seed".to_owned(),
+            _ => format!("{most} seeds, ± their standard deviation"),
+        };
+        let published = self
+            .published
+            .tables
+            .get(&self.experiments.tasks[task].name);
+        let source = published.map_or(String::new(), |p| format!(" Published: {}.", p.source));
+        format!(
+            "`{metric}` × 100 on the {} split of {}, {} films of {} patients; {seeds}; in brackets 95 % intervals by {} resamples of these patients.{source}",
+            first.split, first.dataset, first.films, first.patients, first.resamples
+        )
+    }
+
+    /// All tables, as text for a terminal or as Markdown.
+    ///
+    /// # Errors
+    /// If a task's metric is not among the results.
+    pub fn render(&self, markdown: bool) -> Result<String> {
+        let show = |table: &Table| {
+            if markdown {
+                table.markdown()
+            } else {
+                table.to_string()
+            }
+        };
+        let (title, heading) = if markdown { ("# ", "## ") } else { ("", "") };
+        let mut text = format!("{title}{}\n", self.experiments.title);
+        for (place, task) in self.experiments.tasks.iter().enumerate() {
+            let (caption, table) = (self.caption(place), self.table(place)?);
+            text += &format!("\n{heading}{}\n\n{caption}\n\n{}", task.name, show(&table));
+            if let Some(differences) = self.differences(place)? {
+                text += &format!("\n{}", show(&differences));
+            }
+        }
+        Ok(text)
+    }
+
+    /// Writes `results.md` and `results.csv` (a row a cell, values not × 100) into the experiment's folder.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let markdown = self.render(true)?;
+        atomic::write(&folder.join("results.md"), |f| {
+            f.write_all(markdown.as_bytes())
+        })?;
+        let mut table = csv::Writer::from_writer(Vec::new());
+        table.write_record([
+            "task",
+            "metric",
+            "encoder",
+            "fraction",
+            "seeds",
+            "mean",
+            "standard_deviation",
+            "low",
+            "high",
+        ])?;
+        for key @ [task, encoder, fraction] in self.cells.keys() {
+            let task = &self.experiments.tasks[*task];
+            let summary = self.summary(*key)?;
+            let number = |of: fn(&Summary) -> f64| {
+                summary
+                    .as_ref()
+                    .map_or(String::new(), |s| of(s).to_string())
+            };
+            let deviation = summary.and_then(|s| s.deviation);
+            table.write_record([
+                task.name.clone(),
+                task.metric.clone(),
+                self.experiments.encoders[*encoder].name.clone(),
+                self.experiments.fractions[*fraction].to_string(),
+                summary.map_or(0, |s| s.seeds).to_string(),
+                number(|s| s.interval.estimate),
+                deviation.map_or(String::new(), |d| d.to_string()),
+                number(|s| s.interval.low),
+                number(|s| s.interval.high),
+            ])?;
+        }
+        let bytes = table.into_inner()?;
+        atomic::write(&folder.join("results.csv"), |f| f.write_all(&bytes))?;
+        Ok(())
+    }
+}
+
+/// `52.3 ± 1.2 (50.1 to 54.0)`.
+fn told(summary: Summary) -> String {
+    let Interval {
+        estimate,
+        low,
+        high,
+        ..
+    } = summary.interval;
+    let deviation = summary
+        .deviation
+        .map_or(String::new(), |d| format!(" ± {:.1}", 100.0 * d));
+    format!(
+        "{:.1}{deviation} ({:.1} to {:.1})",
+        100.0 * estimate,
+        100.0 * low,
+        100.0 * high
+    )
+}
+
+/// Sample standard deviation; `None` of fewer than two.
+fn deviation(values: &[f64]) -> Option<f64> {
+    if values.len() < 2 {
+        return None;
+    }
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+    Some((squares / (n - 1.0)).sqrt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deviations_are_those_of_samples() {
+        // numpy.std([1, 2, 4], ddof=1)
+        assert!((deviation(&[1.0, 2.0, 4.0]).unwrap() - 1.527_525_231_651_946_6).abs() < 1e-12);
+        assert_eq!(deviation(&[1.0]), None);
+    }
+
+    #[test]
+    fn a_cell_tells_mean_deviation_and_interval() {
+        let interval = Interval {
+            estimate: 0.523,
+            low: 0.501,
+            high: 0.54,
+            resamples: 9,
+        };
+        let summary = Summary {
+            interval,
+            deviation: Some(0.012),
+            seeds: 3,
+        };
+        assert_eq!(told(summary), "52.3 ± 1.2 (50.1 to 54.0)");
+    }
+}

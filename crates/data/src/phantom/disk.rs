@@ -206,6 +206,12 @@ pub fn write(out: &Path, options: &Options) -> Result<Summary> {
             layout::object_cxr::film,
             layout::object_cxr::tables,
         ),
+        Layout::Manifest => fill(
+            out,
+            options,
+            layout::manifest::film,
+            layout::manifest::tables,
+        ),
     }?;
     Ok(summary)
 }

@@ -15,6 +15,9 @@ const SQUARE: (u32, u32) = (2022, 2022);
 /// quarter of them; of SIIM-ACR's 2,669, 624 have several outlines.
 const TWINS: f64 = 0.36;
 
+/// What RSNA's contest calls lung opacities.
+const OPACITIES: &[Kind] = &[Kind::Opacity, Kind::Consolidation];
+
 /// How the films of a data set come about.
 #[derive(Debug, Clone, Copy)]
 struct Recipe {
@@ -53,10 +56,14 @@ impl Recipe {
                 square: true,
                 ..ARCHIVE
             },
+            Layout::Manifest => Self {
+                sought: Some((OPACITIES, 0.5)),
+                ..ARCHIVE
+            },
             Layout::Rsna => Self {
                 alone: true,
                 square: true,
-                sought: Some((&[Kind::Opacity, Kind::Consolidation], 6_012.0 / 26_684.0)),
+                sought: Some((OPACITIES, 6_012.0 / 26_684.0)),
                 ..ARCHIVE
             },
             Layout::Siim => Self {
@@ -170,16 +177,19 @@ mod tests {
 
     #[test]
     fn positives_are_as_many_as_in_the_data_set() {
-        let opacities = [Kind::Opacity, Kind::Consolidation];
         for films in [40, 400, 4000] {
             let about = |part: f64, found: u64| (found as f64 - part * films as f64).abs() < 3.0;
             assert!(about(
                 0.2253,
-                count(Layout::Rsna, films, |p| has(p, &opacities))
+                count(Layout::Rsna, films, |p| has(p, OPACITIES))
             ));
             let pneumothorax = |p: &Plan| has(p, &[Kind::Pneumothorax]);
             assert!(about(0.2215, count(Layout::Siim, films, pneumothorax)));
             assert!(about(0.5, count(Layout::ObjectCxr, films, |p| p.objects)));
+            assert!(about(
+                0.5,
+                count(Layout::Manifest, films, |p| has(p, OPACITIES))
+            ));
         }
         for layout in [
             Layout::Mimic,
@@ -187,6 +197,7 @@ mod tests {
             Layout::Nih,
             Layout::Rsna,
             Layout::Siim,
+            Layout::Manifest,
         ] {
             assert_eq!(count(layout, 200, |p| p.objects), 0);
         }

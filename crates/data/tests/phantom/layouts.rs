@@ -10,7 +10,8 @@ use mflag_data::phantom::{
 };
 use mflag_data::split::{Choice, Rule};
 use mflag_data::{
-    BoundingBox, Dataset, Mask, Record, Split, chexpert, mimic, nih, object_cxr, rle, rsna, siim,
+    BoundingBox, Dataset, Mask, Record, Split, chexpert, manifest, mimic, nih, object_cxr, rle,
+    rsna, siim,
 };
 use mflag_film::{Film, Limits};
 use rayon::prelude::*;
@@ -225,6 +226,40 @@ fn siim_has_a_mask_of_every_pneumothorax() {
         "a row a pneumothorax"
     );
     assert!(table.contains(", -1\n") && table.contains(",-1\n"));
+}
+
+#[test]
+fn a_manifest_has_labels_boxes_and_masks_of_what_was_drawn() {
+    let phantom = Phantom::new(Layout::Manifest, 40, 5);
+    let data = manifest::read(phantom.root(), &manifest::Options::default()).unwrap();
+    let mut positive = 0;
+    for (case, record) in phantom.with_records(&data, str::to_owned) {
+        assert_same_film(case, record, 4.0);
+        assert!(record.text.is_some());
+        for (name, label) in data.labels.iter().zip(&record.labels) {
+            let kinds = Kind::ALL.into_iter();
+            let mut named = kinds.filter(|kind| mimic::LABELS[kind.label()] == name);
+            let drawn = named.any(|kind| has(case, kind));
+            assert_eq!(*label, Some(f32::from(u8::from(drawn))), "{name}");
+        }
+        let opacity = |l: &&Located| matches!(l.finding.kind, Kind::Opacity | Kind::Consolidation);
+        let Some(located) = case.findings.iter().find(opacity) else {
+            assert!(record.boxes.is_empty() && record.mask.is_none());
+            continue;
+        };
+        positive += 1;
+        assert_eq!(
+            record.boxes[0].label,
+            mimic::LABELS[located.finding.kind.label()]
+        );
+        let Some(Mask::File { path }) = &record.mask else {
+            panic!("{:?}", record.mask)
+        };
+        let mask = mflag_film::decode(path, &Limits::default()).unwrap();
+        let drawn = located.mask.iter().map(|cell| 255 * cell);
+        assert!(mask.pixels.iter().copied().eq(drawn));
+    }
+    assert!((18..=22).contains(&positive), "{positive} of 40");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub(super) mod chexpert;
 mod dicom;
+pub(super) mod manifest;
 pub(super) mod mimic;
 pub(super) mod nih;
 pub(super) mod object_cxr;
@@ -44,6 +45,8 @@ pub enum Layout {
     Siim,
     /// Object-CXR: foreign objects with their outlines
     ObjectCxr,
+    /// Own data: a manifest with labels, boxes, masks and texts
+    Manifest,
 }
 
 impl Layout {
@@ -51,7 +54,7 @@ impl Layout {
     #[must_use]
     pub fn sides(self) -> RangeInclusive<u32> {
         match self {
-            Self::Mimic | Self::Chexpert | Self::ObjectCxr => 64..=3056,
+            Self::Mimic | Self::Chexpert | Self::ObjectCxr | Self::Manifest => 64..=3056,
             Self::Nih => 1024..=1024,
             Self::Rsna => crate::rsna::SIDE..=crate::rsna::SIDE,
             Self::Siim => crate::siim::SIDE..=crate::siim::SIDE,
@@ -62,7 +65,7 @@ impl Layout {
     #[must_use]
     pub fn side(self) -> u32 {
         match self {
-            Self::Mimic => 512,
+            Self::Mimic | Self::Manifest => 512,
             Self::Chexpert => 390,
             Self::ObjectCxr => 1024,
             Self::Nih | Self::Rsna | Self::Siim => *self.sides().start(),
@@ -73,7 +76,7 @@ impl Layout {
     #[must_use]
     pub fn splits(self) -> &'static [Split] {
         match self {
-            Self::Mimic | Self::ObjectCxr => &Split::ALL,
+            Self::Mimic | Self::ObjectCxr | Self::Manifest => &Split::ALL,
             Self::Chexpert | Self::Nih => &[Split::Train, Split::Test],
             Self::Rsna | Self::Siim => &[],
         }

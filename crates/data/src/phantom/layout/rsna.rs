@@ -47,12 +47,12 @@ fn uuid(hex: &str) -> String {
     groups.join("-")
 }
 
-fn is_opacity(kind: Kind) -> bool {
+pub(super) fn is_opacity(kind: Kind) -> bool {
     matches!(kind, Kind::Opacity | Kind::Consolidation)
 }
 
 /// The boxes of a finding: one a lung.
-fn boxes(located: &Located, width: usize) -> Vec<Bounds> {
+pub(super) fn boxes(located: &Located, width: usize) -> Vec<Bounds> {
     let Bounds { x, w, .. } = located.bounds;
     let columns = x as usize..(x + w) as usize;
     let lungs = match (located.finding.side, gap(&located.mask, width, &columns)) {

@@ -1,7 +1,7 @@
 """The kernels of a pre-training step and nothing else: films and report vectors lie ready in memory, nothing is read, augmented,
 logged or checked. bf16 autocast, channels-last, fused AdamW, the orthogonality loss over the smaller matrix. Answers a Worker.
 
-    kernels.py BATCH CHANNELS"""
+    resident.py BATCH CHANNELS"""
 
 import sys
 

@@ -37,7 +37,7 @@ segment *ARGS: setup
 data *ARGS:
     cargo run --release -p mflag-data -- "$@"
 
-# Benchmarks, all or one of benches/: `just bench data --films 50`; docs/benchmarks.md has results
+# Benchmarks, all or one of benches/: `just bench step --batch 16`; docs/benchmarks.md has results
 bench *ARGS: build
     benches/run "$@"
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -36,8 +37,6 @@ def language_model(name="bert-base", **sizes):
     """A BERT of random weights in Hugging Face's layout (BERT-base unless `sizes` say otherwise); made once."""
     folder = WORK / name
     if not (folder / "model.safetensors").exists():
-        import shutil
-
         import torch
         from transformers import BertConfig, BertModel
 
@@ -47,25 +46,26 @@ def language_model(name="bert-base", **sizes):
     return folder
 
 
-def pretrain_settings(folder, model, batch, **more):
-    """`mflag-pretrain train`'s flags: the paper's configuration on our store."""
+def settings(config, folder, batch, **more):
+    """The flags of a training program: a configuration on our store, with a line of metrics at each step."""
     sets = {
         "data.store": folder,
-        "data.max_validation": 2,
-        "text.model": model,
-        "text.cache": WORK / "text-cache",
         "encoder.weights": "null",
         "train.device": "cpu",
         "train.batch_size": batch,
-        "train.accumulate": 1,
         "train.checkpoint_every": 0,
         "train.log_every": 1,
     }
-    sets |= more
-    flags = ["--config", "configs/pretrain/paper.yaml"]
-    for key, value in sets.items():
+    flags = ["--config", f"configs/{config}.yaml"]
+    for key, value in (sets | more).items():
         flags += ["--set", f"{key}={value}"]
-    return [str(flag) for flag in flags]
+    return flags
+
+
+def pretrain_settings(folder, model, batch, **more):
+    """`mflag-pretrain`'s flags: the paper's configuration on our store."""
+    sets = {"data.max_validation": 2, "text.model": model, "text.cache": WORK / "text-cache", "train.accumulate": 1}
+    return settings("pretrain/paper", folder, batch, **sets | more)
 
 
 def median(values):
@@ -101,6 +101,50 @@ def table(heads, rows):
     for row in [heads, ["---"] * len(heads), *rows]:
         print("| " + " | ".join(str(cell) for cell in row) + " |")
     print(flush=True)
+
+
+class Run:
+    """A training program of ours: each turn resumes its run for `steps` steps, after one that warms up and does not count."""
+
+    def __init__(self, program, folder, batch, steps, flags):
+        self.program, self.folder, self.batch, self.seen = BIN / program, folder, batch, 0
+        shutil.rmtree(folder, ignore_errors=True)
+        call(self.program, "train", "--quiet", "--run", folder, *flags, "--set", f"train.stop_after_steps={steps + 1}")
+        self.read()
+
+    def read(self):
+        lines = [json.loads(line) for line in open(self.folder / "metrics.jsonl")]
+        steps = [line for line in lines if line["kind"] == "train"]
+        new, self.seen = steps[self.seen :], len(steps)
+        return new[1:]
+
+    def run(self, _steps):
+        peak = peak_of([self.program, "train", "--quiet", "--resume", "--run", self.folder])
+        new = self.read()
+        return {
+            "seconds": [self.batch / line["samples_per_second"] for line in new],
+            "outside": [line["outside_share"] for line in new],
+            "peak_kib": peak,
+        }
+
+
+def compare(ours, steps, opponents, rounds):
+    """Prints a table of a step's sides that take turns. `opponents`: by name a Worker, its steps in a turn, and the goal."""
+    sides = {"mflag": (ours, steps, "")} | opponents
+    for worker, _, _ in opponents.values():
+        worker.run(1)
+    turns = [{name: side.run(steps) for name, (side, steps, _) in sides.items()} for _ in range(rounds)]
+    seconds = {name: [median(turn[name]["seconds"]) for turn in turns] for name in sides}
+    rows = []
+    for name, (_, _, goal) in sides.items():
+        ratios = [theirs / own for theirs, own in zip(seconds[name], seconds["mflag"])]
+        peak = max(turn[name]["peak_kib"] for turn in turns)
+        rows.append([name, spread(seconds[name], 3), "" if name == "mflag" else spread(ratios), goal, gib(peak)])
+    table(["side", "seconds a step", "times mflag's", "goal", "peak GiB"], rows)
+    outside = [100 * share for turn in turns for share in turn["mflag"]["outside"]]
+    print(f"outside forward, backward and optimiser: {spread(outside)} % of a step (goal ≤ 2 %)")
+    for worker, _, _ in opponents.values():
+        worker.close()
 
 
 class Worker:

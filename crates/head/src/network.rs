@@ -4,8 +4,9 @@ use mflag_core::seed;
 use mflag_data::augment::{Augment, View};
 use mflag_data::loader::Batch;
 use mflag_encoder::preprocess::Preprocess;
+use mflag_train::Upload;
 use mflag_train::shim::Autocast;
-use tch::{Device, Kind, Tensor, nn};
+use tch::{Device, Tensor, nn};
 
 use crate::config::HeadConfig;
 use crate::encoder::Encoder;
@@ -21,6 +22,7 @@ pub(crate) struct Network<H> {
     pub(crate) head: H,
     pub(crate) preprocess: Preprocess,
     pub(crate) device: Device,
+    upload: Upload,
 }
 
 impl<H: Head> Network<H> {
@@ -45,16 +47,14 @@ impl<H: Head> Network<H> {
             head,
             preprocess,
             device,
+            upload: Upload::new(device)?,
             variables,
         })
     }
 
     /// What the head reads of views, `side · side` grey values each.
     pub(crate) fn inputs(&self, views: &[u8], train: bool) -> Result<Vec<Tensor>> {
-        let side = i64::from(self.preprocess.side);
-        let shape = [views.len() as i64 / (side * side), 1, side, side];
-        let films = Tensor::f_from_data_size(views, &shape, Kind::Uint8)?;
-        let films = films.f_to_device(self.device)?;
+        let films = self.upload.films(views, self.preprocess.side)?;
         let films = self.preprocess.normalise(&films)?;
         Ok(H::inputs(self.encoder.features(&films, train)?))
     }

@@ -124,7 +124,7 @@ fn train(config: PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<E
         config.encoder.arch.name()
     );
     let (cache, _) = encode_texts(&config.text, &chosen.texts(&store), device)?;
-    let pairs = Pairs::new(store, &chosen, &cache, &config)?;
+    let pairs = Pairs::new(store, &chosen, cache, &config)?;
     let settings = config.train.clone();
     let arch = config.encoder.arch;
     let mut task = Pretraining::new(config, pairs, device)?;

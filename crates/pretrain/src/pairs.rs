@@ -8,11 +8,11 @@ use mflag_data::Split;
 use mflag_data::loader::{Loader, Options};
 use mflag_data::store::Store;
 use mflag_encoder::text::TextEncoder;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 use crate::config::{DataConfig, PretrainConfig, TextConfig};
 use crate::error::{Error, Result};
-use crate::text_cache::{Filled, TextCache};
+use crate::text_cache::{Filled, Place, TextCache, Vectors};
 
 /// Tokens in one batch of the language model: more of them wait for memory, fewer for the processor.
 const BATCH_TOKENS: usize = 2048;
@@ -97,8 +97,9 @@ pub struct Pairs {
     pub validation: Loader,
     /// For each validation film a number that is the same where the report is.
     pub groups: Vec<u32>,
-    reports: Tensor,
-    row: HashMap<usize, i64>,
+    text_width: i64,
+    reports: Vectors,
+    places: HashMap<usize, Place>,
 }
 
 impl Pairs {
@@ -109,7 +110,7 @@ impl Pairs {
     pub fn new(
         store: Arc<Store>,
         chosen: &Chosen,
-        cache: &TextCache,
+        cache: TextCache,
         config: &PretrainConfig,
     ) -> Result<Pairs> {
         let options = Options {
@@ -119,49 +120,41 @@ impl Pairs {
             threads: config.data.loader_threads,
             prefetch: config.data.prefetch,
         };
-        let mut values = Vec::new();
-        let mut row = HashMap::new();
+        let mut places = HashMap::new();
         for &film in chosen.train.iter().chain(&chosen.validation) {
             let record = &store.records()[film];
-            let vector = record.text.as_deref().and_then(|text| cache.get(text));
-            let vector = vector.ok_or_else(|| {
+            let place = record.text.as_deref().and_then(|text| cache.place(text));
+            let place = place.ok_or_else(|| {
                 Error::Data(format!(
                     "the report of film {} is not in the text cache",
                     record.film
                 ))
             })?;
-            row.insert(film, row.len() as i64);
-            values.extend_from_slice(vector);
+            places.insert(film, place);
         }
-        let reports = Tensor::from_slice(&values).view([row.len() as i64, -1]);
         Ok(Pairs {
             train: Loader::new(store.clone(), &chosen.train, options)?,
             validation: Loader::new(store.clone(), &chosen.validation, options)?,
             groups: groups(&store, &chosen.validation),
             store,
-            reports,
-            row,
+            text_width: cache.hidden() as i64,
+            reports: cache.into_vectors(),
+            places,
         })
     }
 
     /// Values in the embedding of a report.
     pub fn text_width(&self) -> i64 {
-        self.reports.size()[1]
+        self.text_width
     }
 
-    /// Embeddings of the reports of these films, `[n, text_width]`, on `device`.
+    /// Embeddings of the reports of these films, `[n, text_width]`.
     ///
     /// # Errors
     /// libtorch's own.
-    pub fn reports(&self, films: &[usize], device: Device) -> Result<Tensor> {
-        let rows: Vec<i64> = films
-            .iter()
-            .filter_map(|film| self.row.get(film).copied())
-            .collect();
-        Ok(self
-            .reports
-            .f_index_select(0, &Tensor::from_slice(&rows))?
-            .f_to_device(device)?)
+    pub fn reports(&self, films: &[usize]) -> Result<Tensor> {
+        let places = films.iter().filter_map(|film| self.places.get(film));
+        self.reports.gather(&places.copied().collect::<Vec<_>>())
     }
 }
 
@@ -174,14 +167,4 @@ fn groups(store: &Store, films: &[usize]) -> Vec<u32> {
             .or_insert(next)
     };
     films.iter().map(&mut number).collect()
-}
-
-/// Pixels of a batch as u8 `[B, 1, S, S]` on `device`.
-///
-/// # Errors
-/// libtorch's own.
-pub fn films(batch: &mflag_data::loader::Batch, device: Device) -> Result<Tensor> {
-    let side = i64::from(batch.side);
-    let shape = [batch.films.len() as i64, 1, side, side];
-    Ok(Tensor::f_from_data_size(&batch.pixels, &shape, Kind::Uint8)?.f_to_device(device)?)
 }

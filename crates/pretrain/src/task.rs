@@ -5,7 +5,7 @@ use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::{Allow, load_into};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
-use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult};
+use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload};
 use tch::{Device, Tensor, nn};
 
 use crate::config::PretrainConfig;
@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::latent::{self, MONITORED};
 use crate::loss::{Gram, alignment, orthogonality};
 use crate::model::{Latents, Model, REPORT_PROJECTOR};
-use crate::pairs::{self, Pairs};
+use crate::pairs::Pairs;
 
 /// Model, pairs and losses of a run.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub struct Pretraining {
     model: Model,
     variables: nn::VarStore,
     preprocess: Preprocess,
+    upload: Upload,
     device: Device,
 }
 
@@ -55,6 +56,7 @@ impl Pretraining {
             model,
             variables,
             preprocess,
+            upload: Upload::new(device)?,
             device,
         })
     }
@@ -65,10 +67,9 @@ impl Pretraining {
     }
 
     fn latents(&self, batch: &Batch, train: bool) -> Result<Latents> {
-        let films = self
-            .preprocess
-            .normalise(&pairs::films(batch, self.device)?)?;
-        let reports = self.pairs.reports(&batch.films, self.device)?;
+        let films = self.upload.films(&batch.pixels, batch.side)?;
+        let reports = self.upload.send(self.pairs.reports(&batch.films)?)?;
+        let films = self.preprocess.normalise(&films)?;
         self.model.forward(&films, &reports, train)
     }
 

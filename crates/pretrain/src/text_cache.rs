@@ -13,24 +13,57 @@
 //! the part it was computing.
 
 use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::Seek;
 use std::path::{Path, PathBuf};
 
 use mflag_core::{atomic, digest};
 use ndarray::Array2;
+use npyz::AutoSerialize;
+use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
 /// Texts in one part: what an interrupted run can lose.
 const PART: usize = 4096;
 
-/// Embeddings by text, read whole into memory (400 bytes to 3 kB a text).
+/// Embeddings by text, mapped from disk.
 #[derive(Debug)]
 pub struct TextCache {
     folder: PathBuf,
     hidden: usize,
-    parts: usize,
-    rows: HashMap<String, usize>,
-    values: Vec<f32>,
+    rows: HashMap<String, Place>,
+    vectors: Vectors,
+}
+
+/// Where the vector of a text is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    part: u32,
+    row: u32,
+}
+
+/// The vectors alone: however many there are, they take no memory but what the system lends to files.
+#[derive(Debug, Default)]
+pub struct Vectors {
+    /// f32 `[n, hidden]` each.
+    parts: Vec<Tensor>,
+}
+
+impl Vectors {
+    /// The vectors at these places, f32 `[places, hidden]`.
+    ///
+    /// # Errors
+    /// If `places` is empty or belongs to another cache.
+    pub fn gather(&self, places: &[Place]) -> Result<Tensor> {
+        let row = |&Place { part, row }: &Place| {
+            let part = self.parts.get(part as usize);
+            let part = part.ok_or_else(|| Error::Data("a place of another text cache".into()))?;
+            Ok(part.f_get(i64::from(row))?)
+        };
+        let rows: Vec<Tensor> = places.iter().map(row).collect::<Result<_>>()?;
+        Ok(Tensor::f_stack(&rows, 0)?)
+    }
 }
 
 /// What [`TextCache::fill`] had to do.
@@ -53,9 +86,8 @@ impl TextCache {
         let mut cache = TextCache {
             folder,
             hidden,
-            parts: 0,
             rows: HashMap::new(),
-            values: Vec::new(),
+            vectors: Vectors::default(),
         };
         while cache.part_file("keys").exists() {
             cache.read_part()?;
@@ -73,10 +105,19 @@ impl TextCache {
         self.rows.is_empty()
     }
 
-    /// The vector of `text`, if it has been encoded.
-    pub fn get(&self, text: &str) -> Option<&[f32]> {
-        let row = *self.rows.get(&digest::bytes(text.as_bytes()))?;
-        Some(&self.values[row * self.hidden..(row + 1) * self.hidden])
+    /// Values in a vector.
+    pub fn hidden(&self) -> usize {
+        self.hidden
+    }
+
+    /// Where the vector of `text` is, if it has been encoded.
+    pub fn place(&self, text: &str) -> Option<Place> {
+        self.rows.get(&digest::bytes(text.as_bytes())).copied()
+    }
+
+    /// The vectors, without the texts they belong to.
+    pub fn into_vectors(self) -> Vectors {
+        self.vectors
     }
 
     /// Encodes the texts that are missing with `encode` (texts → `[n, hidden]`, in order), part by part, each kept
@@ -93,7 +134,7 @@ impl TextCache {
         let distinct: Vec<&String> = texts.iter().filter(|t| seen.insert(t.as_str())).collect();
         let mut missing: Vec<String> = distinct
             .iter()
-            .filter(|t| self.get(t).is_none())
+            .filter(|t| self.place(t).is_none())
             .map(|t| (*t).clone())
             .collect();
         // Texts of like length share a part, so that its batches carry little padding.
@@ -111,7 +152,8 @@ impl TextCache {
     }
 
     fn part_file(&self, extension: &str) -> PathBuf {
-        self.folder.join(format!("{:05}.{extension}", self.parts))
+        let number = self.vectors.parts.len();
+        self.folder.join(format!("{number:05}.{extension}"))
     }
 
     fn write_part(&self, keys: &[String], values: &Array2<f32>) -> Result<()> {
@@ -139,30 +181,48 @@ impl TextCache {
         let keys =
             std::fs::read_to_string(&keys_file).map_err(|e| Error::io("read", &keys_file, e))?;
         let keys: Vec<&str> = keys.lines().collect();
-        let bytes = std::fs::read(&values_file).map_err(|e| Error::io("read", &values_file, e))?;
-        let damaged = |reason: String| Error::TextCache {
-            path: values_file.clone(),
-            reason,
-        };
-        let npy = npyz::NpyFile::new(bytes.as_slice()).map_err(|e| damaged(e.to_string()))?;
-        if npy.shape() != [keys.len() as u64, self.hidden as u64] {
-            let expected = [keys.len(), self.hidden];
-            return Err(damaged(format!(
-                "its shape is {:?}, not {expected:?}",
-                npy.shape()
-            )));
-        }
-        let values: Vec<f32> = npy.into_vec().map_err(|e| damaged(e.to_string()))?;
-        let first = self.values.len() / self.hidden;
-        self.values.extend(values);
-        self.rows.extend(
-            keys.iter()
-                .enumerate()
-                .map(|(i, key)| ((*key).to_owned(), first + i)),
-        );
-        self.parts += 1;
+        let shape = [keys.len() as u64, self.hidden as u64];
+        let values = map_npy(&values_file, shape)?;
+        let part = self.vectors.parts.len() as u32;
+        let places = (0..).map(|row| Place { part, row });
+        self.rows
+            .extend(keys.into_iter().map(str::to_owned).zip(places));
+        self.vectors.parts.push(values);
         Ok(())
     }
+}
+
+/// The values of an npy file of f32, mapped: `[n, hidden]`.
+fn map_npy(path: &Path, shape: [u64; 2]) -> Result<Tensor> {
+    let damaged = |reason: String| Error::TextCache {
+        path: path.to_owned(),
+        reason,
+    };
+    let mut file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+    let header = npyz::NpyHeader::from_reader(&mut file).map_err(|e| damaged(e.to_string()))?;
+    let sizes = file
+        .stream_position()
+        .and_then(|start| Ok((start, file.metadata()?.len())));
+    let (start, length) = sizes.map_err(|e| Error::io("read", path, e))?;
+    if header.shape() != shape {
+        let found = header.shape();
+        return Err(damaged(format!("its shape is {found:?}, not {shape:?}")));
+    }
+    let bytes = shape[0] * shape[1] * 4;
+    if header.dtype() != f32::default_dtype() || length != start + bytes {
+        return Err(damaged(format!(
+            "it has {length} bytes, {} are due",
+            start + bytes
+        )));
+    }
+    let name = path
+        .to_str()
+        .ok_or_else(|| damaged("its name is not UTF-8".to_owned()))?;
+    let file = Tensor::f_from_file(name, false, length as i64, (Kind::Uint8, Device::Cpu))?;
+    Ok(file
+        .f_narrow(0, start as i64, bytes as i64)?
+        .f_view_dtype(Kind::Float)?
+        .f_view([shape[0] as i64, shape[1] as i64])?)
 }
 
 #[cfg(test)]
@@ -171,6 +231,13 @@ mod tests {
 
     fn texts(words: &[&str]) -> Vec<String> {
         words.iter().map(|w| (*w).to_owned()).collect()
+    }
+
+    fn vector(cache: TextCache, text: &str) -> Vec<f32> {
+        let place = cache.place(text).unwrap();
+        let gathered = cache.into_vectors().gather(&[place, place]).unwrap();
+        assert_eq!(gathered.size(), [2, 2]);
+        Vec::try_from(gathered.get(1)).unwrap()
     }
 
     /// A stand-in encoder: the length of a text and a constant.
@@ -192,7 +259,7 @@ mod tests {
                 encoded: 2
             }
         );
-        assert_eq!(cache.get("no effusion"), Some([11.0, 0.5].as_slice()));
+        assert_eq!(vector(cache, "no effusion"), [11.0, 0.5]);
 
         let mut again = TextCache::open(dir.path(), "model-a", 2).unwrap();
         let never = |_: &[String]| -> Result<Array2<f32>> { panic!("encoded again") };
@@ -236,10 +303,8 @@ mod tests {
         std::fs::write(folder.join("00000.npy"), b"half a file").unwrap();
         let mut cache = TextCache::open(dir.path(), "model-a", 2).unwrap();
         assert_eq!(cache.fill(&texts(&["x"]), lengths).unwrap().encoded, 1);
-        assert_eq!(
-            TextCache::open(dir.path(), "model-a", 2).unwrap().get("x"),
-            Some([1.0, 0.5].as_slice())
-        );
+        let again = TextCache::open(dir.path(), "model-a", 2).unwrap();
+        assert_eq!(vector(again, "x"), [1.0, 0.5]);
     }
 
     #[test]

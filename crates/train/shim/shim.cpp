@@ -5,7 +5,10 @@
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/CPUGeneratorImpl.h>
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
 #include <dlfcn.h>
+#include <malloc.h>
 #include <torch/headeronly/version.h>
 #include <cstdlib>
 #include <cstring>
@@ -63,6 +66,48 @@ const char* mflag_libtorch_version() { return TORCH_VERSION; }
 // Makes CUDA known to a binary that was linked without it; `*found` is 0 where libtorch_cuda.so is absent or unusable.
 char* mflag_load_cuda(int* found) {
   return guarded([&] { *found = dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) != nullptr; });
+}
+
+// Keeps freed memory in the process: each step asks for the same tensors again, and pages given back to the system would
+// have to be asked for, and cleared, at each of them.
+char* mflag_keep_memory() {
+  return guarded([] {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_MAX, 0);
+    mallopt(M_TRIM_THRESHOLD, -1);
+    mallopt(M_TOP_PAD, 64 << 20);
+#endif
+  });
+}
+
+// A stream of a device beside the one it computes on.
+char* mflag_new_stream(int device, int64_t* stream) {
+  return guarded([&] {
+    const auto target = device_of(device);
+    *stream = c10::impl::VirtualGuardImpl(target.type()).getStreamFromGlobalPool(target).id();
+  });
+}
+
+// A copy of a tensor of the host on a device, over a stream of mflag_new_stream. The host waits only until the values are
+// in pinned memory; what the device computes next waits for the copy.
+char* mflag_upload(const Tensor* host, int device, int64_t stream, Tensor** copy) {
+  return guarded([&] {
+    const auto target = device_of(device);
+    const c10::impl::VirtualGuardImpl streams(target.type());
+    const auto computing = streams.getStream(target);
+    const auto copying = c10::Stream(c10::Stream::UNSAFE, target, stream);
+    const Tensor pinned = host->pin_memory();
+    Tensor uploaded;
+    c10::Event done(target.type());
+    {
+      const c10::StreamGuard over(copying);
+      uploaded = pinned.to(target, /*non_blocking=*/true);
+      done.record(copying);
+    }
+    done.block(computing);
+    streams.recordDataPtrOnStream(uploaded.storage().data_ptr(), computing);
+    *copy = new Tensor(uploaded);
+  });
 }
 
 // Sets autocast of the device type and gives back what was set before; `dtype` is a c10::ScalarType.

@@ -78,7 +78,7 @@ impl DeviceChoice {
     }
 }
 
-/// Makes the process ready for training as `config` says: device, threads, kernels, and the seed of libtorch's generators.
+/// Makes the process ready for training as `config` says: device, threads, memory, kernels, and the seed of libtorch's generators.
 /// Call it first, before a model is made.
 ///
 /// # Errors
@@ -90,6 +90,9 @@ pub fn setup(config: &TrainerConfig) -> Result<Device> {
         && threads > 0
     {
         tch::set_num_threads(threads);
+    }
+    if device == Device::Cpu {
+        shim::keep_memory()?;
     }
     Kernels {
         deterministic: config.deterministic,

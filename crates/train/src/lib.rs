@@ -14,6 +14,7 @@ mod sinks;
 mod summary;
 pub mod task;
 mod trainer;
+pub mod upload;
 
 pub use checkpoint::Checkpoint;
 pub use config::TrainerConfig;
@@ -26,3 +27,4 @@ pub use sinks::METRICS;
 pub use summary::summary;
 pub use task::{Batches, Monitor, Position, Step, Task, variables};
 pub use trainer::{BEST, LAST, fit};
+pub use upload::Upload;

@@ -12,6 +12,7 @@ pub(crate) struct Meter {
     /// Of this session alone: a rate across a pause means nothing.
     samples: usize,
     seconds: f64,
+    outside: f64,
 }
 
 const STEPS: &str = "steps";
@@ -27,12 +28,11 @@ impl Meter {
         Ok(())
     }
 
-    /// Whether the sum of the losses is a number. Waits for the device.
-    pub(crate) fn loss_is_finite(&self) -> Result<bool> {
-        let loss = self.sums.iter().find(|(name, _)| name == "loss");
-        loss.map_or(Ok(true), |(_, sum)| {
-            Ok(sum.f_double_value(&[])?.is_finite())
-        })
+    /// The sum of what was added by that name.
+    pub(crate) fn sum(&self, name: &str) -> Result<&Tensor> {
+        let found = self.sums.iter().find(|(known, _)| known == name);
+        let none = || Error::Config(format!("nothing called {name} has been measured"));
+        found.map(|(_, sum)| sum).ok_or_else(none)
     }
 
     /// Counts the samples of a batch.
@@ -40,15 +40,20 @@ impl Meter {
         self.samples += samples;
     }
 
-    /// Ends a step that took `seconds`.
-    pub(crate) fn end_step(&mut self, seconds: f64) {
+    /// Ends a step that took `seconds`, of them `outside` forward pass, backward pass and optimiser.
+    pub(crate) fn end_step(&mut self, seconds: f64, outside: f64) {
         self.steps += 1;
         self.seconds += seconds;
+        self.outside += outside;
     }
 
-    /// Samples by the seconds that their steps took.
-    pub(crate) fn samples_per_second(&self) -> f64 {
-        self.samples as f64 / self.seconds
+    /// What the clock says of the steps: samples by seconds, and the part of their time that went neither into the forward
+    /// pass, nor the backward pass, nor the optimiser (waiting for the loader, above all).
+    pub(crate) fn clocks(&self) -> [(&'static str, f64); 2] {
+        [
+            ("samples_per_second", self.samples as f64 / self.seconds),
+            ("outside_share", self.outside / self.seconds),
+        ]
     }
 
     /// The means over the steps, in the order in which they came; starts anew.

@@ -15,6 +15,14 @@ unsafe extern "C" {
     fn mflag_free(message: *mut c_char);
     fn mflag_libtorch_version() -> *const c_char;
     fn mflag_load_cuda(found: *mut c_int) -> *mut c_char;
+    fn mflag_keep_memory() -> *mut c_char;
+    fn mflag_new_stream(device: c_int, stream: *mut i64) -> *mut c_char;
+    fn mflag_upload(
+        host: *const C_tensor,
+        device: c_int,
+        stream: i64,
+        copy: *mut *mut C_tensor,
+    ) -> *mut c_char;
     fn mflag_autocast_enter(
         cuda: c_int,
         enabled: c_int,
@@ -101,6 +109,31 @@ pub fn load_cuda() -> Result<bool> {
     // SAFETY: `found` outlives the call.
     checked(unsafe { mflag_load_cuda(&raw mut found) })?;
     Ok(found != 0)
+}
+
+/// Keeps freed memory in the process for tensors to come, instead of giving it back to the system at each step.
+pub(crate) fn keep_memory() -> Result<()> {
+    // SAFETY: settings of the allocator.
+    checked(unsafe { mflag_keep_memory() })
+}
+
+/// A stream of `device` beside the one that it computes on.
+pub(crate) fn new_stream(device: Device) -> Result<i64> {
+    let mut stream = 0;
+    // SAFETY: `stream` outlives the call.
+    checked(unsafe { mflag_new_stream(device_index(device), &raw mut stream) })?;
+    Ok(stream)
+}
+
+/// A copy of `host` on `device` over a stream of [`new_stream`]; whatever `device` computes next waits for it, the host not.
+pub(crate) fn upload(host: &Tensor, device: Device, stream: i64) -> Result<Tensor> {
+    let mut copy = std::ptr::null_mut();
+    // SAFETY: a live handle; on success `copy` is a new at::Tensor that tch's Tensor then owns.
+    unsafe {
+        let outcome = mflag_upload(host.as_ptr(), device_index(device), stream, &raw mut copy);
+        checked(outcome)?;
+        Ok(Tensor::from_ptr(copy))
+    }
 }
 
 /// Autocast of one device type for as long as this lives; regions nest.

@@ -1,9 +1,10 @@
 //! The loop.
 
 mod state;
+mod watch;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mflag_core::{atomic, progress::Progress, signals::Signals};
 use tch::Device;
@@ -18,6 +19,7 @@ use crate::precision::{GradScaler, Precision};
 use crate::shim;
 use crate::sinks::Sinks;
 use crate::task::{Position, Step, Task};
+use watch::{Found, Watch};
 
 /// The newest state of a run, which a resumed run goes on from.
 pub const LAST: &str = "last.safetensors";
@@ -66,6 +68,7 @@ struct Run<'a, T> {
     scaler: Option<GradScaler>,
     counters: Counters,
     meter: Meter,
+    watch: Watch,
     sinks: Sinks,
     signals: Signals,
     folder: PathBuf,
@@ -76,6 +79,8 @@ struct Run<'a, T> {
     begin: Instant,
     /// End of the step before the one in progress.
     clock: Instant,
+    /// Spent since then in forward passes, backward passes and the optimiser.
+    computing: Duration,
 }
 
 impl<'a, T: Task> Run<'a, T> {
@@ -111,12 +116,14 @@ impl<'a, T: Task> Run<'a, T> {
             sinks: Sinks::default(),
             signals: Signals::listen()?,
             meter: Meter::default(),
+            watch: Watch::new(device)?,
             folder: folder.to_owned(),
             steps_here: 0,
             samples_here: 0,
             training_seconds: 0.0,
             begin: Instant::now(),
             clock: Instant::now(),
+            computing: Duration::ZERO,
             task,
             config,
             device,
@@ -164,7 +171,8 @@ impl<'a, T: Task> Run<'a, T> {
             if !self.step_is_due() {
                 continue;
             }
-            self.optimise(epoch, &std::mem::take(&mut ids))?;
+            self.optimise(std::mem::take(&mut ids))?;
+            self.end_step();
             let step = self.counters.step;
             if step.is_multiple_of(self.config.log_every) || step == self.steps {
                 self.log(epoch, &progress)?;
@@ -172,6 +180,7 @@ impl<'a, T: Task> Run<'a, T> {
             let ended = self.asked_to_end();
             let every = self.config.checkpoint_every;
             if ended.is_some() || (every > 0 && step.is_multiple_of(every)) {
+                self.check_finite(epoch)?;
                 self.save_last()?;
             }
             if ended.is_some() {
@@ -181,6 +190,7 @@ impl<'a, T: Task> Run<'a, T> {
         if self.counters.batch < self.counters.batches_per_epoch {
             return Err(self.miscounted(epoch, ""));
         }
+        self.check_finite(epoch)?;
         progress.finish();
         self.counters.epoch = epoch;
         self.counters.batch = 0;
@@ -188,6 +198,7 @@ impl<'a, T: Task> Run<'a, T> {
     }
 
     fn forward_backward(&mut self, batch: &T::Batch, epoch: usize) -> Result<()> {
+        let begin = Instant::now();
         let at = Position {
             epoch,
             step: self.counters.step,
@@ -209,6 +220,7 @@ impl<'a, T: Task> Run<'a, T> {
         let samples = self.task.batch_len(batch);
         self.meter.add_samples(samples);
         self.samples_here += samples;
+        self.computing += begin.elapsed();
         Ok(())
     }
 
@@ -224,38 +236,43 @@ impl<'a, T: Task> Run<'a, T> {
         done.is_multiple_of(self.config.accumulate) || done == self.counters.batches_per_epoch
     }
 
-    /// One optimiser step; a loss or gradient that is not finite ends the run before it touches the weights. `ids`: the
-    /// samples that went into the step.
-    fn optimise(&mut self, epoch: usize, ids: &[String]) -> Result<()> {
+    /// One optimiser step over the samples `ids`. From the first loss or gradient on that is not finite, the weights stay
+    /// as they are; the host learns of it when it next looks.
+    fn optimise(&mut self, ids: Vec<String>) -> Result<()> {
+        let begin = Instant::now();
         let overflow = match &self.scaler {
             Some(scaler) => Some(scaler.unscale(&mut self.optimiser)?),
             None => None,
         };
         let norm = self.optimiser.gradient_norm()?;
-        if !self.meter.loss_is_finite()? {
-            return Err(self.non_finite("loss", epoch, ids));
-        }
         // With a scaled loss an overflow is normal: that step is left out and the scale halved.
-        if self.scaler.is_none() && !norm.f_double_value(&[])?.is_finite() {
-            return Err(self.non_finite("gradient", epoch, ids));
-        }
+        let watched = overflow.is_none().then_some(&norm);
+        let step = self.counters.step + 1;
+        let mut skip = self
+            .watch
+            .note(step, ids, self.meter.sum("loss")?, watched)?;
         if let Some(largest) = self.config.optimiser.clip_norm {
             self.optimiser.clip(&norm, largest)?;
         }
-        self.optimiser
-            .step(self.lr(self.counters.step), overflow.as_ref())?;
         if let (Some(scaler), Some(overflow)) = (&mut self.scaler, &overflow) {
+            skip = skip.f_maximum(overflow)?;
             scaler.update(overflow)?;
         }
+        self.optimiser.step(self.lr(step - 1), Some(&skip))?;
         self.optimiser.zero_grad()?;
         self.meter.add("gradient_norm", &norm, 1.0)?;
+        self.computing += begin.elapsed();
+        Ok(())
+    }
+
+    fn end_step(&mut self) {
         let now = Instant::now();
         let seconds = (now - std::mem::replace(&mut self.clock, now)).as_secs_f64();
-        self.meter.end_step(seconds);
+        let computing = std::mem::take(&mut self.computing).as_secs_f64();
+        self.meter.end_step(seconds, seconds - computing);
         self.training_seconds += seconds;
         self.counters.step += 1;
         self.steps_here += 1;
-        Ok(())
     }
 
     /// Rate of the step number `step`, from 0.
@@ -276,28 +293,31 @@ impl<'a, T: Task> Run<'a, T> {
         ))
     }
 
-    fn non_finite(&self, what: &'static str, epoch: usize, ids: &[String]) -> Error {
+    /// Ends the run if a step since the last look was not finite. Waits for the device.
+    fn check_finite(&mut self, epoch: usize) -> Result<()> {
+        let Some(Found { what, step, ids }) = self.watch.look()? else {
+            return Ok(());
+        };
         let list = self.folder.join(NON_FINITE);
-        match atomic::write(&list, |file| {
+        atomic::write(&list, |file| {
             ids.iter().try_for_each(|id| writeln!(file, "{id}"))
-        }) {
-            Ok(()) => Error::NonFinite {
-                what,
-                step: self.counters.step + 1,
-                epoch,
-                ids: ids.to_vec(),
-                list,
-            },
-            Err(error) => error.into(),
-        }
+        })?;
+        Err(Error::NonFinite {
+            what,
+            step,
+            epoch,
+            ids,
+            list,
+        })
     }
 
     /// Means over the steps since the last line.
     fn log(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
+        self.check_finite(epoch)?;
         let mut metrics = vec![("lr".to_owned(), self.lr(self.counters.step - 1))];
-        let rate = self.meter.samples_per_second();
+        let clocks = self.meter.clocks();
         metrics.extend(self.meter.take()?);
-        metrics.push(("samples_per_second".to_owned(), rate));
+        metrics.extend(clocks.map(|(name, value)| (name.to_owned(), value)));
         if let Some((_, loss)) = metrics.iter().find(|(name, _)| name == "loss") {
             progress.message(&format!("loss {loss:.4}"));
         }

@@ -80,6 +80,36 @@ fn a_value_that_is_not_finite_ends_the_run(#[case] what: &str, #[case] fault: Fa
 }
 
 #[test]
+fn a_bad_step_is_found_late_and_touches_no_weight() {
+    let _alone = alone();
+    // Step 2 of 3 in an epoch without lines or checkpoints within.
+    let config = TrainerConfig {
+        log_every: 100,
+        checkpoint_every: 0,
+        ..config(3)
+    };
+    let mut golden = Toy::new(Settings::default());
+    let one = TrainerConfig {
+        stop_after_steps: Some(1),
+        ..config.clone()
+    };
+    fit(&mut golden, &one, Device::Cpu, new_folder().path()).unwrap();
+
+    let mut toy = Toy::new(faulty(Fault::Gradient(1)));
+    let error = fit(&mut toy, &config, Device::Cpu, new_folder().path()).unwrap_err();
+    let Error::NonFinite {
+        what, step, ids, ..
+    } = error
+    else {
+        panic!("{error}")
+    };
+    assert_eq!((what, step, ids.len()), ("gradient", 2, 9));
+    for ((name, a), (_, b)) in toy.weights().iter().zip(&golden.weights()) {
+        assert!(a.equal(b), "{name}");
+    }
+}
+
+#[test]
 fn damaged_checkpoints_are_told_from_foreign_ones() {
     let _alone = alone();
     let settings = Settings::default();

@@ -244,15 +244,17 @@ pub fn run(settings: &Settings, config: &TrainerConfig, folder: &Path) -> Result
     fit(&mut Toy::new(settings.clone()), config, Device::Cpu, folder)
 }
 
-/// The lines of metrics, without the one value that is a clock's.
+/// The values in a line of metrics that are a clock's.
+pub const CLOCKS: [&str; 2] = ["samples_per_second", "outside_share"];
+
+/// The lines of metrics, without the clock's values.
 pub fn metrics(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join(METRICS)).unwrap();
     let line = |line: &str| {
         let mut value: Value = serde_json::from_str(line).unwrap();
-        value
-            .as_object_mut()
-            .unwrap()
-            .shift_remove("samples_per_second");
+        for clock in CLOCKS {
+            value.as_object_mut().unwrap().shift_remove(clock);
+        }
         value
     };
     text.lines().map(line).collect()

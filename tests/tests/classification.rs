@@ -16,12 +16,12 @@ fn prepared() -> &'static Path {
         let dir = tempfile::tempdir().unwrap();
         let (films, store) = (dir.path().join("chexpert"), dir.path().join("store"));
         let mut phantom = program("mflag-data");
-        phantom.args(["phantom", "--as", "chexpert", "--films", "400"]);
+        phantom.args(["phantom", "--as", "chexpert", "--films", "800"]);
         phantom.args(["--side", "96", "--test", "0.3"]);
         succeed(phantom.arg("--out").arg(&films));
         let mut prepare = program("mflag-data");
         prepare.args(["prepare", "--dataset", "chexpert", "--side", "64"]);
-        prepare.args(["--split", "patient", "--validate", "0.2", "--test", "0.2"]);
+        prepare.args(["--split", "patient", "--validate", "0.2", "--test", "0.3"]);
         succeed(prepare.arg("--root").arg(&films).arg("--out").arg(&store));
         dir
     });
@@ -37,7 +37,7 @@ fn train(run: &Path, sets: &[&str]) -> Command {
         "configs/classification/strict-chexpert.yaml",
     ]);
     command.args(["--set", "data.side=64", "--set", "encoder.arch=resnet18"]);
-    command.args(["--set", "train.epochs=12", "--set", "train.device=cpu"]);
+    command.args(["--set", "train.epochs=30", "--set", "train.device=cpu"]);
     command.args([
         "--set",
         "train.precision=fp32",
@@ -92,8 +92,10 @@ const MGCA5: [&str; 5] = [
 fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
     let run = whole();
     let auroc = metric(run, "auroc").unwrap();
-    // Random features of a small network: above chance, and no more is asked.
-    assert!(auroc > 0.6, "{auroc}");
+    // Random features of a small network: above chance by more than chance of drawing patients, and a large heart is seen.
+    let low = json(&run.join("test/evaluation.json"))["metrics"][0]["low"].as_f64();
+    assert!(low.unwrap() > 0.5, "{auroc}, {low:?}");
+    assert!(metric(run, "auroc:Cardiomegaly").unwrap() > 0.75);
     let each: Vec<Option<f64>> = MGCA5
         .iter()
         .map(|label| metric(run, &format!("auroc:{label}")))
@@ -179,7 +181,7 @@ fn thresholds_are_the_best_of_the_validation_films() {
 #[test]
 fn a_run_that_was_stopped_ends_as_one_that_was_not() {
     let run = prepared().join("stopped");
-    succeed(&mut train(&run, &["train.stop_after_steps=20"]));
+    succeed(&mut train(&run, &["train.stop_after_steps=170"]));
     assert!(!run.join("model.safetensors").exists());
     // Not by --resume alone, which would stop again: the limit is of the session.
     loop {

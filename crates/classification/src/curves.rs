@@ -32,8 +32,8 @@ pub(crate) fn write(scores: &Scores, out: &Path) -> Result<()> {
     let of_label = |(label, ranking): (usize, &Ranking)| Curves {
         label: &scores.facts.labels[label],
         threshold: scores.facts.thresholds.as_ref().map(|t| t[label]),
-        roc: ranking.roc_curve(MOST).map(places),
-        precision_recall: ranking.precision_recall_curve(MOST).map(places),
+        roc: ranking.roc_curve(MOST).as_deref().map(places),
+        precision_recall: ranking.precision_recall_curve(MOST).as_deref().map(places),
     };
     let curves: Vec<Curves<'_>> = scores.rankings.iter().enumerate().map(of_label).collect();
     Ok(atomic::write(&out.join(CURVES), |file| {
@@ -42,6 +42,6 @@ pub(crate) fn write(scores: &Scores, out: &Path) -> Result<()> {
     })?)
 }
 
-fn places(curve: Vec<Point>) -> Vec<[f64; 2]> {
+fn places(curve: &[Point]) -> Vec<[f64; 2]> {
     curve.iter().map(|point| [point.x, point.y]).collect()
 }

@@ -29,6 +29,10 @@ build: setup
 pretrain *ARGS: setup
     cargo run --release -p mflag-pretrain -- "$@"
 
+# Train, judge or apply a classification head: `just classify train --config FILE --set KEY=VALUE`
+classify *ARGS: setup
+    cargo run --release -p mflag-classify -- "$@"
+
 # Train, judge or apply a segmentation head: `just segment train --config FILE --set KEY=VALUE`
 segment *ARGS: setup
     cargo run --release -p mflag-segment -- "$@"
@@ -59,7 +63,7 @@ ci:
 
 # Write the committed configuration schemas again
 schema: setup
-    cargo build -p mflag-pretrain -p mflag-segment
+    cargo build -p mflag-pretrain -p mflag-classify -p mflag-segment
     scripts/schema.sh
 
 # The Python environment that makes the goldens (5 GB, in the cache folder)

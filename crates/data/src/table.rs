@@ -17,10 +17,10 @@ const GZIP: [u8; 2] = [0x1f, 0x8b];
 ///
 /// # Errors
 /// If it cannot be written.
-pub fn write_csv<const N: usize>(
+pub fn write_csv(
     path: &Path,
-    header: [&str; N],
-    rows: impl IntoIterator<Item = [String; N]>,
+    header: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
 ) -> Result<()> {
     let mut table = csv::Writer::from_writer(Vec::new());
     let unwritable = |e: csv::Error| Error::io("write", path, e.into());

@@ -51,6 +51,9 @@ impl<H: Head> Model<H> {
         if let Some(writer) = writer {
             writer.finish()?;
         }
+        if let Some(out) = out {
+            H::write_details(&self.facts, &cases, out)?;
+        }
         self.measure(store, split, &films, &cases, bootstrap)
     }
 

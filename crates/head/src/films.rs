@@ -33,8 +33,9 @@ impl<H: Head> Films<H> {
         of_split: Split,
     ) -> Result<Vec<usize>> {
         let data = &config.data;
-        let labelled = |film: &usize| H::is_labelled(&config.head, &store.records()[*film]);
-        let films: Vec<usize> = store.split(of_split).into_iter().filter(labelled).collect();
+        let is_labelled = H::is_labelled(&config.head, store)?;
+        let mut films = store.split(of_split);
+        films.retain(|&film| is_labelled(&store.records()[film]));
         if films.is_empty() {
             return Err(Error::Data(format!(
                 "{}: no film of its {} split has what {} learns from (of {} films)",

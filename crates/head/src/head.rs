@@ -28,6 +28,9 @@ pub type Measure<'a> = (String, Value<'a>);
 /// Metrics in the order of the table.
 pub type Measures<'a> = Vec<Measure<'a>>;
 
+/// What the validation films, as the best weights see them, add to the facts.
+pub type Calibrate<H> = fn(&<H as Head>::Facts, &[<H as Head>::Case]) -> Result<<H as Head>::Facts>;
+
 /// A head: a network on the encoder's features, what it learns of a film, and how it is judged.
 ///
 /// What is known of a film goes `Record` → [`Head::Annotation`] (once, in the stored square) → [`Head::Target`] (in a view of
@@ -36,6 +39,8 @@ pub type Measures<'a> = Vec<Measure<'a>>;
 pub trait Head: Sized {
     /// Name, such as `segmentation`.
     const NAME: &'static str;
+    /// What the validation films say at the end, such as thresholds. Without it they are not judged for that.
+    const CALIBRATE: Option<Calibrate<Self>> = None;
     /// The part of the configuration that is its own.
     type Settings: Settings;
     /// What the data tell that prediction needs, too: names of labels, anchors, thresholds.
@@ -54,7 +59,10 @@ pub trait Head: Sized {
     type Writer: Writer<Self::Prediction>;
 
     /// Whether a film of the store has what the head learns from, or is judged by.
-    fn is_labelled(settings: &Self::Settings, record: &Record) -> bool;
+    ///
+    /// # Errors
+    /// If the store lacks what the settings ask for.
+    fn is_labelled(settings: &Self::Settings, store: &Store) -> Result<impl Fn(&Record) -> bool>;
 
     /// What the training films (indices into the store) tell.
     ///
@@ -134,6 +142,14 @@ pub trait Head: Sized {
     /// # Errors
     /// If it cannot be written.
     fn writer(facts: &Self::Facts, out: &Path) -> Result<Self::Writer>;
+
+    /// Writes what an evaluation shows beside metrics and predictions into the folder `out`, such as curves.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    fn write_details(_facts: &Self::Facts, _cases: &[Self::Case], _out: &Path) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// A film whose prediction is written.

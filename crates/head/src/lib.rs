@@ -19,7 +19,7 @@ pub use config::{DataConfig, EncoderConfig, HeadConfig, Settings};
 pub use encoder::Encoder;
 pub use error::{Error, Result};
 pub use films::Films;
-pub use head::{Head, Measure, Measures, Shown, Value, Writer};
+pub use head::{Calibrate, Head, Measure, Measures, Shown, Value, Writer};
 pub use kept::Kept;
 pub use model::{MODEL, Model};
 pub use place::Place;

@@ -94,17 +94,30 @@ impl<H: Head> Training<H> {
         Ok(())
     }
 
-    /// Writes [`MODEL`](crate::MODEL) into the run folder, with the weights of the best epoch.
+    /// Writes [`MODEL`](crate::MODEL) into the run folder: the weights of the best epoch, and what the validation films say of
+    /// them. A head that asks these has the best weights then, in place of the last.
     ///
     /// # Errors
     /// If the checkpoint cannot be read or the model not be written.
     pub fn write_model(&self, folder: &Path) -> Result<()> {
-        let best = Checkpoint::read(&folder.join(BEST))?.part("model");
+        let file = folder.join(BEST);
+        let best = Checkpoint::read(&file)?;
+        let facts = match H::CALIBRATE {
+            Some(calibrate) => {
+                best.restore("model", &self.network.variables(), &file)?;
+                let device = self.network.device;
+                let precision = self.config.train.precision.resolve(device)?;
+                let (_, cases) = precision.autocast(device, || self.validation_cases())??;
+                calibrate(&self.facts, &cases)?
+            }
+            None => self.facts.clone(),
+        };
+        let weights = best.part("model");
         model::write::<H>(
             folder,
-            best,
+            weights,
             &self.config,
-            &self.facts,
+            &facts,
             self.network.preprocess,
         )
     }

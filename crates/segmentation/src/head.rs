@@ -58,26 +58,23 @@ impl Head for Segmentation {
     type Case = Overlap;
     type Writer = MaskWriter;
 
-    fn is_labelled(settings: &SegmentationConfig, record: &Record) -> bool {
-        let marked = match settings.truth {
-            Truth::Mask => record.mask.is_some(),
-            Truth::Boxes => !record.boxes.is_empty(),
-        };
-        marked || settings.unmarked == Unmarked::Negative
+    fn is_labelled(
+        settings: &SegmentationConfig,
+        _store: &Store,
+    ) -> Result<impl Fn(&Record) -> bool> {
+        Ok(
+            |record: &Record| {
+                settings.unmarked == Unmarked::Negative || is_marked(settings, record)
+            },
+        )
     }
 
     fn facts(settings: &SegmentationConfig, store: &Store, train: &[usize]) -> Result<Facts> {
         let records = store.records();
-        let marked = |settings: &SegmentationConfig| {
-            let only = SegmentationConfig {
-                unmarked: Unmarked::LeftOut,
-                ..settings.clone()
-            };
-            train
-                .iter()
-                .any(|&film| Self::is_labelled(&only, &records[film]))
-        };
-        if marked(settings) {
+        if train
+            .iter()
+            .any(|&film| is_marked(settings, &records[film]))
+        {
             return Ok(Facts { threshold: 0.5 });
         }
         let other = match settings.truth {
@@ -197,5 +194,13 @@ impl Head for Segmentation {
 
     fn writer(facts: &Facts, out: &Path) -> Result<MaskWriter> {
         MaskWriter::new(facts.threshold, out)
+    }
+}
+
+/// Whether something is outlined on a film.
+fn is_marked(settings: &SegmentationConfig, record: &Record) -> bool {
+    match settings.truth {
+        Truth::Mask => record.mask.is_some(),
+        Truth::Boxes => !record.boxes.is_empty(),
     }
 }

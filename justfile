@@ -33,6 +33,10 @@ pretrain *ARGS: setup
 segment *ARGS: setup
     cargo run --release -p mflag-segment -- "$@"
 
+# Train, judge or apply a detection head: `just detect train --config FILE --set KEY=VALUE`
+detect *ARGS: setup
+    cargo run --release -p mflag-detect -- "$@"
+
 # Prepare data: `just data prepare --help`
 data *ARGS:
     cargo run --release -p mflag-data -- "$@"
@@ -59,7 +63,7 @@ ci:
 
 # Write the committed configuration schemas again
 schema: setup
-    cargo build -p mflag-pretrain -p mflag-segment
+    cargo build -p mflag-pretrain -p mflag-segment -p mflag-detect
     scripts/schema.sh
 
 # The Python environment that makes the goldens (5 GB, in the cache folder)

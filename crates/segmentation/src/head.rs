@@ -9,13 +9,13 @@ use mflag_data::store::Store;
 use mflag_data::{Record, rle};
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_film::{Film, Squaring};
-use mflag_head::{Error, Head, Measures, Result};
+use mflag_head::{Error, Head, Measures, Result, Unmarked};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_train::Step;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 
-use crate::config::{Loss, SegmentationConfig, Truth, Unmarked};
+use crate::config::{Loss, SegmentationConfig, Truth};
 use crate::loss::loss;
 use crate::unet::Unet;
 use crate::writer::MaskWriter;
@@ -63,7 +63,7 @@ impl Head for Segmentation {
             Truth::Mask => record.mask.is_some(),
             Truth::Boxes => !record.boxes.is_empty(),
         };
-        marked || settings.unmarked == Unmarked::Negative
+        marked || settings.unmarked.is_learned()
     }
 
     fn facts(settings: &SegmentationConfig, store: &Store, train: &[usize]) -> Result<Facts> {

@@ -37,6 +37,10 @@ classify *ARGS: setup
 segment *ARGS: setup
     cargo run --release -p mflag-segment -- "$@"
 
+# Train, judge or apply a detection head: `just detect train --config FILE --set KEY=VALUE`
+detect *ARGS: setup
+    cargo run --release -p mflag-detect -- "$@"
+
 # Prepare data: `just data prepare --help`
 data *ARGS:
     cargo run --release -p mflag-data -- "$@"
@@ -63,7 +67,7 @@ ci:
 
 # Write the committed configuration schemas again
 schema: setup
-    cargo build -p mflag-pretrain -p mflag-classify -p mflag-segment
+    cargo build -p mflag-pretrain -p mflag-classify -p mflag-segment -p mflag-detect -p mflag-experiments
     scripts/schema.sh
 
 # The Python environment that makes the goldens (5 GB, in the cache folder)

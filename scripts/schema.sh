@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=${CARGO_TARGET_DIR:-target}/debug
 
-for pair in mflag-pretrain:pretrain mflag-classify:classification mflag-segment:segmentation; do
+for pair in mflag-pretrain:pretrain mflag-classify:classification mflag-segment:segmentation mflag-detect:detection mflag-experiments:experiments; do
     file=configs/${pair#*:}/schema.json
     "$bin/${pair%:*}" schema >"$file.new"
     mv "$file.new" "$file"

@@ -82,6 +82,39 @@ pub struct DataConfig {
     pub keep_features: u64,
 }
 
+impl DataConfig {
+    /// What is wrong with a side that is no multiple of what the head `needs`, such as `(32, "the U-Net needs")`.
+    pub fn multiple_of(&self, step: u32, needs: &str) -> Option<String> {
+        if self.side.is_multiple_of(step) {
+            return None;
+        }
+        let near = (self.side / step).max(1) * step;
+        Some(format!(
+            "data.side: {} is no multiple of {step}, as {needs}; take {near} or {}",
+            self.side,
+            near + step
+        ))
+    }
+}
+
+/// What a film is on which nothing is marked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmarked {
+    /// A film with nothing to find: right for data sets of findings that may be absent.
+    #[default]
+    Negative,
+    /// A film that nobody has marked, such as one of a set where only some have lung masks.
+    LeftOut,
+}
+
+impl Unmarked {
+    /// Whether such a film is learned from, and judged.
+    pub fn is_learned(self) -> bool {
+        self == Unmarked::Negative
+    }
+}
+
 impl Default for DataConfig {
     fn default() -> Self {
         DataConfig {

@@ -15,7 +15,7 @@ mod predict;
 pub mod program;
 mod task;
 
-pub use config::{DataConfig, EncoderConfig, HeadConfig, Settings};
+pub use config::{DataConfig, EncoderConfig, HeadConfig, Settings, Unmarked};
 pub use encoder::Encoder;
 pub use error::{Error, Result};
 pub use films::Films;

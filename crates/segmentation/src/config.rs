@@ -1,6 +1,6 @@
 //! The settings of the segmentation head.
 
-use mflag_head::{DataConfig, Settings};
+use mflag_head::{DataConfig, Settings, Unmarked};
 use mflag_train::Direction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -43,17 +43,6 @@ pub enum Truth {
     Boxes,
 }
 
-/// What a film is on which nothing is outlined.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Unmarked {
-    /// A film with an empty mask: right for data sets of findings that may be absent.
-    #[default]
-    Negative,
-    /// A film that nobody has outlined, such as one of a set where only some have lung masks.
-    LeftOut,
-}
-
 impl Settings for SegmentationConfig {
     const MONITORS: &'static [(&'static str, Direction)] = &[
         ("loss", Direction::Lower),
@@ -63,14 +52,8 @@ impl Settings for SegmentationConfig {
     ];
 
     fn check(&self, data: &DataConfig) -> Vec<String> {
-        if data.side.is_multiple_of(32) {
-            return vec![];
-        }
-        let near = (data.side / 32).max(1) * 32;
-        vec![format!(
-            "data.side: {} is no multiple of 32, as the U-Net needs; take {near} or {}",
-            data.side,
-            near + 32
-        )]
+        data.multiple_of(32, "the U-Net needs")
+            .into_iter()
+            .collect()
     }
 }

@@ -15,7 +15,7 @@ use mflag_train::Step;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 
-use crate::config::{Loss, SegmentationConfig, Truth, Unmarked};
+use crate::config::{Loss, SegmentationConfig, Truth};
 use crate::loss::loss;
 use crate::unet::Unet;
 use crate::writer::MaskWriter;
@@ -62,11 +62,7 @@ impl Head for Segmentation {
         settings: &SegmentationConfig,
         _store: &Store,
     ) -> Result<impl Fn(&Record) -> bool> {
-        Ok(
-            |record: &Record| {
-                settings.unmarked == Unmarked::Negative || is_marked(settings, record)
-            },
-        )
+        Ok(|record: &Record| settings.unmarked.is_learned() || is_marked(settings, record))
     }
 
     fn facts(settings: &SegmentationConfig, store: &Store, train: &[usize]) -> Result<Facts> {

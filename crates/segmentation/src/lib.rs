@@ -6,6 +6,6 @@ pub mod loss;
 pub mod unet;
 mod writer;
 
-pub use config::{Loss, SegmentationConfig, Truth, Unmarked};
+pub use config::{Loss, SegmentationConfig, Truth};
 pub use head::{Facts, Segmentation, Target};
 pub use writer::MaskWriter;

@@ -1,0 +1,171 @@
+//! The YOLOv3 decoder (Redmon & Farhadi, 2018) on a ResNet as MGCA has it: the same layers under the same names, so that its weights load.
+
+use mflag_encoder::resnet::{Arch, Features};
+use mflag_head::{Error, Result};
+use tch::{Tensor, nn, nn::Module, nn::ModuleT};
+
+use crate::anchors::{EACH, LEVELS};
+
+/// Numbers of a cell and anchor before those of its classes: place x and y, size x and y, objectness.
+pub const BEFORE_CLASSES: i64 = 5;
+/// Stride of each level in pixels of the film.
+pub const STRIDES: [i64; LEVELS] = [32, 16, 8];
+
+/// Channels of the narrow layers of each level; those of the wide ones are twice as many.
+const CHANNELS: [i64; LEVELS] = [512, 256, 128];
+/// Slope of a leaky ReLU below 0.
+const SLOPE: f64 = 0.1;
+
+/// From C5, C4 and C3 to boxes on three grids, the coarsest first.
+#[derive(Debug)]
+pub struct Yolo {
+    levels: Vec<Level>,
+}
+
+impl Yolo {
+    /// A decoder for some classes with PyTorch's fresh weights under `embedding0.`, `embedding1_cbl.` … of `p`.
+    pub fn new(p: &nn::Path<'_>, arch: Arch, classes: usize) -> Yolo {
+        let [_, c3, c4, c5] = arch.channels();
+        let outputs = EACH as i64 * (BEFORE_CLASSES + classes as i64);
+        let mut levels: Vec<Level> = Vec::new();
+        for (level, (input, channels)) in [c5, c4, c3].into_iter().zip(CHANNELS).enumerate() {
+            let above = level.checked_sub(1).map(|above| CHANNELS[above]);
+            levels.push(Level::new(p, level, above, input, channels, outputs));
+        }
+        Yolo { levels }
+    }
+
+    /// What [`Yolo::forward`] reads of the features.
+    pub fn inputs(features: Features) -> Vec<Tensor> {
+        let [_, c3, c4, c5] = features.stages;
+        vec![c5, c4, c3]
+    }
+
+    /// For each level `[B, 3 · (5 + classes), H/s, W/s]`, s being its [stride](STRIDES), for films of H × W, both multiples of 32.
+    ///
+    /// # Errors
+    /// If the inputs are not those of [`Yolo::inputs`].
+    pub fn forward(&self, inputs: &[Tensor], train: bool) -> Result<Vec<Tensor>> {
+        if inputs.len() != LEVELS {
+            return Err(Error::Data("YOLOv3 reads three features".into()));
+        }
+        let mut above: Option<Tensor> = None;
+        let mut outputs = Vec::with_capacity(LEVELS);
+        for (level, input) in self.levels.iter().zip(inputs) {
+            let (output, branch) = level.forward(input, above.as_ref(), train)?;
+            above = Some(branch);
+            outputs.push(output);
+        }
+        Ok(outputs)
+    }
+}
+
+/// Six layers and the output of one grid, beside what the coarser grid hands down.
+#[derive(Debug)]
+struct Level {
+    /// What makes the coarser level's branch narrower.
+    join: Option<Layer>,
+    /// All but the last; what they give is the branch that the finer level reads.
+    branch: Vec<Layer>,
+    last: Layer,
+    output: nn::Conv2D,
+}
+
+impl Level {
+    fn new(
+        p: &nn::Path<'_>,
+        level: usize,
+        above: Option<i64>,
+        input: i64,
+        channels: i64,
+        outputs: i64,
+    ) -> Level {
+        let join = above.map(|above| {
+            let p = p / format!("embedding{level}_cbl");
+            Layer::new(&p, above, above / 2, 1)
+        });
+        let p = &(p / format!("embedding{level}"));
+        let wide = 2 * channels;
+        let input = input + above.map_or(0, |above| above / 2);
+        let mut branch = vec![Layer::new(&(p / 0), input, channels, 1)];
+        for place in [1, 3] {
+            branch.push(Layer::new(&(p / place), channels, wide, 3));
+            branch.push(Layer::new(&(p / (place + 1)), wide, channels, 1));
+        }
+        Level {
+            join,
+            branch,
+            last: Layer::new(&(p / 5), channels, wide, 3),
+            output: convolution(&(p / "conv_out"), wide, outputs, 1, true),
+        }
+    }
+
+    /// Output and branch.
+    fn forward(
+        &self,
+        input: &Tensor,
+        above: Option<&Tensor>,
+        train: bool,
+    ) -> Result<(Tensor, Tensor)> {
+        let mut branch = match self.join.as_ref().zip(above) {
+            None => input.shallow_clone(),
+            Some((join, above)) => {
+                let [.., height, width] = input.size()[..] else {
+                    return Err(Error::Data("features have four dimensions".into()));
+                };
+                let above = join.forward(above, train)?;
+                let above = above.f_upsample_nearest2d([height, width], None, None)?;
+                Tensor::f_cat(&[&above, input], 1)?
+            }
+        };
+        for layer in &self.branch {
+            branch = layer.forward(&branch, train)?;
+        }
+        let output = self.output.forward(&self.last.forward(&branch, train)?);
+        Ok((output, branch))
+    }
+}
+
+/// Convolution, BatchNorm and a leaky ReLU.
+#[derive(Debug)]
+struct Layer {
+    conv: nn::Conv2D,
+    norm: nn::BatchNorm,
+}
+
+impl Layer {
+    fn new(p: &nn::Path<'_>, input: i64, output: i64, kernel: i64) -> Layer {
+        // PyTorch's own start: BatchNorm weight 1 (tch draws it from a uniform law).
+        let norm = nn::BatchNormConfig {
+            ws_init: nn::Init::Const(1.0),
+            ..Default::default()
+        };
+        Layer {
+            conv: convolution(&(p / "conv"), input, output, kernel, false),
+            norm: nn::batch_norm2d(p / "bn", output, norm),
+        }
+    }
+
+    fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let x = self.norm.forward_t(&self.conv.forward(x), train);
+        // Below 0 the slope times x, which is the greater of the two.
+        Ok(x.f_maximum(&(&x * SLOPE))?)
+    }
+}
+
+/// A convolution with PyTorch's start: uniform up to 1/√(fan in), kernel and bias.
+fn convolution(p: &nn::Path<'_>, input: i64, output: i64, kernel: i64, bias: bool) -> nn::Conv2D {
+    let bound = 1.0 / ((input * kernel * kernel) as f64).sqrt();
+    let uniform = nn::Init::Uniform {
+        lo: -bound,
+        up: bound,
+    };
+    let config = nn::ConvConfig {
+        padding: kernel / 2,
+        bias,
+        ws_init: uniform,
+        bs_init: uniform,
+        ..Default::default()
+    };
+    nn::conv2d(p, input, output, kernel, config)
+}

@@ -41,6 +41,28 @@ segment *ARGS: setup
 detect *ARGS: setup
     cargo run --release -p mflag-detect -- "$@"
 
+# Experiments and their tables: `just experiments run configs/experiments/demo.yaml`
+experiments *ARGS: build
+    target/release/mflag-experiments "$@"
+
+# The paper's tables, each said first what it costs; needs the data sets (configs/experiments/paper-*.yaml)
+paper: paper-classification paper-segmentation paper-detection
+
+# Linear probes
+paper-classification *ARGS: (experiments "run" "configs/experiments/paper-classification.yaml" ARGS)
+
+# Dice of masks
+paper-segmentation *ARGS: (experiments "run" "configs/experiments/paper-segmentation.yaml" ARGS)
+
+# Average precision of boxes
+paper-detection *ARGS: (experiments "run" "configs/experiments/paper-detection.yaml" ARGS)
+
+# The demo's tables with three seeds (run `just demo` first)
+phantom-tables *ARGS: (experiments "run" "configs/experiments/phantom-tables.yaml" ARGS)
+
+# Forms of the orthogonality loss, compared on phantoms (run `just demo` first)
+ablations *ARGS: (experiments "run" "configs/experiments/ablations.yaml" ARGS)
+
 # Prepare data: `just data prepare --help`
 data *ARGS:
     cargo run --release -p mflag-data -- "$@"

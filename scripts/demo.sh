@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on synthetic films, with the release binaries: phantoms, preparation, text cache, pre-training, table.
+# The main job on synthetic films, with the release binaries: phantoms, preparation, text cache, pre-training, three heads, tables.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=${CARGO_TARGET_DIR:-target}/release
@@ -24,3 +24,11 @@ step "Reports through the frozen language model, once" \
     "$bin/mflag-pretrain" encode-text --config configs/pretrain/demo.yaml
 step "Pre-training; the first column of the table is the untrained encoder" \
     "$bin/mflag-pretrain" train --config configs/pretrain/demo.yaml --run "$run/run"
+step "Other films of other patients, with labels, boxes and masks" \
+    "$bin/mflag-data" phantom --as manifest --films 1000 --side 192 --test 0.25 --out "$run/labelled"
+step "Films into squares" \
+    "$bin/mflag-data" prepare --dataset manifest --side 128 --root "$run/labelled" --out "$run/heads"
+step "Nobody is in two splits, or in the pre-training and in a test" \
+    "$bin/mflag-data" verify "$run/store" "$run/heads"
+step "Three heads on 1, 10 and 100 % of the labels, on a random and on the pre-trained encoder" \
+    "$bin/mflag-experiments" run configs/experiments/demo.yaml

@@ -1,0 +1,158 @@
+//! An experiment from phantoms to tables, by the binaries.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use mflag_tests::programs::{fail, program, succeed};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder with a store of phantoms.
+fn prepared() -> &'static Path {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let mut phantom = program("mflag-data");
+        phantom.args([
+            "phantom", "--as", "manifest", "--films", "60", "--side", "96",
+        ]);
+        phantom.args(["--validate", "0.2", "--test", "0.3"]);
+        succeed(phantom.arg("--out").arg(dir.path().join("films")));
+        let mut prepare = program("mflag-data");
+        prepare.args(["prepare", "--dataset", "manifest", "--side", "64"]);
+        prepare.arg("--root").arg(dir.path().join("films"));
+        succeed(prepare.arg("--out").arg(dir.path().join("store")));
+        dir
+    });
+    folder.path()
+}
+
+/// An experiment of four cells in a folder of its own.
+fn experiment(name: &str) -> PathBuf {
+    let folder = prepared().join(name);
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("experiment.yaml");
+    let text = format!(
+        "title: Toy
+runs: {folder}/runs
+published: {folder}/published.yaml
+tasks:
+  - name: Opacities
+    program: mflag-segment
+    config: configs/segmentation/masks.yaml
+    metric: dice
+    set: {{ data.store: {store}, data.side: 64, train.epochs: 1, train.device: cpu }}
+encoders:
+  - {{ name: Random, set: {{ encoder.arch: resnet18 }} }}
+  - {{ name: Other, set: {{ encoder.arch: resnet34 }} }}
+fractions: [0.5]
+seeds: [0, 1]
+",
+        folder = folder.display(),
+        store = prepared().join("store").display()
+    );
+    std::fs::write(&file, text).unwrap();
+    let published = "tables: { Opacities: { source: a paper, fractions: [0.5, 1.0], rows: [{ encoder: Random, values: ['12.3', '<1'] }] } }";
+    std::fs::write(folder.join("published.yaml"), published).unwrap();
+    file
+}
+
+fn experiments(command: &str, file: &Path) -> Command {
+    let mut program = program("mflag-experiments");
+    program.arg(command).arg(file);
+    program
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+#[test]
+fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
+    let file = experiment("whole");
+    let runs = file.with_file_name("runs");
+    let said = succeed(&mut experiments("plan", &file));
+    assert!(said.contains("unknown until one is done"), "{said}");
+    // One of two seeds first.
+    let said = succeed(experiments("run", &file).args(["--set", "seeds=[1]"]));
+    assert!(
+        said.contains("2 of 2: Opacities, Other, 50 %, seed 1"),
+        "{said}"
+    );
+    let said = succeed(&mut experiments("plan", &file));
+    assert!(said.contains("about "), "the time left is told: {said}");
+
+    // A run that stopped within its evaluation goes on.
+    let cell = runs.join("opacities/random/50-seed-1");
+    let job = cell.with_file_name("50-seed-1.job.json");
+    let mut known = json(&job);
+    known["finished"] = Value::Bool(false);
+    std::fs::write(&job, known.to_string()).unwrap();
+    let before = json(&cell.join("test/evaluation.json"));
+    std::fs::remove_file(cell.join("test/evaluation.json")).unwrap();
+
+    let said = succeed(&mut experiments("run", &file));
+    let done = said.matches("done in").count();
+    assert_eq!(done, 3, "one cell was done: {said}");
+    assert_eq!(json(&cell.join("test/evaluation.json")), before);
+    for shown in [
+        "Random (published)",
+        "12.3",
+        "Other at 50 % − Random at 50 %",
+        "±",
+    ] {
+        assert!(said.contains(shown), "{said}");
+    }
+    let markdown = std::fs::read_to_string(runs.join("results.md")).unwrap();
+    assert!(markdown.contains("| encoder | 50 % |"), "{markdown}");
+    let table = std::fs::read_to_string(runs.join("results.csv")).unwrap();
+    assert_eq!(table.lines().count(), 3, "{table}");
+    // The mean of the table is that of the cells.
+    let of = |seed: u32| {
+        let folder = runs.join(format!("opacities/random/50-seed-{seed}/test"));
+        json(&folder.join("evaluation.json"))["metrics"][0]["value"]
+            .as_f64()
+            .unwrap()
+    };
+    let row = table.lines().nth(1).unwrap();
+    let mean: f64 = row.split(',').nth(5).unwrap().parse().unwrap();
+    assert!((mean - f64::midpoint(of(0), of(1))).abs() < 1e-12, "{row}");
+
+    // All is done: nothing is run again.
+    let said = succeed(&mut experiments("run", &file));
+    assert!(!said.contains("done in"), "{said}");
+    let told = fail(experiments("run", &file).args([
+        "--set",
+        "encoders=[{name: Random, set: {encoder.arch: resnet50}}]",
+    ]));
+    assert!(
+        told.contains("encoder.arch: \"resnet18\" → \"resnet50\""),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_is_missing_or_fails_is_told() {
+    let file = experiment("faults");
+    let none = "encoders=[{name: E, weights: none.safetensors}]";
+    let told = fail(experiments("run", &file).args(["--set", none]));
+    assert!(
+        told.contains("encoder none.safetensors: the file is not there"),
+        "{told}"
+    );
+    let told = fail(experiments("run", &file).args(["--set", "seed=[0]"]));
+    assert!(told.contains("did you mean 'seeds'?"), "{told}");
+    // A cell that fails leaves the others be.
+    let bad = "encoders=[{name: Bad, set: {encoder.arch: resnet19}}, {name: Random, set: {encoder.arch: resnet18}}]";
+    let told = fail(experiments("run", &file).args(["--set", "seeds=[0]", "--set", bad]));
+    assert!(
+        told.contains("1 cells failed") && told.contains("bad/50-seed-0.log"),
+        "{told}"
+    );
+    let log = file
+        .with_file_name("runs")
+        .join("opacities/bad/50-seed-0.log");
+    assert!(std::fs::read_to_string(log).unwrap().contains("resnet19"));
+}

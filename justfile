@@ -63,6 +63,10 @@ phantom-tables *ARGS: (experiments "run" "configs/experiments/phantom-tables.yam
 # Forms of the orthogonality loss, compared on phantoms (run `just demo` first)
 ablations *ARGS: (experiments "run" "configs/experiments/ablations.yaml" ARGS)
 
+# Three heads on a folder of real films (scripts/real_films.py says which): `just real-films FOLDER`
+real-films FOLDER: build
+    scripts/real-films.sh "$1"
+
 # Prepare data: `just data prepare --help`
 data *ARGS:
     cargo run --release -p mflag-data -- "$@"

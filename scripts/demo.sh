@@ -25,7 +25,7 @@ step "Reports through the frozen language model, once" \
 step "Pre-training; the first column of the table is the untrained encoder" \
     "$bin/mflag-pretrain" train --config configs/pretrain/demo.yaml --run "$run/run"
 step "Other films of other patients, with labels, boxes and masks" \
-    "$bin/mflag-data" phantom --as manifest --films 1000 --side 192 --test 0.25 --out "$run/labelled"
+    "$bin/mflag-data" phantom --as manifest --films 600 --side 192 --test 0.25 --out "$run/labelled"
 step "Films into squares" \
     "$bin/mflag-data" prepare --dataset manifest --side 128 --root "$run/labelled" --out "$run/heads"
 step "Nobody is in two splits, or in the pre-training and in a test" \

@@ -79,6 +79,7 @@ fn main() -> ExitCode {
 fn plan(experiments: &Experiments) -> Result<ExitCode> {
     let plan = Plan::new(experiments)?;
     println!("{}\n\n{}", experiments.title, plan.cost(experiments)?);
+    plan.check_unchanged()?;
     if plan.problems.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }

@@ -313,7 +313,8 @@ fn manifest(
 ) -> std::path::PathBuf {
     let mut table = "film,patient,split,text,label:Mass,boxes,mask\n".to_owned();
     for i in 0..10u8 {
-        let film = image::GrayImage::from_fn(60, 40, |x, y| image::Luma([(x * 3 + y) as u8 ^ (i << 4)]));
+        let film =
+            image::GrayImage::from_fn(60, 40, |x, y| image::Luma([(x * 3 + y) as u8 ^ (i << 4)]));
         film.save(folder.join(format!("f{i}.png"))).unwrap();
         let mask = image::GrayImage::from_fn(60, 40, |x, _| image::Luma([u8::from(x > 30) * 255]));
         mask.save(folder.join(format!("m{i}.png"))).unwrap();

@@ -1,8 +1,9 @@
 //! What the tests of several crates share. End-to-end tests of the binaries live in `tests/`.
 
-#![allow(clippy::panic, reason = "test code")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "test code")]
 
 pub mod formula;
+pub mod heads;
 pub mod programs;
 
 use std::path::PathBuf;

@@ -3,18 +3,35 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
+/// The folder of the binaries: that around the test's own.
+fn binaries() -> PathBuf {
+    let test = std::env::current_exe().unwrap_or_default();
+    test.ancestors()
+        .nth(2)
+        .map(PathBuf::from)
+        .unwrap_or_default()
+}
+
+/// An empty folder `name` for what tests share to the end of the process. It lies beside the binaries and is emptied by the next process:
+/// a static's `TempDir` would never be removed.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn folder(name: &str) -> PathBuf {
+    let folder = binaries().join("end-to-end").join(name);
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
 /// A command of the binary `name`, which lies beside the test's own folder.
 ///
 /// # Panics
 /// If it has not been built: `cargo test --workspace` builds it.
 pub fn program(name: &str) -> Command {
-    let test = std::env::current_exe().unwrap_or_default();
-    let folder = test
-        .ancestors()
-        .nth(2)
-        .map(PathBuf::from)
-        .unwrap_or_default();
-    let binary = folder.join(name);
+    let binary = binaries().join(name);
     assert!(
         binary.exists(),
         "{} is missing: run `cargo build --workspace`",

@@ -1,63 +1,47 @@
 //! Classification from phantoms in CheXpert's and RSNA's layouts to scores, by the binaries.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::sync::OnceLock;
 
-use mflag_tests::programs::{fail, program, succeed};
+use mflag_tests::heads::{Trial, assert_metrics_near, json, prepare, tested};
+use mflag_tests::programs::{fail, program};
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A folder with phantoms in CheXpert's layout and their store, made once for all tests here.
-fn prepared() -> &'static Path {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let (films, store) = (dir.path().join("chexpert"), dir.path().join("store"));
-        let mut phantom = program("mflag-data");
-        phantom.args(["phantom", "--as", "chexpert", "--films", "800"]);
-        phantom.args(["--side", "96", "--test", "0.3"]);
-        succeed(phantom.arg("--out").arg(&films));
-        let mut prepare = program("mflag-data");
-        prepare.args(["prepare", "--dataset", "chexpert", "--side", "64"]);
-        prepare.args(["--split", "patient", "--validate", "0.2", "--test", "0.3"]);
-        succeed(prepare.arg("--root").arg(&films).arg("--out").arg(&store));
-        dir
-    });
-    folder.path()
-}
-
-/// `mflag-classify train` of some epochs on that store.
-fn train(run: &Path, sets: &[&str]) -> Command {
-    let mut command = program("mflag-classify");
-    command.args([
-        "train",
-        "--config",
-        "configs/classification/strict-chexpert.yaml",
-    ]);
-    command.args(["--set", "data.side=64", "--set", "encoder.arch=resnet18"]);
-    command.args(["--set", "train.epochs=30", "--set", "train.device=cpu"]);
-    command.args([
-        "--set",
+/// Some epochs on phantoms in CheXpert's layout.
+static TRIAL: Trial = Trial {
+    program: "mflag-classify",
+    configs: "classification",
+    phantom: &[
+        "chexpert", "--films", "800", "--side", "96", "--test", "0.3",
+    ],
+    prepare: &[
+        "chexpert",
+        "--side",
+        "64",
+        "--split",
+        "patient",
+        "--validate",
+        "0.2",
+        "--test",
+        "0.3",
+    ],
+    config: "strict-chexpert",
+    sets: &[
+        "data.side=64",
+        "encoder.arch=resnet18",
+        "train.epochs=30",
+        "train.device=cpu",
         "train.precision=fp32",
-        "--set",
         "train.optimiser.lr=0.01",
-    ]);
-    let store = format!("data.store={}", prepared().join("store").display());
-    for set in [store.as_str()].iter().chain(sets) {
-        command.args(["--set", set]);
-    }
-    command.arg("--run").arg(run);
-    command
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
+    ],
+    says: &["95 % interval"],
+    folder: OnceLock::new(),
+    whole: OnceLock::new(),
+};
 
 fn metric(run: &Path, name: &str) -> Option<f64> {
-    let evaluation = json(&run.join("test/evaluation.json"));
+    let evaluation = tested(run);
     let metrics = evaluation["metrics"].as_array().unwrap();
     metrics.iter().find(|m| m["metric"] == name).unwrap()["value"].as_f64()
 }
@@ -67,17 +51,6 @@ fn facts(run: &Path) -> Value {
     let bytes = std::fs::read(run.join("model.safetensors")).unwrap();
     let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     serde_json::from_str(&metadata.metadata().as_ref().unwrap()["facts"]).unwrap()
-}
-
-/// An uninterrupted run, made once.
-fn whole() -> &'static Path {
-    static RUN: OnceLock<PathBuf> = OnceLock::new();
-    RUN.get_or_init(|| {
-        let run = prepared().join("whole");
-        let said = succeed(&mut train(&run, &[]));
-        assert!(said.contains("95 % interval"), "{said}");
-        run
-    })
 }
 
 const MGCA5: [&str; 5] = [
@@ -90,10 +63,10 @@ const MGCA5: [&str; 5] = [
 
 #[test]
 fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
-    let run = whole();
+    let run = TRIAL.whole();
     let auroc = metric(run, "auroc").unwrap();
     // Random features of a small network: above chance by more than chance of drawing patients, and a large heart is seen.
-    let low = json(&run.join("test/evaluation.json"))["metrics"][0]["low"].as_f64();
+    let low = tested(run)["metrics"][0]["low"].as_f64();
     assert!(low.unwrap() > 0.5, "{auroc}, {low:?}");
     assert!(metric(run, "auroc:Cardiomegaly").unwrap() > 0.75);
     let each: Vec<Option<f64>> = MGCA5
@@ -126,7 +99,7 @@ fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
     );
     let mut rows = table.lines();
     assert_eq!(rows.next(), Some(header.as_str()));
-    let films = json(&run.join("test/evaluation.json"))["films"].as_u64();
+    let films = tested(run)["films"].as_u64();
     assert_eq!(Some(table.lines().count() as u64 - 1), films);
     for row in rows {
         let cells: Vec<&str> = row.split(',').collect();
@@ -144,33 +117,18 @@ fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
     );
 
     // Judged again, the model comes to the same.
-    let again = run.with_file_name("again");
-    let mut eval = program("mflag-classify");
-    succeed(
-        eval.arg("eval")
-            .arg("--model")
-            .arg(run)
-            .arg("--out")
-            .arg(&again),
-    );
-    assert_eq!(
-        json(&again.join("evaluation.json")),
-        json(&run.join("test/evaluation.json"))
-    );
+    let again = TRIAL.eval(run, "again", &[]);
+    assert_eq!(json(&again.join("evaluation.json")), tested(run));
 }
 
 #[test]
 fn thresholds_are_the_best_of_the_validation_films() {
-    let out = prepared().join("validate");
-    let mut eval = program("mflag-classify");
-    eval.args(["eval", "--split", "validate", "--model"])
-        .arg(whole());
-    succeed(eval.arg("--out").arg(&out));
+    let out = TRIAL.eval(TRIAL.whole(), "validate", &["--split", "validate"]);
     let evaluation = json(&out.join("evaluation.json"));
     let metrics = evaluation["metrics"].as_array().unwrap();
     let f1 = metrics.iter().find(|m| m["metric"] == "f1").unwrap()["value"].as_f64();
     // The best epoch's line has F1 at thresholds chosen there and then: the same films, the same weights.
-    let lines = std::fs::read_to_string(whole().join("metrics.jsonl")).unwrap();
+    let lines = std::fs::read_to_string(TRIAL.whole().join("metrics.jsonl")).unwrap();
     let found = lines
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap())
@@ -180,71 +138,29 @@ fn thresholds_are_the_best_of_the_validation_films() {
 
 #[test]
 fn a_run_that_was_stopped_ends_as_one_that_was_not() {
-    let run = prepared().join("stopped");
-    succeed(&mut train(&run, &["train.stop_after_steps=170"]));
-    assert!(!run.join("model.safetensors").exists());
-    // Not by --resume alone, which would stop again: the limit is of the session.
-    loop {
-        let mut resume = program("mflag-classify");
-        let said = succeed(resume.args(["train", "--resume", "--run"]).arg(&run));
-        if !said.contains("not finished") {
-            break;
-        }
-    }
+    let run = TRIAL.stopped(170);
     let model = |run: &Path| {
         let bytes = std::fs::read(run.join("model.safetensors")).unwrap();
         let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         ["classifier.weight", "classifier.bias"].map(|n| file.tensor(n).unwrap().data().to_vec())
     };
-    assert!(model(&run) == model(whole()), "the weights differ");
-    assert_eq!(facts(&run), facts(whole()));
-    let results = |run: &Path| json(&run.join("test/evaluation.json"));
-    assert_eq!(results(&run), results(whole()));
+    assert!(model(&run) == model(TRIAL.whole()), "the weights differ");
+    assert_eq!(facts(&run), facts(TRIAL.whole()));
+    assert_eq!(tested(&run), tested(TRIAL.whole()));
 }
 
 #[test]
 fn kept_features_train_as_films_do() {
-    let metrics = |name: &str, kept: &str| {
-        let run = prepared().join(name);
-        succeed(&mut train(&run, &["train.epochs=3", kept]));
-        let evaluation = json(&run.join("test/evaluation.json"));
-        let metrics = evaluation["metrics"].as_array().unwrap().clone();
-        let value = |m: &Value| m["value"].as_f64();
-        metrics.iter().map(value).collect::<Vec<_>>()
-    };
-    let kept = metrics("kept", "data.keep_features=64");
-    let films = metrics("films", "data.keep_features=0");
-    assert_eq!(kept.len(), films.len());
+    let run = |name: &str, kept: &str| TRIAL.run(name, &["train.epochs=3", kept]);
+    let kept = run("kept", "data.keep_features=64");
+    let films = run("films-each-time", "data.keep_features=0");
     // Features of a film differ in their last bits with the films beside it in the batch.
-    for (kept, films) in kept.into_iter().zip(films) {
-        let near = kept.zip(films).is_none_or(|(a, b)| (a - b).abs() < 0.01);
-        assert!(
-            near && kept.is_some() == films.is_some(),
-            "{kept:?} {films:?}"
-        );
-    }
+    assert_metrics_near(&kept, &films, 0.01);
 }
 
 #[test]
 fn films_from_a_folder_become_rows_and_a_bad_one_a_line() {
-    let films = prepared().join("mixed");
-    std::fs::create_dir_all(films.join("more")).unwrap();
-    for name in ["a.png", "more/b.jpg"] {
-        image::GrayImage::from_fn(90, 60, |x, y| image::Luma([(x + y) as u8]))
-            .save(films.join(name))
-            .unwrap();
-    }
-    std::fs::write(films.join("torn.png"), b"no film").unwrap();
-    let out = prepared().join("findings");
-    let mut predict = program("mflag-classify");
-    predict.arg("predict").arg("--model").arg(whole());
-    let said = succeed(predict.arg("--out").arg(&out).arg(&films));
-    assert!(
-        said.contains("2 films") && said.contains("1 films could not be read"),
-        "{said}"
-    );
-    let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
-    assert!(bad.contains("torn.png"), "{bad}");
+    let out = TRIAL.predict_two_and_a_bad_one();
     let table = std::fs::read_to_string(out.join("predictions.csv")).unwrap();
     assert_eq!(table.lines().count(), 3, "{table}");
     assert!(
@@ -255,27 +171,18 @@ fn films_from_a_folder_become_rows_and_a_bad_one_a_line() {
 
 #[test]
 fn classes_and_single_labels_are_learned_too() {
-    let (films, store) = (prepared().join("rsna"), prepared().join("store-rsna"));
-    let mut phantom = program("mflag-data");
-    phantom.args(["phantom", "--as", "rsna", "--films", "60"]);
-    succeed(phantom.arg("--out").arg(&films));
-    let mut prepare = program("mflag-data");
-    prepare.args([
-        "prepare",
-        "--dataset",
-        "rsna",
-        "--side",
-        "64",
-        "--split",
-        "patient",
-    ]);
-    succeed(prepare.arg("--root").arg(&films).arg("--out").arg(&store));
+    let store = TRIAL.folder().join("store-rsna");
+    prepare(
+        &["rsna", "--films", "60"],
+        &["rsna", "--side", "64", "--split", "patient"],
+        &TRIAL.folder().join("rsna"),
+        &store,
+    );
     let of_rsna = format!("data.store={}", store.display());
     let sets = [&of_rsna, "head.policy=zeros", "train.epochs=2"];
 
-    let run = prepared().join("classes");
     let classes = [&sets[..], &["head.task=multi_class", "monitor=accuracy"]].concat();
-    succeed(&mut train(&run, &classes));
+    let run = TRIAL.run("classes", &classes);
     assert!(metric(&run, "accuracy").is_some() && metric(&run, "auroc:Normal").is_some());
     assert_eq!(facts(&run)["thresholds"], Value::Null);
     let table = std::fs::read_to_string(run.join("test/predictions.csv")).unwrap();
@@ -293,15 +200,14 @@ fn classes_and_single_labels_are_learned_too() {
         );
     }
 
-    let run = prepared().join("pneumonia");
     let single = [
         &sets[..],
         &["head.task=binary", "head.labels=[Lung Opacity]"],
     ]
     .concat();
-    succeed(&mut train(&run, &single));
+    let run = TRIAL.run("pneumonia", &single);
     assert_eq!(facts(&run)["labels"], Value::from(vec!["Lung Opacity"]));
-    let names: Vec<Value> = json(&run.join("test/evaluation.json"))["metrics"]
+    let names: Vec<Value> = tested(&run)["metrics"]
         .as_array()
         .unwrap()
         .iter()
@@ -312,9 +218,6 @@ fn classes_and_single_labels_are_learned_too() {
 
 #[test]
 fn committed_configurations_and_schema_are_true() {
-    let committed = std::fs::read_to_string("../configs/classification/schema.json").unwrap();
-    let schema = succeed(program("mflag-classify").arg("schema"));
-    assert_eq!(committed, schema, "write it again by `just schema`");
     let configs = [
         "mgca-chexpert",
         "mgca-rsna",
@@ -323,50 +226,32 @@ fn committed_configurations_and_schema_are_true() {
         "chexclusion-nih",
         "findings",
     ];
-    for config in configs {
-        let mut command = program("mflag-classify");
-        command.args(["train", "--set", "data.store=absent", "--run"]);
-        let file = format!("configs/classification/{config}.yaml");
-        let said = fail(
-            command
-                .arg(prepared().join(config))
-                .args(["--config", &file]),
-        );
-        assert!(
-            said.contains("absent") && said.contains("mflag-data prepare"),
-            "{said}"
-        );
-    }
+    TRIAL.committed_is_true(&configs);
 }
 
 #[test]
 fn what_cannot_be_is_said_in_words() {
-    let run = prepared().join("never");
-    let said = fail(&mut train(
-        &run,
-        &["head.policy=zeros", "head.labels=[Edma]"],
-    ));
+    let said = fail(&mut TRIAL.train("never", &["head.policy=zeros", "head.labels=[Edma]"]));
     assert!(
         said.contains("head.labels") && said.contains("did you mean 'Edema'"),
         "{said}"
     );
-    let run = prepared().join("never-binary");
-    let said = fail(&mut train(
-        &run,
+    let said = fail(&mut TRIAL.train(
+        "never",
         &["head.task=binary", "head.labels=[Edema, Fracture]"],
     ));
     assert!(said.contains("binary takes one label"), "{said}");
-    let said = fail(&mut train(&run, &["monitor=aurok"]));
+    let said = fail(&mut TRIAL.train("never", &["monitor=aurok"]));
     assert!(said.contains("did you mean 'auroc'"), "{said}");
 
     // A model of another head.
     let mut segment = program("mflag-segment");
-    segment.arg("predict").arg("--model").arg(whole());
+    segment.arg("predict").arg("--model").arg(TRIAL.whole());
     let said = fail(
         segment
             .arg("--out")
-            .arg(&run)
-            .arg(prepared().join("chexpert")),
+            .arg(TRIAL.folder().join("never"))
+            .arg(TRIAL.folder().join("films")),
     );
     assert!(
         said.contains("holds classification, and this program is for segmentation"),

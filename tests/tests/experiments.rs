@@ -5,28 +5,33 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use mflag_tests::programs::{fail, program, succeed};
+use mflag_tests::heads::{json, prepare};
+use mflag_tests::programs::{fail, folder, program, succeed};
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// A folder with a store of phantoms.
 fn prepared() -> &'static Path {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let mut phantom = program("mflag-data");
-        phantom.args([
-            "phantom", "--as", "manifest", "--films", "60", "--side", "96",
-        ]);
-        phantom.args(["--validate", "0.2", "--test", "0.3"]);
-        succeed(phantom.arg("--out").arg(dir.path().join("films")));
-        let mut prepare = program("mflag-data");
-        prepare.args(["prepare", "--dataset", "manifest", "--side", "64"]);
-        prepare.arg("--root").arg(dir.path().join("films"));
-        succeed(prepare.arg("--out").arg(dir.path().join("store")));
-        dir
-    });
-    folder.path()
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = folder("mflag-experiments");
+        prepare(
+            &[
+                "manifest",
+                "--films",
+                "60",
+                "--side",
+                "96",
+                "--validate",
+                "0.2",
+                "--test",
+                "0.3",
+            ],
+            &["manifest", "--side", "64"],
+            &folder.join("films"),
+            &folder.join("store"),
+        );
+        folder
+    })
 }
 
 /// An experiment of four cells in a folder of its own.
@@ -63,10 +68,6 @@ fn experiments(command: &str, file: &Path) -> Command {
     let mut program = program("mflag-experiments");
     program.arg(command).arg(file);
     program
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 #[test]

@@ -7,39 +7,34 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use mflag_tests::programs::{fail, program, succeed};
+use mflag_tests::heads::prepare;
+use mflag_tests::programs::{fail, folder, program, succeed};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
-use tempfile::TempDir;
 
 /// A folder with phantoms, their store and a text cache, made once for all tests here.
 fn prepared() -> &'static Path {
-    static FOLDER: OnceLock<TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        let films = ["--films", "60", "--side", "96", "--validate", "0.3"];
-        succeed(
-            program("mflag-data")
-                .arg("phantom")
-                .arg("--out")
-                .arg(at("phantoms"))
-                .args(films),
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = folder("mflag-pretrain");
+        prepare(
+            &[
+                "mimic",
+                "--films",
+                "60",
+                "--side",
+                "96",
+                "--validate",
+                "0.3",
+            ],
+            &["mimic", "--side", "48"],
+            &folder.join("phantoms"),
+            &folder.join("store"),
         );
-        let mut prepare = program("mflag-data");
-        prepare.args(["prepare", "--dataset", "mimic", "--side", "48"]);
-        succeed(
-            prepare
-                .arg("--root")
-                .arg(at("phantoms"))
-                .arg("--out")
-                .arg(at("store")),
-        );
-        succeed(configured("encode-text", dir.path()));
-        dir
-    });
-    folder.path()
+        succeed(configured("encode-text", &folder));
+        folder
+    })
 }
 
 /// `mflag-pretrain <command>` on the store in `folder`: a small network, 3 epochs of 5 batches.

@@ -1,0 +1,192 @@
+//! What the end-to-end tests of the heads share: phantoms and their store, runs on them, and what every head's program does alike.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use serde_json::Value;
+
+use crate::programs::{fail, folder, program, succeed};
+
+/// A head's program on a store of phantoms.
+#[derive(Debug)]
+pub struct Trial {
+    /// The head's binary.
+    pub program: &'static str,
+    /// Folder of its configurations, below `configs`.
+    pub configs: &'static str,
+    /// What follows `mflag-data phantom --as`.
+    pub phantom: &'static [&'static str],
+    /// What follows `mflag-data prepare --dataset`.
+    pub prepare: &'static [&'static str],
+    /// The configuration that runs start from.
+    pub config: &'static str,
+    /// What differs from it in every run.
+    pub sets: &'static [&'static str],
+    /// Words that an uninterrupted run ends with.
+    pub says: &'static [&'static str],
+    /// Empty at the beginning.
+    pub folder: OnceLock<PathBuf>,
+    /// Empty at the beginning.
+    pub whole: OnceLock<PathBuf>,
+}
+
+impl Trial {
+    /// The folder of all that the tests write, with films in `films` and their store in `store`.
+    pub fn folder(&self) -> &Path {
+        self.folder.get_or_init(|| {
+            let folder = folder(self.program);
+            prepare(
+                self.phantom,
+                self.prepare,
+                &folder.join("films"),
+                &folder.join("store"),
+            );
+            folder
+        })
+    }
+
+    /// The head's binary.
+    pub fn program(&self) -> Command {
+        program(self.program)
+    }
+
+    /// `train` of the run `run` of the folder, on its store.
+    pub fn train(&self, run: &str, sets: &[&str]) -> Command {
+        let mut command = self.program();
+        let config = format!("configs/{}/{}.yaml", self.configs, self.config);
+        command.args(["train", "--config", &config]);
+        let store = format!("data.store={}", self.folder().join("store").display());
+        for set in self.sets.iter().chain(&[store.as_str()]).chain(sets) {
+            command.args(["--set", set]);
+        }
+        command.arg("--run").arg(self.folder().join(run));
+        command
+    }
+
+    /// Trains to the end; gives the run's folder.
+    #[track_caller]
+    pub fn run(&self, run: &str, sets: &[&str]) -> PathBuf {
+        succeed(&mut self.train(run, sets));
+        self.folder().join(run)
+    }
+
+    /// An uninterrupted run, made once.
+    pub fn whole(&self) -> &Path {
+        self.whole.get_or_init(|| {
+            let said = succeed(&mut self.train("whole", &[]));
+            for words in self.says {
+                assert!(said.contains(words), "{said}");
+            }
+            self.folder().join("whole")
+        })
+    }
+
+    /// A run that stopped after some steps, and was resumed until it had finished.
+    pub fn stopped(&self, steps: usize) -> PathBuf {
+        let run = self.run("stopped", &[&format!("train.stop_after_steps={steps}")]);
+        assert!(!run.join("model.safetensors").exists());
+        // Not by --resume alone, which would stop again: the limit is of the session.
+        loop {
+            let mut resume = self.program();
+            let said = succeed(resume.args(["train", "--resume", "--run"]).arg(&run));
+            if !said.contains("not finished") {
+                return run;
+            }
+        }
+    }
+
+    /// `eval` of a run, into `out` of the folder.
+    #[track_caller]
+    pub fn eval(&self, run: &Path, out: &str, more: &[&str]) -> PathBuf {
+        let out = self.folder().join(out);
+        let mut eval = self.program();
+        eval.arg("eval").args(more).arg("--model").arg(run);
+        succeed(eval.arg("--out").arg(&out));
+        out
+    }
+
+    /// `predict` of the whole run on two films of 90 × 60 pixels, `a.png` and `more/b.jpg`, and one that cannot be read; gives the folder of
+    /// the predictions.
+    #[track_caller]
+    pub fn predict_two_and_a_bad_one(&self) -> PathBuf {
+        let films = self.folder().join("mixed");
+        std::fs::create_dir_all(films.join("more")).unwrap();
+        let film = image::GrayImage::from_fn(90, 60, |x, y| image::Luma([(x + y) as u8]));
+        for name in ["a.png", "more/b.jpg"] {
+            film.save(films.join(name)).unwrap();
+        }
+        std::fs::write(films.join("torn.png"), b"no film").unwrap();
+        let out = self.folder().join("predicted");
+        let mut predict = self.program();
+        predict.arg("predict").arg("--model").arg(self.whole());
+        let said = succeed(predict.arg("--out").arg(&out).arg(&films));
+        assert!(
+            said.contains("2 films") && said.contains("1 films could not be read"),
+            "{said}"
+        );
+        let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
+        assert!(bad.contains("torn.png"), "{bad}");
+        out
+    }
+
+    /// The committed schema is the program's, and each committed configuration is taken as far as its store.
+    #[track_caller]
+    pub fn committed_is_true(&self, configs: &[&str]) {
+        let schema = format!("../configs/{}/schema.json", self.configs);
+        let committed = std::fs::read_to_string(schema).unwrap();
+        let schema = succeed(self.program().arg("schema"));
+        assert_eq!(committed, schema, "write it again by `just schema`");
+        for config in configs {
+            let file = format!("configs/{}/{config}.yaml", self.configs);
+            let mut train = self.program();
+            train.args(["train", "--set", "data.store=absent", "--config", &file]);
+            let said = fail(train.arg("--run").arg(self.folder().join(config)));
+            assert!(
+                said.contains("absent") && said.contains("mflag-data prepare"),
+                "{said}"
+            );
+        }
+    }
+}
+
+/// Phantoms in `films`, and their store.
+pub fn prepare(phantom: &[&str], prepare: &[&str], films: &Path, store: &Path) {
+    let mut command = program("mflag-data");
+    command.args(["phantom", "--as"]).args(phantom);
+    succeed(command.arg("--out").arg(films));
+    let mut command = program("mflag-data");
+    command.args(["prepare", "--dataset"]).args(prepare);
+    succeed(command.arg("--root").arg(films).arg("--out").arg(store));
+}
+
+/// A JSON file.
+#[track_caller]
+pub fn json(path: &Path) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The evaluation on the test split that a run ended with.
+#[track_caller]
+pub fn tested(run: &Path) -> Value {
+    json(&run.join("test/evaluation.json"))
+}
+
+/// The values of its metrics, in order.
+#[track_caller]
+pub fn metrics(run: &Path) -> Vec<Option<f64>> {
+    let evaluation = tested(run);
+    let metrics = evaluation["metrics"].as_array().unwrap();
+    metrics.iter().map(|m| m["value"].as_f64()).collect()
+}
+
+/// The metrics of two runs differ by less than `tolerance`, and the same ones are undefined.
+#[track_caller]
+pub fn assert_metrics_near(one: &Path, other: &Path, tolerance: f64) {
+    let (one, other) = (metrics(one), metrics(other));
+    assert_eq!(one.len(), other.len());
+    for (a, b) in one.iter().zip(&other) {
+        let near = a.zip(*b).is_none_or(|(a, b)| (a - b).abs() < tolerance);
+        assert!(near && a.is_some() == b.is_some(), "{one:?} {other:?}");
+    }
+}

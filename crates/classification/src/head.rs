@@ -6,6 +6,7 @@ use mflag_data::Record;
 use mflag_data::augment::View;
 use mflag_data::store::Store;
 use mflag_encoder::resnet::{Arch, Features};
+use mflag_encoder::start::linear;
 use mflag_head::{Calibrate, Error, Head, Measures, Result};
 use mflag_train::Step;
 use tch::{Kind, Tensor, nn, nn::Module};
@@ -114,20 +115,9 @@ impl Head for Classification {
         settings: &ClassificationConfig,
         facts: &Facts,
     ) -> Result<Classification> {
-        // PyTorch's own start of a linear layer.
-        let bound = 1.0 / (arch.width() as f64).sqrt();
-        let uniform = nn::Init::Uniform {
-            lo: -bound,
-            up: bound,
-        };
-        let config = nn::LinearConfig {
-            ws_init: uniform,
-            bs_init: Some(uniform),
-            bias: true,
-        };
         let labels = facts.labels.len() as i64;
         Ok(Classification {
-            classifier: nn::linear(p / "classifier", arch.width(), labels, config),
+            classifier: linear(p / "classifier", arch.width(), labels),
             task: facts.task,
             dropout: settings.dropout,
         })
@@ -141,13 +131,8 @@ impl Head for Classification {
         let [pooled] = inputs else {
             return Err(Error::Data("a linear layer reads one feature".into()));
         };
-        let logits = if self.dropout > 0.0 {
-            let pooled = pooled.f_dropout(self.dropout, train)?;
-            self.classifier.forward(&pooled)
-        } else {
-            self.classifier.forward(pooled)
-        };
-        Ok(logits.f_to_kind(Kind::Float)?)
+        let pooled = pooled.f_dropout(self.dropout, train)?;
+        Ok(self.classifier.forward(&pooled).f_to_kind(Kind::Float)?)
     }
 
     fn loss(&self, logits: &Tensor, targets: &[Target]) -> Result<Step> {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use mflag_data::table::write_csv;
+use mflag_core::table::write_csv;
 use mflag_head::{Result, Shown, Writer};
 
 use crate::config::Task;

@@ -87,6 +87,11 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
+    /// Whether there is a run in `path`.
+    pub fn exists(path: &Path) -> bool {
+        path.join(CONFIG).exists()
+    }
+
     /// A new run in `path`, with its configuration and provenance written.
     ///
     /// # Errors
@@ -96,7 +101,7 @@ impl RunFolder {
         config: &T,
         provenance: &Provenance,
     ) -> Result<RunFolder> {
-        if path.join(CONFIG).exists() {
+        if RunFolder::exists(path) {
             let reason = "holds a run already: go on with it by --resume, or name another folder";
             return Err(Error::Run {
                 path: path.to_owned(),
@@ -122,14 +127,14 @@ impl RunFolder {
         let run = RunFolder {
             path: path.to_owned(),
         };
-        let file = run.file(CONFIG);
-        if !file.exists() {
+        if !RunFolder::exists(path) {
             let reason = "holds no run (no config.yaml); start one without --resume".into();
             return Err(Error::Run {
                 path: path.to_owned(),
                 reason,
             });
         }
+        let file = run.file(CONFIG);
         let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
         let config = config::from_yaml(&text, &file)?;
         Ok((run, config))

@@ -8,6 +8,11 @@ use signal_hook::flag;
 
 use crate::{Error, Result};
 
+/// The code that a program leaves with which a `signal` ended, as shells have it: 128 more.
+pub fn exit_code(signal: i32) -> u8 {
+    u8::try_from(128 + signal).unwrap_or(1)
+}
+
 /// The handlers of the process.
 #[derive(Debug, Clone)]
 pub struct Signals(Arc<AtomicUsize>);

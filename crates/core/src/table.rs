@@ -1,6 +1,30 @@
-//! Plain-text tables for the end of a run.
+//! Tables: for people at the end of a run, and as CSV.
 
 use std::fmt;
+use std::path::Path;
+
+use crate::{Error, Result, atomic};
+
+/// Writes a CSV, atomically.
+///
+/// # Errors
+/// If it cannot be written.
+pub fn write_csv(
+    path: &Path,
+    header: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
+) -> Result<()> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    let unwritable = |e: csv::Error| Error::io("write", path, e.into());
+    table.write_record(header).map_err(unwritable)?;
+    for row in rows {
+        table.write_record(row).map_err(unwritable)?;
+    }
+    let bytes = table
+        .into_inner()
+        .map_err(|e| Error::io("write", path, e.into_error()))?;
+    atomic::write(path, |file| file.write_all(&bytes))
+}
 
 /// A table with a header; cells that look like numbers are aligned to the right.
 #[derive(Debug, Clone)]

@@ -14,7 +14,6 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{FORMAT, Layout, Meta, Shard, Store, film_bytes, read_json};
-use crate::table::write_csv;
 use crate::{Dataset, Error, Mask, Record, Result, mask};
 
 /// Bytes that the films of a shard take at most: the memory that a preparation needs, whatever the number of films.
@@ -274,7 +273,7 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
         )));
     }
     let rows = bad.iter().map(|b| [b.film.clone(), b.reason.clone()]);
-    write_csv(&layout.bad(), ["film", "reason"], rows)?;
+    mflag_core::table::write_csv(&layout.bad(), ["film", "reason"], rows)?;
     atomic::write(&layout.films(), |file| {
         good.map(with_known).try_for_each(|record| {
             serde_json::to_writer(&mut *file, &record)?;

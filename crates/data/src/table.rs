@@ -6,31 +6,12 @@ use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
-use mflag_core::{atomic, suggest};
+use mflag_core::suggest;
 
 use crate::{Error, Result};
 
 /// First bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-
-/// Writes a CSV, atomically.
-///
-/// # Errors
-/// If it cannot be written.
-pub fn write_csv(
-    path: &Path,
-    header: impl IntoIterator<Item = impl AsRef<[u8]>>,
-    rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
-) -> Result<()> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let unwritable = |e: csv::Error| Error::io("write", path, e.into());
-    table.write_record(header).map_err(unwritable)?;
-    for row in rows {
-        table.write_record(row).map_err(unwritable)?;
-    }
-    let bytes = table.into_inner().map_err(|e| Error::Data(e.to_string()))?;
-    Ok(atomic::write(path, |file| file.write_all(&bytes))?)
-}
 
 /// An open table. Header and values are trimmed, a byte-order mark is passed over, columns may stand in any order.
 pub struct Table {

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use mflag_core::atomic;
+use mflag_core::table::write_csv;
 use mflag_data::BoundingBox;
-use mflag_data::table::write_csv;
 use mflag_head::{Result, Shown, Writer};
 use serde::Serialize;
 

@@ -1,6 +1,7 @@
 //! The YOLOv3 decoder (Redmon & Farhadi, 2018) on a ResNet as MGCA has it: the same layers under the same names, so that its weights load.
 
 use mflag_encoder::resnet::{Arch, Features};
+use mflag_encoder::start::{batch_norm, uniform};
 use mflag_head::{Error, Result};
 use tch::{Tensor, nn, nn::Module, nn::ModuleT};
 
@@ -135,14 +136,9 @@ struct Layer {
 
 impl Layer {
     fn new(p: &nn::Path<'_>, input: i64, output: i64, kernel: i64) -> Layer {
-        // PyTorch's own start: BatchNorm weight 1 (tch draws it from a uniform law).
-        let norm = nn::BatchNormConfig {
-            ws_init: nn::Init::Const(1.0),
-            ..Default::default()
-        };
         Layer {
             conv: convolution(&(p / "conv"), input, output, kernel, false),
-            norm: nn::batch_norm2d(p / "bn", output, norm),
+            norm: nn::batch_norm2d(p / "bn", output, batch_norm()),
         }
     }
 
@@ -155,16 +151,12 @@ impl Layer {
 
 /// A convolution with PyTorch's start: uniform up to 1/√(fan in), kernel and bias.
 fn convolution(p: &nn::Path<'_>, input: i64, output: i64, kernel: i64, bias: bool) -> nn::Conv2D {
-    let bound = 1.0 / ((input * kernel * kernel) as f64).sqrt();
-    let uniform = nn::Init::Uniform {
-        lo: -bound,
-        up: bound,
-    };
+    let start = uniform(1.0 / ((input * kernel * kernel) as f64).sqrt());
     let config = nn::ConvConfig {
         padding: kernel / 2,
         bias,
-        ws_init: uniform,
-        bs_init: uniform,
+        ws_init: start,
+        bs_init: start,
         ..Default::default()
     };
     nn::conv2d(p, input, output, kernel, config)

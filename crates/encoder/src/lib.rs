@@ -5,6 +5,7 @@ mod error;
 pub mod film;
 pub mod preprocess;
 pub mod resnet;
+pub mod start;
 pub mod text;
 pub mod weights;
 

@@ -132,13 +132,24 @@ pub struct Pair {
 }
 
 impl Experiments {
+    /// The folder of an encoder's pre-training run.
+    pub fn pretraining(&self, encoder: &EncoderConfig) -> PathBuf {
+        self.runs.join("encoders").join(file_name(&encoder.name))
+    }
+
     /// Where an encoder lies, or will.
     pub fn weights(&self, encoder: &EncoderConfig) -> Option<PathBuf> {
-        let made = || self.runs.join("encoders").join(file_name(&encoder.name));
         match &encoder.pretrain {
-            Some(_) => Some(made().join("encoder.safetensors")),
+            Some(_) => Some(self.pretraining(encoder).join("encoder.safetensors")),
             None => encoder.weights.clone(),
         }
+    }
+
+    /// The places of an encoder and a fraction, if both are of the experiment.
+    pub fn place(&self, encoder: &str, fraction: f64) -> Option<[usize; 2]> {
+        let encoder = self.encoders.iter().position(|e| e.name == encoder)?;
+        let fraction = self.fractions.iter().position(|f| *f == fraction)?;
+        Some([encoder, fraction])
     }
 
     fn check_pair(&self, pair: &Pair, problems: &mut Vec<String>) {
@@ -167,17 +178,6 @@ impl Experiments {
 impl Config for Experiments {
     fn check(&self) -> Vec<String> {
         let mut problems = Vec::new();
-        let lists = [
-            ("tasks", self.tasks.len()),
-            ("encoders", self.encoders.len()),
-            ("fractions", self.fractions.len()),
-            ("seeds", self.seeds.len()),
-        ];
-        for (list, len) in lists {
-            if len == 0 {
-                problems.push(format!("{list}: is empty; name at least one"));
-            }
-        }
         if self.runs.as_os_str().is_empty() {
             problems.push("runs: is missing; name the folder of the runs".into());
         }
@@ -186,17 +186,24 @@ impl Config for Experiments {
                 "fractions: {f} is not above 0 and at most 1 (1 % is 0.01)"
             ));
         }
-        let names = self.tasks.iter().map(|t| &t.name);
-        same_file("tasks", names, &mut problems);
-        same_file(
-            "encoders",
-            self.encoders.iter().map(|e| &e.name),
-            &mut problems,
-        );
-        let percents: Vec<String> = self.fractions.iter().map(|f| percent(*f)).collect();
-        same_file("fractions", &percents, &mut problems);
-        let seeds: Vec<String> = self.seeds.iter().map(u64::to_string).collect();
-        same_file("seeds", &seeds, &mut problems);
+        let names: [(&str, Vec<String>); 4] = [
+            ("tasks", self.tasks.iter().map(|t| t.name.clone()).collect()),
+            (
+                "encoders",
+                self.encoders.iter().map(|e| e.name.clone()).collect(),
+            ),
+            (
+                "fractions",
+                self.fractions.iter().map(|f| percent(*f)).collect(),
+            ),
+            ("seeds", self.seeds.iter().map(u64::to_string).collect()),
+        ];
+        for (list, names) in &names {
+            if names.is_empty() {
+                problems.push(format!("{list}: is empty; name at least one"));
+            }
+            own_folders(list, names, &mut problems);
+        }
         for encoder in &self.encoders {
             if encoder.weights.is_some() && encoder.pretrain.is_some() {
                 let name = &encoder.name;
@@ -219,11 +226,7 @@ impl Config for Experiments {
 }
 
 /// Refuses two names that would share a folder.
-fn same_file<'a>(
-    list: &str,
-    names: impl IntoIterator<Item = &'a String>,
-    problems: &mut Vec<String>,
-) {
+fn own_folders(list: &str, names: &[String], problems: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for name in names {
         let file = file_name(name);

@@ -9,16 +9,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mflag_core::run::differences;
-use mflag_core::{Error, Result, atomic, config};
+use mflag_core::run::{RunFolder, differences};
+use mflag_core::{Error, Result, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::Sets;
 
-/// A run that an experiment needs.
+/// The ending of the file with what is known of a run.
+const RECORD: &str = "job.json";
+
+/// A run as an experiment asks for it.
 #[derive(Debug, Clone)]
-pub struct Job {
+pub struct Wanted {
     /// What it is, in words.
     pub name: String,
     /// The program's binary.
@@ -29,6 +32,13 @@ pub struct Job {
     pub sets: Vec<String>,
     /// The run folder.
     pub folder: PathBuf,
+}
+
+/// A run that an experiment needs.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// What is asked for.
+    pub wanted: Wanted,
     /// Films times epochs, at most; `None` where the store is not there or no number of epochs is stated.
     pub passes: Option<u64>,
     asked: Asked,
@@ -68,40 +78,22 @@ pub enum State {
 }
 
 impl Job {
-    /// A job, with what lies in its folder.
+    /// A job whose configuration states `config`, with what lies in its folder.
     ///
     /// # Errors
-    /// If the configuration cannot be read, or the file beside the folder not be understood.
+    /// If the file beside the folder cannot be understood.
     pub fn new(
-        name: String,
-        program: &'static str,
-        config: &Path,
-        sets: Vec<String>,
-        folder: PathBuf,
+        wanted: Wanted,
+        config: Value,
         inputs: BTreeMap<String, String>,
+        passes: Option<u64>,
     ) -> Result<Job> {
-        let asked = Asked {
-            config: config::stated(config, &sets)?,
-            inputs,
-        };
-        let mut job = Job {
-            name,
-            program,
-            config: config.to_owned(),
-            sets,
-            folder,
-            passes: None,
-            asked,
-            known: None,
-        };
-        job.known = job.read()?;
-        Ok(job)
-    }
-
-    /// A value that its configuration states, by its keys.
-    pub fn stated(&self, keys: &[&str]) -> Option<&Value> {
-        keys.iter()
-            .try_fold(&self.asked.config, |at, key| at.get(key))
+        Ok(Job {
+            known: Known::read(&wanted.beside(RECORD))?,
+            wanted,
+            passes,
+            asked: Asked { config, inputs },
+        })
     }
 
     /// How far it is.
@@ -128,47 +120,41 @@ impl Job {
     /// The program's arguments: to begin, or to go on where there is a run to go on with.
     pub fn arguments(&self) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
-        let mut arguments = vec!["train".into(), "--run".into(), path(&self.folder)];
-        if self.folder.join("config.yaml").exists() {
+        let Wanted {
+            config,
+            sets,
+            folder,
+            ..
+        } = &self.wanted;
+        let mut arguments = vec!["train".into(), "--run".into(), path(folder)];
+        if RunFolder::exists(folder) {
             arguments.push("--resume".into());
             return arguments;
         }
-        arguments.extend(["--config".into(), path(&self.config)]);
-        for set in &self.sets {
+        arguments.extend(["--config".into(), path(config)]);
+        for set in sets {
             arguments.extend(["--set".into(), set.clone()]);
         }
         arguments
     }
 
-    /// Notes that it begins, or goes on.
-    ///
-    /// # Errors
-    /// If that cannot be written.
-    pub fn begin(&mut self) -> Result<()> {
-        self.note(0.0, false)
-    }
-
-    /// Notes that it ended after `seconds` more, for good or not.
-    ///
-    /// # Errors
-    /// If that cannot be written.
-    pub fn end(&mut self, seconds: f64, finished: bool) -> Result<()> {
-        self.note(seconds, finished)
-    }
-
     /// The file with what the program printed.
     pub fn log(&self) -> PathBuf {
-        self.beside("log")
+        self.wanted.beside("log")
     }
 
-    fn note(&mut self, seconds: f64, finished: bool) -> Result<()> {
+    /// Notes that it was at work for `seconds` more, 0 where it begins, and whether it has finished.
+    ///
+    /// # Errors
+    /// If that cannot be written.
+    pub fn note(&mut self, seconds: f64, finished: bool) -> Result<()> {
         let before = self.known.as_ref().map_or(0.0, |k| k.seconds);
         let known = Known {
             asked: self.asked.clone(),
             seconds: before + seconds,
             finished,
         };
-        let file = self.beside("job.json");
+        let file = self.wanted.beside(RECORD);
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         }
@@ -179,22 +165,25 @@ impl Job {
         self.known = Some(known);
         Ok(())
     }
+}
 
-    fn read(&self) -> Result<Option<Known>> {
-        let file = self.beside("job.json");
+impl Known {
+    fn read(file: &Path) -> Result<Option<Known>> {
         if !file.exists() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&file).map_err(|e| Error::io("read", &file, e))?;
+        let bytes = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
         let known = serde_json::from_slice(&bytes).map_err(|e| Error::Run {
-            path: file,
+            path: file.to_owned(),
             reason: format!(
                 "is damaged ({e}); remove it with the folder beside it, and the run is made again"
             ),
         })?;
         Ok(Some(known))
     }
+}
 
+impl Wanted {
     /// Folders may have dots in their names, so that an ending is added and none replaced.
     fn beside(&self, ending: &str) -> PathBuf {
         let mut name = self.folder.clone().into_os_string();
@@ -219,44 +208,36 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let config = dir.path().join("c.yaml");
         std::fs::write(&config, "train: { epochs: 3 }\n").unwrap();
+        let folder = dir.path().join("cells/0.1");
         let job = |sets: &[&str], store: &str| {
-            let sets = sets.iter().map(|s| (*s).to_owned()).collect();
+            let wanted = Wanted {
+                name: "cell".into(),
+                program: "mflag-segment",
+                config: config.clone(),
+                sets: sets.iter().map(|s| (*s).to_owned()).collect(),
+                folder: folder.clone(),
+            };
+            let stated = mflag_core::config::stated(&config, &wanted.sets)?;
             let inputs = BTreeMap::from([("store".to_owned(), store.to_owned())]);
-            let folder = dir.path().join("cells/0.1");
-            Job::new(
-                "cell".into(),
-                "mflag-segment",
-                &config,
-                sets,
-                folder,
-                inputs,
-            )
-            .unwrap()
+            Job::new(wanted, stated, inputs, None)
         };
-        let mut first = job(&[], "a");
+        let mut first = job(&[], "a").unwrap();
         assert_eq!(first.state().unwrap(), State::Missing);
         assert!(first.arguments().contains(&"--config".to_owned()));
-        first.begin().unwrap();
-        first.end(2.0, false).unwrap();
-        let mut again = job(&[], "a");
+        first.note(0.0, false).unwrap();
+        first.note(2.0, false).unwrap();
+        let mut again = job(&[], "a").unwrap();
         assert_eq!(again.state().unwrap(), State::Begun);
-        std::fs::create_dir_all(&again.folder).unwrap();
-        std::fs::write(again.folder.join("config.yaml"), "").unwrap();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.yaml"), "").unwrap();
         assert_eq!(again.arguments().last().unwrap(), "--resume");
-        again.end(1.5, true).unwrap();
-        assert_eq!(job(&[], "a").state().unwrap(), State::Done(3.5));
-        let changed = job(&["train.epochs=4"], "b").state().unwrap();
+        again.note(1.5, true).unwrap();
+        assert_eq!(job(&[], "a").unwrap().state().unwrap(), State::Done(3.5));
+        let changed = job(&["train.epochs=4"], "b").unwrap().state().unwrap();
         let told = ["train.epochs: 3 → 4", "the store has other content"].map(String::from);
         assert_eq!(changed, State::Changed(told.to_vec()));
         std::fs::write(dir.path().join("cells/0.1.job.json"), "{").unwrap();
-        let told = Job::new(
-            "".into(),
-            "",
-            &config,
-            vec![],
-            again.folder,
-            BTreeMap::new(),
-        );
+        let told = job(&[], "a");
         assert!(told.unwrap_err().to_string().contains("is damaged"));
     }
 }

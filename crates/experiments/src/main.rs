@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use mflag_core::cli::{Common, run_main};
 use mflag_core::config;
 use mflag_core::progress::clock;
+use mflag_core::signals::exit_code;
 use mflag_experiments::config::Experiments;
 use mflag_experiments::{Ended, Job, Plan, Results, Runner, State};
 
@@ -101,8 +102,7 @@ fn run(experiments: &Experiments) -> Result<ExitCode> {
     }
     plan.check_unchanged()?;
     let runner = Runner::new()?;
-    let encoders = plan.encoders.iter_mut().map(|(_, job)| job);
-    let failed = match run_all(&runner, encoders.collect())? {
+    let failed = match run_all(&runner, plan.encoders.iter_mut().collect())? {
         Over::Interrupted(code) => return Ok(code),
         Over::Ran(failed) => failed,
     };
@@ -112,9 +112,11 @@ fn run(experiments: &Experiments) -> Result<ExitCode> {
             failed.join("; ")
         );
     }
-    // What the cells read is there now.
-    let mut plan = Plan::new(experiments)?;
-    plan.check_unchanged()?;
+    if !plan.encoders.is_empty() {
+        // What the cells read is there now.
+        plan = Plan::new(experiments)?;
+        plan.check_unchanged()?;
+    }
     let cells = plan.cells.iter_mut().map(|cell| &mut cell.job);
     let failed = match run_all(&runner, cells.collect())? {
         Over::Interrupted(code) => return Ok(code),
@@ -147,7 +149,7 @@ fn run_all(runner: &Runner, jobs: Vec<&mut Job>) -> Result<Over> {
         if matches!(job.state()?, State::Done(_)) {
             continue;
         }
-        println!("{} of {all}: {}", place + 1, job.name);
+        println!("{} of {all}: {}", place + 1, job.wanted.name);
         match runner.run(job)? {
             Ended::Finished => {
                 if let State::Done(seconds) = job.state()? {
@@ -157,16 +159,14 @@ fn run_all(runner: &Runner, jobs: Vec<&mut Job>) -> Result<Over> {
             Ended::Failed(code) => {
                 failed.push(format!(
                     "{} (exit code {code}): {}",
-                    job.name,
+                    job.wanted.name,
                     job.log().display()
                 ));
                 println!("  failed: {}", job.log().display());
             }
             Ended::Interrupted(signal) => {
                 println!("interrupted; run the same command again to go on");
-                return Ok(Over::Interrupted(ExitCode::from(
-                    u8::try_from(128 + signal).unwrap_or(1),
-                )));
+                return Ok(Over::Interrupted(exit_code(signal).into()));
             }
         }
     }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use mflag_core::progress::clock;
 use mflag_core::table::Table;
-use mflag_core::{Result, digest};
+use mflag_core::{Result, config, digest};
 use mflag_data::Split;
 use mflag_data::store::Store;
 
 use crate::config::{Experiments, Sets, file_name, percent};
-use crate::job::{Job, State, flags};
+use crate::job::{Job, State, Wanted, flags};
 
 /// One cell of a table and one seed.
 #[derive(Debug, Clone)]
@@ -28,8 +28,8 @@ pub struct Cell {
 /// All runs of an experiment.
 #[derive(Debug)]
 pub struct Plan {
-    /// The pre-training runs, each with its encoder's place in the experiment.
-    pub encoders: Vec<(usize, Job)>,
+    /// The pre-training runs.
+    pub encoders: Vec<Job>,
     /// The cells, in the order that they are run in: what takes least first.
     pub cells: Vec<Cell>,
     /// What is not there yet, and nothing can be run without.
@@ -44,29 +44,21 @@ impl Plan {
     pub fn new(experiments: &Experiments) -> Result<Plan> {
         let mut inputs = Inputs::default();
         let mut encoders = Vec::new();
-        for (place, encoder) in experiments.encoders.iter().enumerate() {
+        for encoder in &experiments.encoders {
             let Some(pretrain) = &encoder.pretrain else {
                 if let Some(weights) = &encoder.weights {
                     inputs.need_weights(weights);
                 }
                 continue;
             };
-            let folder = experiments
-                .runs
-                .join("encoders")
-                .join(file_name(&encoder.name));
-            let name = format!("pre-training of {}", encoder.name);
-            let sets = flags(&pretrain.set).collect();
-            let job = inputs.job(
-                name,
-                "mflag-pretrain",
-                &pretrain.config,
-                sets,
-                folder,
-                None,
-                1.0,
-            )?;
-            encoders.push((place, job));
+            let wanted = Wanted {
+                name: format!("pre-training of {}", encoder.name),
+                program: "mflag-pretrain",
+                config: pretrain.config.clone(),
+                sets: flags(&pretrain.set).collect(),
+                folder: experiments.pretraining(encoder),
+            };
+            encoders.push(inputs.job(wanted, None, 1.0)?);
         }
         let mut cells = Vec::new();
         for &fraction in &ascending(&experiments.fractions) {
@@ -93,8 +85,9 @@ impl Plan {
 
     /// All runs: encoders first, as cells need them.
     pub fn jobs(&self) -> impl Iterator<Item = &Job> {
-        let encoders = self.encoders.iter().map(|(_, job)| job);
-        encoders.chain(self.cells.iter().map(|cell| &cell.job))
+        self.encoders
+            .iter()
+            .chain(self.cells.iter().map(|cell| &cell.job))
     }
 
     /// Refuses runs that were begun by another configuration.
@@ -109,7 +102,7 @@ impl Plan {
                     changed.join(", ")
                 );
                 return Err(mflag_core::Error::Run {
-                    path: job.folder.clone(),
+                    path: job.wanted.folder.clone(),
                     reason,
                 });
             }
@@ -131,8 +124,8 @@ impl Plan {
             "time left",
         ];
         let mut table = Table::new(&head);
-        let encoders: Vec<&Job> = self.encoders.iter().map(|(_, job)| job).collect();
-        if !encoders.is_empty() {
+        if !self.encoders.is_empty() {
+            let encoders: Vec<&Job> = self.encoders.iter().collect();
             table.row(Cost::of(&encoders)?.row("pre-training"));
         }
         for (place, task) in experiments.tasks.iter().enumerate() {
@@ -181,27 +174,21 @@ fn cell(
         .into_iter()
         .chain(at)
         .chain([&encoder.set, &own]);
-    let sets = sets.flat_map(flags).collect();
-    let folder = experiments
-        .runs
-        .join(file_name(&task.name))
-        .join(file_name(&encoder.name));
-    let folder = folder.join(format!("{}-seed-{seed}", file_name(&percent(fraction))));
-    let name = format!(
-        "{}, {}, {}, seed {seed}",
-        task.name,
-        encoder.name,
-        percent(fraction)
-    );
-    inputs.job(
-        name,
-        task.program.name(),
-        &task.config,
-        sets,
-        folder,
-        weights,
-        fraction,
-    )
+    let folder = experiments.runs.join(file_name(&task.name));
+    let folder = folder.join(file_name(&encoder.name));
+    let wanted = Wanted {
+        name: format!(
+            "{}, {}, {}, seed {seed}",
+            task.name,
+            encoder.name,
+            percent(fraction)
+        ),
+        program: task.program.name(),
+        config: task.config.clone(),
+        sets: sets.flat_map(flags).collect(),
+        folder: folder.join(format!("{}-seed-{seed}", file_name(&percent(fraction)))),
+    };
+    inputs.job(wanted, weights.as_deref(), fraction)
 }
 
 /// What runs read: looked at once.
@@ -214,42 +201,21 @@ struct Inputs {
 }
 
 impl Inputs {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "those of a job, and what its cost hangs on"
-    )]
-    fn job(
-        &mut self,
-        name: String,
-        program: &'static str,
-        config: &Path,
-        sets: Vec<String>,
-        folder: PathBuf,
-        weights: Option<PathBuf>,
-        fraction: f64,
-    ) -> Result<Job> {
-        let stated = mflag_core::config::stated(config, &sets)?;
-        let store = stated["data"]["store"].as_str().map(PathBuf::from);
-        let store = store.and_then(|path| self.store(&path, config));
-        let mut inputs = BTreeMap::new();
-        if let Some((digest, _)) = &store {
-            inputs.insert("store".to_owned(), digest.clone());
-        }
-        if let Some(digest) = weights.and_then(|path| self.digest(&path)) {
-            inputs.insert("encoder".to_owned(), digest);
-        }
-        let mut job = Job::new(name, program, config, sets, folder, inputs)?;
-        let epochs = job
-            .stated(&["train", "epochs"])
-            .and_then(serde_json::Value::as_u64);
-        job.passes = epochs.zip(store).map(|(epochs, (_, films))| {
-            let most = job
-                .stated(&["data", "max_train"])
-                .and_then(serde_json::Value::as_u64);
-            let films = most.map_or(films as u64, |most| most.min(films as u64));
-            epochs * (films as f64 * fraction).ceil() as u64
+    /// The job of a run on a part of the training labels.
+    fn job(&mut self, wanted: Wanted, weights: Option<&Path>, fraction: f64) -> Result<Job> {
+        let stated = config::stated(&wanted.config, &wanted.sets)?;
+        let store = stated["data"]["store"].as_str();
+        let store = store.and_then(|path| self.store(Path::new(path), &wanted.config));
+        let most = stated["data"]["max_train"].as_u64().unwrap_or(u64::MAX);
+        let epochs = stated["train"]["epochs"].as_u64();
+        let passes = epochs.zip(store.as_ref()).map(|(epochs, (_, films))| {
+            epochs * (most.min(*films as u64) as f64 * fraction).ceil() as u64
         });
-        Ok(job)
+        let mut inputs = BTreeMap::new();
+        inputs.extend(store.map(|(digest, _)| ("store".to_owned(), digest)));
+        let encoder = weights.and_then(|path| self.digest(path));
+        inputs.extend(encoder.map(|digest| ("encoder".to_owned(), digest)));
+        Job::new(wanted, stated, inputs, passes)
     }
 
     fn store(&mut self, path: &Path, config: &Path) -> Option<(String, usize)> {

@@ -6,11 +6,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use mflag_core::atomic;
 use mflag_core::suggest;
-use mflag_core::table::Table;
-use mflag_metrics::bootstrap::{Interval, Replicates};
-use mflag_metrics::evaluation::{Evaluation, LEVEL};
+use mflag_core::table::{Table, write_csv};
+use mflag_data::Split;
+use mflag_metrics::bootstrap::{Interval, LEVEL, Replicates};
+use mflag_metrics::evaluation::Evaluation;
 
-use crate::config::{Experiments, Pair, percent};
+use crate::config::{Experiments, percent};
 use crate::job::State;
 use crate::plan::Plan;
 use crate::published::{Published, PublishedTable};
@@ -43,9 +44,10 @@ impl<'a> Results<'a> {
         let mut cells: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for cell in &plan.cells {
             if let State::Done(_) = cell.job.state()? {
-                let folder = cell.job.folder.join("test");
-                let evaluation = Evaluation::read(&folder)
-                    .with_context(|| format!("{}: no results on a test split", cell.job.name))?;
+                let folder = cell.job.wanted.folder.join(Split::Test.name());
+                let evaluation = Evaluation::read(&folder).with_context(|| {
+                    format!("{}: no results on a test split", cell.job.wanted.name)
+                })?;
                 let key = [cell.task, cell.encoder, cell.fraction];
                 cells.entry(key).or_default().push(evaluation);
             }
@@ -132,41 +134,43 @@ impl<'a> Results<'a> {
 
     /// Each encoder less the first, at each fraction, and the pairs that the experiment asks for.
     fn differences(&self, task: usize) -> Result<Option<Table>> {
-        let mut pairs = Vec::new();
-        let (first, others) = self
-            .experiments
-            .encoders
-            .split_first()
-            .context("no encoder")?;
-        for encoder in others {
-            pairs.extend(self.experiments.fractions.iter().map(|&fraction| Pair {
-                encoder: encoder.name.clone(),
-                fraction,
-                than: first.name.clone(),
-                than_fraction: fraction,
-            }));
+        let Experiments {
+            encoders,
+            fractions,
+            compare,
+            ..
+        } = self.experiments;
+        // Places of an encoder and a fraction, the first less the second.
+        let mut pairs: Vec<[[usize; 2]; 2]> = Vec::new();
+        for encoder in 1..encoders.len() {
+            pairs.extend((0..fractions.len()).map(|f| [[encoder, f], [0, f]]));
         }
-        pairs.extend(self.experiments.compare.iter().cloned());
+        let place = |encoder: &str, fraction| self.experiments.place(encoder, fraction);
+        pairs.extend(compare.iter().filter_map(|pair| {
+            Some([
+                place(&pair.encoder, pair.fraction)?,
+                place(&pair.than, pair.than_fraction)?,
+            ])
+        }));
+        let name = |[encoder, fraction]: [usize; 2]| {
+            format!(
+                "{} at {}",
+                encoders[encoder].name,
+                percent(fractions[fraction])
+            )
+        };
         let mut table = Table::new(&["difference", "× 100", "95 % interval", "p"]);
         let mut any = false;
-        for pair in &pairs {
-            let of = |encoder: &str, fraction: f64| {
-                let encoder = self
-                    .experiments
-                    .encoders
-                    .iter()
-                    .position(|e| e.name == encoder);
-                let fraction = self
-                    .experiments
-                    .fractions
-                    .iter()
-                    .position(|f| *f == fraction);
-                let key = [task, encoder.unwrap_or(0), fraction.unwrap_or(0)];
-                Ok::<_, anyhow::Error>(Replicates::mean(&self.replicates(key)?)?)
+        for [one, other] in pairs {
+            let mean = |[encoder, fraction]: [usize; 2]| {
+                Ok::<_, anyhow::Error>(Replicates::mean(
+                    &self.replicates([task, encoder, fraction])?,
+                )?)
             };
-            let both = of(&pair.encoder, pair.fraction)?.zip(of(&pair.than, pair.than_fraction)?);
-            let Some((one, other)) = both else { continue };
-            let Some(difference) = one.minus(&other)?.difference(LEVEL)? else {
+            let Some((a, b)) = mean(one)?.zip(mean(other)?) else {
+                continue;
+            };
+            let Some(difference) = a.minus(&b)?.difference(LEVEL)? else {
                 continue;
             };
             let Interval {
@@ -176,13 +180,7 @@ impl<'a> Results<'a> {
                 ..
             } = difference.interval;
             table.row([
-                format!(
-                    "{} at {} − {} at {}",
-                    pair.encoder,
-                    percent(pair.fraction),
-                    pair.than,
-                    percent(pair.than_fraction)
-                ),
+                format!("{} − {}", name(one), name(other)),
                 format!("{:+.1}", 100.0 * estimate),
                 format!("{:+.1} to {:+.1}", 100.0 * low, 100.0 * high),
                 format!("{:.3}", difference.p),
@@ -260,8 +258,7 @@ impl<'a> Results<'a> {
         atomic::write(&folder.join("results.md"), |f| {
             f.write_all(markdown.as_bytes())
         })?;
-        let mut table = csv::Writer::from_writer(Vec::new());
-        table.write_record([
+        let header = [
             "task",
             "metric",
             "encoder",
@@ -271,31 +268,31 @@ impl<'a> Results<'a> {
             "standard_deviation",
             "low",
             "high",
-        ])?;
-        for key @ [task, encoder, fraction] in self.cells.keys() {
-            let task = &self.experiments.tasks[*task];
-            let summary = self.summary(*key)?;
-            let number = |of: fn(&Summary) -> f64| {
-                summary
-                    .as_ref()
-                    .map_or(String::new(), |s| of(s).to_string())
-            };
-            let deviation = summary.and_then(|s| s.deviation);
-            table.write_record([
-                task.name.clone(),
-                task.metric.clone(),
-                self.experiments.encoders[*encoder].name.clone(),
-                self.experiments.fractions[*fraction].to_string(),
-                summary.map_or(0, |s| s.seeds).to_string(),
-                number(|s| s.interval.estimate),
-                deviation.map_or(String::new(), |d| d.to_string()),
-                number(|s| s.interval.low),
-                number(|s| s.interval.high),
-            ])?;
-        }
-        let bytes = table.into_inner()?;
-        atomic::write(&folder.join("results.csv"), |f| f.write_all(&bytes))?;
-        Ok(())
+        ];
+        let rows: Result<Vec<_>> = self.cells.keys().map(|key| self.row(*key)).collect();
+        Ok(write_csv(&folder.join("results.csv"), header, rows?)?)
+    }
+
+    /// The row of a cell in `results.csv`.
+    fn row(&self, key @ [task, encoder, fraction]: [usize; 3]) -> Result<[String; 9]> {
+        let summary = self.summary(key)?;
+        let number = |of: fn(&Summary) -> f64| {
+            let value = summary.as_ref().map(of);
+            value.map_or(String::new(), |v| v.to_string())
+        };
+        let deviation = summary.and_then(|s| s.deviation);
+        let task = &self.experiments.tasks[task];
+        Ok([
+            task.name.clone(),
+            task.metric.clone(),
+            self.experiments.encoders[encoder].name.clone(),
+            self.experiments.fractions[fraction].to_string(),
+            summary.map_or(0, |s| s.seeds).to_string(),
+            number(|s| s.interval.estimate),
+            deviation.map_or(String::new(), |d| d.to_string()),
+            number(|s| s.interval.low),
+            number(|s| s.interval.high),
+        ])
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use mflag_core::Error;
-use mflag_core::signals::Signals;
+use mflag_core::signals::{Signals, exit_code};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::job::Job;
@@ -50,10 +50,10 @@ impl Runner {
     /// # Errors
     /// If the program cannot be started, or its log not be written.
     pub fn run(&self, job: &mut Job) -> Result<Ended> {
-        job.begin()?;
+        job.note(0.0, false)?;
         let begin = Instant::now();
         let ended = self.wait(self.start(job)?)?;
-        job.end(begin.elapsed().as_secs_f64(), ended == Ended::Finished)?;
+        job.note(begin.elapsed().as_secs_f64(), ended == Ended::Finished)?;
         Ok(ended)
     }
 
@@ -69,7 +69,7 @@ impl Runner {
                 .map_err(|e| Error::io("write", &path, e))?
                 .into()
         };
-        let program = self.programs.join(job.program);
+        let program = self.programs.join(job.wanted.program);
         Command::new(&program)
             .args(job.arguments())
             .stdin(Stdio::null())
@@ -104,6 +104,9 @@ fn ended(status: ExitStatus, passed_on: Option<i32>) -> Ended {
     match (passed_on, status.code()) {
         (_, Some(0)) => Ended::Finished,
         (Some(signal), _) => Ended::Interrupted(signal),
-        (None, code) => Ended::Failed(code.or(status.signal().map(|s| 128 + s)).unwrap_or(1)),
+        (None, code) => Ended::Failed(
+            code.or(status.signal().map(|s| exit_code(s).into()))
+                .unwrap_or(1),
+        ),
     }
 }

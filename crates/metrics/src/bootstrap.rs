@@ -34,6 +34,9 @@ use crate::{Counts, Error, Result};
 /// The stream of random numbers, by the second argument of [`seed::rng`]: no epoch of training has this number.
 const STREAM: u64 = u64::MAX;
 
+/// What part of the resamples an interval holds where nobody asks otherwise.
+pub const LEVEL: f64 = 0.95;
+
 /// Which samples belong to one patient.
 #[derive(Debug, Clone)]
 pub struct Patients {
@@ -93,7 +96,7 @@ impl Default for Bootstrap {
     fn default() -> Bootstrap {
         Bootstrap {
             resamples: 1000,
-            level: 0.95,
+            level: LEVEL,
             seed: 0,
         }
     }

@@ -10,19 +10,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mflag_core::table::Table;
+use mflag_core::table::{Table, write_csv};
 use mflag_core::{Error, atomic};
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::Replicates;
+use crate::bootstrap::{LEVEL, Replicates};
 
 /// The figures.
 pub const EVALUATION: &str = "evaluation.json";
 /// Their resamples.
 pub const RESAMPLES: &str = "bootstrap.csv";
-/// The part of the resamples that an interval holds.
-pub const LEVEL: f64 = 0.95;
-
 /// A metric of some films, with its interval by patients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
@@ -101,21 +98,13 @@ impl Evaluation {
     /// # Errors
     /// If they cannot be written.
     pub fn write(&self, folder: &Path) -> mflag_core::Result<()> {
-        let file = folder.join(RESAMPLES);
-        let unwritable = |e: csv::Error| Error::io("write", &file, e.into());
-        let mut table = csv::Writer::from_writer(Vec::new());
-        table
-            .write_record(self.replicates.keys())
-            .map_err(unwritable)?;
-        for resample in 0..self.resamples {
-            let cell = |r: &Replicates| r.values[resample].map_or(String::new(), |v| v.to_string());
-            let row = self.replicates.values().map(cell);
-            table.write_record(row).map_err(unwritable)?;
-        }
-        let bytes = table
-            .into_inner()
-            .map_err(|e| Error::io("write", &file, e.into_error()))?;
-        atomic::write(&file, |f| f.write_all(&bytes))?;
+        let row = |resample: usize| {
+            let cell =
+                move |r: &Replicates| r.values[resample].map_or(String::new(), |v| v.to_string());
+            self.replicates.values().map(cell)
+        };
+        let rows = (0..self.resamples).map(row);
+        write_csv(&folder.join(RESAMPLES), self.replicates.keys(), rows)?;
         atomic::write(&folder.join(EVALUATION), |f| {
             serde_json::to_writer_pretty(&mut *f, self)?;
             writeln!(f)

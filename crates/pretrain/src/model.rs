@@ -1,6 +1,7 @@
 //! The trainable network: film encoder and the two projectors.
 
 use mflag_encoder::resnet::{Arch, ResNet};
+use mflag_encoder::start::{batch_norm, linear};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn, nn::ModuleT};
@@ -50,14 +51,9 @@ impl Projector {
             affine: false,
             ..Default::default()
         };
-        // PyTorch's own start: BatchNorm weight 1 (tch draws it from a uniform law).
-        let affine = nn::BatchNormConfig {
-            ws_init: nn::Init::Const(1.0),
-            ..Default::default()
-        };
         Projector {
             hidden: linear(p / 0, input, width.hidden),
-            hidden_norm: nn::batch_norm1d(p / 1, width.hidden, affine),
+            hidden_norm: nn::batch_norm1d(p / 1, width.hidden, batch_norm()),
             output: linear(p / 3, width.hidden, width.output),
             output_norm: nn::batch_norm1d(p / 4, width.output, plain),
         }
@@ -69,21 +65,6 @@ impl Projector {
         self.output_norm
             .forward_t(&hidden.apply(&self.output), train)
     }
-}
-
-/// A linear layer that starts as `torch.nn.Linear` does: uniform within ±1/√input (tch's own start is √6 times wider).
-fn linear(p: nn::Path<'_>, input: i64, output: i64) -> nn::Linear {
-    let bound = 1.0 / (input as f64).sqrt();
-    let start = nn::Init::Uniform {
-        lo: -bound,
-        up: bound,
-    };
-    let config = nn::LinearConfig {
-        ws_init: start,
-        bs_init: Some(start),
-        bias: true,
-    };
-    nn::linear(p, input, output, config)
 }
 
 /// Names of the report projector's variables begin so.

@@ -1,6 +1,7 @@
 //! The U-Net decoder of segmentation_models_pytorch on a ResNet: the same blocks under the same names, so that its weights load.
 
 use mflag_encoder::resnet::{Arch, Features};
+use mflag_encoder::start::{batch_norm, uniform};
 use mflag_head::{Error, Result};
 use tch::{Tensor, nn, nn::Module, nn::ModuleT};
 
@@ -76,15 +77,10 @@ impl Block {
                 ws_init: uniform((6.0 / (input * 9) as f64).sqrt()),
                 ..Default::default()
             };
-            // PyTorch's own start: BatchNorm weight 1 (tch draws it from a uniform law).
-            let norm = nn::BatchNormConfig {
-                ws_init: nn::Init::Const(1.0),
-                ..Default::default()
-            };
             let p = p / name;
             (
                 nn::conv2d(&p / 0, input, output, 3, config),
-                nn::batch_norm2d(&p / 1, output, norm),
+                nn::batch_norm2d(&p / 1, output, batch_norm()),
             )
         };
         Block {
@@ -104,12 +100,5 @@ impl Block {
             x = norm.forward_t(&conv.forward(&x), train).f_relu_()?;
         }
         Ok(x)
-    }
-}
-
-fn uniform(bound: f64) -> nn::Init {
-    nn::Init::Uniform {
-        lo: -bound,
-        up: bound,
     }
 }

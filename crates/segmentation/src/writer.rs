@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use image::{GrayImage, ImageFormat};
 use mflag_core::atomic;
+use mflag_core::table::write_csv;
 use mflag_data::mask::SET;
 use mflag_data::rle::{self, Encoding};
-use mflag_data::table::write_csv;
 use mflag_head::{Error, Result, Shown, Writer};
 
 /// Writes `masks/<film>.png` in the size of the film, and `predictions.csv` with the runs as SIIM-ACR's table has them.

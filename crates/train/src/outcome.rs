@@ -1,5 +1,7 @@
 //! What a run comes to.
 
+use mflag_core::signals;
+
 use crate::checkpoint::Counters;
 
 /// Why training ended.
@@ -35,7 +37,7 @@ impl Outcome {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.ended {
-            Ended::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
+            Ended::Interrupted(signal) => signals::exit_code(signal),
             _ => 0,
         }
     }

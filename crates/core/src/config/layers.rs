@@ -31,6 +31,18 @@ impl Default for Layers {
 }
 
 impl Layers {
+    /// Of `file` (with what it extends) and the overrides `sets`.
+    pub(super) fn of(file: Option<&Path>, sets: &[String]) -> Result<Layers> {
+        let mut layers = Layers::default();
+        if let Some(file) = file {
+            layers.add_file(file)?;
+        }
+        for set in sets {
+            layers.add_override(set)?;
+        }
+        Ok(layers)
+    }
+
     /// Merges `file`, what it extends first.
     pub(super) fn add_file(&mut self, file: &Path) -> Result<()> {
         let mut chain = Vec::new();

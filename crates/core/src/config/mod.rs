@@ -67,13 +67,7 @@ pub struct Loaded<T> {
 /// # Errors
 /// [`Error::Io`] if a file cannot be read, else [`Error::Config`] with every problem at once: the place, the value and what is allowed.
 pub fn load<T: Config>(file: Option<&Path>, sets: &[String]) -> Result<Loaded<T>> {
-    let mut layers = Layers::default();
-    if let Some(file) = file {
-        layers.add_file(file)?;
-    }
-    for set in sets {
-        layers.add_override(set)?;
-    }
+    let layers = Layers::of(file, sets)?;
     let config = checked(&layers)?;
     Ok(Loaded {
         config,
@@ -87,12 +81,7 @@ pub fn load<T: Config>(file: Option<&Path>, sets: &[String]) -> Result<Loaded<T>
 /// # Errors
 /// If a file cannot be read or is not YAML, or an override has no `=`.
 pub fn stated(file: &Path, sets: &[String]) -> Result<Value> {
-    let mut layers = Layers::default();
-    layers.add_file(file)?;
-    for set in sets {
-        layers.add_override(set)?;
-    }
-    Ok(layers.value)
+    Ok(Layers::of(Some(file), sets)?.value)
 }
 
 /// Parses and checks one YAML `text`, such as the configuration kept in a run folder; `origin` is for messages.

@@ -16,7 +16,7 @@ const SQUARE: (u32, u32) = (2022, 2022);
 const TWINS: f64 = 0.36;
 
 /// What RSNA's contest calls lung opacities.
-const OPACITIES: &[Kind] = &[Kind::Opacity, Kind::Consolidation];
+pub(super) const OPACITIES: &[Kind] = &[Kind::Opacity, Kind::Consolidation];
 
 /// How the films of a data set come about.
 #[derive(Debug, Clone, Copy)]

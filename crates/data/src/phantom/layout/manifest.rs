@@ -1,19 +1,19 @@
 //! Own data: `manifest.csv`, `films/` and `masks/`. Labels are what is drawn; boxes and masks those of opacities and
 //! consolidations, so that one set of films serves all three heads.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::{GrayImage, ImageFormat, Luma};
+use image::{GrayImage, Luma};
 use serde::Serialize;
 
-use super::rsna::{boxes, is_opacity};
-use super::{jpeg, write, write_table};
+use super::rsna::boxes;
+use super::{jpeg, png, write, write_table};
 use crate::manifest::FILE;
 use crate::mimic::LABELS;
 use crate::phantom::disk::{Entry, Options};
+use crate::phantom::recipe::OPACITIES;
 use crate::phantom::{Bounds, Case, Kind, Located};
-use crate::{Error, Result, Split};
+use crate::{Result, Split};
 
 /// A film.
 #[derive(Serialize)]
@@ -36,12 +36,12 @@ pub(in crate::phantom) fn film(out: &Path, options: &Options, case: &Case) -> Re
     let opacities: Vec<&Located> = case
         .findings
         .iter()
-        .filter(|f| is_opacity(f.finding.kind) && f.area > 0)
+        .filter(|f| OPACITIES.contains(&f.finding.kind) && f.area > 0)
         .collect();
     let mask = format!("masks/{name}.png");
     if !opacities.is_empty() {
         let path = out.join(&mask);
-        write(&path, &png(&opacities, case, &path)?)?;
+        write(&path, &png(&union(&opacities, case).into(), &path)?)?;
     }
     let width = case.film.width as usize;
     Ok(Written {
@@ -61,17 +61,12 @@ fn cells(located: &Located, width: usize) -> impl Iterator<Item = String> {
 }
 
 /// The union of masks, 255 where any is set.
-fn png(opacities: &[&Located], case: &Case, path: &Path) -> Result<Vec<u8>> {
+fn union(opacities: &[&Located], case: &Case) -> GrayImage {
     let (width, height) = (case.film.width, case.film.height);
-    let union = GrayImage::from_fn(width, height, |x, y| {
+    GrayImage::from_fn(width, height, |x, y| {
         let place = (y * width + x) as usize;
         Luma([u8::from(opacities.iter().any(|f| f.mask[place] != 0)) * 255])
-    });
-    let mut png = Cursor::new(Vec::new());
-    union
-        .write_to(&mut png, ImageFormat::Png)
-        .map_err(|e| Error::file(path, format!("the mask cannot be encoded: {e}")))?;
-    Ok(png.into_inner())
+    })
 }
 
 /// The labels that films here can have, in the order of [`LABELS`].

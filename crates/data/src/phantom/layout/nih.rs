@@ -1,14 +1,13 @@
 //! NIH ChestX-ray14: `Data_Entry_2017.csv`, `train_val_list.txt`, `test_list.txt`, `BBox_List_2017.csv` and the films in
 //! `images_001/images` … `images_012/images`, a few of them RGBA. Eight of its 14 labels are drawn.
 
-use std::io::Cursor;
 use std::path::Path;
 
-use image::{GrayImage, ImageFormat};
+use image::{DynamicImage, GrayImage};
 use mflag_core::atomic;
 use serde::Serialize;
 
-use super::{write, write_table};
+use super::{png, write, write_table};
 use crate::nih::LABELS;
 use crate::phantom::disk::{Entry, Options};
 use crate::phantom::{Bounds, Case, Kind, Located};
@@ -34,29 +33,24 @@ pub(in crate::phantom) fn film(out: &Path, options: &Options, case: &Case) -> Re
     let film = format!("{:08}_{:03}.png", study.patient + 1, study.number);
     let folder = 1 + study.index as usize * FOLDERS / options.films;
     let path = out.join(format!("images_{folder:03}/images/{film}"));
-    write(&path, &png(case, &path)?)?;
+    write(&path, &png(&picture(case, &path)?, &path)?)?;
     Ok(Written {
         film,
         split: options.split(study),
     })
 }
 
-fn png(case: &Case, path: &Path) -> Result<Vec<u8>> {
-    let fault = |reason: String| Error::file(path, format!("the film cannot be encoded: {reason}"));
+/// The film as the release has it: grey, and now and then RGBA.
+fn picture(case: &Case, path: &Path) -> Result<DynamicImage> {
     let film = &case.film;
-    let grey = GrayImage::from_raw(film.width, film.height, film.pixels.clone());
-    let grey =
-        image::DynamicImage::from(grey.ok_or_else(|| fault("its size is wrong".to_owned()))?);
-    let picture = if case.study.index % RGBA_EVERY == 1 {
+    let grey = GrayImage::from_raw(film.width, film.height, film.pixels.clone())
+        .ok_or_else(|| Error::file(path, "the film cannot be encoded: its size is wrong"))?;
+    let grey = DynamicImage::from(grey);
+    Ok(if case.study.index % RGBA_EVERY == 1 {
         grey.into_rgba8().into()
     } else {
         grey
-    };
-    let mut png = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut png, ImageFormat::Png)
-        .map_err(|e| fault(e.to_string()))?;
-    Ok(png.into_inner())
+    })
 }
 
 /// Writes the tables and lists.

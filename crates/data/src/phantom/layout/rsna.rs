@@ -11,7 +11,8 @@ use super::dicom::{self, Names, uid};
 use super::write_table;
 use crate::Result;
 use crate::phantom::disk::{Entry, Options};
-use crate::phantom::{Bounds, Case, Kind, Located, Side};
+use crate::phantom::recipe::OPACITIES;
+use crate::phantom::{Bounds, Case, Located, Side};
 use crate::rsna::LABELS;
 
 /// A film, which is a patient.
@@ -34,7 +35,10 @@ pub(in crate::phantom) fn film(out: &Path, options: &Options, case: &Case) -> Re
     };
     let path = out.join(format!("stage_2_train_images/{film}.dcm"));
     dicom::write(&path, &names, case)?;
-    let opacities = case.findings.iter().filter(|f| is_opacity(f.finding.kind));
+    let opacities = case
+        .findings
+        .iter()
+        .filter(|f| OPACITIES.contains(&f.finding.kind));
     let width = case.film.width as usize;
     let boxes = opacities.flat_map(|f| boxes(f, width)).collect();
     Ok(Written { film, boxes })
@@ -45,10 +49,6 @@ fn uuid(hex: &str) -> String {
     let groups = [0..8, 8..12, 12..16, 16..20, 20..32];
     let groups: Vec<&str> = groups.into_iter().filter_map(|g| hex.get(g)).collect();
     groups.join("-")
-}
-
-pub(super) fn is_opacity(kind: Kind) -> bool {
-    matches!(kind, Kind::Opacity | Kind::Consolidation)
 }
 
 /// The boxes of a finding: one a lung.

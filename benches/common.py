@@ -33,6 +33,16 @@ def store(films=720):
     return folder
 
 
+def layout_store(layout, films, side=224):
+    """Phantoms in a data set's layout, prepared; made once."""
+    folder = WORK / f"{layout}-store-{films}"
+    if not (folder / "store.json").exists():
+        phantoms = WORK / f"{layout}-{films}"
+        call(BIN / "mflag-data", "phantom", "--as", layout, "--films", films, "--out", phantoms)
+        call(BIN / "mflag-data", "prepare", "--dataset", layout, "--side", side, "--root", phantoms, "--out", folder)
+    return folder
+
+
 def language_model(name="bert-base", **sizes):
     """A BERT of random weights in Hugging Face's layout (BERT-base unless `sizes` say otherwise); made once."""
     folder = WORK / name
@@ -145,6 +155,28 @@ def compare(ours, steps, opponents, rounds):
     print(f"outside forward, backward and optimiser: {spread(outside)} % of a step (goal ≤ 2 %)")
     for worker, _, _ in opponents.values():
         worker.close()
+
+
+def head_steps(program, name, config, layout, batch, **more):
+    """Prints a table of a head's step: `program` by `config` on phantoms in a data set's layout, 224 px, against
+    benches/opponents/NAME.py."""
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--batch", type=int, default=batch)
+    parser.add_argument("--films", type=int, default=240)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=5)
+    args = parser.parse_args()
+    print(machine())
+    films = layout_store(layout, args.films)
+    ours = Run(program, WORK / name, args.batch, args.steps, settings(config, films, args.batch, **more))
+    opponents = {}
+    for way in ("fp32", "bf16", "kernels"):
+        worker = Worker(sys.executable, f"benches/opponents/{name}.py", films, args.batch, way)
+        opponents["kernels" if way == "kernels" else f"Python, {way}"] = (worker, args.steps, "")
+    print(f"\nBatch {args.batch}, {args.rounds} rounds")
+    compare(ours, args.steps, opponents, args.rounds)
 
 
 class Worker:

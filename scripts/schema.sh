@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the JSON schema of each program's configuration beside its configurations.
+# Writes the JSON schema of each program's configuration beside its configurations, and docs/configuration.md from them.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 bin=${CARGO_TARGET_DIR:-target}/debug
@@ -9,3 +9,4 @@ for pair in mflag-pretrain:pretrain mflag-classify:classification mflag-segment:
     "$bin/${pair%:*}" schema >"$file.new"
     mv "$file.new" "$file"
 done
+python3 scripts/configuration.py

@@ -1,5 +1,5 @@
 """Goldens of detection, in float64: MGCA's YOLOv3 layers on ResNet-18, its assignment and losses with plain IoU of shapes, boxes from
-outputs, and torchvision's non-maximum suppression."""
+outputs, and torchvision's non-maximum suppression. `benches/opponents/detection.py` uses network and losses in float32."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,6 @@ from torch import nn
 from formula import values, weights
 
 OUT = Path(__file__).parents[1] / "golden" / "detection"
-OUT.mkdir(parents=True, exist_ok=True)
 SIDE = 64
 STRIDES = (32, 16, 8)
 COCO = [
@@ -20,7 +19,11 @@ COCO = [
     [(30, 61), (62, 45), (59, 119)],
     [(10, 13), (16, 30), (33, 23)],
 ]
-ANCHORS = torch.tensor(COCO, dtype=torch.float64) * SIDE / 416
+
+
+def anchors_of(side):
+    """COCO's shapes, which are of 416 pixels, in those of a view."""
+    return torch.tensor(COCO, dtype=torch.get_default_dtype()) * side / 416
 
 
 def write(name, golden):
@@ -78,7 +81,7 @@ class Decoder(nn.Module):
 
 
 def network():
-    decoder = Decoder(128, 256, 512, classes=2).double()
+    decoder = Decoder(128, 256, 512, classes=2)
     names = [k for k in decoder.state_dict() if not k.endswith("num_batches_tracked")]
     shapes = {k: decoder.state_dict()[k].shape for k in names}
     decoder.load_state_dict({k: torch.from_numpy(weights(k, shapes[k])) for k in names}, strict=False)
@@ -99,27 +102,27 @@ def network():
 def assign(boxes, anchors, stride, grid, classes):
     films = len(boxes)
     plane = (films, 3, grid, grid)
-    mask, empty = torch.zeros(plane).double(), torch.ones(plane).double()
-    place, size = torch.zeros(*plane, 2).double(), torch.zeros(*plane, 2).double()
-    kinds = torch.zeros(*plane, classes).double()
+    mask, empty = torch.zeros(plane), torch.ones(plane)
+    place, size = torch.zeros(*plane, 2), torch.zeros(*plane, 2)
+    kinds = torch.zeros(*plane, classes)
     for film, of_film in enumerate(boxes):
         for kind, cx, cy, w, h in of_film:
-            shape = torch.tensor([w, h], dtype=torch.float64)
+            shape = torch.tensor([w, h], dtype=anchors.dtype)
             both = torch.minimum(shape, anchors).prod(1)
             iou = both / (shape.prod() + anchors.prod(1) - both)
             i, j, best = int(cx / stride), int(cy / stride), int(iou.argmax())
             empty[film, iou > 0.5, j, i] = 0
             empty[film, best, j, i] = 0
             mask[film, best, j, i] = 1
-            place[film, best, j, i] = torch.tensor([cx / stride - i, cy / stride - j], dtype=torch.float64)
+            place[film, best, j, i] = torch.tensor([cx / stride - i, cy / stride - j])
             size[film, best, j, i] = (shape / anchors[best]).log()
             kinds[film, best, j, i, kind] = 1
     return mask, empty, place, size, kinds
 
 
-def loss(outputs, boxes, classes):
+def loss(outputs, boxes, classes, side):
     parts = {"place": 0.0, "size": 0.0, "objectness": 0.0, "class": 0.0}
-    for output, anchors, stride in zip(outputs, ANCHORS, STRIDES):
+    for output, anchors, stride in zip(outputs, anchors_of(side), STRIDES):
         films, _, grid, _ = output.shape
         said = output.view(films, 3, 5 + classes, grid, grid).permute(0, 1, 3, 4, 2)
         mask, empty, place, size, kinds = assign(boxes, anchors, stride, grid, classes)
@@ -150,7 +153,7 @@ def losses():
     golden = []
     for name, (classes, boxes) in cases.items():
         outputs = outputs_of(name, len(boxes), classes)
-        parts = loss(outputs, boxes, classes)
+        parts = loss(outputs, boxes, classes, SIDE)
         sum(parts.values()).backward()
         golden.append(
             {
@@ -172,7 +175,7 @@ def decoded():
     for classes, confidence in ((1, 0.6), (3, 0.5)):
         name, films = f"decode{classes}", 2
         boxes = [[] for _ in range(films)]
-        for output, anchors, stride in zip(outputs_of(name, films, classes), ANCHORS, STRIDES):
+        for output, anchors, stride in zip(outputs_of(name, films, classes), anchors_of(SIDE), STRIDES):
             grid = output.shape[2]
             said = output.detach().view(films, 3, 5 + classes, grid, grid).permute(0, 1, 3, 4, 2)
             rows, columns = torch.meshgrid(torch.arange(grid), torch.arange(grid), indexing="ij")
@@ -207,7 +210,10 @@ def suppressed():
     write("nms", golden)
 
 
-network()
-losses()
-decoded()
-suppressed()
+if __name__ == "__main__":
+    OUT.mkdir(parents=True, exist_ok=True)
+    torch.set_default_dtype(torch.float64)
+    network()
+    losses()
+    decoded()
+    suppressed()

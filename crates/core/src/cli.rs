@@ -73,6 +73,16 @@ impl Common {
     }
 }
 
+/// What stands below a program's help: `examples`, and what its exit codes mean.
+pub fn after_help(examples: &str) -> String {
+    format!(
+        "{examples}
+
+Exit codes: 0 done; 1 failed, the last line says why; 2 the command line is not understood; 101 a fault of the program itself;
+128 + signal interrupted, and can go on"
+    )
+}
+
 /// The flags that choose a configuration.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ConfigArgs {

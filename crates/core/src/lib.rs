@@ -7,6 +7,7 @@ pub mod config;
 pub mod digest;
 mod direction;
 mod error;
+pub mod generate;
 pub mod progress;
 pub mod run;
 pub mod seed;

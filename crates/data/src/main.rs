@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use mflag_core::cli::{Common, run_main};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use mflag_core::cli::{Common, after_help, run_main};
+use mflag_core::generate::Generate;
 use mflag_core::progress::clock;
 use mflag_core::table::Table;
 use mflag_data::datasets::{self, Layout};
@@ -18,7 +19,7 @@ use mflag_film::{Depth, Fit, Squaring, Window};
 
 /// Prepare chest-film data sets, make phantoms, look at stores
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = after_help(EXAMPLES))]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -46,6 +47,8 @@ enum Command {
     Verify(VerifyArgs),
     /// Count what a store holds, check its digests, draw a contact sheet
     Inspect(InspectArgs),
+    #[command(flatten)]
+    Generate(Generate),
 }
 
 #[derive(Debug, Args)]
@@ -152,6 +155,7 @@ fn main() -> ExitCode {
             Command::Prepare(args) => prepare_store(&args),
             Command::Verify(args) => verify(&args),
             Command::Inspect(args) => inspect_store(&args),
+            Command::Generate(generate) => Ok(generate.run(Cli::command())?),
         }
         .map(|()| ExitCode::SUCCESS)
     })

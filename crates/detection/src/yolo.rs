@@ -144,8 +144,8 @@ impl Layer {
 
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let x = self.norm.forward_t(&self.conv.forward(x), train);
-        // Below 0 the slope times x, which is the greater of the two.
-        Ok(x.f_maximum(&(&x * SLOPE))?)
+        mflag_train::shim::leaky_relu(&x, SLOPE)?;
+        Ok(x)
     }
 }
 

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use clap::{Args, Parser, Subcommand};
-use mflag_core::cli::{Common, run_main};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use mflag_core::cli::{Common, after_help, run_main};
 use mflag_core::config;
+use mflag_core::generate::Generate;
 use mflag_core::progress::clock;
 use mflag_core::signals::exit_code;
 use mflag_experiments::config::Experiments;
@@ -14,7 +15,7 @@ use mflag_experiments::{Ended, Job, Plan, Results, Runner, State};
 
 /// Run the cells of an experiment (task × encoder × fraction of the labels × seed) and collect its tables
 #[derive(Debug, Parser)]
-#[command(name = "mflag-experiments", version, after_help = EXAMPLES)]
+#[command(name = "mflag-experiments", version, after_help = after_help(EXAMPLES))]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -27,8 +28,7 @@ const EXAMPLES: &str = "Examples:
   mflag-experiments run configs/experiments/paper-segmentation.yaml --set seeds=[0]
   mflag-experiments table configs/experiments/paper-segmentation.yaml
 
-Cells that are done stay as they are, those that were interrupted go on: run the same command again.
-Exit codes: 0 all is done; 1 something is missing or failed; 128 + signal when interrupted.";
+Cells that are done stay as they are, those that were interrupted go on: run the same command again.";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -40,6 +40,8 @@ enum Command {
     Table(Of),
     /// Print the JSON schema of an experiment
     Schema,
+    #[command(flatten)]
+    Generate(Generate),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +69,10 @@ fn main() -> ExitCode {
         Command::Table(of) => {
             let experiments = of.load()?;
             table(&experiments, &Plan::new(&experiments)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Generate(generate) => {
+            generate.run(Cli::command())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema => {

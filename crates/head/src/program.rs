@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use mflag_core::cli::{Common, ConfigArgs, run_main};
+use mflag_core::cli::{Common, ConfigArgs, after_help, run_main};
+use mflag_core::generate::Generate;
 use mflag_core::run::{Provenance, RunFolder};
 use mflag_core::table::write_csv;
 use mflag_data::Split;
@@ -62,6 +63,8 @@ enum Command {
     Predict(PredictArgs),
     /// Print the JSON schema of the configuration
     Schema,
+    #[command(flatten)]
+    Generate(Generate),
 }
 
 #[derive(Debug, Args)]
@@ -109,8 +112,8 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
         .name(program.name)
         .version(program.version)
         .about(program.about)
-        .after_help(program.examples);
-    let cli = match Cli::from_arg_matches(&command.get_matches()) {
+        .after_help(after_help(program.examples));
+    let cli = match Cli::from_arg_matches(&command.clone().get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
@@ -126,6 +129,10 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
         } => resume::<H>(program, &run),
         Command::Eval(args) => evaluate::<H>(&args),
         Command::Predict(args) => predict_films::<H>(&args),
+        Command::Generate(generate) => {
+            generate.run(command)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Schema => {
             let schema = mflag_core::config::schema::<HeadConfig<H::Settings>>();
             println!("{}", serde_json::to_string_pretty(&schema)?);

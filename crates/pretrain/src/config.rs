@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use mflag_core::config::Config;
 use mflag_data::augment::Augment;
 use mflag_encoder::resnet::Arch;
-use mflag_encoder::text::Pooling;
+use mflag_encoder::text::{Pooling, TextEncoder};
 use mflag_train::TrainerConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tch::Device;
 
 use crate::loss::OrthogonalityForm;
 use crate::model::ProjectorConfig;
@@ -77,6 +78,8 @@ impl Default for DataConfig {
 pub struct TextConfig {
     /// Folder with `config.json`, weights, and `tokenizer.json` or `vocab.txt`.
     pub model: PathBuf,
+    /// Weights drawn from this seed in place of the folder's, for an ablation: what does the language model's knowledge give?
+    pub random: Option<u64>,
     /// How the token vectors become one.
     pub pooling: Pooling,
     /// Longer texts are cut; at most the model's positions.
@@ -90,9 +93,24 @@ impl Default for TextConfig {
     fn default() -> Self {
         TextConfig {
             model: PathBuf::from(".models/all-minilm-l6-v2"),
+            random: None,
             pooling: Pooling::Cls,
             max_tokens: 512,
             cache: PathBuf::from("data/text-cache"),
+        }
+    }
+}
+
+impl TextConfig {
+    /// The language model.
+    ///
+    /// # Errors
+    /// As [`TextEncoder::open`].
+    pub fn encoder(&self, device: Device) -> mflag_encoder::Result<TextEncoder> {
+        let (folder, pooling, tokens) = (&self.model, self.pooling, self.max_tokens);
+        match self.random {
+            None => TextEncoder::open(folder, pooling, tokens, device),
+            Some(seed) => TextEncoder::random(folder, seed, pooling, tokens, device),
         }
     }
 }

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use clap::{Parser, Subcommand};
-use mflag_core::cli::{Common, ConfigArgs, run_main};
+use clap::{CommandFactory, Parser, Subcommand};
+use mflag_core::cli::{Common, ConfigArgs, after_help, run_main};
+use mflag_core::generate::Generate;
 use mflag_core::run::{Provenance, RunFolder};
 use mflag_core::table::Table;
 use mflag_data::store::Store;
@@ -20,7 +21,7 @@ use mflag_train::{BEST, Ended, device, fit, summary};
 
 /// Pre-train a film encoder on chest films and their reports (M-FLAG, MICCAI 2023)
 #[derive(Debug, Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = after_help(EXAMPLES))]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -54,6 +55,8 @@ enum Command {
     },
     /// Print the JSON schema of the configuration
     Schema,
+    #[command(flatten)]
+    Generate(Generate),
 }
 
 fn main() -> ExitCode {
@@ -69,6 +72,10 @@ fn main() -> ExitCode {
         Command::Train {
             run, resume: true, ..
         } => resume(&run),
+        Command::Generate(generate) => {
+            generate.run(Cli::command())?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Schema => {
             let schema = mflag_core::config::schema::<PretrainConfig>();
             println!("{}", serde_json::to_string_pretty(&schema)?);

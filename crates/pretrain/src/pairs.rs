@@ -7,7 +7,6 @@ use mflag_core::progress::Progress;
 use mflag_data::Split;
 use mflag_data::loader::{Loader, Options};
 use mflag_data::store::Store;
-use mflag_encoder::text::TextEncoder;
 use tch::{Device, Tensor};
 
 use crate::config::{DataConfig, PretrainConfig, TextConfig};
@@ -75,7 +74,7 @@ pub fn encode_texts(
     texts: &[String],
     device: Device,
 ) -> Result<(TextCache, Filled)> {
-    let encoder = TextEncoder::open(&config.model, config.pooling, config.max_tokens, device)?;
+    let encoder = config.encoder(device)?;
     let mut cache = TextCache::open(&config.cache, &encoder.fingerprint(), encoder.hidden())?;
     let filled = cache.fill(texts, |missing| {
         let progress = Progress::new("encode texts", missing.len() as u64, "texts");

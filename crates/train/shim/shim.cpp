@@ -144,6 +144,11 @@ char* mflag_is_channels_last(const Tensor* tensor, int* answer) {
   return guarded([&] { *answer = tensor->is_contiguous(at::MemoryFormat::ChannelsLast); });
 }
 
+// Where an element is below 0, times `slope`; in place.
+char* mflag_leaky_relu(Tensor* tensor, double slope) {
+  return guarded([&] { at::leaky_relu_(*tensor, slope); });
+}
+
 // One AdamW step over the parameters that have a gradient. Nothing changes where `*skip` (null, or a f32 scalar) is 1.
 char* mflag_adamw_step(Tensor* const* parameters, Tensor* const* averages, Tensor* const* squares, Tensor* const* steps,
                        size_t n, double lr, double beta1, double beta2, double weight_decay, double eps,

@@ -46,7 +46,7 @@ pub struct TrainerConfig {
     /// Epochs between two validations; the last epoch is always followed by one.
     #[schemars(range(min = 1))]
     pub validate_every: usize,
-    /// Optimiser steps between two writes of the last checkpoint within an epoch; 0: at the end of each epoch only.
+    /// Optimiser steps between two writes of the last checkpoint, besides those after each validation; 0: only those.
     #[schemars(range(min = 0))]
     pub checkpoint_every: u64,
     /// Stop after this many validations in a row without a better value of the monitored metric.

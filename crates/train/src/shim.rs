@@ -33,6 +33,7 @@ unsafe extern "C" {
     fn mflag_autocast_exit(cuda: c_int, was_enabled: c_int, was_dtype: c_int) -> *mut c_char;
     fn mflag_channels_last(tensor: *const C_tensor) -> *mut c_char;
     fn mflag_is_channels_last(tensor: *const C_tensor, answer: *mut c_int) -> *mut c_char;
+    fn mflag_leaky_relu(tensor: *const C_tensor, slope: f64) -> *mut c_char;
     fn mflag_adamw_step(
         parameters: Handles,
         averages: Handles,
@@ -205,6 +206,15 @@ pub fn is_channels_last(tensor: &Tensor) -> Result<bool> {
     // SAFETY: the handle is live and `answer` outlives the call.
     checked(unsafe { mflag_is_channels_last(tensor.as_ptr(), &raw mut answer) })?;
     Ok(answer != 0)
+}
+
+/// Multiplies what is below 0 by `slope`, in place; gradients flow through it. tch's own knows no slope but 0.01.
+///
+/// # Errors
+/// If autograd needs the values that are overwritten.
+pub fn leaky_relu(tensor: &Tensor, slope: f64) -> Result<()> {
+    // SAFETY: the handle is a live at::Tensor for the whole call.
+    checked(unsafe { mflag_leaky_relu(tensor.as_ptr(), slope) })
 }
 
 /// What one AdamW step needs besides tensors.

@@ -53,8 +53,8 @@ pub fn fit<T: Task>(
         let epoch = run.counters.epoch;
         if epoch.is_multiple_of(config.validate_every) || epoch == config.epochs {
             run.validate()?;
+            run.save_last()?;
         }
-        run.save_last()?;
     };
     run.finish(ended)
 }

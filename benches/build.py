@@ -1,0 +1,42 @@
+"""Seconds that builds take: everything from nothing, and again after one file of a crate has changed. Debug and release, in a folder of
+their own; libtorch and the crates' sources are there already."""
+
+import argparse
+import os
+import shutil
+import subprocess
+import time
+
+from common import ROOT, WORK, table
+
+FILES = {"mflag-train": "crates/train/src/lib.rs", "mflag-segment": "crates/segmentation/src/lib.rs"}
+
+
+def seconds(target, *flags):
+    begin = time.perf_counter()
+    env = os.environ | {"CARGO_TARGET_DIR": str(target)}
+    subprocess.run(["cargo", "build", "--quiet", "--workspace", *flags], cwd=ROOT, env=env, check=True)
+    return time.perf_counter() - begin
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--profiles", nargs="+", choices=["debug", "release"], default=["debug", "release"])
+    args = parser.parse_args()
+    version = subprocess.run(["rustc", "--version"], stdout=subprocess.PIPE, text=True).stdout.strip()
+    print(f"{version}, {os.cpu_count()} cores")
+    rows = []
+    for profile in args.profiles:
+        flags = ["--release"] if profile == "release" else []
+        target = WORK / "build"
+        shutil.rmtree(target, ignore_errors=True)
+        rows.append([profile, "all, from nothing", f"{seconds(target, *flags):.0f}"])
+        for package, file in FILES.items():
+            (ROOT / file).touch()
+            rows.append([profile, f"after a change in {package}", f"{seconds(target, *flags):.1f}"])
+        shutil.rmtree(target)
+    table(["profile", "what", "seconds"], rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""A detection step as MGCA's protocol has it: YOLOv3 heads on a ResNet-50 of fixed weights (its BatchNorm statistics move), boxes assigned
+to dense grids in loops of Python; network and losses are those of the goldens (tests/oracle/detection.py). Answers a Worker.
+
+    detection.py STORE BATCH fp32|bf16|kernels
+
+bf16: autocast, channels-last, fused AdamW. kernels: the same on resident films of one channel with the encoder in evaluation mode, as
+mflag has it; nothing is read or checked."""
+
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+from torchvision.models import resnet50
+from torchvision.models._utils import IntermediateLayerGetter
+
+sys.path.insert(0, "tests/oracle")
+
+from common import serve
+from detection import Decoder, loss
+from opponents.official import endless
+
+SIDE = 224
+
+
+class Films(Dataset):
+    """Films and their boxes (class, centre x, centre y, width, height) in pixels of the square."""
+
+    def __init__(self, store):
+        self.shards = [np.load(path, mmap_mode="r") for path in sorted(store.glob("shards/*.npy"))]
+        records = [json.loads(line) for line in open(store / "films.jsonl")]
+        places = [(shard, row) for shard, films in enumerate(self.shards) for row in range(len(films))]
+        self.films = [(place, self.boxes(r)) for place, r in zip(places, records) if r["split"] == "train"]
+
+    @staticmethod
+    def boxes(record):
+        scale = [SIDE / size for size in record["size"]]
+        corners = [(b["x"] * scale[0], b["y"] * scale[1], b["width"] * scale[0], b["height"] * scale[1]) for b in record.get("boxes", [])]
+        return [(0, x + w / 2, y + h / 2, w, h) for x, y, w, h in corners]
+
+    def __len__(self):
+        return len(self.films)
+
+    def __getitem__(self, index):
+        (shard, row), boxes = self.films[index]
+        film = np.asarray(self.shards[shard][row, 0]).astype(np.float32) / 127.5 - 1
+        return torch.from_numpy(np.repeat(film[None], 3, axis=0)), boxes
+
+
+def together(films):
+    return torch.stack([film for film, _ in films]), [boxes for _, boxes in films]
+
+
+def main():
+    store, batch, way = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    torch.manual_seed(0)
+    fast, bare = way != "fp32", way == "kernels"
+    encoder = resnet50()
+    if bare:
+        encoder.conv1 = torch.nn.Conv2d(1, 64, 7, 2, 3, bias=False)
+    encoder = IntermediateLayerGetter(encoder, {"layer2": "c3", "layer3": "c4", "layer4": "c5"}).requires_grad_(False)
+    encoder.train(not bare)
+    decoder = Decoder(512, 1024, 2048, classes=1)
+    layout = torch.channels_last if fast else torch.contiguous_format
+    encoder, decoder = encoder.to(memory_format=layout), decoder.to(memory_format=layout)
+    optimiser = torch.optim.AdamW(decoder.parameters(), lr=5e-4, weight_decay=1e-6, fused=fast)
+    loader = DataLoader(Films(store), batch, shuffle=True, drop_last=True, num_workers=2, persistent_workers=True, collate_fn=together)
+    batches = endless(loader)
+    if bare:
+        films, boxes = next(batches)
+        batches = endless([(films[:, :1].to(memory_format=layout), boxes)])
+
+    def step():
+        films, boxes = next(batches)
+        with torch.autocast("cpu", torch.bfloat16) if fast else nullcontext():
+            outputs = decoder(**encoder(films.to(memory_format=layout)))
+        parts = loss([output.float() for output in outputs], boxes, 1, SIDE)
+        optimiser.zero_grad()
+        sum(parts.values()).backward()
+        optimiser.step()
+        if not bare:
+            [part.item() for part in parts.values()]
+
+    serve(step)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Writes docs/configuration.md from the committed schemas; with --check, only says whether it is as they are."""
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "docs/configuration.md"
+PROGRAMS = {
+    "pretraining": ("mflag-pretrain", "pretrain"),
+    "classification": ("mflag-classify", "classification"),
+    "segmentation": ("mflag-segment", "segmentation"),
+    "detection": ("mflag-detect", "detection"),
+    "experiments": ("mflag-experiments", "experiments"),
+}
+HEAD = """# Configuration
+
+Written by `scripts/configuration.py` from the schemas in `configs/` (`./just schema`); change the descriptions in the source.
+
+A configuration is a YAML file: `--config FILE`. `extends: other.yaml` takes over what another one says, and `--set key.below=value` overrides single
+values, as often as needed; a key that is nowhere given has its default. Unknown keys, wrong types and values out of range are refused, with the
+nearest right name. Paths are relative to the folder in which a command is run. A line
+`# yaml-language-server: $schema=../pretrain/schema.json` at the head of a file lets an editor check and complete it.
+"""
+
+
+def kind(schema):
+    """What values are allowed, in words."""
+    for several in ("anyOf", "oneOf"):
+        if several in schema:
+            return ", ".join(dict.fromkeys(kind(one) for one in schema[several]))
+    if "const" in schema:
+        return f"`{schema['const']}`"
+    if "enum" in schema:
+        return ", ".join(f"`{json.dumps(value).strip(chr(34))}`" for value in schema["enum"])
+    types = schema.get("type", "any value")
+    if isinstance(types, list):
+        return " or ".join(kind(schema | {"type": one}) for one in types)
+    if types == "array":
+        return f"list of {kind(schema.get('items', {}))}"
+    names = {"string": "text", "integer": "whole number", "boolean": "`true`, `false`", "null": "absent", "object": "keys and values"}
+    words = names.get(types, types)
+    if types in ("integer", "number"):
+        low, high = schema.get("minimum"), schema.get("maximum")
+        if low is not None and high is not None:
+            words += f", {low:g} to {high:g}"
+        elif low is not None:
+            words += f", {low:g} or more"
+    return words
+
+
+def cell(text):
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def is_section(schema):
+    return "properties" in schema
+
+
+def rows(schema, prefix, required=()):
+    """A row for each key, those of sections within as `section.key`."""
+    for name, value in schema["properties"].items():
+        key = f"{prefix}{name}"
+        items = value.get("items", {})
+        choices = [c for c in value.get("anyOf", value.get("oneOf", [])) if is_section(c)]
+        if is_section(value):
+            yield from rows(value, f"{key}.", value.get("required", ()))
+            continue
+        of_choice = schema.get("description", "") if "const" in value else ""
+        description = cell(value.get("description", of_choice))
+        default = "required" if name in required and "const" not in value else f"`{json.dumps(value['default'])}`" if value.get("default") is not None else ""
+        options = [f"{kind(c)}: {cell(c['description'])}" for c in value.get("oneOf", []) if "description" in c and not is_section(c)]
+        if options:
+            description += " " + " ".join(options)
+        yield f"| `{key}` | {kind(value)} | {default} | {description} |"
+        if is_section(items):
+            yield from rows(items, f"{key}[].", items.get("required", ()))
+        for choice in choices:
+            yield from rows(choice, f"{key}.", choice.get("required", ()))
+
+
+def document():
+    parts = [HEAD]
+    for title, (program, folder) in PROGRAMS.items():
+        schema = json.loads((ROOT / "configs" / folder / "schema.json").read_text())
+        parts.append(f"## {title.capitalize()}\n\n`{program}`; examples in `configs/{folder}/`.\n")
+        table = ["| key | values | default | what |", "| --- | --- | --- | --- |", *rows(schema, "", schema.get("required", ()))]
+        parts.append("\n".join(table) + "\n")
+    return "\n".join(parts)
+
+
+def main():
+    text = document()
+    if "--check" in sys.argv:
+        if not OUT.exists() or OUT.read_text() != text:
+            sys.exit("docs/configuration.md is not as the schemas are: run `./just schema`")
+        return
+    OUT.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+//! What all programs do alike on the command line.
+
+use std::process::{Command, Output};
+
+use mflag_tests::programs::{fail, program, succeed};
+
+const PROGRAMS: [&str; 6] = [
+    "mflag-data",
+    "mflag-pretrain",
+    "mflag-classify",
+    "mflag-segment",
+    "mflag-detect",
+    "mflag-experiments",
+];
+
+/// Every command below a program, by its own help.
+fn commands(name: &str) -> Vec<String> {
+    let help = succeed(program(name).arg("--help"));
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let list = list.take_while(|line| !line.is_empty());
+    // Further lines of a description stand further to the right.
+    let words = list.filter(|line| !line.starts_with("   "));
+    let words = words.filter_map(|line| line.split_whitespace().next());
+    let words = words.filter(|word| *word != "help");
+    words.map(str::to_owned).collect()
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    for name in PROGRAMS {
+        let help = succeed(program(name).arg("--help"));
+        assert!(help.contains(&format!("Examples:\n  {name} ")), "{help}");
+        assert!(help.contains("Exit codes: 0 done; 1 failed"), "{help}");
+        for command in commands(name) {
+            succeed(program(name).args([&command, "--help"]));
+        }
+    }
+}
+
+#[test]
+fn completions_name_every_command() {
+    for name in PROGRAMS {
+        for shell in ["bash", "zsh", "fish"] {
+            let script = succeed(program(name).args(["completions", shell]));
+            for command in commands(name) {
+                assert!(script.contains(&command), "{name} {shell} {command}");
+            }
+        }
+    }
+}
+
+#[test]
+fn man_pages_are_of_every_command() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in PROGRAMS {
+        succeed(program(name).arg("man").arg("--out").arg(folder.path()));
+        let pages = commands(name)
+            .into_iter()
+            .map(|command| format!("{name}-{command}.1"));
+        for page in pages.chain([format!("{name}.1")]) {
+            let text = std::fs::read_to_string(folder.path().join(&page)).unwrap();
+            assert!(text.contains(".SH SYNOPSIS"), "{page}: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_ends_with_code_2() {
+    for name in PROGRAMS {
+        let Output { status, stderr, .. } = program(name).arg("--quite").output().unwrap();
+        assert_eq!(status.code(), Some(2));
+        let said = String::from_utf8(stderr).unwrap();
+        assert!(
+            said.contains("a similar argument exists: '--quiet'"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn what_goes_into_a_file_has_no_colours() {
+    for name in PROGRAMS {
+        let config = match name {
+            "mflag-data" => vec!["verify", "absent"],
+            "mflag-experiments" => vec!["plan", "absent.yaml"],
+            _ => vec!["train", "--run", "absent", "--set", "data.store=absent"],
+        };
+        let said = fail(program(name).args(config));
+        assert!(
+            said.starts_with("error: ") && !said.contains('\x1b'),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn the_configuration_reference_is_as_the_schemas_are() {
+    let mut check = Command::new("python3");
+    check.args(["scripts/configuration.py", "--check"]);
+    succeed(check.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
+}

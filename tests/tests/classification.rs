@@ -222,6 +222,7 @@ fn committed_configurations_and_schema_are_true() {
         "mgca-chexpert",
         "mgca-rsna",
         "strict-chexpert",
+        "chexclusion-chexpert",
         "chexclusion-mimic",
         "chexclusion-nih",
         "findings",

@@ -161,7 +161,10 @@ impl ResNet {
         let x = match films.size()[..] {
             [_, 3, _, _] => self.conv1.forward(films)?,
             // Three equal channels times their kernels: one channel times the sum of the kernels.
-            [_, 1, _, _] => self.conv1.summed_over_input()?.forward(films)?,
+            [_, 1, _, _] => {
+                let films = in_layout_of(&self.conv1.weight, films)?;
+                self.conv1.summed_over_input()?.forward(&films)?
+            }
             ref other => {
                 let problem = format!("films must be [B, 3, H, W] or [B, 1, H, W], not {other:?}");
                 return Err(Error::Input(problem));
@@ -169,6 +172,19 @@ impl ResNet {
         };
         Ok(self.bn1.forward(&x, train)?.f_relu_()?)
     }
+}
+
+/// Films of one channel, said to be channels-last where `weight` is: their bytes lie alike either way, and libtorch computes in the
+/// order that the strides tell.
+fn in_layout_of(weight: &Tensor, films: &Tensor) -> Result<Tensor> {
+    let [batch, _, height, width] = films.size()[..] else {
+        return Ok(films.shallow_clone());
+    };
+    if weight.stride()[1] != 1 {
+        return Ok(films.shallow_clone());
+    }
+    let films = films.f_contiguous()?.f_view([batch, height, width, 1])?;
+    Ok(films.f_permute([0, 3, 1, 2])?)
 }
 
 /// A residual block: two 3×3 convolutions, or 1×1, 3×3, 1×1 as a bottleneck.

@@ -400,3 +400,116 @@ fn committed_configurations_and_schema_are_true() {
         assert!(said.contains("/nowhere"), "{file}: {said}");
     }
 }
+
+/// `mflag-pretrain <command>` of the whole run on the store.
+fn ask(command: &str) -> Command {
+    let mut asked = program("mflag-pretrain");
+    asked.arg(command).arg("--run").arg(whole());
+    asked.arg("--store").arg(prepared().join("store"));
+    asked
+}
+
+#[test]
+fn zero_shot_writes_scores_and_figures_that_agree() {
+    let out = prepared().join("zero-shot");
+    let mut command = ask("zero-shot");
+    command.args([
+        "--prompts",
+        "configs/zero-shot/phantoms.yaml",
+        "--split",
+        "validate",
+        "--out",
+    ]);
+    let said = succeed(command.arg(&out));
+    assert!(said.contains("auroc:Pneumothorax"), "{said}");
+    let evaluation: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("evaluation.json")).unwrap())
+            .unwrap();
+    let text = std::fs::read_to_string(out.join("scores.csv")).unwrap();
+    let mut rows = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+    let head = rows.next().unwrap();
+    let column = head
+        .iter()
+        .position(|name| *name == "Cardiomegaly")
+        .unwrap();
+    assert_eq!(head[column + 1], "Cardiomegaly:truth");
+    // AUROC by its definition: how often a film with the finding scores above one without it.
+    let films: Vec<(f64, bool)> = rows
+        .map(|row| (row[column].parse().unwrap(), row[column + 1] == "1"))
+        .collect();
+    let (mut won, mut pairs) = (0.0, 0.0);
+    for (present, _) in films.iter().filter(|film| film.1) {
+        for (absent, _) in films.iter().filter(|film| !film.1) {
+            won += if present > absent {
+                1.0
+            } else if present == absent {
+                0.5
+            } else {
+                0.0
+            };
+            pairs += 1.0;
+        }
+    }
+    let metrics = evaluation["metrics"].as_array().unwrap();
+    let found = metrics
+        .iter()
+        .find(|m| m["metric"] == "auroc:Cardiomegaly")
+        .unwrap();
+    assert!((found["value"].as_f64().unwrap() - won / pairs).abs() < 1e-9);
+    assert_eq!(evaluation["films"], films.len());
+}
+
+#[test]
+fn retrieval_finds_films_by_words_and_words_by_a_film() {
+    let json = |command: &mut Command| -> Vec<Value> {
+        serde_json::from_str(&succeed(command.args(["--quiet", "--json", "-n", "3"]))).unwrap()
+    };
+    let films = json(ask("retrieve").args(["--text", "There is a pleural effusion."]));
+    assert_eq!(films.len(), 3);
+    let cosine = |found: &Value| found["cosine"].as_f64().unwrap();
+    assert!(cosine(&films[0]) >= cosine(&films[1]) && cosine(&films[1]) >= cosine(&films[2]));
+    assert!(films.iter().all(|film| film["film"].is_string()));
+
+    // The film of a pair as a file and as the store has it lie at one place: its own report has the same cosine either way round.
+    let store = prepared().join("store/films.jsonl");
+    let record = std::fs::read_to_string(store).unwrap();
+    let record: Value = serde_json::from_str(record.lines().next().unwrap()).unwrap();
+    let (text, path) = (
+        record["text"].as_str().unwrap(),
+        record["path"].as_str().unwrap(),
+    );
+    let all = |command: &mut Command| -> Vec<Value> {
+        serde_json::from_str(&succeed(command.args(["--quiet", "--json", "-n", "1000"]))).unwrap()
+    };
+    let by_words = all(ask("retrieve").args(["--text", text]));
+    let by_film = all(ask("retrieve").args(["--film", path]));
+    let film = by_words
+        .iter()
+        .find(|f| f["film"] == record["film"])
+        .unwrap();
+    let report = by_film
+        .iter()
+        .find(|f| f["report"] == record["text"])
+        .unwrap();
+    assert!(
+        (cosine(film) - cosine(report)).abs() < 0.02,
+        "{film} {report}"
+    );
+}
+
+#[test]
+fn what_cannot_be_asked_is_told() {
+    let said = fail(ask("retrieve").args(["--film", "README.md"]));
+    assert!(said.contains("README.md"), "{said}");
+    let out = prepared().join("no-zero-shot");
+    let prompts = prepared().join("prompts.yaml");
+    std::fs::write(
+        &prompts,
+        "findings: { Pneumothorx: { present: [A pneumothorax.] } }",
+    )
+    .unwrap();
+    let mut command = ask("zero-shot");
+    command.args(["--split", "validate", "--out"]).arg(&out);
+    let said = fail(command.arg("--prompts").arg(&prompts));
+    assert!(said.contains("Pneumothorax"), "{said}");
+}

@@ -28,6 +28,9 @@ pub enum Error {
     /// From the encoder crate.
     #[error(transparent)]
     Encoder(#[from] mflag_encoder::Error),
+    /// From the metrics.
+    #[error(transparent)]
+    Metrics(#[from] mflag_metrics::Error),
     /// From the training loop.
     #[error(transparent)]
     Train(#[from] mflag_train::Error),

@@ -8,7 +8,9 @@ pub mod latent;
 pub mod loss;
 pub mod model;
 pub mod pairs;
+pub mod space;
 pub mod task;
 pub mod text_cache;
+pub mod zero_shot;
 
 pub use error::{Error, Result};

@@ -1,5 +1,7 @@
 //! `mflag-pretrain`: pre-trains a film encoder on films and reports.
 
+mod ask;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -33,7 +35,9 @@ const EXAMPLES: &str = "Examples:
   mflag-pretrain train --config configs/pretrain/paper.yaml --run runs/paper
   mflag-pretrain train --config configs/pretrain/paper.yaml --set train.epochs=5 --run runs/short
   mflag-pretrain train --resume --run runs/paper
-  mflag-pretrain encode-text --config configs/pretrain/paper.yaml";
+  mflag-pretrain encode-text --config configs/pretrain/paper.yaml
+  mflag-pretrain zero-shot --run runs/paper --store data/chexpert/store-256 --prompts configs/zero-shot/chexpert.yaml --out zero-shot
+  mflag-pretrain retrieve --run runs/paper --store data/mimic-cxr/store-256 --split test --text \"Large left pleural effusion.\"";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -53,6 +57,10 @@ enum Command {
         #[arg(long, conflicts_with_all = ["config", "sets"])]
         resume: bool,
     },
+    /// Judge findings without any training: films against sentences, AUROC by the labels of a store
+    ZeroShot(ask::ZeroShot),
+    /// Find films by a sentence, or reports by a film
+    Retrieve(ask::Retrieve),
     /// Print the JSON schema of the configuration
     Schema,
     #[command(flatten)]
@@ -72,6 +80,14 @@ fn main() -> ExitCode {
         Command::Train {
             run, resume: true, ..
         } => resume(&run),
+        Command::ZeroShot(zero_shot) => {
+            zero_shot.run()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Retrieve(retrieve) => {
+            retrieve.run()?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Generate(generate) => {
             generate.run(Cli::command())?;
             Ok(ExitCode::SUCCESS)

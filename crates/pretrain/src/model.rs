@@ -114,13 +114,26 @@ impl Model {
     /// # Errors
     /// If the films have another shape.
     pub fn forward(&self, films: &Tensor, reports: &Tensor, train: bool) -> Result<Latents> {
-        let pooled = self.encoder.forward(films, train)?;
-        let films = self.film_projector.forward(&pooled, train);
-        let reports = self.report_projector.forward(reports, train);
+        let (pooled, films) = self.films(films, train)?;
         Ok(Latents {
             pooled,
             films,
-            reports,
+            reports: self.reports(reports, train),
         })
+    }
+
+    /// Films alone: pooled `[B, width]` and projected `[B, output]`.
+    ///
+    /// # Errors
+    /// As [`Model::forward`].
+    pub fn films(&self, films: &Tensor, train: bool) -> Result<(Tensor, Tensor)> {
+        let pooled = self.encoder.forward(films, train)?;
+        let projected = self.film_projector.forward(&pooled, train);
+        Ok((pooled, projected))
+    }
+
+    /// Report embeddings alone, projected: `[B, output]`.
+    pub fn reports(&self, reports: &Tensor, train: bool) -> Tensor {
+        self.report_projector.forward(reports, train)
     }
 }

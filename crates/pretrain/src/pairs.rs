@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::text_cache::{Filled, Place, TextCache, Vectors};
 
 /// Tokens in one batch of the language model: more of them wait for memory, fewer for the processor.
-const BATCH_TOKENS: usize = 2048;
+pub(crate) const BATCH_TOKENS: usize = 2048;
 
 /// The films of the store that have a report, chosen by the configuration.
 #[derive(Debug, Clone)]

@@ -71,6 +71,21 @@ def metrics(s, t, threshold, bins):
     return golden
 
 
+PLACES = [0.0, 0.05, 0.2, 0.5, 0.9, 1.0]
+
+
+def at_places(s, t):
+    """Sensitivity at rates of false positives, precision at sensitivities: steps, not lines, through scikit-learn's points."""
+    rate, sensitivity, _ = roc_curve(t, s, drop_intermediate=False)
+    precision, recall, _ = precision_recall_curve(t, s)
+    # By falling thresholds, without the point that scikit-learn adds for none.
+    precision, recall = precision[-2::-1], recall[-2::-1]
+    return {
+        "sensitivity": [float(sensitivity[rate <= x].max()) for x in PLACES],
+        "precision": [float(precision[np.argmax(recall >= x)]) for x in PLACES],
+    }
+
+
 def binary(name, scores, truth, threshold=0.5, bins=15, curves=False):
     scores = np.array(scores, np.float32).astype(np.float64)
     counts = rng.integers(0, 4, len(scores)).tolist()
@@ -83,6 +98,8 @@ def binary(name, scores, truth, threshold=0.5, bins=15, curves=False):
         case["roc"] = [x[1:].tolist(), y[1:].tolist(), at[1:].tolist()]
         precision, recall, at = precision_recall_curve(t, s)
         case["precision_recall"] = [recall[:-1].tolist(), precision[:-1].tolist(), at.tolist()]
+        case["places"] = PLACES
+        case["at_places"] = [at_places(s, t), at_places(*known(scores, truth, counts))]
     return case
 
 
@@ -288,15 +305,18 @@ shared = rng.normal(0, 1, 120)[patients] + rng.normal(0, 0.5, len(patients))
 first = float32(1.5 * truth + shared + rng.normal(0, 0.6, len(patients)), 3)
 second = float32(1.3 * truth + shared + rng.normal(0, 0.6, len(patients)), 3)
 RESAMPLES = 10000
-aurocs = []
+aurocs, sensitivities = [], []
 for _ in range(RESAMPLES):
     weight = np.bincount(rng.integers(0, 120, 120), minlength=120)[patients]
     aurocs.append([roc_auc_score(truth, model, sample_weight=weight) for model in (first, second)])
+    rate, sensitivity, _ = roc_curve(truth, first, sample_weight=weight, drop_intermediate=False)
+    sensitivities.append([sensitivity[rate <= x].max() for x in (0.1, 0.3, 0.6)])
 aurocs = np.array(aurocs)
 difference = aurocs[:, 0] - aurocs[:, 1]
 write("bootstrap", {
     "patients": patients.tolist(), "truth": truth.tolist(), "first": first.tolist(), "second": second.tolist(),
     "first_interval": np.percentile(aurocs[:, 0], [2.5, 97.5]).tolist(),
+    "band": np.percentile(sensitivities, [2.5, 97.5], axis=0).T.tolist(),
     "difference_interval": np.percentile(difference, [2.5, 97.5]).tolist(),
     "p": float(2 * min((difference <= 0).mean(), (difference >= 0).mean())),
 })

@@ -53,6 +53,7 @@ impl Common {
                 "segmentation",
                 "detection",
                 "experiments",
+                "report",
             ];
             let ours: Vec<String> = crates.iter().map(|c| format!("mflag_{c}={ours}")).collect();
             EnvFilter::new(format!("warn,{}", ours.join(",")))

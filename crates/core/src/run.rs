@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::{self, Config};
@@ -19,9 +19,12 @@ use crate::{Error, Result, atomic};
 
 const CONFIG: &str = "config.yaml";
 const PROVENANCE: &str = "provenance.json";
+/// The file of all metrics, one JSON object a line: `kind` (`train` or `validation`), `step`, `epoch`, and the values, of which some may
+/// be lists; a value that is not finite is `null`.
+pub const METRICS: &str = "metrics.jsonl";
 
 /// Where a run came from.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of mflag.
     pub mflag: String,
@@ -59,6 +62,19 @@ impl Provenance {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
             digests: owned(digests),
         }
+    }
+
+    /// That of the run in `path`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read(path: &Path) -> Result<Provenance> {
+        let file = path.join(PROVENANCE);
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        serde_json::from_str(&text).map_err(|e| Error::Run {
+            path: file,
+            reason: format!("is damaged ({e})"),
+        })
     }
 }
 
@@ -138,6 +154,14 @@ impl RunFolder {
         let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
         let config = config::from_yaml(&text, &file)?;
         Ok((run, config))
+    }
+
+    /// The configuration of the run in `path`, unchecked: what a program reads that knows no head.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn stated(path: &Path) -> Result<Value> {
+        config::stated(&path.join(CONFIG), &[])
     }
 
     /// Makes sure that what the run reads is what it read when it began.
@@ -220,7 +244,6 @@ fn compare(key: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
 mod tests {
     use super::*;
     use schemars::JsonSchema;
-    use serde::Deserialize;
 
     #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
     #[serde(default, deny_unknown_fields)]

@@ -46,6 +46,11 @@ impl Table {
         self
     }
 
+    /// The head, and then the rows.
+    pub fn rows(&self) -> &[Vec<String>] {
+        &self.rows
+    }
+
     /// The table as Markdown has it.
     #[must_use]
     pub fn markdown(&self) -> String {
@@ -74,7 +79,14 @@ impl Table {
     }
 }
 
-fn is_number(cell: &str) -> bool {
+/// A fraction in per cent: `0.01` → `1 %`.
+pub fn percent(fraction: f64) -> String {
+    // 0.07 · 100 is 7.000000000000001.
+    format!("{} %", (fraction * 1e8).round() / 1e6)
+}
+
+/// Whether a cell looks like a number.
+pub fn is_number(cell: &str) -> bool {
     cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | '–'))
 }
 
@@ -103,6 +115,12 @@ impl fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn fractions_become_per_cents() {
+        let percents = [0.01, 0.07, 0.1, 1.0, 0.001].map(percent);
+        assert_eq!(percents, ["1 %", "7 %", "10 %", "100 %", "0.1 %"]);
+    }
 
     #[test]
     fn numbers_stand_to_the_right() {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use mflag_core::config::Config;
 use mflag_core::suggest;
+use mflag_core::table::percent;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -252,12 +253,6 @@ pub fn file_name(name: &str) -> String {
     words.join("-")
 }
 
-/// A fraction in per cent: `0.01` → `1 %`.
-pub fn percent(fraction: f64) -> String {
-    // 0.07 · 100 is 7.000000000000001.
-    format!("{} %", (fraction * 1e8).round() / 1e6)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -308,10 +303,8 @@ compare: [{ encoder: M-FLAG, fraction: 0.01, than: Random, than_fraction: 1.0 }]
     }
 
     #[test]
-    fn names_become_folders_and_fractions_per_cents() {
+    fn names_become_folders() {
         assert_eq!(file_name("SIIM Dice (of films)"), "siim-dice-of-films");
         assert_eq!(file_name("M-FLAG"), "m-flag");
-        let percents = [0.01, 0.07, 0.1, 1.0, 0.001].map(percent);
-        assert_eq!(percents, ["1 %", "7 %", "10 %", "100 %", "0.1 %"]);
     }
 }

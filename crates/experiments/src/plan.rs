@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use mflag_core::progress::clock;
-use mflag_core::table::Table;
+use mflag_core::table::{Table, percent};
 use mflag_core::{Result, config, digest};
 use mflag_data::Split;
 use mflag_data::store::Store;
 
-use crate::config::{Experiments, Sets, file_name, percent};
+use crate::config::{Experiments, Sets, file_name};
 use crate::job::{Job, State, Wanted, flags};
 
 /// One cell of a table and one seed.

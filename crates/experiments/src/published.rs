@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mflag_core::config::{self, Config};
+use mflag_core::table::percent;
 use mflag_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::config::percent;
 
 /// Published tables by the names of tasks.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

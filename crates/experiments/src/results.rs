@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use mflag_core::atomic;
 use mflag_core::suggest;
-use mflag_core::table::{Table, write_csv};
+use mflag_core::table::{Table, percent, write_csv};
 use mflag_data::Split;
 use mflag_metrics::bootstrap::{Interval, LEVEL, Replicates};
 use mflag_metrics::evaluation::Evaluation;
 
-use crate::config::{Experiments, percent};
+use crate::config::Experiments;
 use crate::job::State;
 use crate::plan::Plan;
 use crate::published::{Published, PublishedTable};

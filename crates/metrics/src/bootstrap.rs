@@ -136,6 +136,19 @@ impl Bootstrap {
     where
         M: Fn(Counts<'_>) -> Result<Option<f64>> + Sync,
     {
+        let once = vec![1; patients.of.len()];
+        let Some(estimate) = metric(Counts::Of(&once))? else {
+            return Ok(None);
+        };
+        let values = self.resamples(patients, metric)?;
+        Ok(Some(Replicates { estimate, values }))
+    }
+
+    /// What a function of [`Counts`] is in each resample.
+    fn resamples<T: Send, F>(&self, patients: &Patients, of: F) -> Result<Vec<T>>
+    where
+        F: Fn(Counts<'_>) -> Result<T> + Sync,
+    {
         let resamples = self.resamples;
         Error::check_value(
             "the number of resamples",
@@ -143,21 +156,42 @@ impl Bootstrap {
             resamples > 0,
             "at least 1",
         )?;
-        let once = vec![1; patients.of.len()];
-        let Some(estimate) = metric(Counts::Of(&once))? else {
-            return Ok(None);
-        };
-        let values = (0..resamples as u64)
+        (0..resamples as u64)
             .into_par_iter()
             .map_init(
                 || (Vec::new(), Vec::new()),
                 |(drawn, counts), resample| {
                     patients.resample(self.seed, resample, drawn, counts);
-                    metric(Counts::Of(counts))
+                    of(Counts::Of(counts))
                 },
             )
-            .collect::<Result<_>>()?;
-        Ok(Some(Replicates { estimate, values }))
+            .collect()
+    }
+
+    /// The pointwise interval of a `curve`, which is given as its values at places that are always the same: the ends at each place, from
+    /// the resamples in which the curve is defined. `None` if it is undefined in each.
+    ///
+    /// # Errors
+    /// There are no resamples, the level is not between 0 and 1, or the curve fails.
+    pub fn band<C>(&self, patients: &Patients, curve: C) -> Result<Option<Vec<[f64; 2]>>>
+    where
+        C: Fn(Counts<'_>) -> Result<Option<Vec<f64>>> + Sync,
+    {
+        check_level(self.level)?;
+        let curves: Vec<Vec<f64>> = self
+            .resamples(patients, curve)?
+            .into_iter()
+            .flatten()
+            .collect();
+        let Some(first) = curves.first() else {
+            return Ok(None);
+        };
+        let ends = |place: usize| {
+            let mut values: Vec<f64> = curves.iter().map(|curve| curve[place]).collect();
+            values.sort_unstable_by(f64::total_cmp);
+            ends(&values, self.level)
+        };
+        Ok(Some((0..first.len()).map(ends).collect()))
     }
 
     /// The interval of a `metric`. `None` if it is undefined on the samples themselves, or in each resample.
@@ -248,16 +282,17 @@ impl Replicates {
     /// # Errors
     /// The level is not between 0 and 1.
     pub fn interval(&self, level: f64) -> Result<Option<Interval>> {
-        let valid = level > 0.0 && level < 1.0;
-        Error::check_value("the level", level, valid, "between 0 and 1")?;
+        check_level(level)?;
         let mut values: Vec<f64> = self.values.iter().flatten().copied().collect();
         values.sort_unstable_by(f64::total_cmp);
-        let outside = (1.0 - level) / 2.0;
-        Ok((!values.is_empty()).then(|| Interval {
-            estimate: self.estimate,
-            low: quantile(&values, outside),
-            high: quantile(&values, 1.0 - outside),
-            resamples: values.len(),
+        Ok((!values.is_empty()).then(|| {
+            let [low, high] = ends(&values, level);
+            Interval {
+                estimate: self.estimate,
+                low,
+                high,
+                resamples: values.len(),
+            }
         }))
     }
 
@@ -272,6 +307,17 @@ impl Replicates {
             p: p_value(&values),
         }))
     }
+}
+
+fn check_level(level: f64) -> Result<()> {
+    let valid = level > 0.0 && level < 1.0;
+    Error::check_value("the level", level, valid, "between 0 and 1")
+}
+
+/// The ends of the part `level` in the middle of ascending values, of which there is at least one.
+fn ends(ascending: &[f64], level: f64) -> [f64; 2] {
+    let outside = (1.0 - level) / 2.0;
+    [outside, 1.0 - outside].map(|share| quantile(ascending, share))
 }
 
 /// The `share` quantile of ascending values, of which there is at least one, linear between neighbours (NumPy's default).

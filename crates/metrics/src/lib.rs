@@ -8,6 +8,7 @@
 //! | [`detection`] | average precision of boxes, sensitivity at a rate of false positives | pycocotools |
 //! | [`bootstrap`] | intervals of any of these, and tests between two models, by patient | NumPy and scikit-learn |
 //! | [`evaluation`] | all of a model on a split, with their resamples, in a folder | |
+//! | [`curves`] | ROC and precision-recall curves with their bands, in a folder | scikit-learn |
 //! | [`retrieval`], [`latent`] | recall across two spaces; geometry of one | NumPy |
 //!
 //! What is undefined is `None`, never a number that looks like a result: AUROC without both classes, Dice of two empty masks where
@@ -18,6 +19,7 @@
 pub mod bootstrap;
 pub mod classification;
 mod counts;
+pub mod curves;
 pub mod detection;
 mod error;
 pub mod evaluation;

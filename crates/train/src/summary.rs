@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mflag_core::progress::clock;
+use mflag_core::run::METRICS;
 use mflag_core::table::Table;
 use serde_json::Value;
 
 use crate::error::Result;
 use crate::outcome::Outcome;
-use crate::sinks::METRICS;
 
 /// A table for the end of a run in the folder `run`: every metric before training, at the best epoch and at the last one, and
 /// what the run took.

@@ -157,6 +157,56 @@ impl Ranking {
         curve::thinned(start, points?, most)
     }
 
+    /// Sensitivity at each of these rates of false positives, which ascend from 0 to 1: the highest of a threshold whose rate is not above
+    /// it. `None` without samples of both kinds.
+    ///
+    /// # Errors
+    /// The counts are of another number of samples.
+    pub fn sensitivity_at(&self, rates: &[f64], counts: Counts<'_>) -> Result<Option<Vec<f64>>> {
+        let all = self.total(counts)?;
+        if all.hits == 0 || all.alarms == 0 {
+            return Ok(None);
+        }
+        let mut walk = self.walk(counts)?.peekable();
+        let mut hits = 0;
+        let mut at = |rate: &f64| {
+            let within = |found: &Found| found.alarms as f64 / all.alarms as f64 <= *rate;
+            while let Some(found) = walk.next_if(within) {
+                hits = found.hits;
+            }
+            hits as f64 / all.hits as f64
+        };
+        Ok(Some(rates.iter().map(&mut at).collect()))
+    }
+
+    /// Precision at each of these sensitivities, which ascend from 0 to 1: that of the highest threshold that reaches it. `None` if no
+    /// sample has the label.
+    ///
+    /// # Errors
+    /// The counts are of another number of samples.
+    pub fn precision_at(
+        &self,
+        sensitivities: &[f64],
+        counts: Counts<'_>,
+    ) -> Result<Option<Vec<f64>>> {
+        let all = self.total(counts)?;
+        if all.hits == 0 {
+            return Ok(None);
+        }
+        let mut walk = self.walk(counts)?;
+        let mut found = walk.next().unwrap_or(all);
+        let mut at = |sensitivity: &f64| {
+            while (found.hits as f64 / all.hits as f64) < *sensitivity {
+                match walk.next() {
+                    Some(next) => found = next,
+                    None => break,
+                }
+            }
+            found.precision()
+        };
+        Ok(Some(sensitivities.iter().map(&mut at).collect()))
+    }
+
     /// What is found at each distinct score that counts, from the highest down.
     fn walk(&self, counts: Counts<'_>) -> Result<impl Iterator<Item = Found>> {
         counts.check(self.samples)?;

@@ -28,6 +28,16 @@ fn intervals_agree_with_numpy() {
         .unwrap()
         .unwrap();
     same_interval(&difference.interval, &golden["difference_interval"]);
+    let band = bootstrap
+        .band(&patients, |c| first.sensitivity_at(&[0.1, 0.3, 0.6], c))
+        .unwrap()
+        .unwrap();
+    for ([low, high], theirs) in band.into_iter().zip(golden["band"].as_array().unwrap()) {
+        // Sensitivities are steps of about 0.01: two of them.
+        let theirs = numbers(theirs);
+        let near = (low - theirs[0]).abs() < 0.02 && (high - theirs[1]).abs() < 0.02;
+        assert!(near, "{low} to {high} instead of {theirs:?}");
+    }
     let p = golden["p"].as_f64().unwrap();
     assert!(
         (difference.p - p).abs() < 0.012,

@@ -106,6 +106,23 @@ fn curves_agree_with_scikit_learn() {
         precision_recall.reverse();
         precision_recall.pop();
         same_curve(&precision_recall, &case["precision_recall"]);
+        let places = numbers(&case["places"]);
+        let drawn = self::counts(&case["counts"]);
+        for (counts, theirs) in [Counts::Once, Counts::Of(&drawn)]
+            .into_iter()
+            .zip(case["at_places"].as_array().unwrap())
+        {
+            let sensitivity = ranking.sensitivity_at(&places, counts).unwrap().unwrap();
+            let precision = ranking.precision_at(&places, counts).unwrap().unwrap();
+            for (ours, key) in [(sensitivity, "sensitivity"), (precision, "precision")] {
+                let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12;
+                let theirs = numbers(&theirs[key]);
+                assert!(
+                    ours.iter().zip(&theirs).all(near),
+                    "{key}: {ours:?} instead of {theirs:?}"
+                );
+            }
+        }
         seen += 1;
     }
     assert_eq!(seen, 2);

@@ -6,14 +6,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use mflag_core::run::METRICS;
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use tensorboard::Events;
-
-/// The file of all metrics, one JSON object a line: `kind` (`train` or `validation`), `step`, `epoch`, and the values;
-/// a value that is not finite is `null`.
-pub const METRICS: &str = "metrics.jsonl";
 
 /// The open files; closed ones (the default) swallow everything.
 #[derive(Debug, Default)]

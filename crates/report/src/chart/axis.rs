@@ -1,0 +1,216 @@
+//! Axes: from values to places on the drawing, and where ticks are.
+
+use crate::number::decimal;
+
+/// How values are spaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Scale {
+    /// Equal differences, equal lengths.
+    #[default]
+    Linear,
+    /// Equal ratios, equal lengths; values of 0 and below have no place.
+    Log,
+}
+
+/// An axis of a chart.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Axis {
+    /// What it shows, with its unit.
+    pub(crate) label: String,
+    pub(crate) scale: Scale,
+    /// Where it begins and ends; that of the data, made round, when absent.
+    pub(crate) range: Option<[f64; 2]>,
+    /// Where its ticks are and what they say; round values when absent.
+    pub(crate) ticks: Option<Vec<(f64, String)>>,
+    /// Whether it ends with the data, not at round values.
+    pub(crate) tight: bool,
+}
+
+impl Axis {
+    pub(crate) fn new(label: impl Into<String>) -> Axis {
+        Axis {
+            label: label.into(),
+            ..Axis::default()
+        }
+    }
+
+    pub(crate) fn log(self) -> Axis {
+        Axis {
+            scale: Scale::Log,
+            ..self
+        }
+    }
+
+    pub(crate) fn tight(self) -> Axis {
+        Axis {
+            tight: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn range(self, low: f64, high: f64) -> Axis {
+        Axis {
+            range: Some([low, high]),
+            ..self
+        }
+    }
+
+    /// Whether a value has a place on it.
+    pub(crate) fn shows(&self, value: f64) -> bool {
+        value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
+    }
+
+    /// The axis from `start` to `end` on the drawing, for these values.
+    pub(super) fn place(
+        &self,
+        values: impl Iterator<Item = f64>,
+        [start, end]: [f64; 2],
+    ) -> Placed {
+        let values = values.filter(|v| self.shows(*v));
+        let [mut low, mut high] = self.range.unwrap_or_else(|| extent(values));
+        if low == high {
+            let around = match self.scale {
+                Scale::Linear if low == 0.0 => [0.0, 1.0],
+                Scale::Linear => [low - low.abs() / 2.0, high + high.abs() / 2.0],
+                Scale::Log => [low / 2.0, high * 2.0],
+            };
+            [low, high] = around;
+        }
+        let mut ticks = match self.scale {
+            Scale::Linear => {
+                let step = step(high - low);
+                if self.range.is_none() && !self.tight {
+                    (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
+                }
+                steps(low, high, step)
+            }
+            Scale::Log => powers(low, high),
+        };
+        if let Some(own) = &self.ticks {
+            ticks.clone_from(own);
+        }
+        Placed {
+            scale: self.scale,
+            values: [low, high],
+            drawing: [start, end],
+            ticks,
+        }
+    }
+}
+
+/// An axis with its place on the drawing.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    scale: Scale,
+    values: [f64; 2],
+    drawing: [f64; 2],
+    pub(super) ticks: Vec<(f64, String)>,
+}
+
+impl Placed {
+    /// The place of a value; what lies beyond an end is put on it.
+    pub(super) fn at(&self, value: f64) -> f64 {
+        let of = |v: f64| match self.scale {
+            Scale::Linear => v,
+            Scale::Log => v.max(f64::MIN_POSITIVE).log10(),
+        };
+        let [low, high] = self.values.map(of);
+        let [start, end] = self.drawing;
+        let share = ((of(value) - low) / (high - low)).clamp(0.0, 1.0);
+        start + share * (end - start)
+    }
+}
+
+fn extent(values: impl Iterator<Item = f64>) -> [f64; 2] {
+    let none = [f64::INFINITY, f64::NEG_INFINITY];
+    let [low, high] = values.fold(none, |[low, high], v| [low.min(v), high.max(v)]);
+    if low > high { [1.0, 1.0] } else { [low, high] }
+}
+
+/// A round step, 1, 2 or 5 times a power of ten, of which four or five make up `length`.
+fn step(length: f64) -> f64 {
+    let rough = length / 4.5;
+    let power = 10f64.powf(rough.log10().floor());
+    let rounds = [1.0, 2.0, 5.0, 10.0].map(|round| round * power);
+    rounds
+        .into_iter()
+        .find(|s| *s >= rough * 0.999)
+        .unwrap_or(rounds[3])
+}
+
+fn steps(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
+    let first = (low / step - 1e-9).ceil() as i64;
+    let last = (high / step + 1e-9).floor() as i64;
+    let digits = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
+    (first..=last)
+        .map(|n| n as f64 * step)
+        .map(|value| (value, decimal(value, digits)))
+        .collect()
+}
+
+/// Powers of ten, and where these are few their double and fivefold.
+fn powers(low: f64, high: f64) -> Vec<(f64, String)> {
+    let decades = (high / low).log10();
+    let multiples: &[f64] = if decades < 2.5 {
+        &[1.0, 2.0, 5.0]
+    } else {
+        &[1.0]
+    };
+    let exponents = low.log10().floor() as i32..=high.log10().ceil() as i32;
+    let every = (decades / 6.0).ceil().max(1.0) as i32;
+    exponents
+        .filter(|e| e.rem_euclid(every) == 0)
+        .flat_map(|e| multiples.iter().map(move |m| (m * 10f64.powi(e), e)))
+        .filter(|(value, _)| *value >= low * 0.999 && *value <= high * 1.001)
+        .map(|(value, e)| (value, decimal(value, (-e).max(0) as usize)))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(axis: &Axis, values: &[f64]) -> Vec<String> {
+        let placed = axis.place(values.iter().copied(), [0.0, 100.0]);
+        placed.ticks.into_iter().map(|(_, text)| text).collect()
+    }
+
+    #[test]
+    fn ticks_are_round() {
+        let linear = Axis::new("");
+        assert_eq!(
+            told(&linear, &[0.057, 0.74]),
+            ["0.0", "0.2", "0.4", "0.6", "0.8"]
+        );
+        assert_eq!(told(&linear, &[0.0, 12.0]), ["0", "5", "10", "15"]);
+        assert_eq!(
+            told(&linear.clone().tight(), &[0.0, 12.0]),
+            ["0", "5", "10"]
+        );
+        assert_eq!(told(&linear, &[-3.2, -0.1]), ["-4", "-3", "-2", "-1", "0"]);
+        assert_eq!(told(&linear, &[0.0, 0.001]), ["0.0000", "0.0005", "0.0010"]);
+        let log = Axis::new("").log();
+        assert_eq!(
+            told(&log, &[1.0, 200.0]),
+            ["1", "2", "5", "10", "20", "50", "100", "200"]
+        );
+        assert_eq!(told(&log, &[0.001, 1.0]), ["0.001", "0.01", "0.1", "1"]);
+    }
+
+    #[test]
+    fn what_cannot_be_shown_has_no_part_in_the_range() {
+        assert_eq!(
+            told(&Axis::new(""), &[f64::NAN, f64::INFINITY, 2.0, 4.0]).len(),
+            5
+        );
+        let placed = Axis::new("")
+            .log()
+            .place([0.0, 1.0, 100.0].into_iter(), [0.0, 100.0]);
+        assert!((placed.at(10.0) - 50.0).abs() < 1e-9);
+        assert_eq!(placed.at(-1.0), 0.0);
+        let same = Axis::new("").place([3.0, 3.0].into_iter(), [0.0, 10.0]);
+        assert_eq!(same.at(3.0), 5.0);
+        let none = Axis::new("").place(std::iter::empty(), [0.0, 10.0]);
+        assert!(none.at(1.0).is_finite());
+    }
+}

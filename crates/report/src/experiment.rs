@@ -1,0 +1,170 @@
+//! What lies in the folder of an experiment.
+//!
+//! ```text
+//! results.csv       a row a cell: mean over the seeds, deviation, interval
+//! published.csv     numbers of papers, as printed (× 100)
+//! differences.csv   between encoders, on the same patients
+//! results.md        title, and what the figures of each task are
+//! ```
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Measured cells.
+pub const RESULTS: &str = "results.csv";
+/// Numbers of papers.
+pub const PUBLISHED: &str = "published.csv";
+/// Differences between encoders.
+pub const DIFFERENCES: &str = "differences.csv";
+/// The tables as text.
+pub const TEXT: &str = "results.md";
+
+/// A row of [`RESULTS`]: the seeds of a cell together; values are not × 100.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cell {
+    /// The task.
+    pub task: String,
+    /// Its metric.
+    pub metric: String,
+    /// The encoder.
+    pub encoder: String,
+    /// The fraction of the labels.
+    pub fraction: f64,
+    /// Finished seeds.
+    pub seeds: usize,
+    /// Their mean; `None` where the metric is undefined.
+    pub mean: Option<f64>,
+    /// Sample standard deviation over the seeds; `None` of one.
+    pub standard_deviation: Option<f64>,
+    /// Lower end of the mean's 95 % interval by patients.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+}
+
+/// A row of [`PUBLISHED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PublishedCell {
+    /// The task.
+    pub task: String,
+    /// The encoder.
+    pub encoder: String,
+    /// The fraction of the labels.
+    pub fraction: String,
+    /// As printed, × 100: some are `<1`.
+    pub value: String,
+    /// Where it stands.
+    pub source: String,
+}
+
+/// A row of [`DIFFERENCES`]; values are not × 100.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DifferenceRow {
+    /// The task.
+    pub task: String,
+    /// What is subtracted from what.
+    pub difference: String,
+    /// The difference.
+    pub value: f64,
+    /// Lower end of its 95 % interval.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Two-sided p value of no difference.
+    pub p: f64,
+}
+
+/// The tables of an experiment.
+#[derive(Debug)]
+pub(crate) struct Experiment {
+    pub(crate) path: PathBuf,
+    pub(crate) title: String,
+    pub(crate) cells: Vec<Cell>,
+    pub(crate) published: Vec<PublishedCell>,
+    pub(crate) differences: Vec<DifferenceRow>,
+    /// What the figures of a task are.
+    pub(crate) captions: BTreeMap<String, String>,
+}
+
+impl Experiment {
+    /// Whether a folder holds an experiment's tables.
+    pub(crate) fn is_in(path: &Path) -> bool {
+        path.join(RESULTS).exists()
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Experiment> {
+        let text = std::fs::read_to_string(path.join(TEXT)).unwrap_or_default();
+        let title = text.lines().next().and_then(|line| line.strip_prefix("# "));
+        let optional = |file: &str| path.join(file).exists();
+        Ok(Experiment {
+            path: path.to_owned(),
+            title: title.map_or_else(|| path.display().to_string(), str::to_owned),
+            cells: rows(&path.join(RESULTS))?,
+            published: if optional(PUBLISHED) {
+                rows(&path.join(PUBLISHED))?
+            } else {
+                vec![]
+            },
+            differences: if optional(DIFFERENCES) {
+                rows(&path.join(DIFFERENCES))?
+            } else {
+                vec![]
+            },
+            captions: captions(&text),
+        })
+    }
+
+    /// The tasks, in the order of the results.
+    pub(crate) fn tasks(&self) -> Vec<&str> {
+        let mut tasks: Vec<&str> = Vec::new();
+        for cell in &self.cells {
+            if !tasks.contains(&cell.task.as_str()) {
+                tasks.push(&cell.task);
+            }
+        }
+        tasks
+    }
+}
+
+fn rows<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
+    let damaged = |e: csv::Error| Error::Damaged {
+        path: file.to_owned(),
+        reason: e.to_string(),
+    };
+    let mut table = csv::Reader::from_path(file).map_err(damaged)?;
+    table
+        .deserialize()
+        .collect::<std::result::Result<_, _>>()
+        .map_err(damaged)
+}
+
+/// The first line below each heading.
+fn captions(text: &str) -> BTreeMap<String, String> {
+    let mut captions = BTreeMap::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if let Some(task) = line.strip_prefix("## ") {
+            let caption = lines.find(|line| !line.is_empty()).unwrap_or_default();
+            captions.insert(task.to_owned(), caption.replace('`', ""));
+        }
+    }
+    captions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn captions_stand_below_headings() {
+        let text = "# T\n\n## A, b\n\n`dice` × 100.\n\n| a |\n\n## C\n\nc\n";
+        let found = captions(text);
+        assert_eq!(found["A, b"], "dice × 100.");
+        assert_eq!(found["C"], "c");
+    }
+}

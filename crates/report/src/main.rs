@@ -1,0 +1,46 @@
+//! `mflag-report`: runs and experiments as one HTML file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use mflag_core::cli::{Common, run_main};
+use mflag_report::{Options, REPORT};
+
+/// Write one HTML file of runs, evaluations and experiments, to read, compare and share
+#[derive(Debug, Parser)]
+#[command(name = "mflag-report", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    /// Folders of runs, of evaluations (`eval --out`) and of experiments; several runs are compared, the first with each other
+    #[arg(required = true, value_name = "RUN")]
+    folders: Vec<PathBuf>,
+    /// The file to write
+    #[arg(short, long, value_name = "FILE", default_value = REPORT)]
+    out: PathBuf,
+    /// Call films by their names, which may identify patients; by default they are called by their line in the store
+    #[arg(long)]
+    show_names: bool,
+}
+
+const EXAMPLES: &str = "Examples:
+  mflag-report runs/paper
+  mflag-report runs/siim runs/siim-random --out comparison.html
+  mflag-report runs/paper runs/tables --out all.html
+
+A run may be at work: the report has what is there. The file loads nothing and needs no network.";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    cli.common.init();
+    run_main(|| -> Result<ExitCode> {
+        let options = Options {
+            show_names: cli.show_names,
+        };
+        mflag_report::write(&cli.folders, options, &cli.out)?;
+        println!("report: {}", cli.out.display());
+        Ok(ExitCode::SUCCESS)
+    })
+}

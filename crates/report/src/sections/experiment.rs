@@ -1,0 +1,186 @@
+//! The tables of an experiment, and how much labels are worth to each encoder.
+
+use maud::{Markup, html};
+use mflag_core::table::{Table, percent};
+
+use crate::chart::{Axis, Chart, Series, Stroke};
+use crate::experiment::{Cell, Experiment, PublishedCell};
+use crate::number::decimal;
+use crate::page::{Context, Section, table};
+
+/// All of an experiment.
+pub(crate) fn experiment(context: &Context, experiment: &Experiment) -> Section {
+    let tasks = experiment.tasks();
+    let body = html! {
+        p class="soft" { "Tables of " (experiment.path.display()) "." }
+        @if tasks.is_empty() { p class="note" { "No cell has finished yet." } }
+        @for task in &tasks { (of_task(context, experiment, task)) }
+    };
+    Section {
+        title: experiment.title.clone(),
+        body,
+    }
+}
+
+fn of_task(context: &Context, experiment: &Experiment, task: &str) -> Markup {
+    let cells: Vec<&Cell> = experiment.cells.iter().filter(|c| c.task == task).collect();
+    let published: Vec<&PublishedCell> = experiment
+        .published
+        .iter()
+        .filter(|c| c.task == task)
+        .collect();
+    let metric = cells.first().map_or("", |cell| cell.metric.as_str());
+    let chart = labels(task, metric, &cells, &published);
+    html! {
+        h3 { (task) }
+        @if let Some(caption) = experiment.captions.get(task) { p class="soft" { (caption) } }
+        @if !chart.is_empty() { div class="charts wide" { (chart.render(&context.ids)) } }
+        (table(context, &format!("{task}: {metric} × 100"), &results(&cells, &published)))
+        @if let Some(differences) = differences(experiment, task) {
+            (table(context, &format!("{task}: differences × 100"), &differences))
+        }
+    }
+}
+
+/// The metric against the fraction of the labels, measured and published.
+fn labels(task: &str, metric: &str, cells: &[&Cell], published: &[&PublishedCell]) -> Chart {
+    let measured = names(cells.iter().map(|c| c.encoder.as_str()))
+        .into_iter()
+        .map(|encoder| {
+            let of = || cells.iter().filter(move |c| c.encoder == encoder);
+            Series {
+                name: encoder.to_owned(),
+                points: ascending(
+                    of().filter_map(|c| Some([c.fraction, 100.0 * c.mean?]))
+                        .collect(),
+                ),
+                bars: ascending(
+                    of().filter_map(|c| Some([c.fraction, 100.0 * c.low?, 100.0 * c.high?]))
+                        .collect(),
+                ),
+                ..Series::default()
+            }
+        });
+    let theirs = names(published.iter().map(|c| c.encoder.as_str()))
+        .into_iter()
+        .map(|encoder| {
+            let of = published.iter().filter(|c| c.encoder == encoder);
+            // What is printed as `<1` has no place.
+            let points = of.filter_map(|c| Some([c.fraction.parse().ok()?, c.value.parse().ok()?]));
+            Series {
+                name: format!("{encoder} (published)"),
+                points: ascending(points.collect()),
+                stroke: Stroke::Dashed,
+                ..Series::default()
+            }
+        });
+    let series: Vec<Series> = measured
+        .chain(theirs)
+        .filter(|s| !s.points.is_empty())
+        .collect();
+    let mut ticks: Vec<f64> = series
+        .iter()
+        .flat_map(|s| s.points.iter().map(|p| p[0]))
+        .collect();
+    ticks.sort_by(f64::total_cmp);
+    ticks.dedup_by(|a, b| percent(*a) == percent(*b));
+    let mut x = Axis::new("part of the training labels (logarithmic)").log();
+    if let (Some(first), Some(last)) = (ticks.first(), ticks.last()) {
+        // Marks at the ends do not lie on the frame.
+        x = x.range(first / 1.3, last * 1.3);
+    }
+    x.ticks = Some(ticks.into_iter().map(|f| (f, percent(f))).collect());
+    Chart {
+        title: format!("{task}: how much labels are worth"),
+        x,
+        y: Axis::new(format!("{metric} × 100; bars: 95 % intervals")),
+        series,
+        rules: vec![],
+    }
+}
+
+/// A row an encoder and a column a fraction, measured rows first.
+fn results(cells: &[&Cell], published: &[&PublishedCell]) -> Table {
+    let printed = |c: &&PublishedCell| c.fraction.parse::<f64>().ok();
+    let mut fractions: Vec<f64> = cells
+        .iter()
+        .map(|c| c.fraction)
+        .chain(published.iter().filter_map(&printed))
+        .collect();
+    fractions.sort_by(f64::total_cmp);
+    fractions.dedup_by(|a, b| percent(*a) == percent(*b));
+    let heads: Vec<String> = fractions.iter().map(|f| percent(*f)).collect();
+    let head: Vec<&str> = std::iter::once("encoder")
+        .chain(heads.iter().map(String::as_str))
+        .collect();
+    let mut table = Table::new(&head);
+    for encoder in names(cells.iter().map(|c| c.encoder.as_str())) {
+        let value = |fraction: &f64| {
+            let cell = cells
+                .iter()
+                .find(|c| c.encoder == encoder && percent(c.fraction) == percent(*fraction));
+            cell.map_or(String::new(), |cell| told(cell))
+        };
+        table.row(std::iter::once(encoder.to_owned()).chain(fractions.iter().map(value)));
+    }
+    for encoder in names(published.iter().map(|c| c.encoder.as_str())) {
+        let value = |fraction: &f64| {
+            let same = |c: &&&PublishedCell| {
+                c.encoder == encoder && printed(c).is_some_and(|f| percent(f) == percent(*fraction))
+            };
+            published
+                .iter()
+                .find(same)
+                .map_or(String::new(), |c| c.value.clone())
+        };
+        table.row(
+            std::iter::once(format!("{encoder} (published)")).chain(fractions.iter().map(value)),
+        );
+    }
+    table
+}
+
+/// `52.3 ± 1.2 (50.1 to 54.0)`.
+fn told(cell: &Cell) -> String {
+    let hundred = |value: f64| decimal(100.0 * value, 1);
+    let Some(mean) = cell.mean else {
+        return "undefined".into();
+    };
+    let deviation = cell
+        .standard_deviation
+        .map_or(String::new(), |d| format!(" ± {}", hundred(d)));
+    let interval = cell.low.zip(cell.high);
+    let interval = interval.map_or(String::new(), |(low, high)| {
+        format!(" ({} to {})", hundred(low), hundred(high))
+    });
+    format!("{}{deviation}{interval}", hundred(mean))
+}
+
+fn differences(experiment: &Experiment, task: &str) -> Option<Table> {
+    let mut table = Table::new(&["difference", "× 100", "95 % interval", "p"]);
+    for row in experiment.differences.iter().filter(|row| row.task == task) {
+        table.row([
+            row.difference.clone(),
+            format!("{:+.1}", 100.0 * row.value),
+            format!("{:+.1} to {:+.1}", 100.0 * row.low, 100.0 * row.high),
+            format!("{:.3}", row.p),
+        ]);
+    }
+    (table.rows().len() > 1).then_some(table)
+}
+
+/// Distinct names in the order of their first places.
+fn names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in all {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn ascending<const N: usize>(mut rows: Vec<[f64; N]>) -> Vec<[f64; N]> {
+    rows.sort_by(|a, b| a[0].total_cmp(&b[0]));
+    rows
+}

@@ -19,7 +19,7 @@ test: setup
 
 # The tests of the crates that need no libtorch
 test-light:
-    cargo test -p mflag-core -p mflag-film -p mflag-metrics -p mflag-data
+    cargo test -p mflag-core -p mflag-film -p mflag-metrics -p mflag-data -p mflag-report
 
 # Release binaries into target/release
 build: setup
@@ -44,6 +44,10 @@ detect *ARGS: setup
 # Experiments and their tables: `just experiments run configs/experiments/demo.yaml`
 experiments *ARGS: build
     target/release/mflag-experiments "$@"
+
+# Runs and experiments as one HTML file: `just report runs/paper --out report.html`
+report *ARGS:
+    cargo run --release -p mflag-report -- "$@"
 
 # The paper's tables, each said first what it costs; needs the data sets (configs/experiments/paper-*.yaml)
 paper: paper-classification paper-segmentation paper-detection

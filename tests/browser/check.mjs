@@ -93,8 +93,8 @@ const check = async (browser, file, out) => {
       await page.setViewport(viewport);
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
       await page.goto(url);
-      const name = path.join(out, `${path.basename(path.dirname(file))}-${path.basename(file, ".html")}-${screen}-${scheme}.png`);
-      await page.screenshot({ path: name, fullPage: true });
+      const name = path.relative(".", file).replace(/\.html$/, "").replaceAll(/[^\w-]+/g, "_");
+      await page.screenshot({ path: path.join(out, `${name}-${screen}-${scheme}.png`), fullPage: true });
       await page.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
       (await page.evaluate(layout, LEAST_LETTERS)).forEach(tell);
       await page.evaluate(axe.source);

@@ -78,7 +78,9 @@ impl Trial {
             for words in self.says {
                 assert!(said.contains(words), "{said}");
             }
-            self.folder().join("whole")
+            let whole = self.folder().join("whole");
+            reported(&said, &whole);
+            whole
         })
     }
 
@@ -158,6 +160,35 @@ pub fn prepare(phantom: &[&str], prepare: &[&str], films: &Path, store: &Path) {
     let mut command = program("mflag-data");
     command.args(["prepare", "--dataset"]).args(prepare);
     succeed(command.arg("--root").arg(films).arg("--out").arg(store));
+}
+
+/// The report that a program has left in `folder`, which it named in the last line that it `said`.
+#[track_caller]
+pub fn reported(said: &str, folder: &Path) -> String {
+    let file = folder.join("report.html");
+    let line = format!("report: {}", file.display());
+    assert_eq!(said.lines().last(), Some(line.as_str()), "{said}");
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// The films that a run has drawn of its test split lie where the list says, best first, and are in its report, without their names.
+#[track_caller]
+pub fn assert_films_are_drawn(run: &Path) {
+    let cases = json(&run.join("test/cases.json"));
+    let cases = cases.as_array().unwrap();
+    let drawn = std::fs::read_dir(run.join("test/cases")).unwrap().count();
+    assert!(!cases.is_empty() && drawn == cases.len(), "{cases:?}");
+    let values: Vec<f64> = cases.iter().map(|c| c["value"].as_f64().unwrap()).collect();
+    assert!(values.windows(2).all(|w| w[0] >= w[1]), "{values:?}");
+    let report = std::fs::read_to_string(run.join("report.html")).unwrap();
+    let images = report.matches("<img src=\"data:image/png;base64,").count();
+    assert_eq!(images, drawn);
+    for case in cases {
+        let film = image::open(run.join("test").join(case["image"].as_str().unwrap()));
+        assert!(film.unwrap().width() > 100);
+        assert!(report.contains(&format!("line {}", case["line"])));
+        assert!(!report.contains(case["film"].as_str().unwrap()));
+    }
 }
 
 /// A JSON file.

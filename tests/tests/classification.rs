@@ -115,6 +115,14 @@ fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
         (&first["label"], &first["roc"][0]),
         (&"Atelectasis".into(), &Value::from(vec![0.0, 0.0]))
     );
+    for band in ["roc_band", "precision_recall_band"] {
+        let band = first[band].as_array().unwrap();
+        let ascends = |place: &Value| {
+            let [x, low, high] = [0, 1, 2].map(|i| place[i].as_f64().unwrap());
+            (0.0..=1.0).contains(&x) && low <= high && low >= 0.0 && high <= 1.0
+        };
+        assert!(band.len() == 51 && band.iter().all(ascends), "{band:?}");
+    }
 
     // Judged again, the model comes to the same.
     let again = TRIAL.eval(run, "again", &[]);

@@ -4,13 +4,14 @@ use std::process::{Command, Output};
 
 use mflag_tests::programs::{fail, program, succeed};
 
-const PROGRAMS: [&str; 6] = [
+const PROGRAMS: [&str; 7] = [
     "mflag-data",
     "mflag-pretrain",
     "mflag-classify",
     "mflag-segment",
     "mflag-detect",
     "mflag-experiments",
+    "mflag-report",
 ];
 
 /// Every command below a program, by its own help.
@@ -83,6 +84,7 @@ fn what_goes_into_a_file_has_no_colours() {
         let config = match name {
             "mflag-data" => vec!["verify", "absent"],
             "mflag-experiments" => vec!["plan", "absent.yaml"],
+            "mflag-report" => vec!["absent"],
             _ => vec!["train", "--run", "absent", "--set", "data.store=absent"],
         };
         let said = fail(program(name).args(config));

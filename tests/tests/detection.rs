@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use mflag_tests::heads::{Trial, json, tested};
+use mflag_tests::heads::{Trial, assert_films_are_drawn, json, tested};
 use mflag_tests::programs::fail;
 use serde_json::Value;
 
@@ -53,6 +53,7 @@ fn check_boxes(results: &Value, width: f64, height: f64) {
 fn a_run_ends_with_a_model_and_its_test_results() {
     let run = TRIAL.whole();
     let evaluation = tested(run);
+    assert_films_are_drawn(run);
     let names: Vec<&Value> = evaluation["metrics"]
         .as_array()
         .unwrap()

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use mflag_tests::heads::{json, prepare};
+use mflag_tests::heads::{json, prepare, reported};
 use mflag_tests::programs::{fail, folder, program, succeed};
 use serde_json::Value;
 
@@ -105,6 +105,14 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
         "±",
     ] {
         assert!(said.contains(shown), "{said}");
+    }
+    let report = reported(&said, &runs);
+    for shown in [
+        "Random (published)",
+        "Other at 50 % − Random at 50 %",
+        "&lt;1",
+    ] {
+        assert!(report.contains(shown), "{shown}");
     }
     let markdown = std::fs::read_to_string(runs.join("results.md")).unwrap();
     assert!(markdown.contains("| encoder | 50 % |"), "{markdown}");

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use mflag_tests::heads::prepare;
+use mflag_tests::heads::{prepare, reported};
 use mflag_tests::programs::{fail, folder, program, succeed};
 use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
@@ -74,6 +74,7 @@ fn whole() -> &'static Path {
             said.contains("recall_mean") && said.contains("untrained"),
             "{said}"
         );
+        reported(&said, &run);
         run
     })
 }
@@ -188,6 +189,13 @@ fn a_run_writes_all_that_it_was() {
                 .is_some_and(f64::is_finite),
             "{key}"
         );
+    }
+    // The spectrum begins with the largest value, as a share of which it is told.
+    let spectrum = of("validation")[3]["spectrum"].as_array().unwrap();
+    assert!(spectrum.len() > 1 && spectrum[0] == serde_json::json!([1.0, 1.0]));
+    let report = std::fs::read_to_string(run.join("report.html")).unwrap();
+    for shown in ["Spectrum of the encoder", "Recall, film to report"] {
+        assert!(report.contains(shown), "{shown}");
     }
     let events = std::fs::read_dir(run).unwrap().flatten();
     let events = events.filter(|e| e.file_name().to_string_lossy().contains("tfevents"));

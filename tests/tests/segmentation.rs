@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::OnceLock;
 
-use mflag_tests::heads::{Trial, assert_metrics_near, json, tested};
+use mflag_tests::heads::{Trial, assert_films_are_drawn, assert_metrics_near, json, tested};
 use mflag_tests::programs::fail;
 
 /// Two epochs on phantoms in SIIM-ACR's layout.
@@ -29,6 +29,7 @@ static TRIAL: Trial = Trial {
 fn a_run_ends_with_a_model_and_its_test_results() {
     let run = TRIAL.whole();
     let evaluation = tested(run);
+    assert_films_are_drawn(run);
     assert_eq!(evaluation["dataset"], "siim-acr");
     assert_eq!(evaluation["metrics"][0]["metric"], "dice");
     let dice = evaluation["metrics"][0]["value"].as_f64().unwrap();

@@ -8,6 +8,7 @@ use mflag_data::store::Store;
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_encoder::start::linear;
 use mflag_head::{Calibrate, Error, Head, Measures, Result};
+use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_train::Step;
 use tch::{Kind, Tensor, nn, nn::Module};
 
@@ -192,8 +193,14 @@ impl Head for Classification {
         Ok(ScoreWriter::new(facts, out))
     }
 
-    fn write_details(facts: &Facts, cases: &[Case], out: &Path) -> Result<()> {
-        curves::write(&Scores::new(facts, cases)?, out)
+    fn write_details(
+        facts: &Facts,
+        cases: &[Case],
+        patients: &Patients,
+        bootstrap: &Bootstrap,
+        out: &Path,
+    ) -> Result<()> {
+        curves::write(&Scores::new(facts, cases)?, patients, bootstrap, out)
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod augment;
 pub mod chexpert;
 pub mod datasets;
+pub mod draw;
 mod error;
 pub mod inspect;
 pub mod labels;

@@ -9,11 +9,11 @@ use mflag_data::store::Store;
 use mflag_data::{BoundingBox, Record};
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_film::Squaring;
-use mflag_head::{Error, Head, Measure, Measures, Result};
+use mflag_head::{Drawing, Error, Head, Mark, Measure, Measures, Result};
 use mflag_metrics::detection::{
     Image, MAX_PREDICTIONS, MGCA_THRESHOLDS, Matches, Prediction, Protocol, Rect,
 };
-use mflag_metrics::mean_defined;
+use mflag_metrics::{Counts, mean_defined};
 use mflag_train::Step;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
@@ -27,6 +27,8 @@ use crate::yolo::Yolo;
 
 /// A box of which less is left in a view, in pixels, is none.
 const LEAST: f64 = 1.0;
+/// Predicted boxes of a film that are drawn.
+const DRAWN: usize = 5;
 
 /// What prediction needs to know beside the weights.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -55,6 +57,7 @@ pub struct Detection {
 
 impl Head for Detection {
     const NAME: &'static str = "detection";
+    const FILMS_BY: Option<&'static str> = Some("map");
     type Settings = DetectionConfig;
     type Facts = Facts;
     type Annotation = Vec<Marked>;
@@ -214,6 +217,36 @@ impl Head for Detection {
         ])
     }
 
+    fn film_value(case: &Vec<Image>) -> Result<Option<f64>> {
+        let mut each = Vec::with_capacity(case.len());
+        for image in case {
+            let of_class = std::slice::from_ref(image);
+            let matches = Matches::new(
+                of_class,
+                &MGCA_THRESHOLDS,
+                MAX_PREDICTIONS,
+                Protocol::Strict,
+            )?;
+            each.push(matches.mean_average_precision(Counts::Once)?);
+        }
+        Ok(mean_defined(each))
+    }
+
+    fn draw(
+        _facts: &Facts,
+        drawing: &mut Drawing,
+        found: &Vec<Found>,
+        truth: &Vec<Truth>,
+    ) -> String {
+        for one in truth {
+            drawing.rect(&one.place, Mark::True);
+        }
+        for one in found.iter().take(DRAWN) {
+            drawing.rect(&one.place, Mark::Found);
+        }
+        format!("Orange: true boxes; blue: the {DRAWN} most confident of those predicted.")
+    }
+
     fn writer(facts: &Facts, out: &Path) -> Result<BoxWriter> {
         Ok(BoxWriter::new(facts.classes.clone(), out))
     }
@@ -251,7 +284,7 @@ fn precision<'a>(
         .iter()
         .map(|images| Matches::new(images, thresholds, MAX_PREDICTIONS, protocol))
         .collect::<mflag_metrics::Result<Vec<Matches>>>()?;
-    let value = move |counts: mflag_metrics::Counts<'_>| {
+    let value = move |counts: Counts<'_>| {
         let mut each = Vec::new();
         for matches in &matches {
             each.extend(matches.average_precision(counts)?);

@@ -189,5 +189,6 @@ fn table(experiments: &Experiments, plan: &Plan) -> Result<()> {
         "\ntables: {}",
         experiments.runs.join("results.md").display()
     );
+    mflag_report::write_beside(&experiments.runs);
     Ok(())
 }

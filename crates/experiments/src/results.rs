@@ -8,13 +8,14 @@ use mflag_core::atomic;
 use mflag_core::suggest;
 use mflag_core::table::{Table, percent, write_csv};
 use mflag_data::Split;
-use mflag_metrics::bootstrap::{Interval, LEVEL, Replicates};
+use mflag_metrics::bootstrap::{Difference, Interval, LEVEL, Replicates};
 use mflag_metrics::evaluation::Evaluation;
+use mflag_report::experiment::{DIFFERENCES, PUBLISHED, RESULTS, TEXT};
 
 use crate::config::Experiments;
 use crate::job::State;
 use crate::plan::Plan;
-use crate::published::{Published, PublishedTable};
+use crate::published::{Published, PublishedRow, PublishedTable};
 
 /// What the finished cells of an experiment came to.
 #[derive(Debug)]
@@ -133,7 +134,7 @@ impl<'a> Results<'a> {
     }
 
     /// Each encoder less the first, at each fraction, and the pairs that the experiment asks for.
-    fn differences(&self, task: usize) -> Result<Option<Table>> {
+    fn differences(&self, task: usize) -> Result<Vec<(String, Difference)>> {
         let Experiments {
             encoders,
             fractions,
@@ -159,8 +160,7 @@ impl<'a> Results<'a> {
                 percent(fractions[fraction])
             )
         };
-        let mut table = Table::new(&["difference", "× 100", "95 % interval", "p"]);
-        let mut any = false;
+        let mut differences = Vec::new();
         for [one, other] in pairs {
             let mean = |[encoder, fraction]: [usize; 2]| {
                 Ok::<_, anyhow::Error>(Replicates::mean(
@@ -170,24 +170,11 @@ impl<'a> Results<'a> {
             let Some((a, b)) = mean(one)?.zip(mean(other)?) else {
                 continue;
             };
-            let Some(difference) = a.minus(&b)?.difference(LEVEL)? else {
-                continue;
-            };
-            let Interval {
-                estimate,
-                low,
-                high,
-                ..
-            } = difference.interval;
-            table.row([
-                format!("{} − {}", name(one), name(other)),
-                format!("{:+.1}", 100.0 * estimate),
-                format!("{:+.1} to {:+.1}", 100.0 * low, 100.0 * high),
-                format!("{:.3}", difference.p),
-            ]);
-            any = true;
+            if let Some(difference) = a.minus(&b)?.difference(LEVEL)? {
+                differences.push((format!("{} − {}", name(one), name(other)), difference));
+            }
         }
-        Ok(any.then_some(table))
+        Ok(differences)
     }
 
     /// What a table's figures are.
@@ -242,22 +229,21 @@ impl<'a> Results<'a> {
         for (place, task) in self.experiments.tasks.iter().enumerate() {
             let (caption, table) = (self.caption(place), self.table(place)?);
             text += &format!("\n{heading}{}\n\n{caption}\n\n{}", task.name, show(&table));
-            if let Some(differences) = self.differences(place)? {
-                text += &format!("\n{}", show(&differences));
+            let differences = self.differences(place)?;
+            if !differences.is_empty() {
+                text += &format!("\n{}", show(&told_differences(&differences)));
             }
         }
         Ok(text)
     }
 
-    /// Writes `results.md` and `results.csv` (a row a cell, values not × 100) into the experiment's folder.
+    /// Writes the tables into the experiment's folder, as text and as CSV (see [`mflag_report::experiment`]).
     ///
     /// # Errors
     /// If they cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
         let markdown = self.render(true)?;
-        atomic::write(&folder.join("results.md"), |f| {
-            f.write_all(markdown.as_bytes())
-        })?;
+        atomic::write(&folder.join(TEXT), |f| f.write_all(markdown.as_bytes()))?;
         let header = [
             "task",
             "metric",
@@ -270,7 +256,50 @@ impl<'a> Results<'a> {
             "high",
         ];
         let rows: Result<Vec<_>> = self.cells.keys().map(|key| self.row(*key)).collect();
-        Ok(write_csv(&folder.join("results.csv"), header, rows?)?)
+        write_csv(&folder.join(RESULTS), header, rows?)?;
+        let header = ["task", "encoder", "fraction", "value", "source"];
+        write_csv(&folder.join(PUBLISHED), header, self.published_rows())?;
+        let header = ["task", "difference", "value", "low", "high", "p"];
+        write_csv(&folder.join(DIFFERENCES), header, self.difference_rows()?)?;
+        Ok(())
+    }
+
+    /// The published numbers of the tasks, all fractions among them.
+    fn published_rows(&self) -> Vec<[String; 5]> {
+        let tables = self.experiments.tasks.iter().filter_map(|task| {
+            let table = self.published.tables.get(&task.name)?;
+            Some((&task.name, table))
+        });
+        let of_table = |(task, table): (&String, &PublishedTable)| {
+            let of_row = |row: &PublishedRow| {
+                let values = table.fractions.iter().zip(&row.values);
+                let cell = |(fraction, value): (&f64, &String)| {
+                    let (encoder, source) = (row.encoder.clone(), table.source.clone());
+                    [
+                        task.clone(),
+                        encoder,
+                        fraction.to_string(),
+                        value.clone(),
+                        source,
+                    ]
+                };
+                values.map(cell).collect::<Vec<_>>()
+            };
+            table.rows.iter().flat_map(of_row).collect::<Vec<_>>()
+        };
+        tables.flat_map(of_table).collect()
+    }
+
+    fn difference_rows(&self) -> Result<Vec<[String; 6]>> {
+        let mut rows = Vec::new();
+        for (place, task) in self.experiments.tasks.iter().enumerate() {
+            for (name, Difference { interval, p }) in self.differences(place)? {
+                let [value, low, high, p] =
+                    [interval.estimate, interval.low, interval.high, p].map(|v| v.to_string());
+                rows.push([task.name.clone(), name, value, low, high, p]);
+            }
+        }
+        Ok(rows)
     }
 
     /// The row of a cell in `results.csv`.
@@ -294,6 +323,24 @@ impl<'a> Results<'a> {
             number(|s| s.interval.high),
         ])
     }
+}
+
+/// Differences as a table.
+fn told_differences(differences: &[(String, Difference)]) -> Table {
+    let mut table = Table::new(&["difference", "× 100", "95 % interval", "p"]);
+    for (name, Difference { interval, p }) in differences {
+        table.row([
+            name.clone(),
+            format!("{:+.1}", 100.0 * interval.estimate),
+            format!(
+                "{:+.1} to {:+.1}",
+                100.0 * interval.low,
+                100.0 * interval.high
+            ),
+            format!("{p:.3}"),
+        ]);
+    }
+    table
 }
 
 /// `52.3 ± 1.2 (50.1 to 54.0)`.

@@ -9,6 +9,7 @@ use mflag_data::store::Store;
 use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_metrics::evaluation::Evaluation;
 
+use crate::cases;
 use crate::error::{Error, Result};
 use crate::films::Films;
 use crate::head::{Head, Writer};
@@ -51,26 +52,17 @@ impl<H: Head> Model<H> {
         if let Some(writer) = writer {
             writer.finish()?;
         }
-        if let Some(out) = out {
-            H::write_details(&self.facts, &cases, out)?;
-        }
-        self.measure(store, split, &films, &cases, bootstrap)
-    }
-
-    fn measure(
-        &self,
-        store: &Store,
-        split: Split,
-        films: &Films<H>,
-        cases: &[H::Case],
-        bootstrap: Bootstrap,
-    ) -> Result<Evaluation> {
         let films = films.films();
         let names: Vec<&str> = films
             .iter()
             .map(|&f| &*store.records()[f].patient)
             .collect();
         let patients = Patients::new(&names);
+        if let Some(out) = out {
+            H::write_details(&self.facts, &cases, &patients, &bootstrap, out)?;
+            let draw = || cases::write(self, store, films, &cases, out);
+            precision.autocast(self.network.device, draw)??;
+        }
         let mut evaluation = Evaluation {
             dataset: store.meta().dataset.clone(),
             split: split.name().to_owned(),
@@ -80,7 +72,7 @@ impl<H: Head> Model<H> {
             metrics: Vec::new(),
             replicates: BTreeMap::new(),
         };
-        for (metric, value) in H::measures(&self.config.head, &self.facts, cases)? {
+        for (metric, value) in H::measures(&self.config.head, &self.facts, &cases)? {
             evaluation.add(metric, bootstrap.replicates(&patients, value)?)?;
         }
         Ok(evaluation)

@@ -8,11 +8,13 @@ use mflag_data::store::Store;
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_film::Film;
 use mflag_metrics::Counts;
+use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_train::Step;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Tensor, nn};
 
+use crate::cases::Drawing;
 use crate::config::Settings;
 use crate::error::Result;
 use crate::place::Place;
@@ -41,6 +43,8 @@ pub trait Head: Sized {
     const NAME: &'static str;
     /// What the validation films say at the end, such as thresholds. Without it they are not judged for that.
     const CALIBRATE: Option<Calibrate<Self>> = None;
+    /// What [`Head::film_value`] is, in the words of the metrics; films are drawn of no head without it.
+    const FILMS_BY: Option<&'static str> = None;
     /// The part of the configuration that is its own.
     type Settings: Settings;
     /// What the data tell that prediction needs, too: names of labels, anchors, thresholds.
@@ -143,11 +147,36 @@ pub trait Head: Sized {
     /// If it cannot be written.
     fn writer(facts: &Self::Facts, out: &Path) -> Result<Self::Writer>;
 
-    /// Writes what an evaluation shows beside metrics and predictions into the folder `out`, such as curves.
+    /// The metric of one film alone, by which films are chosen to be [drawn](Head::draw); `None` where it is undefined, as without
+    /// anything to find.
+    ///
+    /// # Errors
+    /// If it cannot be computed.
+    fn film_value(_case: &Self::Case) -> Result<Option<f64>> {
+        Ok(None)
+    }
+
+    /// Draws what is true and what was found over a view of a film, and says in words what is what.
+    fn draw(
+        _facts: &Self::Facts,
+        _drawing: &mut Drawing,
+        _prediction: &Self::Prediction,
+        _target: &Self::Target,
+    ) -> String {
+        String::new()
+    }
+
+    /// Writes what an evaluation shows beside metrics and predictions into the folder `out`, such as curves with their bands.
     ///
     /// # Errors
     /// If it cannot be written.
-    fn write_details(_facts: &Self::Facts, _cases: &[Self::Case], _out: &Path) -> Result<()> {
+    fn write_details(
+        _facts: &Self::Facts,
+        _cases: &[Self::Case],
+        _patients: &Patients,
+        _bootstrap: &Bootstrap,
+        _out: &Path,
+    ) -> Result<()> {
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! What the three heads share: which films and labels they learn from, the encoder under them, the training job, evaluation
 //! with intervals, prediction, and the command line. A head is what implements [`Head`].
 
+mod cases;
 mod config;
 mod encoder;
 mod error;
@@ -15,6 +16,7 @@ mod predict;
 pub mod program;
 mod task;
 
+pub use cases::{Drawing, Mark};
 pub use config::{DataConfig, EncoderConfig, HeadConfig, Settings, Unmarked};
 pub use encoder::Encoder;
 pub use error::{Error, Result};

@@ -175,12 +175,14 @@ fn train<H: Head>(
     if matches!(outcome.ended, Ended::Interrupted(_) | Ended::StepLimit) {
         let (name, folder) = (program.name, run.path().display());
         println!("not finished; go on: {name} train --resume --run {folder}");
+        mflag_report::write_beside(run.path());
         return Ok(ExitCode::from(outcome.exit_code()));
     }
     task.write_model(run.path())
         .context("the best checkpoint could not be exported")?;
     drop(task);
     judge::<H>(store, run, device)?;
+    mflag_report::write_beside(run.path());
     Ok(ExitCode::SUCCESS)
 }
 

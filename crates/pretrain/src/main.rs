@@ -161,5 +161,6 @@ fn train(config: PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<E
         let folder = run.path().display();
         println!("not finished; go on: mflag-pretrain train --resume --run {folder}");
     }
+    mflag_report::write_beside(run.path());
     Ok(ExitCode::from(outcome.exit_code()))
 }

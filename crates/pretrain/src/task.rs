@@ -10,7 +10,7 @@ use tch::{Device, Tensor, nn};
 
 use crate::config::PretrainConfig;
 use crate::error::Result;
-use crate::latent::{self, MONITORED};
+use crate::latent::{self, Described, MONITORED};
 use crate::loss::{Gram, alignment, orthogonality};
 use crate::model::{Latents, Model, REPORT_PROJECTOR};
 use crate::pairs::Pairs;
@@ -25,6 +25,8 @@ pub struct Pretraining {
     preprocess: Preprocess,
     upload: Upload,
     device: Device,
+    /// Of the last validation.
+    spectrum: Vec<[f64; 2]>,
 }
 
 impl Pretraining {
@@ -58,6 +60,7 @@ impl Pretraining {
             preprocess,
             upload: Upload::new(device)?,
             device,
+            spectrum: Vec::new(),
         })
     }
 
@@ -181,10 +184,18 @@ impl Task for Pretraining {
             films: join(|l| &l.films)?,
             reports: join(|l| &l.reports)?,
         };
-        let mut metrics = latent::describe(&latents, &self.pairs.groups)?;
+        let Described {
+            mut metrics,
+            spectrum,
+        } = latent::describe(&latents, &self.pairs.groups)?;
+        self.spectrum = spectrum;
         let collapsed = self.watch_for_collapse(epoch, &metrics);
         metrics.push(("collapsed".to_owned(), f64::from(u8::from(collapsed))));
         Ok(metrics)
+    }
+
+    fn series(&self) -> Vec<(String, Vec<[f64; 2]>)> {
+        vec![("spectrum".to_owned(), self.spectrum.clone())]
     }
 
     fn monitor(&self) -> Monitor {

@@ -10,8 +10,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
@@ -25,58 +25,49 @@ pub const DIFFERENCES: &str = "differences.csv";
 pub const TEXT: &str = "results.md";
 
 /// A row of [`RESULTS`]: the seeds of a cell together; values are not × 100.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cell {
-    /// The task.
-    pub task: String,
-    /// Its metric.
-    pub metric: String,
-    /// The encoder.
-    pub encoder: String,
-    /// The fraction of the labels.
-    pub fraction: f64,
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct Cell {
+    pub(crate) task: String,
+    pub(crate) metric: String,
+    pub(crate) encoder: String,
+    pub(crate) fraction: f64,
     /// Finished seeds.
-    pub seeds: usize,
+    pub(crate) seeds: usize,
     /// Their mean; `None` where the metric is undefined.
-    pub mean: Option<f64>,
+    pub(crate) mean: Option<f64>,
     /// Sample standard deviation over the seeds; `None` of one.
-    pub standard_deviation: Option<f64>,
+    pub(crate) standard_deviation: Option<f64>,
     /// Lower end of the mean's 95 % interval by patients.
-    pub low: Option<f64>,
+    pub(crate) low: Option<f64>,
     /// Upper end.
-    pub high: Option<f64>,
+    pub(crate) high: Option<f64>,
 }
 
 /// A row of [`PUBLISHED`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PublishedCell {
-    /// The task.
-    pub task: String,
-    /// The encoder.
-    pub encoder: String,
-    /// The fraction of the labels.
-    pub fraction: String,
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct PublishedCell {
+    pub(crate) task: String,
+    pub(crate) encoder: String,
+    pub(crate) fraction: String,
     /// As printed, × 100: some are `<1`.
-    pub value: String,
+    pub(crate) value: String,
     /// Where it stands.
-    pub source: String,
+    pub(crate) source: String,
 }
 
 /// A row of [`DIFFERENCES`]; values are not × 100.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DifferenceRow {
-    /// The task.
-    pub task: String,
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct DifferenceRow {
+    pub(crate) task: String,
     /// What is subtracted from what.
-    pub difference: String,
-    /// The difference.
-    pub value: f64,
+    pub(crate) difference: String,
+    pub(crate) value: f64,
     /// Lower end of its 95 % interval.
-    pub low: f64,
+    pub(crate) low: f64,
     /// Upper end.
-    pub high: f64,
+    pub(crate) high: f64,
     /// Two-sided p value of no difference.
-    pub p: f64,
+    pub(crate) p: f64,
 }
 
 /// The tables of an experiment.

@@ -96,15 +96,17 @@ pub fn write_beside(folder: &Path) {
     }
 }
 
-/// Leaves away what the names of all runs begin and end with.
+/// Calls runs by what tells them apart, without what all names begin and end with; one alone by the end of its path.
 fn name(runs: &mut [Run]) {
     let parts: Vec<Vec<String>> = runs
         .iter()
         .map(|run| run.name.split('/').map(str::to_owned).collect())
         .collect();
-    let Some(shortest) = parts.iter().map(Vec::len).min().filter(|_| runs.len() > 1) else {
+    if let ([run], [parts]) = (&mut *runs, &parts[..]) {
+        run.name = parts[parts.len().saturating_sub(2)..].join("/");
         return;
-    };
+    }
+    let shortest = parts.iter().map(Vec::len).min().unwrap_or(0);
     let same = |of: &dyn Fn(&Vec<String>) -> String| parts.iter().all(|p| of(p) == of(&parts[0]));
     let first = (0..shortest)
         .take_while(|i| same(&|p| p[*i].clone()))
@@ -138,7 +140,8 @@ mod tests {
     fn runs_are_called_by_what_tells_them_apart() {
         assert_eq!(named(&["t/a/1-seed-0", "t/b-c/1-seed-0"]), ["a", "b-c"]);
         assert_eq!(named(&["runs/a", "runs/a/b"]), ["runs/a", "b"]);
-        assert_eq!(named(&["runs/a"]), ["runs/a"]);
+        assert_eq!(named(&["/long/runs/a"]), ["runs/a"]);
+        assert_eq!(named(&["a"]), ["a"]);
         assert_eq!(named(&["a", "a"]), ["a", "a"]);
     }
 }

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Parser;
-use mflag_core::cli::{Common, run_main};
+use clap::{CommandFactory, Parser};
+use mflag_core::cli::{Common, after_help, run_main};
+use mflag_core::generate::Generate;
 use mflag_report::{Options, REPORT};
 
 /// Write one HTML file of runs, evaluations and experiments, to read, compare and share
 #[derive(Debug, Parser)]
-#[command(name = "mflag-report", version, after_help = EXAMPLES)]
+#[command(name = "mflag-report", version, after_help = after_help(EXAMPLES))]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -23,6 +25,8 @@ struct Cli {
     /// Call films by their names, which may identify patients; by default they are called by their line in the store
     #[arg(long)]
     show_names: bool,
+    #[command(subcommand)]
+    generate: Option<Generate>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -36,6 +40,10 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.init();
     run_main(|| -> Result<ExitCode> {
+        if let Some(generate) = cli.generate {
+            generate.run(Cli::command())?;
+            return Ok(ExitCode::SUCCESS);
+        }
         let options = Options {
             show_names: cli.show_names,
         };

@@ -139,5 +139,5 @@ pub(crate) fn table(context: &Context, caption: &str, table: &Table) -> Markup {
 
 /// A picture within the page.
 pub(crate) fn png(bytes: &[u8], words: &str) -> Markup {
-    html! { img src={ "data:image/png;base64," (STANDARD.encode(bytes)) } alt=(words) loading="lazy"; }
+    html! { img src={ "data:image/png;base64," (STANDARD.encode(bytes)) } alt=(words); }
 }

@@ -9,7 +9,7 @@ use mflag_data::store::Store;
 use mflag_data::{Record, rle};
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_film::{Film, Squaring};
-use mflag_head::{Error, Head, Measures, Result};
+use mflag_head::{Drawing, Error, Head, Mark, Measures, Result};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_train::Step;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,7 @@ pub struct Segmentation {
 
 impl Head for Segmentation {
     const NAME: &'static str = "segmentation";
+    const FILMS_BY: Option<&'static str> = Some("dice");
     type Settings = SegmentationConfig;
     type Facts = Facts;
     type Annotation = Runs;
@@ -186,6 +187,21 @@ impl Head for Segmentation {
             of("iou", Empty::Scored, true),
             of("iou_positives", Empty::LeftOut, true),
         ])
+    }
+
+    fn film_value(overlap: &Overlap) -> Result<Option<f64>> {
+        Ok(overlap.dice(Empty::LeftOut))
+    }
+
+    fn draw(
+        facts: &Facts,
+        drawing: &mut Drawing,
+        probabilities: &Vec<f32>,
+        target: &Target,
+    ) -> String {
+        drawing.mask(|i| target.0[i] != 0, Mark::True);
+        drawing.mask(|i| probabilities[i] > facts.threshold, Mark::Found);
+        "Orange: the true mask; blue: the predicted one.".to_owned()
     }
 
     fn writer(facts: &Facts, out: &Path) -> Result<MaskWriter> {

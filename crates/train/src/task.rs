@@ -84,6 +84,11 @@ pub trait Task {
     /// The task's own.
     fn validate(&mut self, epoch: usize) -> TaskResult<Vec<(String, f64)>>;
 
+    /// What the last validation saw that is no metric, such as a spectrum: points by name. `metrics.jsonl` has them beside the metrics.
+    fn series(&self) -> Vec<(String, Vec<[f64; 2]>)> {
+        Vec::new()
+    }
+
     /// Which of the metrics chooses the best checkpoint.
     fn monitor(&self) -> Monitor;
 }

@@ -323,7 +323,7 @@ impl<'a, T: Task> Run<'a, T> {
         }
         self.counters.metrics_bytes =
             self.sinks
-                .write("train", self.counters.step, epoch, &metrics)?;
+                .write("train", self.counters.step, epoch, &metrics, &[])?;
         Ok(())
     }
 
@@ -344,7 +344,10 @@ impl<'a, T: Task> Run<'a, T> {
                 .autocast(self.device, || self.task.validate(epoch))
         })??;
         let step = self.counters.step;
-        self.counters.metrics_bytes = self.sinks.write("validation", step, epoch, &measured)?;
+        let series = self.task.series();
+        self.counters.metrics_bytes =
+            self.sinks
+                .write("validation", step, epoch, &measured, &series)?;
         self.counters.latest = measured
             .iter()
             .map(|(name, value)| (name.clone(), Number(*value)))

@@ -1,23 +1,17 @@
 //! Contact sheets: films with their masks tinted, their boxes outlined and their labels below.
 
-use std::convert::Infallible;
-use std::io::Cursor;
 use std::path::Path;
 
+use embedded_graphics::mono_font::MonoFont;
 use embedded_graphics::mono_font::iso_8859_1::{FONT_6X10, FONT_7X13};
-use embedded_graphics::mono_font::{MonoFont, MonoTextStyleBuilder};
 use embedded_graphics::pixelcolor::Rgb888;
-use embedded_graphics::prelude::*;
-use embedded_graphics::primitives::{PrimitiveStyle, Rectangle};
-use embedded_graphics::text::{Baseline, Text};
-use image::{ImageFormat, Rgb, RgbImage};
-use mflag_core::atomic;
 use mflag_film::{Film, Fit, square};
 
 use super::choose::choose;
-use crate::mask::{Frame, SET};
+use crate::draw::Canvas;
+use crate::mask::Frame;
 use crate::store::Store;
-use crate::{BoundingBox, Error, Record, Result};
+use crate::{BoundingBox, Record, Result};
 
 /// What a contact sheet shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +63,7 @@ pub fn contact_sheet(store: &Store, sheet: &Sheet, path: &Path) -> Result<usize>
     let columns = films.len().clamp(1, COLUMNS) as u32;
     let rows = films.len().div_ceil(COLUMNS) as u32;
     let width = columns * (SIDE + GAP) - GAP;
-    let mut canvas = Canvas(RgbImage::new(width, TITLE + rows * CELL));
+    let mut canvas = Canvas::new(width, TITLE + rows * CELL);
     let title = format!(
         "{}: {} of {} films; # is the line in films.jsonl, ? an uncertain label",
         store.meta().dataset,
@@ -82,12 +76,7 @@ pub fn contact_sheet(store: &Store, sheet: &Sheet, path: &Path) -> Result<usize>
         let top = TITLE + (number / COLUMNS) as u32 * CELL;
         draw(&mut canvas, store, film, (left, top))?;
     }
-    let mut png = Cursor::new(Vec::new());
-    canvas
-        .0
-        .write_to(&mut png, ImageFormat::Png)
-        .map_err(|e| Error::file(path, format!("cannot be encoded: {e}")))?;
-    atomic::write(path, |file| file.write_all(png.get_ref()))?;
+    canvas.write(path)?;
     Ok(films.len())
 }
 
@@ -109,9 +98,15 @@ fn draw(canvas: &mut Canvas, store: &Store, film: usize, at: (u32, u32)) -> Resu
             canvas.mask(&frame.mask_to_square(mask)?, at, colour);
         }
         let boxes = record.boxes.iter().filter_map(|b| frame.box_to_square(b));
-        canvas.boxes(&boxes.collect::<Vec<_>>(), at, &store.meta().labels);
+        draw_boxes(canvas, &boxes.collect::<Vec<_>>(), at, &store.meta().labels);
     }
-    canvas.caption(record, film, &store.meta().labels, (at.0, at.1 + SIDE + 2));
+    draw_caption(
+        canvas,
+        record,
+        film,
+        &store.meta().labels,
+        (at.0, at.1 + SIDE + 2),
+    );
     Ok(())
 }
 
@@ -121,130 +116,59 @@ fn colour(labels: &[String], name: &str) -> Rgb888 {
     place.map_or(WHITE, |place| COLOURS[place % COLOURS.len()])
 }
 
-struct Canvas(RgbImage);
-
-impl Canvas {
-    fn text(&mut self, text: &str, (x, y): (u32, u32), font: MonoFont<'_>, colour: Rgb888) {
-        let style = MonoTextStyleBuilder::new()
-            .font(&font)
-            .text_color(colour)
-            .background_color(Rgb888::BLACK)
-            .build();
-        let place = Point::new(x as i32, y as i32);
-        let Ok(_) = Text::with_baseline(text, place, style, Baseline::Top).draw(self);
-    }
-
-    fn film(&mut self, film: &Film, (left, top): (u32, u32)) {
-        for (place, &grey) in (0..).zip(&film.pixels) {
-            let (x, y) = (place % film.width, place / film.width);
-            self.0.put_pixel(left + x, top + y, Rgb([grey, grey, grey]));
+/// Outlines boxes in the colour of their label, which the first box of each label has above it.
+fn draw_boxes(
+    canvas: &mut Canvas,
+    boxes: &[BoundingBox],
+    (left, top): (u32, u32),
+    labels: &[String],
+) {
+    for (number, found) in boxes.iter().enumerate() {
+        let colour = colour(labels, &found.label);
+        let corner = (left as i32 + found.x as i32, top as i32 + found.y as i32);
+        let size = (found.width.ceil() as u32, found.height.ceil() as u32);
+        canvas.outline(corner, size, colour);
+        if labels.len() > 1 && boxes[..number].iter().all(|b| b.label != found.label) {
+            let font = FONT_6X10;
+            let letter = font.character_size;
+            let room = (SIDE / letter.width) as usize;
+            let name: String = found.label.chars().take(room).collect();
+            let width = name.chars().count() as u32 * letter.width;
+            let x = (found.x as u32).min(SIDE - width);
+            let y = (found.y as u32).saturating_sub(letter.height + 1);
+            canvas.text(&name, (left + x, top + y), font, colour);
         }
     }
+}
 
-    /// Tints what is set, and draws its edge.
-    fn mask(&mut self, mask: &Film, (left, top): (u32, u32), colour: Rgb888) {
-        let set = |x: u32, y: u32| {
-            let inside = x < mask.width && y < mask.height;
-            inside && mask.pixels[(y * mask.width + x) as usize] == SET
+/// The film's line and split, then its labels in as many lines as there is place for.
+fn draw_caption(
+    canvas: &mut Canvas,
+    record: &Record,
+    film: usize,
+    labels: &[String],
+    (left, top): (u32, u32),
+) {
+    let head = format!("#{} {}", film + 1, record.split.name());
+    canvas.text(&head, (left + 2, top), FONT, GREY);
+    let letter = FONT.character_size.width;
+    let right = left + SIDE - 2 * letter;
+    let (mut x, mut y) = (left + 2, top + LINE);
+    for (label, value) in labels.iter().zip(&record.labels) {
+        let name = match value {
+            Some(value) if *value > 0.0 => label.clone(),
+            Some(value) if *value < 0.0 => format!("{label}?"),
+            _ => continue,
         };
-        for y in 0..mask.height {
-            for x in 0..mask.width {
-                if !set(x, y) {
-                    continue;
-                }
-                let around = [
-                    (x.wrapping_sub(1), y),
-                    (x + 1, y),
-                    (x, y.wrapping_sub(1)),
-                    (x, y + 1),
-                ];
-                let edge = around.iter().any(|&(x, y)| !set(x, y));
-                let part = if edge { 0.9 } else { 0.15 };
-                let pixel = self.0.get_pixel_mut(left + x, top + y);
-                let tint = [colour.r(), colour.g(), colour.b()];
-                for (value, tint) in pixel.0.iter_mut().zip(tint) {
-                    *value = (f32::from(*value) * (1.0 - part) + f32::from(tint) * part) as u8;
-                }
-            }
+        let width = (name.chars().count() as u32 + 1) * letter;
+        if x + width > right && x > left + 2 {
+            (x, y) = (left + 2, y + LINE);
         }
-    }
-
-    /// Outlines boxes in the colour of their label, which the first box of each label has above it.
-    fn boxes(&mut self, boxes: &[BoundingBox], (left, top): (u32, u32), labels: &[String]) {
-        for (number, found) in boxes.iter().enumerate() {
-            let colour = colour(labels, &found.label);
-            let place = Point::new(left as i32 + found.x as i32, top as i32 + found.y as i32);
-            let size = Size::new(found.width.ceil() as u32, found.height.ceil() as u32);
-            let outline =
-                Rectangle::new(place, size).into_styled(PrimitiveStyle::with_stroke(colour, 2));
-            let Ok(()) = outline.draw(self);
-            if labels.len() > 1 && boxes[..number].iter().all(|b| b.label != found.label) {
-                let font = FONT_6X10;
-                let letter = font.character_size;
-                let room = (SIDE / letter.width) as usize;
-                let name: String = found.label.chars().take(room).collect();
-                let width = name.chars().count() as u32 * letter.width;
-                let x = (found.x as u32).min(SIDE - width);
-                let y = (found.y as u32).saturating_sub(letter.height + 1);
-                self.text(&name, (left + x, top + y), font, colour);
-            }
+        if y > top + 2 * LINE {
+            canvas.text("..", (right, top + 2 * LINE), FONT, WHITE);
+            break;
         }
-    }
-
-    /// The film's line and split, then its labels in as many lines as there is place for.
-    fn caption(
-        &mut self,
-        record: &Record,
-        film: usize,
-        labels: &[String],
-        (left, top): (u32, u32),
-    ) {
-        let head = format!("#{} {}", film + 1, record.split.name());
-        self.text(&head, (left + 2, top), FONT, GREY);
-        let letter = FONT.character_size.width;
-        let right = left + SIDE - 2 * letter;
-        let (mut x, mut y) = (left + 2, top + LINE);
-        for (label, value) in labels.iter().zip(&record.labels) {
-            let name = match value {
-                Some(value) if *value > 0.0 => label.clone(),
-                Some(value) if *value < 0.0 => format!("{label}?"),
-                _ => continue,
-            };
-            let width = (name.chars().count() as u32 + 1) * letter;
-            if x + width > right && x > left + 2 {
-                (x, y) = (left + 2, y + LINE);
-            }
-            if y > top + 2 * LINE {
-                self.text("..", (right, top + 2 * LINE), FONT, WHITE);
-                break;
-            }
-            self.text(&name, (x, y), FONT, colour(labels, label));
-            x += width;
-        }
-    }
-}
-
-impl OriginDimensions for Canvas {
-    fn size(&self) -> Size {
-        Size::new(self.0.width(), self.0.height())
-    }
-}
-
-impl DrawTarget for Canvas {
-    type Color = Rgb888;
-    type Error = Infallible;
-
-    fn draw_iter<I: IntoIterator<Item = Pixel<Rgb888>>>(
-        &mut self,
-        pixels: I,
-    ) -> std::result::Result<(), Infallible> {
-        for Pixel(Point { x, y }, colour) in pixels {
-            let place = u32::try_from(x).ok().zip(u32::try_from(y).ok());
-            let pixel = place.and_then(|(x, y)| self.0.get_pixel_mut_checked(x, y));
-            if let Some(pixel) = pixel {
-                *pixel = Rgb([colour.r(), colour.g(), colour.b()]);
-            }
-        }
-        Ok(())
+        canvas.text(&name, (x, y), FONT, colour(labels, label));
+        x += width;
     }
 }

@@ -144,7 +144,7 @@ fn steps(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
     let digits = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
     (first..=last)
         .map(|n| n as f64 * step)
-        .map(|value| (value, decimal(value, digits)))
+        .map(|value| (value, tick(value, digits)))
         .collect()
 }
 
@@ -162,8 +162,19 @@ fn powers(low: f64, high: f64) -> Vec<(f64, String)> {
         .filter(|e| e.rem_euclid(every) == 0)
         .flat_map(|e| multiples.iter().map(move |m| (m * 10f64.powi(e), e)))
         .filter(|(value, _)| *value >= low * 0.999 && *value <= high * 1.001)
-        .map(|(value, e)| (value, decimal(value, (-e).max(0) as usize)))
+        .map(|(value, e)| (value, tick(value, (-e).max(0) as usize)))
         .collect()
+}
+
+/// What a tick says: so many digits after the point, or a power of ten where these are more than the drawing has room for.
+fn tick(value: f64, digits: usize) -> String {
+    if value == 0.0 || (digits <= 4 && value.abs() < 1e6) {
+        return decimal(value, if value == 0.0 { digits.min(1) } else { digits });
+    }
+    let text = format!("{value:.2e}");
+    let (number, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let number = number.trim_end_matches('0').trim_end_matches('.');
+    format!("{number}e{exponent}")
 }
 
 #[cfg(test)]
@@ -188,8 +199,14 @@ mod tests {
             ["0", "5", "10"]
         );
         assert_eq!(told(&linear, &[-3.2, -0.1]), ["-4", "-3", "-2", "-1", "0"]);
-        assert_eq!(told(&linear, &[0.0, 0.001]), ["0.0000", "0.0005", "0.0010"]);
+        assert_eq!(told(&linear, &[0.0, 0.001]), ["0.0", "0.0005", "0.0010"]);
+        assert_eq!(
+            told(&linear, &[0.0, 2.4e-5]),
+            ["0.0", "1e-5", "2e-5", "3e-5"]
+        );
+        assert_eq!(told(&linear, &[0.0, 5e6])[1], "2e6");
         let log = Axis::new("").log();
+        assert_eq!(told(&log, &[1e-12, 1.0])[0], "1e-12");
         assert_eq!(
             told(&log, &[1.0, 200.0]),
             ["1", "2", "5", "10", "20", "50", "100", "200"]

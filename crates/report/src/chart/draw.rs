@@ -40,6 +40,8 @@ pub(crate) struct Series {
     /// The same as bars at single points.
     pub(crate) bars: Vec<[f64; 3]>,
     pub(crate) stroke: Stroke,
+    /// The place whose colour and mark it has; its own among the series when absent.
+    pub(crate) place: Option<usize>,
 }
 
 /// A value that lines are to be compared with.
@@ -69,6 +71,12 @@ impl Chart {
             .all(|s| !s.points.iter().any(|p| self.shows(*p)))
     }
 
+    /// Each series with the place that gives its colour and mark.
+    fn placed(&self) -> impl Iterator<Item = (usize, &Series)> {
+        let places = self.series.iter().enumerate();
+        places.map(|(place, series)| (series.place.unwrap_or(place), series))
+    }
+
     fn shows(&self, [x, y]: [f64; 2]) -> bool {
         self.x.shows(x) && self.y.shows(y)
     }
@@ -89,7 +97,7 @@ impl Chart {
         let drawing = html! {
             (self.frame(&x, &y))
             @for rule in &self.rules { (draw_rule(rule, &x, &y)) }
-            @for (place, series) in all().enumerate() {
+            @for (place, series) in self.placed() {
                 g class={ "c" (place % COLOURS) } { (self.draw(series, place, &x, &y)) }
             }
         };
@@ -166,7 +174,7 @@ impl Chart {
         }
         html! {
             ul class="legend" {
-                @for (place, series) in self.series.iter().enumerate() {
+                @for (place, series) in self.placed() {
                     li { (key(place, series.stroke)) (series.name) }
                 }
             }

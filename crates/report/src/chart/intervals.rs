@@ -9,7 +9,7 @@ use super::{Ids, WIDTH, figure, px};
 use crate::number::{short, with_interval};
 
 /// Height of a row: its name, and below it its interval.
-const ROW: f64 = 36.0;
+const ROW: f64 = 38.0;
 const LEFT: f64 = 18.0;
 const RIGHT: f64 = WIDTH - 18.0;
 /// Room for the axis below the rows.
@@ -63,9 +63,9 @@ impl Intervals {
                 @for (place, row) in self.rows.iter().enumerate() {
                     @let top = ROW * place as f64;
                     @let [low, high] = ends(row);
-                    @let (middle, value) = (top + 28.0, axis.at(row.value));
-                    text class="row" x=(px(LEFT)) y=(px(top + 17.0)) { (cut(&row.name)) }
-                    text class="row figure" x=(px(RIGHT)) y=(px(top + 17.0)) text-anchor="end" { (short(row.value)) }
+                    @let (middle, value) = (top + 25.0, axis.at(row.value));
+                    text class="row" x=(px(LEFT + 5.0)) y=(px(top + 16.0)) { (cut(&row.name)) }
+                    text class="row figure" x=(px(RIGHT - 5.0)) y=(px(top + 16.0)) text-anchor="end" { (short(row.value)) }
                     path class="bar" d={ "M" (px(axis.at(low))) " " (px(middle)) "H" (px(axis.at(high))) } {}
                     circle class="mark" cx=(px(value)) cy=(px(middle)) r="4" { title { (told(row)) } }
                 }

@@ -76,6 +76,7 @@ pub(super) fn missing(run: &Run) -> Markup {
     let wanted = run.stated("train.epochs").and_then(Value::as_f64);
     if let (Some(wanted), Some(last)) = (wanted, run.last_epoch())
         && last < wanted
+        && run.judged.is_empty()
     {
         lines.push(format!(
             "{last} of {wanted} epochs are done: the run is at work, was stopped, or ended early for want of progress (train.patience)"
@@ -101,6 +102,7 @@ pub(super) fn missing(run: &Run) -> Markup {
 /// Where the run came from: program, versions, data, configuration.
 pub(super) fn about(context: &Context, run: &Run) -> Markup {
     let mut facts = Table::new(&["what", "value"]);
+    facts.row(["folder".to_owned(), run.path.display().to_string()]);
     if let Some(p) = &run.provenance {
         facts.row(["program", run.program().unwrap_or_default()]);
         facts.row(["begun", &moment(p.started)]);
@@ -113,6 +115,9 @@ pub(super) fn about(context: &Context, run: &Run) -> Markup {
         for (role, digest) in &p.digests {
             facts.row([format!("digest of the {role}"), digest.clone()]);
         }
+    }
+    if let Some(last) = run.last_epoch() {
+        facts.row(["epochs done".to_owned(), last.to_string()]);
     }
     for key in [
         "data.store",

@@ -15,6 +15,7 @@ pub(super) fn cases(context: &Context, judged: &Judged) -> Markup {
     html! {
         @if !judged.cases.is_empty() {
             h4 { "Films: best, median and worst" }
+            p class="soft" { (judged.cases[0].words) }
             @for rank in Rank::ALL {
                 @let of_rank: Vec<&Case> = judged.cases.iter().filter(|c| c.rank == rank).collect();
                 @if !of_rank.is_empty() {
@@ -34,7 +35,7 @@ fn film(context: &Context, judged: &Judged, case: &Case) -> Markup {
         format!("line {}", case.line)
     };
     let told = format!(
-        "{}, {} {}",
+        "{}, {}: {}",
         case.rank.name(),
         title(&case.metric),
         short(case.value)

@@ -86,7 +86,9 @@ fn tested(context: &Context, runs: &[Run]) -> Markup {
                 rows: judged.iter().filter_map(row).collect(),
                 level: None,
             };
-            drawn.push(chart.render(&context.ids));
+            if !chart.rows.is_empty() {
+                drawn.push(chart.render(&context.ids));
+            }
         }
     }
     html! {

@@ -31,7 +31,7 @@ pub(super) fn curves(context: &Context, curves: &[LabelCurves]) -> Markup {
         @if !drawn.is_empty() {
             h4 { "ROC and precision-recall curves" }
             p class="soft" {
-                @if without_band { "This run kept no bands; `eval` of this version writes them." }
+                @if without_band { "This run kept no bands; " code { "eval" } " of this version writes them." }
                 @else { "Bands are pointwise 95 % intervals by patients." }
             }
             (charts(&drawn))
@@ -59,8 +59,8 @@ pub(super) fn roc_series(name: String, curves: &LabelCurves) -> Series {
         name,
         points: curves.roc.clone().unwrap_or_default(),
         band: curves.roc_band.clone().unwrap_or_default(),
-        bars: vec![],
         stroke: Stroke::Plain,
+        ..Series::default()
     }
 }
 

@@ -33,47 +33,54 @@ fn of_task(context: &Context, experiment: &Experiment, task: &str) -> Markup {
     let chart = labels(task, metric, &cells, &published);
     html! {
         h3 { (task) }
-        @if let Some(caption) = experiment.captions.get(task) { p class="soft" { (caption) } }
-        @if !chart.is_empty() { div class="charts wide" { (chart.render(&context.ids)) } }
-        (table(context, &format!("{task}: {metric} × 100"), &results(&cells, &published)))
-        @if let Some(differences) = differences(experiment, task) {
-            (table(context, &format!("{task}: differences × 100"), &differences))
+        @match experiment.captions.get(task) {
+            Some(caption) => p class="soft" { (caption) },
+            // A caption names them.
+            None => @for source in names(published.iter().map(|c| c.source.as_str())) {
+                p class="soft" { "Published: " (source) "." }
+            }
+        }
+        div class="pair" {
+            @if !chart.is_empty() { (chart.render(&context.ids)) }
+            div {
+                (table(context, &format!("{task}: {metric} × 100"), &results(&cells, &published)))
+                @if let Some(differences) = differences(experiment, task) {
+                    (table(context, &format!("{task}: differences × 100"), &differences))
+                }
+            }
         }
     }
 }
 
 /// The metric against the fraction of the labels, measured and published.
 fn labels(task: &str, metric: &str, cells: &[&Cell], published: &[&PublishedCell]) -> Chart {
-    let measured = names(cells.iter().map(|c| c.encoder.as_str()))
-        .into_iter()
-        .map(|encoder| {
-            let of = || cells.iter().filter(move |c| c.encoder == encoder);
-            Series {
-                name: encoder.to_owned(),
-                points: ascending(
-                    of().filter_map(|c| Some([c.fraction, 100.0 * c.mean?]))
-                        .collect(),
-                ),
-                bars: ascending(
-                    of().filter_map(|c| Some([c.fraction, 100.0 * c.low?, 100.0 * c.high?]))
-                        .collect(),
-                ),
-                ..Series::default()
-            }
-        });
-    let theirs = names(published.iter().map(|c| c.encoder.as_str()))
-        .into_iter()
-        .map(|encoder| {
-            let of = published.iter().filter(|c| c.encoder == encoder);
-            // What is printed as `<1` has no place.
-            let points = of.filter_map(|c| Some([c.fraction.parse().ok()?, c.value.parse().ok()?]));
-            Series {
-                name: format!("{encoder} (published)"),
-                points: ascending(points.collect()),
-                stroke: Stroke::Dashed,
-                ..Series::default()
-            }
-        });
+    let encoders = cells.iter().map(|c| c.encoder.as_str());
+    let encoders = names(encoders.chain(published.iter().map(|c| c.encoder.as_str())));
+    let measured = encoders.iter().enumerate().map(|(place, &encoder)| {
+        let of = || cells.iter().filter(move |c| c.encoder == encoder);
+        let points = of().filter_map(|c| Some([c.fraction, 100.0 * c.mean?]));
+        let bars = of().filter_map(|c| Some([c.fraction, 100.0 * c.low?, 100.0 * c.high?]));
+        Series {
+            name: encoder.to_owned(),
+            points: ascending(points.collect()),
+            bars: ascending(bars.collect()),
+            place: Some(place),
+            ..Series::default()
+        }
+    });
+    // An encoder that is measured and published has one colour.
+    let theirs = encoders.iter().enumerate().map(|(place, &encoder)| {
+        let of = published.iter().filter(|c| c.encoder == encoder);
+        // What is printed as `<1` has no place.
+        let points = of.filter_map(|c| Some([c.fraction.parse().ok()?, c.value.parse().ok()?]));
+        Series {
+            name: format!("{encoder} (published)"),
+            points: ascending(points.collect()),
+            stroke: Stroke::Dashed,
+            place: Some(place),
+            ..Series::default()
+        }
+    });
     let series: Vec<Series> = measured
         .chain(theirs)
         .filter(|s| !s.points.is_empty())

@@ -26,7 +26,7 @@ pub(super) fn training(context: &Context, run: &Run) -> Markup {
         .into_iter()
         .filter(|f| !OF_LATENT.contains(&f.0));
     let validation: Vec<Markup> = validation
-        .map(|(family, members)| by_epoch(context, family, &members))
+        .filter_map(|(family, members)| by_epoch(context, family, &members))
         .collect();
     let training: Vec<Markup> = run
         .metrics
@@ -60,7 +60,8 @@ pub(super) fn families(curves: &[Curve]) -> Vec<(&str, Vec<&Curve>)> {
     families
 }
 
-fn by_epoch(context: &Context, family: &str, members: &[&Curve]) -> Markup {
+/// A family of validation; nothing if it has no value.
+fn by_epoch(context: &Context, family: &str, members: &[&Curve]) -> Option<Markup> {
     let series = members.iter().map(|curve| Series {
         name: split(&curve.metric)
             .1
@@ -79,7 +80,7 @@ fn by_epoch(context: &Context, family: &str, members: &[&Curve]) -> Markup {
         series: series.collect(),
         rules: vec![],
     };
-    chart.render(&context.ids)
+    (!chart.is_empty()).then(|| chart.render(&context.ids))
 }
 
 /// A metric of training; nothing if it has no value.

@@ -55,13 +55,15 @@ impl Sinks {
         })
     }
 
-    /// Writes one line, and one event with a value for each metric; gives the length of the file of lines.
+    /// Writes one line, with `series` of points beside the metrics, and one event with a value for each metric; gives the length of the
+    /// file of lines.
     pub(crate) fn write(
         &mut self,
         kind: &str,
         step: u64,
         epoch: usize,
         metrics: &[(String, f64)],
+        series: &[(String, Vec<[f64; 2]>)],
     ) -> Result<u64> {
         let Some(files) = &mut self.files else {
             return Ok(0);
@@ -73,6 +75,9 @@ impl Sinks {
         object.insert("epoch".to_owned(), json!(epoch));
         for (name, value) in metrics {
             object.insert(name.clone(), json!(value));
+        }
+        for (name, points) in series {
+            object.insert(name.clone(), json!(points));
         }
         let line = format!("{}\n", Value::Object(object));
         let written = files.lines.write_all(line.as_bytes());

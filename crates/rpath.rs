@@ -8,5 +8,5 @@ pub(crate) fn link() {
     if let Ok(real) = std::fs::canonicalize(&lib) {
         println!("cargo::rustc-link-arg=-Wl,-rpath,{}", real.display());
     }
-    println!("cargo::rerun-if-changed=../rpath.rs");
+    println!("cargo::rerun-if-changed=build.rs");
 }

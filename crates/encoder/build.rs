@@ -5,4 +5,8 @@ mod rpath;
 
 fn main() {
     rpath::link();
+    // Link arguments reach no program outside of this workspace: its own build script reads DEP_MFLAG_ENCODER_LIBTORCH.
+    if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
+        println!("cargo::metadata=libtorch={lib}");
+    }
 }

@@ -75,8 +75,8 @@ pub(crate) fn truth(task: Task, targets: &Targets, values: &[Option<f32>]) -> Ve
     truth
 }
 
-/// The probability of these log-odds.
-pub(crate) fn probability(log_odds: f32) -> f32 {
+/// The probability that belongs to log-odds: their sigmoid.
+pub fn probability(log_odds: f32) -> f32 {
     (1.0 / (1.0 + (-f64::from(log_odds)).exp())) as f32
 }
 

@@ -10,7 +10,7 @@ mod scores;
 mod writer;
 
 pub use config::{ClassificationConfig, Task};
-pub use facts::Facts;
+pub use facts::{Facts, probability};
 pub use head::{Classification, Target};
 pub use scores::Case;
 pub use writer::ScoreWriter;

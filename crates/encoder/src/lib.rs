@@ -1,4 +1,5 @@
 //! ResNet and BERT with upstream checkpoint names, and weight files in and out: the crate to reuse elsewhere.
+#![doc = include_str!("../README.md")]
 
 pub mod bert;
 mod error;
@@ -10,3 +11,4 @@ pub mod text;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use tch;

@@ -1,6 +1,7 @@
 //! What the three heads share: which films and labels they learn from, the encoder under them, the training job, evaluation
 //! with intervals, prediction, and the command line. A head is what implements [`Head`].
 
+mod apply;
 mod cases;
 mod config;
 mod encoder;

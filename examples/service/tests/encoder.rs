@@ -1,0 +1,39 @@
+//! The service with an encoder alone answers as the encoder does.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::process::Command;
+
+use mflag_encoder::film::{FilmEncoder, write_encoder};
+use mflag_encoder::preprocess::Preprocess;
+use mflag_encoder::resnet::{Arch, ResNet};
+use mflag_film::{Fit, Squaring};
+use mflag_tests::service::Service;
+use tch::{Device, nn};
+
+#[test]
+fn embeddings_are_those_of_the_encoder() {
+    let folder = tempfile::tempdir().unwrap();
+    let weights = folder.path().join("encoder.safetensors");
+    let store = nn::VarStore::new(Device::Cpu);
+    ResNet::new(&store.root(), Arch::ResNet18).unwrap();
+    let preprocess = Preprocess::new(Squaring::new(64, Fit::Pad), 64);
+    write_encoder(&weights, Arch::ResNet18, preprocess, store.variables()).unwrap();
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mflag-service"));
+    command.args(["--listen", "127.0.0.1:0", "--device", "cpu", "--encoder"]);
+    let service = Service::start(command.arg(&weights));
+    let encoder = FilmEncoder::open(&weights, Device::Cpu).unwrap();
+    let film = image::GrayImage::from_fn(90, 60, |x, y| image::Luma([(x + 2 * y) as u8]));
+    for name in ["film.png", "film.jpg"] {
+        let file = folder.path().join(name);
+        film.save(&file).unwrap();
+        let expected = encoder.embed(&[encoder.read(&file).unwrap()]).unwrap();
+        let (status, found) = service.post("/film", &std::fs::read(&file).unwrap());
+        assert_eq!(status, 200, "{found}");
+        assert!(found.get("findings").is_none());
+        let found = mflag_tests::numbers(&found["embedding"]);
+        let expected: Vec<f64> = expected[0].iter().map(|v| f64::from(*v)).collect();
+        // libtorch may have another number of threads in the service: sums differ in their last bits.
+        mflag_tests::assert_close(&found, &expected, 1e-5, name);
+    }
+}

@@ -1,0 +1,162 @@
+//! The example service with a trained classification head, by the binaries.
+#![allow(clippy::unwrap_used, reason = "test code")]
+
+use std::io::Write;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use mflag_tests::heads::Trial;
+use mflag_tests::programs::{fail, program, succeed};
+use mflag_tests::service::{Service, answer};
+
+/// A short run: what it has learned does not matter.
+static TRIAL: Trial = Trial {
+    program: "mflag-classify",
+    configs: "classification",
+    phantom: &["chexpert", "--films", "60", "--side", "96"],
+    prepare: &[
+        "chexpert",
+        "--side",
+        "64",
+        "--split",
+        "patient",
+        "--validate",
+        "0.3",
+    ],
+    config: "strict-chexpert",
+    sets: &[
+        "data.side=64",
+        "encoder.arch=resnet18",
+        "train.epochs=2",
+        "train.device=cpu",
+        "train.precision=fp32",
+    ],
+    says: &[],
+    folder: OnceLock::new(),
+    whole: OnceLock::new(),
+};
+
+fn service(more: &[&str]) -> Service {
+    let mut command = program("mflag-service");
+    command.arg("--model").arg(TRIAL.whole());
+    Service::start(command.args(["--listen", "127.0.0.1:0"]).args(more))
+}
+
+fn signal(service: &Service, name: &str) {
+    let process = service.process().to_string();
+    succeed(Command::new("kill").args(["-s", name, &process]));
+}
+
+#[test]
+fn a_film_is_answered_as_predict_answers_it() {
+    let predicted = TRIAL.predict_two_and_a_bad_one();
+    let table = std::fs::read_to_string(predicted.join("predictions.csv")).unwrap();
+    let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
+    let header = rows.next().unwrap();
+    let row = rows.find(|row| row[0].ends_with("a.png")).unwrap();
+    let column = |name: &str| row[header.iter().position(|h| *h == name).unwrap()];
+
+    let service = service(&[]);
+    let (status, health) = service.ask("GET /health HTTP/1.1", b"");
+    assert_eq!(status, 200);
+    assert_eq!(health["status"], "ok");
+    assert_eq!(health["width"], 512);
+    let film = std::fs::read(TRIAL.folder().join("mixed/a.png")).unwrap();
+    let (status, found) = service.post("/film", &film);
+    assert_eq!(status, 200, "{found}");
+    let embedding = found["embedding"].as_array().unwrap();
+    assert_eq!(embedding.len(), 512);
+    assert!(embedding.iter().any(|v| v.as_f64().unwrap() > 0.0));
+    let findings = found["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 5);
+    for (finding, label) in findings.iter().zip(health["labels"].as_array().unwrap()) {
+        assert_eq!(finding["label"], *label);
+        let label = label.as_str().unwrap();
+        let probability = finding["probability"].as_f64().unwrap();
+        let expected: f64 = column(label).parse().unwrap();
+        // The batch of `predict` has one film more: sums may differ in their last bits.
+        assert!(
+            (probability - expected).abs() < 1e-5,
+            "{label}: {probability} {expected}"
+        );
+        assert!(finding["threshold"].is_number(), "{finding}");
+        let present = if finding["present"].as_bool().unwrap() {
+            "1"
+        } else {
+            "0"
+        };
+        assert_eq!(present, column(&format!("present:{label}")));
+    }
+    assert_eq!(service.post("/film", &film), (200, found), "the same again");
+}
+
+#[test]
+fn what_is_no_film_is_refused_in_words() {
+    let service = service(&["--max-upload", "1"]);
+    let film = std::fs::read(TRIAL.predict_two_and_a_bad_one().join("../mixed/a.png")).unwrap();
+    for (file, says) in [
+        (&b"no film"[..], "the film "),
+        (b"", "the film "),
+        (&film[..film.len() / 2], "the film "),
+    ] {
+        let (status, body) = service.post("/film", file);
+        assert_eq!(status, 422, "{body}");
+        let error = body["error"].as_str().unwrap();
+        assert!(error.starts_with(says), "{error}");
+    }
+    let (status, body) = service.post("/film", &film);
+    assert_eq!(status, 200, "the service goes on: {body}");
+
+    // Refused by what it says of itself: not a byte of it is sent.
+    let large = "POST /film HTTP/1.1\r\nContent-Length: 1048577";
+    let (status, body) = service.ask(large, b"");
+    assert_eq!(status, 413);
+    assert!(
+        body["error"].as_str().unwrap().contains("1048576 bytes"),
+        "{body}"
+    );
+    // And by what comes, if it says nothing.
+    let mut chunks = format!("{:x}\r\n", (1 << 20) + 1).into_bytes();
+    chunks.extend(vec![0; (1 << 20) + 1]);
+    chunks.extend(b"\r\n");
+    let unsaid = "POST /film HTTP/1.1\r\nTransfer-Encoding: chunked";
+    assert_eq!(service.ask(unsaid, &chunks).0, 413);
+}
+
+#[test]
+fn more_films_than_places_are_told_to_come_again() {
+    let service = service(&["--places", "1"]);
+    // A film that is on its way holds the one place.
+    let film = std::fs::read(TRIAL.predict_two_and_a_bad_one().join("../mixed/a.png")).unwrap();
+    let mut slow = service.connect();
+    let head = format!(
+        "POST /film HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+        film.len()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    slow.write_all(&film[..10]).unwrap();
+    while service.ask("GET /health HTTP/1.1", b"").1["free_places"] != 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let (status, body) = service.post("/film", &film);
+    assert_eq!(status, 503, "{body}");
+
+    // Asked to end, it answers that film first.
+    signal(&service, "TERM");
+    slow.write_all(&film[10..]).unwrap();
+    let (status, body) = answer(slow);
+    assert_eq!(status, 200, "{body}");
+    assert_eq!(service.ended(), (Some(0), "stopped\n".to_owned()));
+}
+
+#[test]
+fn it_ends_when_nobody_asks_and_says_what_it_cannot_open() {
+    let service = service(&[]);
+    signal(&service, "INT");
+    assert_eq!(service.ended().0, Some(0));
+    let absent = fail(program("mflag-service").args(["--model", "absent"]));
+    assert!(absent.contains("absent"), "{absent}");
+    let mut both = program("mflag-service");
+    both.args(["--model", "a", "--encoder", "b"]);
+    assert_eq!(both.output().unwrap().status.code(), Some(2));
+}

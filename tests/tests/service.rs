@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
@@ -36,6 +37,18 @@ static TRIAL: Trial = Trial {
     whole: OnceLock::new(),
 };
 
+/// Predictions of the run on two films, made once.
+static PREDICTED: OnceLock<PathBuf> = OnceLock::new();
+
+fn predicted() -> &'static Path {
+    PREDICTED.get_or_init(|| TRIAL.predict_two_and_a_bad_one())
+}
+
+/// One of these films.
+fn film() -> Vec<u8> {
+    std::fs::read(predicted().with_file_name("mixed").join("a.png")).unwrap()
+}
+
 fn service(more: &[&str]) -> Service {
     let mut command = program("mflag-service");
     command.arg("--model").arg(TRIAL.whole());
@@ -49,8 +62,7 @@ fn signal(service: &Service, name: &str) {
 
 #[test]
 fn a_film_is_answered_as_predict_answers_it() {
-    let predicted = TRIAL.predict_two_and_a_bad_one();
-    let table = std::fs::read_to_string(predicted.join("predictions.csv")).unwrap();
+    let table = std::fs::read_to_string(predicted().join("predictions.csv")).unwrap();
     let mut rows = table.lines().map(|row| row.split(',').collect::<Vec<_>>());
     let header = rows.next().unwrap();
     let row = rows.find(|row| row[0].ends_with("a.png")).unwrap();
@@ -61,7 +73,7 @@ fn a_film_is_answered_as_predict_answers_it() {
     assert_eq!(status, 200);
     assert_eq!(health["status"], "ok");
     assert_eq!(health["width"], 512);
-    let film = std::fs::read(TRIAL.folder().join("mixed/a.png")).unwrap();
+    let film = film();
     let (status, found) = service.post("/film", &film);
     assert_eq!(status, 200, "{found}");
     let embedding = found["embedding"].as_array().unwrap();
@@ -93,7 +105,7 @@ fn a_film_is_answered_as_predict_answers_it() {
 #[test]
 fn what_is_no_film_is_refused_in_words() {
     let service = service(&["--max-upload", "1"]);
-    let film = std::fs::read(TRIAL.predict_two_and_a_bad_one().join("../mixed/a.png")).unwrap();
+    let film = film();
     for (file, says) in [
         (&b"no film"[..], "the film "),
         (b"", "the film "),
@@ -127,7 +139,7 @@ fn what_is_no_film_is_refused_in_words() {
 fn more_films_than_places_are_told_to_come_again() {
     let service = service(&["--places", "1"]);
     // A film that is on its way holds the one place.
-    let film = std::fs::read(TRIAL.predict_two_and_a_bad_one().join("../mixed/a.png")).unwrap();
+    let film = film();
     let mut slow = service.connect();
     let head = format!(
         "POST /film HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",

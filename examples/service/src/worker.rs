@@ -66,10 +66,10 @@ impl Worker {
     /// What the network says of a square.
     pub(crate) async fn answer(&self, square: Film) -> Result<Answer> {
         let (reply, answer) = oneshot::channel();
-        let ended = |_| anyhow!("the network's thread has ended");
+        let ended = || anyhow!("the network's thread has ended");
         let sent = self.jobs.send(Job { square, reply }).await;
-        sent.map_err(|_| ended(()))?;
-        answer.await.map_err(|_| ended(()))?.map_err(|e| anyhow!(e))
+        sent.map_err(|_| ended())?;
+        answer.await.map_err(|_| ended())?.map_err(|e| anyhow!(e))
     }
 
     /// Whether the thread is there.

@@ -3,7 +3,6 @@
 pub mod augment;
 pub mod chexpert;
 pub mod datasets;
-pub mod draw;
 mod error;
 pub mod inspect;
 pub mod labels;
@@ -14,6 +13,7 @@ pub mod mimic;
 pub mod nih;
 pub mod object_cxr;
 pub mod phantom;
+pub mod picture;
 pub mod prepare;
 mod reader;
 mod record;

@@ -15,6 +15,7 @@ mod tone;
 pub use decode::{Limits, Options, decode, decode_bytes, decode_with};
 pub use error::{Error, Result};
 pub use film::{Film, Grey, Greys};
+pub use png::encode_png;
 pub use square::{Area, Fit, Placement, square};
 pub use squaring::{Depth, Squared, Squaring};
 pub use tone::Window;

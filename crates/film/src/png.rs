@@ -1,18 +1,19 @@
 //! PNG.
 
 use std::io::Cursor;
+use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
-use crate::Limits;
 use crate::source::{Raw, Source, Values};
 use crate::tone::Tone;
+use crate::{Error, Limits, Result};
 
 /// How a PNG begins.
 pub(crate) const START: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
 /// The film in a PNG: colour becomes luma, transparency is dropped.
-pub(crate) fn open(bytes: &[u8], limits: &Limits) -> Result<Source<'static>, String> {
+pub(crate) fn open(bytes: &[u8], limits: &Limits) -> std::result::Result<Source<'static>, String> {
     let reason = |error: ImageError| format!("cannot be decoded: {error}");
     let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
     reader.no_limits();
@@ -36,6 +37,21 @@ pub(crate) fn open(bytes: &[u8], limits: &Limits) -> Result<Source<'static>, Str
         tone: Tone::of_bits(bits),
         values: Values::Decoded(values),
     })
+}
+
+/// A picture as a PNG; `path` is for the error alone.
+///
+/// # Errors
+/// If it has no pixels.
+pub fn encode_png(picture: &DynamicImage, path: &Path) -> Result<Vec<u8>> {
+    let mut png = Cursor::new(Vec::new());
+    picture
+        .write_to(&mut png, ImageFormat::Png)
+        .map_err(|e| Error::Film {
+            path: path.to_owned(),
+            reason: format!("the picture cannot be encoded: {e}"),
+        })?;
+    Ok(png.into_inner())
 }
 
 fn grey(image: DynamicImage) -> Raw<'static> {

@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mflag_core::atomic;
+use mflag_data::BoundingBox;
 use mflag_data::augment::View;
-use mflag_data::draw::{Canvas, Colour, FOUND, TRUTH};
 use mflag_data::mask::SET;
+use mflag_data::picture::{Colour, Picture, colour};
 use mflag_data::store::Store;
 use mflag_film::Film;
 use mflag_metrics::detection::Rect;
@@ -27,7 +28,7 @@ const FOLDER: &str = "cases";
 /// A view of a film to draw on.
 #[derive(Debug, Clone)]
 pub struct Drawing {
-    canvas: Canvas,
+    picture: Picture,
     side: u32,
     scale: u32,
 }
@@ -44,8 +45,8 @@ pub enum Mark {
 impl Mark {
     fn colour(self) -> Colour {
         match self {
-            Mark::True => TRUTH,
-            Mark::Found => FOUND,
+            Mark::True => colour(0),
+            Mark::Found => colour(1),
         }
     }
 }
@@ -54,10 +55,10 @@ impl Drawing {
     fn new(view: &Film) -> Drawing {
         let side = view.width;
         let scale = (SIDE / side).max(1);
-        let mut canvas = Canvas::new(side * scale, side * scale);
-        canvas.film(&enlarged(side, scale, |i| view.pixels[i]), (0, 0));
+        let mut picture = Picture::new(side * scale, side * scale);
+        picture.film(&enlarged(side, scale, |i| view.pixels[i]), (0, 0));
         Drawing {
-            canvas,
+            picture,
             side,
             scale,
         }
@@ -66,16 +67,22 @@ impl Drawing {
     /// A mask: whether each pixel of the view is set, row by row.
     pub fn mask(&mut self, set: impl Fn(usize) -> bool, mark: Mark) {
         let mask = enlarged(self.side, self.scale, |i| if set(i) { SET } else { 0 });
-        self.canvas.mask(&mask, (0, 0), mark.colour());
+        self.picture.mask(&mask, (0, 0), mark.colour());
     }
 
     /// A box, in pixels of the view.
     pub fn rect(&mut self, place: &Rect, mark: Mark) {
-        let scaled = |v: f64| v * f64::from(self.scale);
-        let corner = [place.x, place.y].map(|v| scaled(v).round() as i32);
-        let size = [place.width, place.height].map(|v| scaled(v).ceil().max(1.0) as u32);
-        self.canvas
-            .outline((corner[0], corner[1]), (size[0], size[1]), mark.colour());
+        let scale = f64::from(self.scale);
+        let place = BoundingBox {
+            label: String::new(),
+            x: place.x * scale,
+            y: place.y * scale,
+            width: place.width * scale,
+            height: place.height * scale,
+        };
+        let width = self.side * self.scale;
+        self.picture
+            .outline(&place, "", (0, 0), width, mark.colour());
     }
 }
 
@@ -126,7 +133,7 @@ pub(crate) fn write<H: Head>(
                     let mut drawing = Drawing::new(&seen);
                     let words = H::draw(&model.facts, &mut drawing, prediction, target);
                     let image = format!("{FOLDER}/{}.png", film + 1);
-                    drawing.canvas.write(&out.join(&image))?;
+                    drawing.picture.write(&out.join(&image))?;
                     drawn.extend(left.next().map(|&(rank, value, _)| Case {
                         rank,
                         metric: metric.to_owned(),
@@ -203,7 +210,7 @@ mod tests {
         drawing.rect(&place, Mark::Found);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("a.png");
-        drawing.canvas.write(&file).unwrap();
+        drawing.picture.write(&file).unwrap();
         let drawn = image::open(&file).unwrap().into_rgb8();
         let at = |x: u32, y: u32| drawn.get_pixel(x, y).0;
         assert_eq!(drawn.dimensions(), (320, 320));

@@ -4,10 +4,11 @@
 use std::path::Path;
 
 use image::{GrayImage, Luma};
+use mflag_film::encode_png;
 use serde::Serialize;
 
 use super::rsna::boxes;
-use super::{jpeg, png, write, write_table};
+use super::{jpeg, write, write_table};
 use crate::manifest::FILE;
 use crate::mimic::LABELS;
 use crate::phantom::disk::{Entry, Options};
@@ -41,7 +42,7 @@ pub(in crate::phantom) fn film(out: &Path, options: &Options, case: &Case) -> Re
     let mask = format!("masks/{name}.png");
     if !opacities.is_empty() {
         let path = out.join(&mask);
-        write(&path, &png(&union(&opacities, case).into(), &path)?)?;
+        write(&path, &encode_png(&union(&opacities, case).into(), &path)?)?;
     }
     let width = case.film.width as usize;
     Ok(Written {

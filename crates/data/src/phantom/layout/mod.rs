@@ -10,13 +10,13 @@ pub(super) mod rsna;
 pub(super) mod siim;
 
 use std::fmt;
-use std::io::{Cursor, Write};
+use std::io::Write;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
 use clap::ValueEnum;
+use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ExtendedColorType, ImageFormat};
 use mflag_core::atomic;
 use mflag_film::Film;
 use serde::Serialize;
@@ -101,15 +101,6 @@ fn jpeg(film: &Film, path: &Path) -> Result<Vec<u8>> {
         .encode(&film.pixels, film.width, film.height, ExtendedColorType::L8)
         .map_err(|e| Error::file(path, format!("the film cannot be encoded: {e}")))?;
     Ok(jpeg)
-}
-
-/// A picture as a PNG; `path` is for the error alone.
-fn png(picture: &DynamicImage, path: &Path) -> Result<Vec<u8>> {
-    let mut png = Cursor::new(Vec::new());
-    picture
-        .write_to(&mut png, ImageFormat::Png)
-        .map_err(|e| Error::file(path, format!("the picture cannot be encoded: {e}")))?;
-    Ok(png.into_inner())
 }
 
 /// The lateral film to a frontal one: a quarter of its size, plain grey.

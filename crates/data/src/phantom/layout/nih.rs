@@ -5,9 +5,10 @@ use std::path::Path;
 
 use image::{DynamicImage, GrayImage};
 use mflag_core::atomic;
+use mflag_film::encode_png;
 use serde::Serialize;
 
-use super::{png, write, write_table};
+use super::{write, write_table};
 use crate::nih::LABELS;
 use crate::phantom::disk::{Entry, Options};
 use crate::phantom::{Bounds, Case, Kind, Located};
@@ -33,7 +34,7 @@ pub(in crate::phantom) fn film(out: &Path, options: &Options, case: &Case) -> Re
     let film = format!("{:08}_{:03}.png", study.patient + 1, study.number);
     let folder = 1 + study.index as usize * FOLDERS / options.films;
     let path = out.join(format!("images_{folder:03}/images/{film}"));
-    write(&path, &png(&picture(case, &path)?, &path)?)?;
+    write(&path, &encode_png(&picture(case, &path)?, &path)?)?;
     Ok(Written {
         film,
         split: options.split(study),

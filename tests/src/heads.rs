@@ -108,8 +108,8 @@ impl Trial {
         out
     }
 
-    /// `predict` of the whole run on two films of 90 × 60 pixels, `a.png` and `more/b.jpg`, and one that cannot be read; gives the folder of
-    /// the predictions.
+    /// `predict --overlays` of the whole run on two films of 90 × 60 pixels, `a.png` and `more/b.jpg`, and one that cannot be read; gives the
+    /// folder of the predictions.
     #[track_caller]
     pub fn predict_two_and_a_bad_one(&self) -> PathBuf {
         let films = self.folder().join("mixed");
@@ -121,7 +121,8 @@ impl Trial {
         std::fs::write(films.join("torn.png"), b"no film").unwrap();
         let out = self.folder().join("predicted");
         let mut predict = self.program();
-        predict.arg("predict").arg("--model").arg(self.whole());
+        predict.args(["predict", "--overlays", "--model"]);
+        predict.arg(self.whole());
         let said = succeed(predict.arg("--out").arg(&out).arg(&films));
         assert!(
             said.contains("2 films") && said.contains("1 films could not be read"),
@@ -129,6 +130,50 @@ impl Trial {
         );
         let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
         assert!(bad.contains("torn.png"), "{bad}");
+        let table = std::fs::read_to_string(out.join("predictions.csv")).unwrap();
+        assert!(table.lines().next().unwrap().ends_with(",error"), "{table}");
+        let films: Vec<&str> = table.lines().skip(1).collect();
+        let torn = films.iter().filter(|row| row.contains("torn.png"));
+        assert!(
+            torn.clone()
+                .all(|row| row.contains("is neither JPEG nor PNG"))
+                && torn.count() == 1
+        );
+        assert!(table.contains("a.png") && table.contains("b.jpg"));
+        self.check_overlays(&out.join("overlays"));
+        out
+    }
+
+    /// Two overlays, each of the grey film and, in colour or grey, of words below it or what is drawn.
+    #[track_caller]
+    fn check_overlays(&self, folder: &Path) {
+        let overlays: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
+        assert_eq!(overlays.len(), 2);
+        for overlay in overlays {
+            let overlay = image::open(overlay.unwrap().path()).unwrap().to_rgb8();
+            assert_eq!(overlay.width(), 768);
+            assert!(overlay.height() > 768);
+            let lit = |y: u32| {
+                overlay
+                    .rows()
+                    .nth(y as usize)
+                    .unwrap()
+                    .any(|p| p.0 != [0; 3])
+            };
+            assert!(lit(384), "the film");
+            assert!((769..overlay.height()).any(lit), "its name");
+            assert!(!lit(10), "the bar above a film that is wider than high");
+        }
+    }
+
+    /// `predict` of the whole run on what `pattern` matches below its films, into `out` of the folder.
+    #[track_caller]
+    pub fn predict(&self, pattern: &str, out: &str) -> PathBuf {
+        let out = self.folder().join(out);
+        let mut predict = self.program();
+        predict.arg("predict").arg("--model").arg(self.whole());
+        let films = self.folder().join("films").join(pattern);
+        succeed(predict.arg("--out").arg(&out).arg(films));
         out
     }
 

@@ -93,9 +93,10 @@ fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
 
     let table = std::fs::read_to_string(run.join("test/predictions.csv")).unwrap();
     let header = format!(
-        "film,{},present:{}",
+        "film,{},present:{},{}_truth",
         MGCA5.join(","),
-        MGCA5.join(",present:")
+        MGCA5.join(",present:"),
+        MGCA5.join("_truth,")
     );
     let mut rows = table.lines();
     assert_eq!(rows.next(), Some(header.as_str()));
@@ -107,8 +108,34 @@ fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
             let p: f32 = cells[1 + label].parse().unwrap();
             let called = p >= *threshold as f32;
             assert_eq!(cells[6 + label], if called { "1" } else { "0" }, "{row}");
+            assert!(["1", "0", ""].contains(&cells[11 + label]), "{row}");
         }
     }
+    let predictions = json(&run.join("test/predictions.json"));
+    for (film, row) in predictions["films"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(table.lines().skip(1))
+    {
+        let digit = |truth: &Value| truth.as_bool().map_or("", |t| if t { "1" } else { "0" });
+        let truth: Vec<&str> = film["truth"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(digit)
+            .collect();
+        assert!(
+            row.ends_with(&format!(",{}", truth.join(","))),
+            "{row} {film}"
+        );
+    }
+    let is_there = |label: usize| {
+        table
+            .lines()
+            .any(|row| row.split(',').nth(11 + label) == Some("1"))
+    };
+    assert!((0..MGCA5.len()).any(is_there));
     let curves = json(&run.join("test/curves.json"));
     let first = &curves[0];
     assert_eq!(
@@ -170,11 +197,27 @@ fn kept_features_train_as_films_do() {
 fn films_from_a_folder_become_rows_and_a_bad_one_a_line() {
     let out = TRIAL.predict_two_and_a_bad_one();
     let table = std::fs::read_to_string(out.join("predictions.csv")).unwrap();
-    assert_eq!(table.lines().count(), 3, "{table}");
-    assert!(
-        table.contains("a.png") && table.contains("b.jpg"),
-        "{table}"
+    assert_eq!(table.lines().count(), 4, "{table}");
+    let predictions = json(&out.join("predictions.json"));
+    assert_eq!(predictions["labels"], serde_json::json!(MGCA5));
+    assert_eq!(
+        predictions["thresholds"],
+        facts(TRIAL.whole())["thresholds"]
     );
+    let films = predictions["films"].as_array().unwrap();
+    assert_eq!(films.len(), 3);
+    for film in films {
+        let is_bad = film["film"].as_str().unwrap().ends_with("torn.png");
+        assert_eq!(film["error"].is_string(), is_bad, "{film}");
+        assert!(film["truth"].is_null(), "{film}");
+        let scores = film["scores"].as_array().unwrap();
+        assert_eq!(scores.len(), if is_bad { 0 } else { MGCA5.len() });
+        for (label, score) in scores.iter().enumerate() {
+            let called = score.as_f64() >= predictions["thresholds"][label].as_f64();
+            let names = film["called"].as_array().unwrap();
+            assert_eq!(names.contains(&MGCA5[label].into()), called, "{film}");
+        }
+    }
 }
 
 #[test]
@@ -194,7 +237,8 @@ fn classes_and_single_labels_are_learned_too() {
     assert!(metric(&run, "accuracy").is_some() && metric(&run, "auroc:Normal").is_some());
     assert_eq!(facts(&run)["thresholds"], Value::Null);
     let table = std::fs::read_to_string(run.join("test/predictions.csv")).unwrap();
-    let header = "film,Lung Opacity,No Lung Opacity / Not Normal,Normal,class";
+    let header = "film,Lung Opacity,No Lung Opacity / Not Normal,Normal,class,\
+                  Lung Opacity_truth,No Lung Opacity / Not Normal_truth,Normal_truth";
     assert_eq!(table.lines().next(), Some(header));
     for row in table.lines().skip(1) {
         let cells: Vec<&str> = row.split(',').collect();

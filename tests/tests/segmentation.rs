@@ -1,7 +1,7 @@
 //! Segmentation from phantoms in SIIM-ACR's layout to masks, by the binaries.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use mflag_tests::heads::{Trial, assert_films_are_drawn, assert_metrics_near, json, tested};
@@ -101,6 +101,32 @@ fn films_from_a_folder_become_masks_and_a_bad_one_a_line() {
 }
 
 #[test]
+fn dicom_films_get_masks_of_their_size_as_in_the_evaluation() {
+    let predicted = TRIAL.predict("**/*.dcm", "dicom").join("masks");
+    let evaluated = TRIAL.whole().join("test/masks");
+    let masks = |folder: &Path| -> Vec<PathBuf> {
+        let files = std::fs::read_dir(folder).unwrap();
+        files.map(|f| f.unwrap().path()).collect()
+    };
+    let of_files = masks(&predicted);
+    assert_eq!(of_files.len(), 48);
+    for judged in masks(&evaluated) {
+        let name = judged.file_name().unwrap().to_str().unwrap();
+        let same = |file: &&PathBuf| {
+            let file = file.file_name().unwrap().to_str().unwrap();
+            file.ends_with(name)
+        };
+        let file = of_files.iter().find(same).unwrap();
+        let [one, other] = [&judged, file].map(|f| image::open(f).unwrap().into_luma8());
+        assert_eq!(one.dimensions(), (1024, 1024));
+        assert_eq!(one.dimensions(), other.dimensions());
+        // Features of a film differ in their last bits with the films beside it in the batch.
+        let differ = one.iter().zip(other.iter()).filter(|(a, b)| a != b).count();
+        assert!(differ < one.len() / 1000, "{name}: {differ} pixels");
+    }
+}
+
+#[test]
 fn committed_configurations_and_schema_are_true() {
     TRIAL.committed_is_true(&["siim", "rsna", "masks"]);
 }
@@ -121,4 +147,9 @@ fn what_cannot_be_is_said_in_words() {
         .arg(folder.join("store"));
     let said = fail(predict.arg("--out").arg(folder.join("never")).arg(folder));
     assert!(said.contains("model.safetensors"), "{said}");
+    let mut predict = TRIAL.program();
+    predict.arg("predict").arg("--model").arg(TRIAL.whole());
+    let nowhere = folder.join("no*where");
+    let said = fail(predict.arg("--out").arg(folder.join("never")).arg(nowhere));
+    assert!(said.contains("matches nothing"), "{said}");
 }

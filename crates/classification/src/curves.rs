@@ -1,20 +1,19 @@
 //! ROC and precision-recall curves for reports.
 
-use std::path::Path;
-
 use mflag_core::atomic;
-use mflag_head::Result;
-use mflag_metrics::bootstrap::{Bootstrap, Patients};
+use mflag_head::{Details, Result};
 use mflag_metrics::curves::{CURVES, LabelCurves};
 
 use crate::scores::Scores;
 
-/// Writes the curves of each label into the folder `out`.
+/// Writes the curves of each label.
 pub(crate) fn write(
     scores: &Scores,
-    patients: &Patients,
-    bootstrap: &Bootstrap,
-    out: &Path,
+    Details {
+        out,
+        patients,
+        bootstrap,
+    }: Details<'_>,
 ) -> Result<()> {
     let facts = &scores.facts;
     let mut curves = Vec::with_capacity(facts.labels.len());

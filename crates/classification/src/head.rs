@@ -4,17 +4,17 @@ use std::path::Path;
 
 use mflag_data::Record;
 use mflag_data::augment::View;
+use mflag_data::picture::{Colour, GREY, colour};
 use mflag_data::store::Store;
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_encoder::start::linear;
-use mflag_head::{Calibrate, Error, Head, Measures, Result};
-use mflag_metrics::bootstrap::{Bootstrap, Patients};
+use mflag_head::{Calibrate, Details, Error, Head, Measures, Overlay, Purpose, Result, Shown};
 use mflag_train::Step;
 use tch::{Kind, Tensor, nn, nn::Module};
 
 use crate::config::{ClassificationConfig, Task};
 use crate::curves;
-use crate::facts::{Facts, truth};
+use crate::facts::{Facts, probability, truth};
 use crate::loss::{UNKNOWN, cross_entropy, masked_bce};
 use crate::scores::{Case, Scores};
 use crate::writer::ScoreWriter;
@@ -93,16 +93,17 @@ impl Head for Classification {
         settings: &ClassificationConfig,
         facts: &Facts,
         store: &Store,
-        film: usize,
-    ) -> Result<Target> {
+    ) -> Result<impl Fn(usize) -> Result<Target> + Sync> {
         // The labels of the model, which is perhaps judged on another store.
         let settings = ClassificationConfig {
             labels: facts.labels.clone(),
             ..settings.clone()
         };
         let targets = settings.targets(&store.meta().labels)?;
-        let values = &store.records()[film].labels;
-        Ok(Target(truth(settings.task, &targets, values)))
+        Ok(move |film: usize| {
+            let values = &store.records()[film].labels;
+            Ok(Target(truth(settings.task, &targets, values)))
+        })
     }
 
     fn target(annotation: &Target, _view: &View) -> Target {
@@ -185,22 +186,40 @@ impl Head for Classification {
         _settings: &ClassificationConfig,
         facts: &Facts,
         cases: &'a [Case],
+        details: Option<Details<'_>>,
     ) -> Result<Measures<'a>> {
-        Ok(Scores::new(facts, cases)?.measures())
+        let scores = Scores::new(facts, cases)?;
+        if let Some(details) = details {
+            curves::write(&scores, details)?;
+        }
+        Ok(scores.measures())
     }
 
-    fn writer(facts: &Facts, out: &Path) -> Result<ScoreWriter> {
-        Ok(ScoreWriter::new(facts, out))
+    fn writer(facts: &Facts, out: &Path, purpose: Purpose) -> Result<ScoreWriter> {
+        Ok(ScoreWriter::new(facts, out, purpose))
     }
 
-    fn write_details(
+    /// Names what is called, with its probability.
+    fn draw(
         facts: &Facts,
-        cases: &[Case],
-        patients: &Patients,
-        bootstrap: &Bootstrap,
-        out: &Path,
+        _film: &Shown<'_>,
+        log_odds: &Vec<f32>,
+        overlay: &mut Overlay,
     ) -> Result<()> {
-        curves::write(&Scores::new(facts, cases)?, patients, bootstrap, out)
+        let probabilities: Vec<f32> = log_odds.iter().map(|s| probability(*s)).collect();
+        let called = facts.called(&probabilities);
+        let words = (0..called.len())
+            .filter(|label| called[*label])
+            .map(|label| {
+                let word = format!("{} {:.2}", facts.labels[label], probabilities[label]);
+                (word, colour(label))
+            });
+        let mut words: Vec<(String, Colour)> = words.collect();
+        if words.is_empty() {
+            words.push(("nothing is called".to_owned(), GREY));
+        }
+        overlay.words(words.iter().map(|(word, colour)| (&**word, *colour)));
+        Ok(())
     }
 }
 
@@ -226,7 +245,6 @@ fn against_others(logits: &[f32]) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::probability;
 
     #[test]
     fn log_odds_of_classes_are_those_of_the_softmax() {

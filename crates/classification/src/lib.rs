@@ -13,4 +13,4 @@ pub use config::{ClassificationConfig, Task};
 pub use facts::{Facts, probability};
 pub use head::{Classification, Target};
 pub use scores::Case;
-pub use writer::ScoreWriter;
+pub use writer::{ScoreWriter, Scored};

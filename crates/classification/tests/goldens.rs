@@ -145,7 +145,7 @@ fn measured(task: Task, targets: &[Target]) -> (Vec<(String, f64)>, Facts, Vec<V
         .collect();
     let calibrated = Classification::CALIBRATE.unwrap()(&facts, &cases).unwrap();
     let settings = ClassificationConfig::default();
-    let measures = Classification::measures(&settings, &calibrated, &cases).unwrap();
+    let measures = Classification::measures(&settings, &calibrated, &cases, None).unwrap();
     let value =
         |(name, value): mflag_head::Measure<'_>| (name, value(Counts::Once).unwrap().unwrap());
     (

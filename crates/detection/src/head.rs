@@ -5,11 +5,14 @@ use std::path::Path;
 use mflag_core::suggest;
 use mflag_data::augment::View;
 use mflag_data::mask::Frame;
+use mflag_data::picture::colour;
 use mflag_data::store::Store;
 use mflag_data::{BoundingBox, Record};
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_film::Squaring;
-use mflag_head::{Drawing, Error, Head, Mark, Measure, Measures, Result};
+use mflag_head::{
+    Details, Drawing, Error, Head, Mark, Measure, Measures, Overlay, Purpose, Result, Shown,
+};
 use mflag_metrics::detection::{
     Image, MAX_PREDICTIONS, MGCA_THRESHOLDS, Matches, Prediction, Protocol, Rect,
 };
@@ -22,7 +25,7 @@ use crate::anchors::{self, Anchors};
 use crate::boxes::{self, Found, Limits};
 use crate::config::{Anchors as Choice, DetectionConfig};
 use crate::loss::{Truth, loss};
-use crate::writer::BoxWriter;
+use crate::writer::{BoxWriter, in_film};
 use crate::yolo::Yolo;
 
 /// A box of which less is left in a view, in pixels, is none.
@@ -119,9 +122,8 @@ impl Head for Detection {
         settings: &DetectionConfig,
         _facts: &Facts,
         store: &Store,
-        film: usize,
-    ) -> Result<Vec<Marked>> {
-        marked(settings, store, film)
+    ) -> Result<impl Fn(usize) -> Result<Vec<Marked>> + Sync> {
+        Ok(|film| marked(settings, store, film))
     }
 
     fn target(marked: &Vec<Marked>, view: &View) -> Vec<Truth> {
@@ -204,6 +206,7 @@ impl Head for Detection {
         _settings: &DetectionConfig,
         facts: &Facts,
         cases: &'a [Vec<Image>],
+        _details: Option<Details<'_>>,
     ) -> Result<Measures<'a>> {
         let classes: Vec<Vec<Image>> = (0..facts.classes.len())
             .map(|class| cases.iter().map(|case| case[class].clone()).collect())
@@ -232,7 +235,7 @@ impl Head for Detection {
         Ok(mean_defined(each))
     }
 
-    fn draw(
+    fn draw_case(
         _facts: &Facts,
         drawing: &mut Drawing,
         found: &Vec<Found>,
@@ -247,8 +250,23 @@ impl Head for Detection {
         format!("Orange: true boxes; blue: the {DRAWN} most confident of those predicted.")
     }
 
-    fn writer(facts: &Facts, out: &Path) -> Result<BoxWriter> {
-        Ok(BoxWriter::new(facts.classes.clone(), out))
+    fn writer(facts: &Facts, out: &Path, purpose: Purpose) -> Result<BoxWriter> {
+        Ok(BoxWriter::new(facts.classes.clone(), out, purpose))
+    }
+
+    /// Outlines boxes, each with its class and score above it.
+    fn draw(
+        facts: &Facts,
+        film: &Shown<'_>,
+        found: &Vec<Found>,
+        overlay: &mut Overlay,
+    ) -> Result<()> {
+        // The most confident last, over the others.
+        for (one, place) in in_film(film, found, &facts.classes).rev() {
+            let caption = format!("{} {:.2}", place.label, one.score);
+            overlay.outline(&place, &caption, colour(one.class));
+        }
+        Ok(())
     }
 }
 

@@ -10,4 +10,4 @@ pub mod yolo;
 
 pub use config::{Anchors, DetectionConfig};
 pub use head::{Detection, Facts};
-pub use writer::BoxWriter;
+pub use writer::{BoxWriter, Boxes};

@@ -5,19 +5,29 @@ use std::path::{Path, PathBuf};
 use mflag_core::atomic;
 use mflag_core::table::write_csv;
 use mflag_data::BoundingBox;
-use mflag_head::{Result, Shown, Writer};
+use mflag_head::{Purpose, Result, Shown, Writer};
 use serde::Serialize;
 
 use crate::boxes::Found;
+use crate::loss::Truth;
 
 /// Writes `predictions.json`, a list of boxes as COCO's results have them, and `predictions.csv`, which names their classes and has a
-/// row for each film without a box, too. Boxes are in pixels of the film, those of a film in falling order of their scores.
+/// row for each film without a box, too. Boxes are in pixels of the film, those of a film in falling order of their scores. In a
+/// prediction the table says under `error` why a film could not be read.
 #[derive(Debug)]
 pub struct BoxWriter {
     classes: Vec<String>,
     out: PathBuf,
+    purpose: Purpose,
     results: Vec<CocoResult>,
-    rows: Vec<[String; 7]>,
+    rows: Vec<[String; 8]>,
+}
+
+/// The boxes of a film: as COCO's results, and as rows.
+#[derive(Debug)]
+pub struct Boxes {
+    results: Vec<CocoResult>,
+    rows: Vec<[String; 8]>,
 }
 
 /// An element of COCO's list of results.
@@ -33,49 +43,80 @@ struct CocoResult {
 }
 
 impl BoxWriter {
-    pub(crate) fn new(classes: Vec<String>, out: &Path) -> BoxWriter {
+    pub(crate) fn new(classes: Vec<String>, out: &Path, purpose: Purpose) -> BoxWriter {
         BoxWriter {
             classes,
             out: out.to_owned(),
+            purpose,
             results: Vec::new(),
             rows: Vec::new(),
         }
     }
 }
 
-impl Writer<Vec<Found>> for BoxWriter {
-    fn add(&mut self, film: &Shown<'_>, found: &Vec<Found>) -> Result<()> {
-        let before = self.rows.len();
-        for one in found {
-            let of_view = BoundingBox {
-                label: self.classes[one.class].clone(),
-                x: one.place.x,
-                y: one.place.y,
-                width: one.place.width,
-                height: one.place.height,
-            };
-            let Some(place) = film.place.box_to_film(&of_view) else {
-                continue;
-            };
+/// The boxes that are found in a view as boxes of its film; those in the bars beside it are left out.
+pub(crate) fn in_film<'a>(
+    film: &'a Shown<'_>,
+    found: &'a [Found],
+    classes: &'a [String],
+) -> impl DoubleEndedIterator<Item = (&'a Found, BoundingBox)> {
+    found.iter().filter_map(|one| {
+        let of_view = BoundingBox {
+            label: classes[one.class].clone(),
+            x: one.place.x,
+            y: one.place.y,
+            width: one.place.width,
+            height: one.place.height,
+        };
+        Some((one, film.place.box_to_film(&of_view)?))
+    })
+}
+
+/// The row of a film without a box, and perhaps why it could not be read.
+fn empty_row(film: &str, error: &str) -> [String; 8] {
+    let mut row: [String; 8] = Default::default();
+    film.clone_into(&mut row[0]);
+    error.clone_into(&mut row[7]);
+    row
+}
+
+impl Writer<Vec<Found>, Vec<Truth>> for BoxWriter {
+    type Entry = Boxes;
+
+    fn write(
+        &self,
+        film: &Shown<'_>,
+        found: &Vec<Found>,
+        _truth: Option<&Vec<Truth>>,
+    ) -> Result<Boxes> {
+        let (mut results, mut rows) = (Vec::new(), Vec::new());
+        for (one, place) in in_film(film, found, &self.classes) {
             let bbox = [place.x, place.y, place.width, place.height];
             let [x, y, width, height] = bbox.map(|v| format!("{v:.2}"));
             let score = format!("{:.4}", one.score);
             let name = film.name.to_owned();
-            self.rows
-                .push([name, place.label, score, x, y, width, height]);
-            self.results.push(CocoResult {
+            let error = String::new();
+            rows.push([name, place.label, score, x, y, width, height, error]);
+            results.push(CocoResult {
                 image_id: film.name.to_owned(),
                 category_id: one.class + 1,
                 bbox,
                 score: one.score,
             });
         }
-        if self.rows.len() == before {
-            let mut row: [String; 7] = Default::default();
-            film.name.clone_into(&mut row[0]);
-            self.rows.push(row);
+        if rows.is_empty() {
+            rows.push(empty_row(film.name, ""));
         }
-        Ok(())
+        Ok(Boxes { results, rows })
+    }
+
+    fn add(&mut self, Boxes { results, rows }: Boxes) {
+        self.results.extend(results);
+        self.rows.extend(rows);
+    }
+
+    fn add_bad(&mut self, film: &str, reason: &str) {
+        self.rows.push(empty_row(film, reason));
     }
 
     fn finish(self) -> Result<()> {
@@ -84,11 +125,16 @@ impl Writer<Vec<Found>> for BoxWriter {
             serde_json::to_writer(&mut *f, &self.results)?;
             writeln!(f)
         })?;
-        let header = ["ImageId", "Class", "Score", "X", "Y", "Width", "Height"];
-        Ok(write_csv(
-            &self.out.join("predictions.csv"),
-            header,
-            self.rows,
-        )?)
+        let header = [
+            "ImageId", "Class", "Score", "X", "Y", "Width", "Height", "error",
+        ];
+        let columns = match self.purpose {
+            Purpose::Evaluation => 7,
+            Purpose::Prediction => 8,
+        };
+        let rows = self.rows.into_iter();
+        let rows = rows.map(|row| row.into_iter().take(columns));
+        let file = self.out.join("predictions.csv");
+        Ok(write_csv(&file, &header[..columns], rows)?)
     }
 }

@@ -131,7 +131,7 @@ pub(crate) fn write<H: Head>(
                     let mut seen = Film::filled(side, side, 0);
                     view.film(&store.pixels(film), &mut seen.pixels);
                     let mut drawing = Drawing::new(&seen);
-                    let words = H::draw(&model.facts, &mut drawing, prediction, target);
+                    let words = H::draw_case(&model.facts, &mut drawing, prediction, target);
                     let image = format!("{FOLDER}/{}.png", film + 1);
                     drawing.picture.write(&out.join(&image))?;
                     drawn.extend(left.next().map(|&(rank, value, _)| Case {

@@ -12,7 +12,7 @@ use mflag_metrics::evaluation::Evaluation;
 use crate::cases;
 use crate::error::{Error, Result};
 use crate::films::Films;
-use crate::head::{Head, Writer};
+use crate::head::{Details, Head, Purpose, Writer};
 use crate::model::Model;
 use crate::predict::Seen;
 
@@ -31,7 +31,8 @@ impl<H: Head> Model<H> {
         self.fits(store)?;
         let chosen = Films::<H>::choose(&self.config, store, split)?;
         let films = Films::<H>::new(&self.config, &self.facts, store.clone(), chosen)?;
-        let mut writer = out.map(|out| H::writer(&self.facts, out)).transpose()?;
+        let writer = out.map(|out| H::writer(&self.facts, out, Purpose::Evaluation));
+        let mut writer = writer.transpose()?;
         let mut cases = Vec::with_capacity(films.films().len());
         let precision = self.config.train.precision.resolve(self.network.device)?;
         let judge = || {
@@ -42,7 +43,9 @@ impl<H: Head> Model<H> {
                     {
                         cases.push(H::judge(&self.facts, prediction, target)?);
                         if let Some(writer) = &mut writer {
-                            self.show(store, film, prediction, writer)?;
+                            let seen = self.seen(store, film)?;
+                            let entry = writer.write(&seen.shown(), prediction, Some(target))?;
+                            writer.add(entry);
                         }
                     }
                     Ok(())
@@ -58,8 +61,13 @@ impl<H: Head> Model<H> {
             .map(|&f| &*store.records()[f].patient)
             .collect();
         let patients = Patients::new(&names);
+        let details = out.map(|out| Details {
+            out,
+            patients: &patients,
+            bootstrap: &bootstrap,
+        });
+        let measures = H::measures(&self.config.head, &self.facts, &cases, details)?;
         if let Some(out) = out {
-            H::write_details(&self.facts, &cases, &patients, &bootstrap, out)?;
             let draw = || cases::write(self, store, films, &cases, out);
             precision.autocast(self.network.device, draw)??;
         }
@@ -72,26 +80,19 @@ impl<H: Head> Model<H> {
             metrics: Vec::new(),
             replicates: BTreeMap::new(),
         };
-        for (metric, value) in H::measures(&self.config.head, &self.facts, &cases)? {
+        for (metric, value) in measures {
             evaluation.add(metric, bootstrap.replicates(&patients, value)?)?;
         }
         Ok(evaluation)
     }
 
-    fn show(
-        &self,
-        store: &Store,
-        film: usize,
-        prediction: &H::Prediction,
-        writer: &mut H::Writer,
-    ) -> Result<()> {
+    /// A film of the store, as the network sees it.
+    fn seen(&self, store: &Store, film: usize) -> Result<Seen> {
         let record = &store.records()[film];
         let preprocess = self.preprocess();
         // A store without sizes is of squares alone: boxes and masks are then in its pixels.
         let size = record.size.unwrap_or([preprocess.square.side; 2]);
-        let name = record.film.clone();
-        let seen = Seen::new(name, size, &store.pixels(film), preprocess)?;
-        writer.add(&seen.shown(), prediction)
+        Seen::new(record.film.clone(), size, &store.pixels(film), preprocess)
     }
 
     /// Whether the films of the store went the way of those that the head was trained on.

@@ -70,13 +70,16 @@ impl<H: Head> Films<H> {
             threads: config.data.loader_threads,
             prefetch: config.data.prefetch,
         };
-        let annotate = |&film: &usize| Ok((film, H::annotate(&config.head, facts, &store, film)?));
-        let annotations: Result<HashMap<_, _>> = films.par_iter().map(annotate).collect();
+        let annotations = {
+            let annotate = H::annotate(&config.head, facts, &store)?;
+            let annotated = films.par_iter().map(|&film| Ok((film, annotate(film)?)));
+            annotated.collect::<Result<HashMap<_, _>>>()?
+        };
         Ok(Films {
             loader: Loader::new(store.clone(), &films, options)?,
             store,
             films,
-            annotations: Arc::new(annotations?),
+            annotations: Arc::new(annotations),
         })
     }
 

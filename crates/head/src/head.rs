@@ -17,6 +17,7 @@ use tch::{Tensor, nn};
 use crate::cases::Drawing;
 use crate::config::Settings;
 use crate::error::Result;
+use crate::overlay::Overlay;
 use crate::place::Place;
 use crate::predict::is_film_ending;
 
@@ -60,7 +61,7 @@ pub trait Head: Sized {
     /// A prediction and its target, as the metrics need them: small, as all of a split are kept.
     type Case: Send + Sync;
     /// Writes predictions to files.
-    type Writer: Writer<Self::Prediction>;
+    type Writer: Writer<Self::Prediction, Self::Target>;
 
     /// Whether a film of the store has what the head learns from, or is judged by.
     ///
@@ -74,16 +75,15 @@ pub trait Head: Sized {
     /// If the store lacks what the settings ask for.
     fn facts(settings: &Self::Settings, store: &Store, train: &[usize]) -> Result<Self::Facts>;
 
-    /// What is known of film `film` of the store.
+    /// Tells what is known of a film of the store, by its index; an error if that cannot be read.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the store lacks what the facts ask for.
     fn annotate(
         settings: &Self::Settings,
         facts: &Self::Facts,
         store: &Store,
-        film: usize,
-    ) -> Result<Self::Annotation>;
+    ) -> Result<impl Fn(usize) -> Result<Self::Annotation> + Sync>;
 
     /// The same in a view.
     fn target(annotation: &Self::Annotation, view: &View) -> Self::Target;
@@ -131,23 +131,24 @@ pub trait Head: Sized {
         target: &Self::Target,
     ) -> Result<Self::Case>;
 
-    /// The metrics of some cases.
+    /// The metrics of some cases. What an evaluation shows beside them, such as curves with their bands, goes where `details` say.
     ///
     /// # Errors
-    /// If they cannot be computed, as from scores that are NaN.
+    /// If they cannot be computed, as from scores that are NaN, or a file cannot be written.
     fn measures<'a>(
         settings: &Self::Settings,
         facts: &Self::Facts,
         cases: &'a [Self::Case],
+        details: Option<Details<'_>>,
     ) -> Result<Measures<'a>>;
 
     /// Starts writing predictions into the folder `out`, which exists.
     ///
     /// # Errors
     /// If it cannot be written.
-    fn writer(facts: &Self::Facts, out: &Path) -> Result<Self::Writer>;
+    fn writer(facts: &Self::Facts, out: &Path, purpose: Purpose) -> Result<Self::Writer>;
 
-    /// The metric of one film alone, by which films are chosen to be [drawn](Head::draw); `None` where it is undefined, as without
+    /// The metric of one film alone, by which films are chosen to be [drawn](Head::draw_case); `None` where it is undefined, as without
     /// anything to find.
     ///
     /// # Errors
@@ -157,7 +158,7 @@ pub trait Head: Sized {
     }
 
     /// Draws what is true and what was found over a view of a film, and says in words what is what.
-    fn draw(
+    fn draw_case(
         _facts: &Self::Facts,
         _drawing: &mut Drawing,
         _prediction: &Self::Prediction,
@@ -166,19 +167,36 @@ pub trait Head: Sized {
         String::new()
     }
 
-    /// Writes what an evaluation shows beside metrics and predictions into the folder `out`, such as curves with their bands.
+    /// Draws a prediction over its film.
     ///
     /// # Errors
-    /// If it cannot be written.
-    fn write_details(
-        _facts: &Self::Facts,
-        _cases: &[Self::Case],
-        _patients: &Patients,
-        _bootstrap: &Bootstrap,
-        _out: &Path,
-    ) -> Result<()> {
-        Ok(())
-    }
+    /// If the overlay is not of that film.
+    fn draw(
+        facts: &Self::Facts,
+        film: &Shown<'_>,
+        prediction: &Self::Prediction,
+        overlay: &mut Overlay,
+    ) -> Result<()>;
+}
+
+/// Where the details of an evaluation go, and by what their intervals are drawn.
+#[derive(Debug, Clone, Copy)]
+pub struct Details<'a> {
+    /// A folder that exists.
+    pub out: &'a Path,
+    /// The patients of the cases.
+    pub patients: &'a Patients,
+    /// How these are resampled.
+    pub bootstrap: &'a Bootstrap,
+}
+
+/// What predictions are written for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To judge films of a store, of which the truth is known.
+    Evaluation,
+    /// To know of film files, of which some cannot be read.
+    Prediction,
 }
 
 /// A film whose prediction is written.
@@ -210,13 +228,22 @@ impl Shown<'_> {
     }
 }
 
-/// Writes predictions to files, film by film.
-pub trait Writer<P> {
-    /// Adds a film.
+/// Writes predictions `P` to files, film by film, beside what is true, `T`.
+pub trait Writer<P, T>: Sync {
+    /// What it keeps of a film until the end.
+    type Entry: Send;
+
+    /// Writes the files of a film, several films at once; `truth` where it is known.
     ///
     /// # Errors
-    /// If it cannot be written.
-    fn add(&mut self, film: &Shown<'_>, prediction: &P) -> Result<()>;
+    /// If one cannot be written.
+    fn write(&self, film: &Shown<'_>, prediction: &P, truth: Option<&T>) -> Result<Self::Entry>;
+
+    /// Adds a film, in the order of the tables.
+    fn add(&mut self, film: Self::Entry);
+
+    /// Adds a film that could not be read, and why.
+    fn add_bad(&mut self, film: &str, reason: &str);
 
     /// Writes what is written at the end.
     ///

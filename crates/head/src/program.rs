@@ -18,7 +18,7 @@ use mflag_train::{Ended, device, fit};
 use tch::Device;
 
 use crate::config::HeadConfig;
-use crate::head::{Head, Writer};
+use crate::head::{Head, Purpose, Writer};
 use crate::model::{MODEL, Model};
 use crate::predict;
 use crate::task::Training;
@@ -94,7 +94,10 @@ struct PredictArgs {
     /// Folder for the predictions
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
-    /// Films, or folders of them
+    /// Draw what is predicted over each film, into the folder overlays of the predictions
+    #[arg(long)]
+    overlays: bool,
+    /// Films, folders of them, or patterns in quotes, such as 'films/*.dcm'
     #[arg(required = true, value_name = "FILM")]
     films: Vec<PathBuf>,
 }
@@ -241,8 +244,12 @@ fn predict_films<H: Head>(args: &PredictArgs) -> Result<ExitCode> {
     let files = predict::files(&args.films)?;
     let model = open::<H>(&args.model)?;
     create(&args.out)?;
-    let mut writer = H::writer(&model.facts, &args.out)?;
-    let bad = model.predict(&files, &mut writer)?;
+    let overlays = args.overlays.then(|| args.out.join("overlays"));
+    if let Some(folder) = &overlays {
+        create(folder)?;
+    }
+    let mut writer = H::writer(&model.facts, &args.out, Purpose::Prediction)?;
+    let bad = model.predict(&files, &mut writer, overlays.as_deref())?;
     writer.finish()?;
     let good = files.len() - bad.len();
     println!("{good} films: {}", args.out.display());

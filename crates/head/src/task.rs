@@ -201,7 +201,7 @@ impl<H: Head> Task for Training<H> {
     fn validate(&mut self, _epoch: usize) -> TaskResult<Vec<(String, f64)>> {
         let (loss, cases) = self.validation_cases()?;
         let mut metrics = vec![("loss".to_owned(), loss)];
-        for (name, value) in H::measures(&self.config.head, &self.facts, &cases)? {
+        for (name, value) in H::measures(&self.config.head, &self.facts, &cases, None)? {
             metrics.push((name, value(Counts::Once)?.unwrap_or(f64::NAN)));
         }
         Ok(metrics)

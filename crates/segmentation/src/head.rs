@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use mflag_data::augment::View;
 use mflag_data::mask::{self, Frame};
+use mflag_data::picture::colour;
 use mflag_data::store::Store;
 use mflag_data::{Record, rle};
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_film::{Film, Squaring};
-use mflag_head::{Drawing, Error, Head, Mark, Measures, Result};
+use mflag_head::{Details, Drawing, Error, Head, Mark, Measures, Overlay, Purpose, Result, Shown};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_train::Step;
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ use tch::{Kind, Tensor, nn};
 use crate::config::{Loss, SegmentationConfig, Truth};
 use crate::loss::loss;
 use crate::unet::Unet;
-use crate::writer::MaskWriter;
+use crate::writer::{MaskWriter, mask_of};
 
 /// What prediction needs to know beside the weights.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,22 +90,8 @@ impl Head for Segmentation {
         settings: &SegmentationConfig,
         _facts: &Facts,
         store: &Store,
-        film: usize,
-    ) -> Result<Runs> {
-        let (record, Squaring { side, fit, .. }) = (&store.records()[film], store.squaring());
-        let [width, height] = record.size.unwrap_or([side; 2]);
-        let of_film = match settings.truth {
-            Truth::Mask => record.mask.clone(),
-            Truth::Boxes => Some(mask::of_boxes(&record.boxes, width, height)),
-        };
-        let frame = Frame::new(width, height, side, fit)?;
-        let square = of_film
-            .map(|mask| frame.mask_to_square(&mask))
-            .transpose()?;
-        Ok(Runs {
-            side,
-            runs: square.map_or(Vec::new(), |square| rle::from_plane(&square.pixels, side)),
-        })
+    ) -> Result<impl Fn(usize) -> Result<Runs> + Sync> {
+        Ok(|film| runs(settings, store, film))
     }
 
     fn target(Runs { side, runs }: &Runs, view: &View) -> Target {
@@ -166,6 +153,7 @@ impl Head for Segmentation {
         _settings: &SegmentationConfig,
         _facts: &Facts,
         cases: &'a [Overlap],
+        _details: Option<Details<'_>>,
     ) -> Result<Measures<'a>> {
         let mut images = Overlaps::default();
         cases.iter().for_each(|case| images.push(*case));
@@ -193,7 +181,7 @@ impl Head for Segmentation {
         Ok(overlap.dice(Empty::LeftOut))
     }
 
-    fn draw(
+    fn draw_case(
         facts: &Facts,
         drawing: &mut Drawing,
         probabilities: &Vec<f32>,
@@ -204,8 +192,18 @@ impl Head for Segmentation {
         "Orange: the true mask; blue: the predicted one.".to_owned()
     }
 
-    fn writer(facts: &Facts, out: &Path) -> Result<MaskWriter> {
-        MaskWriter::new(facts.threshold, out)
+    fn writer(facts: &Facts, out: &Path, purpose: Purpose) -> Result<MaskWriter> {
+        MaskWriter::new(facts.threshold, out, purpose)
+    }
+
+    /// Tints the mask.
+    fn draw(
+        facts: &Facts,
+        film: &Shown<'_>,
+        probabilities: &Vec<f32>,
+        overlay: &mut Overlay,
+    ) -> Result<()> {
+        overlay.mask(&mask_of(film, probabilities, facts.threshold), colour(0))
     }
 }
 
@@ -215,4 +213,22 @@ fn is_marked(settings: &SegmentationConfig, record: &Record) -> bool {
         Truth::Mask => record.mask.is_some(),
         Truth::Boxes => !record.boxes.is_empty(),
     }
+}
+
+/// What is outlined on a film, in the square of the store.
+fn runs(settings: &SegmentationConfig, store: &Store, film: usize) -> Result<Runs> {
+    let (record, Squaring { side, fit, .. }) = (&store.records()[film], store.squaring());
+    let [width, height] = record.size.unwrap_or([side; 2]);
+    let of_film = match settings.truth {
+        Truth::Mask => record.mask.clone(),
+        Truth::Boxes => Some(mask::of_boxes(&record.boxes, width, height)),
+    };
+    let frame = Frame::new(width, height, side, fit)?;
+    let square = of_film
+        .map(|mask| frame.mask_to_square(&mask))
+        .transpose()?;
+    Ok(Runs {
+        side,
+        runs: square.map_or(Vec::new(), |square| rle::from_plane(&square.pixels, side)),
+    })
 }

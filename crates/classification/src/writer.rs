@@ -66,7 +66,9 @@ impl ScoreWriter {
         let scores: Vec<f32> = log_odds.iter().map(|s| probability(*s)).collect();
         let is_called = self.facts.called(&scores);
         let labels = self.facts.labels.iter().zip(&is_called);
-        let called = labels.filter_map(|(label, called)| called.then(|| label.clone()));
+        let called = labels
+            .filter(|(_, called)| **called)
+            .map(|(label, _)| label.clone());
         Scored {
             film: film.to_owned(),
             called: called.collect(),

@@ -61,7 +61,10 @@ fn matches(path: &Path) -> Result<Vec<PathBuf>> {
     let matched: Vec<PathBuf> = glob::glob(pattern)
         .map_err(wrong)?
         .collect::<std::result::Result<_, _>>()
-        .map_err(|e| mflag_core::Error::io("read", &e.path().to_owned(), e.into()))?;
+        .map_err(|e| {
+            let path = e.path().to_path_buf();
+            mflag_core::Error::io("read", path, e.into())
+        })?;
     if matched.is_empty() {
         return Err(Error::file(path, "matches nothing"));
     }

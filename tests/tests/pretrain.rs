@@ -206,6 +206,114 @@ fn a_run_writes_all_that_it_was() {
     assert!(again.contains("--resume"), "{again}");
 }
 
+/// The metadata of a safetensors file.
+fn metadata(file: &Path) -> BTreeMap<String, Value> {
+    let bytes = std::fs::read(file).unwrap();
+    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
+    let entries = header.metadata().clone().unwrap().into_iter();
+    entries
+        .map(|(key, text)| {
+            let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+            (key, value)
+        })
+        .collect()
+}
+
+#[test]
+fn an_encoder_is_exported_in_every_format_with_a_card() {
+    let (run, out) = (whole(), prepared().join("exported"));
+    let export = |arguments: &[&str]| {
+        let mut command = program("mflag-pretrain");
+        command.arg("export").args(arguments).arg("--out").arg(&out);
+        command
+    };
+    let folder = run.to_str().unwrap();
+    let said = succeed(&mut export(&["--run", folder]));
+    let files = [
+        "encoder.safetensors",
+        "encoder.torchscript.pt",
+        "encoder.onnx",
+        "MODEL_CARD.md",
+    ];
+    assert!(files.iter().all(|file| said.contains(file)), "{said}");
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), files.len());
+    let encoder = out.join("encoder.safetensors");
+    assert!(tensors(&encoder) == tensors(&run.join("encoder.safetensors")));
+    let facts = metadata(&encoder);
+    assert_eq!(
+        (&facts["format"], &facts["arch"]),
+        (&"pt".into(), &"resnet18".into())
+    );
+    assert_eq!(facts["preprocess"]["side"], 40);
+    assert_eq!(facts["provenance"]["checkpoint"], "best");
+    let began = std::fs::read_to_string(run.join("provenance.json")).unwrap();
+    let began: Value = serde_json::from_str(&began).unwrap();
+    assert_eq!(facts["provenance"]["digests"], began["digests"]);
+    assert_eq!(
+        facts["provenance"]["configuration"].as_str().map(str::len),
+        Some(64)
+    );
+    assert!(facts["provenance"]["language_model"].is_string());
+    assert!(facts["provenance"]["metrics"]["recall_mean"].is_number());
+    assert!(facts["provenance"].get("command").is_none());
+
+    let card = std::fs::read_to_string(out.join("MODEL_CARD.md")).unwrap();
+    for words in [
+        "(resnet18, M-FLAG)",
+        "30 pairs of film and report trained on",
+        "| recall_mean |",
+        "batch_size: 6",
+        "48 px, padded",
+        "`encoder.onnx`",
+        began["digests"]["store"].as_str().unwrap(),
+    ] {
+        assert!(card.contains(words), "{words} is not in:\n{card}");
+    }
+    assert!(!card.contains("{{"), "{card}");
+
+    // The last epoch, alone; folding leaves an ONNX file smaller by the norms; a card that is there stays.
+    std::fs::write(out.join("MODEL_CARD.md"), "filled in").unwrap();
+    let size = || std::fs::metadata(out.join("encoder.onnx")).unwrap().len();
+    let kept = size();
+    succeed(&mut export(&[
+        "--run",
+        folder,
+        "--checkpoint",
+        "last",
+        "--format",
+        "onnx",
+        "--fold-batch-norm",
+    ]));
+    assert!(size() < kept);
+    assert_eq!(
+        std::fs::read(out.join("MODEL_CARD.md")).unwrap(),
+        b"filled in"
+    );
+    assert_eq!(metadata(&encoder)["provenance"]["checkpoint"], "best");
+
+    // From an encoder's file, which says less: the card has more to fill in.
+    std::fs::remove_file(out.join("MODEL_CARD.md")).unwrap();
+    let file = run.join("encoder.safetensors");
+    succeed(&mut export(&[
+        "--encoder",
+        file.to_str().unwrap(),
+        "--format",
+        "safetensors",
+    ]));
+    assert!(tensors(&encoder) == tensors(&file));
+    let card = std::fs::read_to_string(out.join("MODEL_CARD.md")).unwrap();
+    assert!(
+        card.contains("[to be filled in]") && !card.contains("{{"),
+        "{card}"
+    );
+
+    let mut own = program("mflag-pretrain");
+    let said = fail(own.args(["export", "--run", folder, "--out", folder]));
+    assert!(said.contains("the run's own folder"), "{said}");
+    let said = fail(&mut export(&["--run", "/nowhere"]));
+    assert!(said.contains("holds no run"), "{said}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_weights_and_another_does_not() {
     let run = prepared().join("again");

@@ -169,10 +169,7 @@ impl RunFolder {
     /// # Errors
     /// If the digest in the run's provenance is another, or it cannot be read.
     pub fn same_digest(&self, role: &str, digest: &str) -> Result<()> {
-        let file = self.file(PROVENANCE);
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
-        let provenance: Value = serde_json::from_str(&text).unwrap_or_default();
-        if provenance["digests"][role] == digest {
+        if self.provenance()?["digests"][role] == digest {
             return Ok(());
         }
         let reason = format!(
@@ -182,6 +179,16 @@ impl RunFolder {
             path: self.path.clone(),
             reason,
         })
+    }
+
+    /// The provenance of the run, as [`Provenance`] was written; null if the file is damaged.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn provenance(&self) -> Result<Value> {
+        let file = self.file(PROVENANCE);
+        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        Ok(serde_json::from_str(&text).unwrap_or_default())
     }
 
     /// The folder.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mflag_film::{Film, Limits};
+use serde_json::Value;
 use tch::{Device, Kind, Tensor, nn};
 
 use crate::preprocess::Preprocess;
@@ -14,6 +15,7 @@ use crate::{Error, Result};
 /// Keys of the file's metadata.
 const ARCH: &str = "arch";
 const PREPROCESS: &str = "preprocess";
+const PROVENANCE: &str = "provenance";
 
 /// Films to vectors.
 ///
@@ -28,9 +30,10 @@ const PREPROCESS: &str = "preprocess";
 /// ```
 #[derive(Debug)]
 pub struct FilmEncoder {
+    variables: nn::VarStore,
     network: ResNet,
     preprocess: Preprocess,
-    device: Device,
+    provenance: Value,
 }
 
 impl FilmEncoder {
@@ -60,16 +63,28 @@ impl FilmEncoder {
         let preprocess = serde_json::from_str(value(PREPROCESS)?)
             .map_err(|e| Error::file(path, format!("its preprocessing cannot be read: {e}")))?;
 
-        let mut store = nn::VarStore::new(device);
-        let network = ResNet::new(&store.root(), arch)?;
-        let variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
-        load_into(path, &variables, &Allow::nothing())?;
-        store.freeze();
+        let provenance = match metadata.get(PROVENANCE) {
+            None => Value::Null,
+            Some(text) => serde_json::from_str(text)
+                .map_err(|e| Error::file(path, format!("its provenance cannot be read: {e}")))?,
+        };
+
+        let mut variables = nn::VarStore::new(device);
+        let network = ResNet::new(&variables.root(), arch)?;
+        let named: Vec<(String, Tensor)> = variables.variables().into_iter().collect();
+        load_into(path, &named, &Allow::nothing())?;
+        variables.freeze();
         Ok(FilmEncoder {
+            variables,
             network,
             preprocess,
-            device,
+            provenance,
         })
+    }
+
+    /// The architecture.
+    pub fn arch(&self) -> Arch {
+        self.network.arch()
     }
 
     /// Values in a film's vector.
@@ -80,6 +95,45 @@ impl FilmEncoder {
     /// What films go through before the network.
     pub fn preprocess(&self) -> Preprocess {
         self.preprocess
+    }
+
+    /// Where it came from, a JSON object of versions and digests; null where the file says nothing of it.
+    pub fn provenance(&self) -> &Value {
+        &self.provenance
+    }
+
+    /// All that a program needs beside the weights, as texts by name: `arch`, `preprocess` and `provenance`, these two in JSON.
+    ///
+    /// # Errors
+    /// If it cannot be written as JSON, which no encoder that was opened gives cause for.
+    pub fn metadata(&self) -> Result<BTreeMap<String, String>> {
+        describe(self.arch(), self.preprocess, &self.provenance)
+    }
+
+    /// Writes it as [`write_encoder`] does.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write_encoder(
+            path,
+            self.arch(),
+            self.preprocess,
+            &self.provenance,
+            self.variables.variables(),
+        )
+    }
+
+    /// Pooled output `[N, width]` of grey values from 0 to 255, `[N, 1, S, S]`.
+    pub(crate) fn forward(&self, greys: &Tensor) -> Result<Tensor> {
+        let (scale, shift) = self.preprocess.scale_and_shift();
+        // Not in place, as `Preprocess::normalise` is: the greys are the caller's.
+        let films = greys.f_mul_scalar(scale)?.f_add_scalar(shift)?;
+        self.network.forward(&films, false)
+    }
+
+    pub(crate) fn network(&self) -> &ResNet {
+        &self.network
     }
 
     /// The film in a JPEG, PNG or DICOM file, as [`FilmEncoder::embed`] takes it: to the bit the square that preparation makes of
@@ -106,14 +160,15 @@ impl FilmEncoder {
     /// If a film's pixels do not match its size, or memory does not suffice.
     pub fn embed(&self, films: &[Film]) -> Result<Vec<Vec<f32>>> {
         let _no_gradients = tch::no_grad_guard();
-        let batch = self.preprocess.batch(films, self.device)?;
+        let batch = self.preprocess.batch(films, self.variables.device())?;
         let vectors = self.network.forward(&batch, false)?;
         let vectors = vectors.f_to_device(Device::Cpu)?.f_to_kind(Kind::Float)?;
         Ok(Vec::<Vec<f32>>::try_from(vectors)?)
     }
 }
 
-/// Writes an encoder with its architecture and preprocessing; `variables` have torchvision's names.
+/// Writes an encoder with its architecture, preprocessing and `provenance` (a JSON object, or null); `variables` have torchvision's
+/// names. `safetensors.torch.load_file` takes it for a state dictionary without `fc`.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -121,13 +176,28 @@ pub fn write_encoder(
     path: &Path,
     arch: Arch,
     preprocess: Preprocess,
+    provenance: &Value,
     variables: impl IntoIterator<Item = (String, Tensor)>,
 ) -> Result<()> {
+    let mut metadata = describe(arch, preprocess, provenance)?;
+    // What Hugging Face's libraries look for before they read a file as PyTorch's.
+    metadata.insert("format".to_owned(), "pt".to_owned());
+    write_safetensors(path, variables, &metadata)
+}
+
+fn describe(
+    arch: Arch,
+    preprocess: Preprocess,
+    provenance: &Value,
+) -> Result<BTreeMap<String, String>> {
     let preprocess = serde_json::to_string(&preprocess)
         .map_err(|e| Error::Input(format!("preprocessing cannot be written: {e}")))?;
-    let metadata = BTreeMap::from([
+    let mut metadata = BTreeMap::from([
         (ARCH.to_owned(), arch.name().to_owned()),
         (PREPROCESS.to_owned(), preprocess),
     ]);
-    write_safetensors(path, variables, &metadata)
+    if !provenance.is_null() {
+        metadata.insert(PROVENANCE.to_owned(), provenance.to_string());
+    }
+    Ok(metadata)
 }

@@ -58,13 +58,17 @@ impl Preprocess {
         }
     }
 
+    /// The normalisation of a grey value `x` from 0 to 255, as `scale · x + shift`.
+    pub(crate) fn scale_and_shift(&self) -> (f64, f64) {
+        (1.0 / (255.0 * self.std), -self.mean / self.std)
+    }
+
     /// Grey values u8 `[B, 1, S, S]`, on any device, as the network wants them: f32 of the same shape.
     ///
     /// # Errors
     /// libtorch's own.
     pub fn normalise(&self, films: &Tensor) -> Result<Tensor> {
-        let scale = 1.0 / (255.0 * self.std);
-        let shift = -self.mean / self.std;
+        let (scale, shift) = self.scale_and_shift();
         Ok(films
             .f_to_kind(Kind::Float)?
             .f_mul_scalar_(scale)?

@@ -85,9 +85,9 @@ pub struct Features {
 #[derive(Debug)]
 pub struct ResNet {
     arch: Arch,
-    conv1: Conv,
-    bn1: Norm,
-    stages: Vec<Vec<Block>>,
+    pub(crate) conv1: Conv,
+    pub(crate) bn1: Norm,
+    pub(crate) stages: Vec<Vec<Block>>,
 }
 
 impl ResNet {
@@ -189,9 +189,10 @@ fn in_layout_of(weight: &Tensor, films: &Tensor) -> Result<Tensor> {
 
 /// A residual block: two 3×3 convolutions, or 1×1, 3×3, 1×1 as a bottleneck.
 #[derive(Debug)]
-struct Block {
-    layers: Vec<(Conv, Norm)>,
-    downsample: Option<(Conv, Norm)>,
+pub(crate) struct Block {
+    /// `conv1` and `bn1`, `conv2` and `bn2`, …
+    pub(crate) layers: Vec<(Conv, Norm)>,
+    pub(crate) downsample: Option<(Conv, Norm)>,
 }
 
 impl Block {
@@ -247,9 +248,9 @@ impl Block {
 
 /// A convolution without bias.
 #[derive(Debug)]
-struct Conv {
-    weight: Tensor,
-    stride: i64,
+pub(crate) struct Conv {
+    pub(crate) weight: Tensor,
+    pub(crate) stride: i64,
 }
 
 impl Conv {
@@ -261,7 +262,7 @@ impl Conv {
     }
 
     /// This convolution for one channel that stands for all.
-    fn summed_over_input(&self) -> Result<Conv> {
+    pub(crate) fn summed_over_input(&self) -> Result<Conv> {
         let weight = self
             .weight
             .f_sum_dim_intlist([1i64].as_slice(), true, None)?;
@@ -271,8 +272,18 @@ impl Conv {
         })
     }
 
+    /// Side of the kernel.
+    pub(crate) fn kernel(&self) -> i64 {
+        self.weight.size()[2]
+    }
+
+    /// Zeros around the plane: half of the kernel.
+    pub(crate) fn padding(&self) -> i64 {
+        self.kernel() / 2
+    }
+
     fn forward(&self, x: &Tensor) -> Result<Tensor> {
-        let padding = self.weight.size()[2] / 2;
+        let padding = self.padding();
         let (stride, padding) = ([self.stride; 2], [padding; 2]);
         Ok(x.f_conv2d(&self.weight, None::<Tensor>, stride, padding, [1, 1], 1)?)
     }
@@ -280,12 +291,15 @@ impl Conv {
 
 /// BatchNorm over the plane.
 #[derive(Debug)]
-struct Norm {
-    weight: Tensor,
-    bias: Tensor,
-    running_mean: Tensor,
-    running_var: Tensor,
+pub(crate) struct Norm {
+    pub(crate) weight: Tensor,
+    pub(crate) bias: Tensor,
+    pub(crate) running_mean: Tensor,
+    pub(crate) running_var: Tensor,
 }
+
+/// Added to the variance before the root.
+pub(crate) const EPSILON: f64 = 1e-5;
 
 impl Norm {
     fn new(p: &nn::Path<'_>, channels: i64) -> Result<Norm> {
@@ -305,7 +319,7 @@ impl Norm {
             Some(&self.running_var),
             train,
             0.1,
-            1e-5,
+            EPSILON,
             false,
         )?)
     }

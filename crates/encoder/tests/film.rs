@@ -6,6 +6,7 @@ use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::resnet::{Arch, ResNet};
 use mflag_encoder::weights::write_safetensors;
 use mflag_film::{Film, Fit, Squaring};
+use serde_json::json;
 use tch::{Device, Tensor, nn};
 
 #[test]
@@ -15,10 +16,19 @@ fn an_encoder_opened_again_gives_the_same_vectors() {
     let store = nn::VarStore::new(Device::Cpu);
     let network = ResNet::new(&store.root(), Arch::ResNet18).unwrap();
     let preprocess = Preprocess::new(Squaring::new(72, Fit::Pad), 64);
-    write_encoder(&path, Arch::ResNet18, preprocess, store.variables()).unwrap();
+    let provenance = json!({"epoch": 3});
+    write_encoder(
+        &path,
+        Arch::ResNet18,
+        preprocess,
+        &provenance,
+        store.variables(),
+    )
+    .unwrap();
 
     let encoder = FilmEncoder::open(&path, Device::Cpu).unwrap();
     assert_eq!((encoder.width(), encoder.preprocess()), (512, preprocess));
+    assert_eq!(encoder.provenance(), &provenance);
     let film = Film {
         width: 100,
         height: 60,

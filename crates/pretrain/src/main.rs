@@ -15,11 +15,11 @@ use mflag_core::run::{Provenance, RunFolder};
 use mflag_core::table::Table;
 use mflag_data::store::Store;
 use mflag_pretrain::config::PretrainConfig;
-use mflag_pretrain::export::{ENCODER, export_encoder};
+use mflag_pretrain::export::{ENCODER, ExportArgs, Kept, export_encoder};
 use mflag_pretrain::pairs::{Chosen, Pairs, encode_texts};
 use mflag_pretrain::task::Pretraining;
 use mflag_train::shim::libtorch_version;
-use mflag_train::{BEST, Ended, device, fit, summary};
+use mflag_train::{Ended, device, fit, summary};
 
 /// Pre-train a film encoder on chest films and their reports (M-FLAG, MICCAI 2023)
 #[derive(Debug, Parser)]
@@ -37,7 +37,9 @@ const EXAMPLES: &str = "Examples:
   mflag-pretrain train --resume --run runs/paper
   mflag-pretrain encode-text --config configs/pretrain/paper.yaml
   mflag-pretrain zero-shot --run runs/paper --store data/chexpert/store-256 --prompts configs/zero-shot/chexpert.yaml --out zero-shot
-  mflag-pretrain retrieve --run runs/paper --store data/mimic-cxr/store-256 --split test --text \"Large left pleural effusion.\"";
+  mflag-pretrain retrieve --run runs/paper --store data/mimic-cxr/store-256 --split test --text \"Large left pleural effusion.\"
+  mflag-pretrain export --run runs/paper --out paper-encoder
+  mflag-pretrain export --run runs/paper --format onnx --fold-batch-norm --out paper-encoder";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -61,6 +63,8 @@ enum Command {
     ZeroShot(ask::ZeroShot),
     /// Find films by a sentence, or reports by a film
     Retrieve(ask::Retrieve),
+    /// Write the encoder for other programs (safetensors, TorchScript, ONNX), with a model card to fill in
+    Export(ExportArgs),
     /// Print the JSON schema of the configuration
     Schema,
     #[command(flatten)]
@@ -86,6 +90,10 @@ fn main() -> ExitCode {
         }
         Command::Retrieve(retrieve) => {
             retrieve.run()?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Export(export) => {
+            print!("{}", export.run()?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Generate(generate) => {
@@ -149,11 +157,10 @@ fn train(config: PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<E
     let (cache, _) = encode_texts(&config.text, &chosen.texts(&store), device)?;
     let pairs = Pairs::new(store, &chosen, cache, &config)?;
     let settings = config.train.clone();
-    let arch = config.encoder.arch;
-    let mut task = Pretraining::new(config, pairs, device)?;
+    let mut task = Pretraining::new(config.clone(), pairs, device)?;
     let outcome = fit(&mut task, &settings, device, run.path())?;
     let encoder = run.file(ENCODER);
-    export_encoder(&run.file(BEST), &encoder, arch, task.preprocess())
+    export_encoder(run, Kept::Best, &config, task.preprocess(), &encoder)
         .context("the best checkpoint could not be exported")?;
     print!("{}", summary(run.path(), &outcome)?);
     println!("encoder of the best epoch: {}", encoder.display());

@@ -20,6 +20,7 @@ use memmap2::Mmap;
 use tch::{Kind, Tensor};
 
 pub use load::{Allow, Report, load_into};
+pub(crate) use safe::bytes_of;
 pub use safe::write_safetensors;
 
 use crate::{Error, Result};

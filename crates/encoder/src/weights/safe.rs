@@ -1,7 +1,7 @@
 //! The safetensors format.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufWriter, Write};
+use std::io;
 use std::path::Path;
 
 use safetensors::tensor::TensorInfo;
@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 use tch::{Device, Kind, Tensor};
 
 use super::{Parsed, Tensors, from_bytes};
-use crate::{Error, Result};
+use crate::{Error, Result, atomic};
 
 const KINDS: [(Kind, Dtype); 10] = [
     (Kind::Double, Dtype::F64),
@@ -84,7 +84,7 @@ pub fn write_safetensors(
     // Wide types first, so that each tensor is aligned to its own width.
     entries.sort_by(|(a, x, _), (b, y, _)| y.bitsize().cmp(&x.bitsize()).then(a.cmp(b)));
     let header = header(&entries, metadata)?;
-    replace(path, |file| {
+    atomic::write(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
         for (_, _, tensor) in &entries {
@@ -92,7 +92,6 @@ pub fn write_safetensors(
         }
         Ok(())
     })
-    .map_err(|e| Error::io("write", path, e))
 }
 
 /// The JSON header, filled with spaces to a multiple of 8 bytes.
@@ -125,7 +124,8 @@ fn header(
     Ok(header)
 }
 
-fn bytes_of(tensor: &Tensor) -> std::result::Result<Vec<u8>, tch::TchError> {
+/// The values of a tensor, row by row, little-endian.
+pub(crate) fn bytes_of(tensor: &Tensor) -> std::result::Result<Vec<u8>, tch::TchError> {
     let tensor = tensor
         .f_detach()?
         .f_to_device(Device::Cpu)?
@@ -133,24 +133,4 @@ fn bytes_of(tensor: &Tensor) -> std::result::Result<Vec<u8>, tch::TchError> {
     let mut bytes = vec![0; tensor.numel() * tensor.f_kind()?.elt_size_in_bytes()];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
     Ok(bytes)
-}
-
-fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    // Temporary files are made for their owner alone; the finished one gets the usual permissions.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
-    let temporary = builder.prefix(".partial-").tempfile_in(folder)?;
-    let mut buffered = BufWriter::with_capacity(1 << 20, temporary);
-    fill(&mut buffered)?;
-    let temporary = buffered
-        .into_inner()
-        .map_err(io::IntoInnerError::into_error)?;
-    temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|e| e.error)?;
-    Ok(())
 }

@@ -8,6 +8,7 @@
 )]
 
 mod hostile;
+mod layouts;
 mod load;
 mod read_write;
 

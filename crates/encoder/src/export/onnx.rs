@@ -1,0 +1,230 @@
+//! An encoder as ONNX.
+
+use std::path::Path;
+
+use prost::Message;
+use tch::{Kind, Tensor};
+
+use super::proto::{
+    self, Attribute, Dimension, Entry, Extent, FLOAT, Model, Node, Opset, Shape, TensorType, Type,
+    Value,
+};
+use super::{INPUT, OUTPUT};
+use crate::film::FilmEncoder;
+use crate::resnet::{Block, Conv, EPSILON, Norm, ResNet};
+use crate::weights::bytes_of;
+use crate::{Result, atomic};
+
+/// Version of the operators, and of the file format that came with it.
+const OPSET: i64 = 17;
+const IR_VERSION: i64 = 8;
+
+/// What becomes of the BatchNorms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Norms {
+    /// Nodes of their own, with the names and values of the encoder.
+    Kept,
+    /// Folded into the convolution before each: fewer nodes, the same function up to rounding.
+    Folded,
+}
+
+/// Writes an encoder as ONNX, of operator set 17: input `films` f32 `[N, 1, S, S]`, grey values from 0 to 255, output `features` f32
+/// `[N, width]`. Initialisers have torchvision's names; `conv1.weight` is summed over its three input channels. The model's metadata
+/// is that of [`FilmEncoder::metadata`]. The same encoder gives the same bytes.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be written; libtorch's own.
+pub fn write_onnx(path: &Path, encoder: &FilmEncoder, norms: Norms) -> Result<()> {
+    let mut graph = Graph::new(norms);
+    let (scale, shift) = encoder.preprocess().scale_and_shift();
+    graph.network(encoder.network(), scale, shift)?;
+    let side = i64::from(encoder.preprocess().side);
+    let films = [None, Some(1), Some(side), Some(side)];
+    let features = [None, Some(encoder.arch().width())];
+    let metadata = encoder.metadata()?.into_iter();
+    let model = Model {
+        ir_version: IR_VERSION,
+        producer_name: "mflag".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        doc_string: format!(
+            "{INPUT}: grey values from 0 to 255, the middle of the film's square; {OUTPUT}: the encoder's pooled output"
+        ),
+        graph: Some(proto::Graph {
+            node: graph.nodes,
+            name: encoder.arch().name().to_owned(),
+            initializer: graph.initialisers,
+            input: vec![value(INPUT, &films)],
+            output: vec![value(OUTPUT, &features)],
+        }),
+        opset_import: vec![Opset {
+            domain: String::new(),
+            version: OPSET,
+        }],
+        metadata_props: metadata.map(|(key, value)| Entry { key, value }).collect(),
+    };
+    atomic::write(path, |file| file.write_all(&model.encode_to_vec()))
+}
+
+/// A float tensor from or to outside; `None` is the number of films.
+fn value(name: &str, extents: &[Option<i64>]) -> Value {
+    let dimension = |extent: &Option<i64>| Dimension {
+        extent: Some(extent.map_or_else(|| Extent::Named("N".to_owned()), Extent::Fixed)),
+    };
+    let tensor_type = TensorType {
+        elem_type: FLOAT,
+        shape: Some(Shape {
+            dim: extents.iter().map(dimension).collect(),
+        }),
+    };
+    Value {
+        name: name.to_owned(),
+        kind: Some(Type {
+            tensor_type: Some(tensor_type),
+        }),
+    }
+}
+
+/// Nodes in the order they run in, and the constants that they read. A node's output has the node's name.
+struct Graph {
+    norms: Norms,
+    nodes: Vec<Node>,
+    initialisers: Vec<proto::Tensor>,
+}
+
+impl Graph {
+    fn new(norms: Norms) -> Graph {
+        Graph {
+            norms,
+            nodes: Vec::new(),
+            initialisers: Vec::new(),
+        }
+    }
+
+    /// From [`INPUT`] to [`OUTPUT`].
+    fn network(&mut self, network: &ResNet, scale: f64, shift: f64) -> Result<()> {
+        self.constant("preprocess.scale", &Tensor::from(scale))?;
+        self.constant("preprocess.shift", &Tensor::from(shift))?;
+        let x = self.node("Mul", "preprocess.scaled", &[INPUT, "preprocess.scale"], []);
+        let x = self.node(
+            "Add",
+            "preprocess.shifted",
+            &[x.as_str(), "preprocess.shift"],
+            [],
+        );
+        let stem = network.conv1.summed_over_input()?;
+        let x = self.layer("conv1", &stem, "bn1", &network.bn1, &x)?;
+        let x = self.node("Relu", "relu", &[&x], []);
+        let mut x = self.node("MaxPool", "maxpool", &[&x], window(3, 2, 1));
+        for (stage, blocks) in (1..).zip(&network.stages) {
+            for (n, block) in blocks.iter().enumerate() {
+                x = self.block(&format!("layer{stage}.{n}"), block, &x)?;
+            }
+        }
+        let x = self.node("GlobalAveragePool", "avgpool", &[&x], []);
+        self.node("Flatten", OUTPUT, &[&x], []);
+        Ok(())
+    }
+
+    fn block(&mut self, name: &str, block: &Block, x: &str) -> Result<String> {
+        let mut y = x.to_owned();
+        for (n, (conv, norm)) in (1..).zip(&block.layers) {
+            let (conv_name, norm_name) = (format!("{name}.conv{n}"), format!("{name}.bn{n}"));
+            y = self.layer(&conv_name, conv, &norm_name, norm, &y)?;
+            if n < block.layers.len() {
+                y = self.node("Relu", &format!("{name}.relu{n}"), &[&y], []);
+            }
+        }
+        let identity = match &block.downsample {
+            None => x.to_owned(),
+            Some((conv, norm)) => {
+                let name = format!("{name}.downsample");
+                self.layer(&format!("{name}.0"), conv, &format!("{name}.1"), norm, x)?
+            }
+        };
+        let sum = self.node("Add", &format!("{name}.add"), &[&y, &identity], []);
+        Ok(self.node("Relu", &format!("{name}.relu"), &[&sum], []))
+    }
+
+    /// A convolution and its BatchNorm.
+    fn layer(
+        &mut self,
+        conv_name: &str,
+        conv: &Conv,
+        norm_name: &str,
+        norm: &Norm,
+        x: &str,
+    ) -> Result<String> {
+        let of_conv = |part: &str| format!("{conv_name}.{part}");
+        let of_norm = |part: &str| format!("{norm_name}.{part}");
+        let attributes = window(conv.kernel(), conv.stride, conv.padding());
+        match self.norms {
+            Norms::Kept => {
+                let weight = self.constant(&of_conv("weight"), &conv.weight)?;
+                let x = self.node("Conv", conv_name, &[x, &weight], attributes);
+                let inputs = [
+                    x,
+                    self.constant(&of_norm("weight"), &norm.weight)?,
+                    self.constant(&of_norm("bias"), &norm.bias)?,
+                    self.constant(&of_norm("running_mean"), &norm.running_mean)?,
+                    self.constant(&of_norm("running_var"), &norm.running_var)?,
+                ];
+                let epsilon = Attribute::float("epsilon", EPSILON);
+                Ok(self.node("BatchNormalization", norm_name, &inputs, [epsilon]))
+            }
+            Norms::Folded => {
+                let (weight, bias) = folded(conv, norm)?;
+                let weight = self.constant(&of_conv("weight"), &weight)?;
+                let bias = self.constant(&of_conv("bias"), &bias)?;
+                Ok(self.node("Conv", conv_name, &[x, &weight, &bias], attributes))
+            }
+        }
+    }
+
+    /// Adds a node, and gives the name of its output.
+    fn node<S: AsRef<str>>(
+        &mut self,
+        operator: &str,
+        name: &str,
+        inputs: &[S],
+        attributes: impl IntoIterator<Item = Attribute>,
+    ) -> String {
+        self.nodes.push(Node {
+            input: inputs.iter().map(|name| name.as_ref().to_owned()).collect(),
+            output: vec![name.to_owned()],
+            name: name.to_owned(),
+            op_type: operator.to_owned(),
+            attribute: attributes.into_iter().collect(),
+        });
+        name.to_owned()
+    }
+
+    /// Adds a constant, as f32, and gives its name.
+    fn constant(&mut self, name: &str, value: &Tensor) -> Result<String> {
+        self.initialisers.push(proto::Tensor {
+            dims: value.size(),
+            data_type: FLOAT,
+            name: name.to_owned(),
+            raw_data: bytes_of(&value.f_to_kind(Kind::Float)?)?,
+        });
+        Ok(name.to_owned())
+    }
+}
+
+/// How a square window goes over the plane.
+fn window(kernel: i64, stride: i64, padding: i64) -> [Attribute; 3] {
+    [
+        Attribute::ints("kernel_shape", &[kernel; 2]),
+        Attribute::ints("strides", &[stride; 2]),
+        Attribute::ints("pads", &[padding; 4]),
+    ]
+}
+
+/// Kernels and bias of the convolution that does what `conv` and `norm` do one after the other; reckoned in float64.
+fn folded(conv: &Conv, norm: &Norm) -> Result<(Tensor, Tensor)> {
+    let double = |x: &Tensor| x.f_to_kind(Kind::Double);
+    let deviation = double(&norm.running_var)?.f_add_scalar(EPSILON)?.f_sqrt()?;
+    let gain = double(&norm.weight)?.f_div(&deviation)?;
+    let bias = double(&norm.bias)?.f_sub(&double(&norm.running_mean)?.f_mul(&gain)?)?;
+    let weight = double(&conv.weight)?.f_mul(&gain.f_view([-1, 1, 1, 1])?)?;
+    Ok((weight, bias))
+}

@@ -135,17 +135,17 @@ fn begin(args: &ConfigArgs, folder: &Path) -> Result<ExitCode> {
     let libraries = [("libtorch", libtorch_version())];
     let provenance = Provenance::collect(&libraries, &[("store", store.digest()?)]);
     let run = RunFolder::create(folder, &config, &provenance)?;
-    train(config, store, &run)
+    train(&config, store, &run)
 }
 
 fn resume(folder: &Path) -> Result<ExitCode> {
     let (run, config) = RunFolder::open::<PretrainConfig>(folder)?;
     let store = Arc::new(Store::open(&config.data.store)?);
     run.same_digest("store", &store.digest()?)?;
-    train(config, store, &run)
+    train(&config, store, &run)
 }
 
-fn train(config: PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<ExitCode> {
+fn train(config: &PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<ExitCode> {
     let device = device::setup(&config.train)?;
     let chosen = Chosen::of(&store, &config.data, config.train.batch_size)?;
     tracing::info!(
@@ -155,12 +155,11 @@ fn train(config: PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<E
         config.encoder.arch.name()
     );
     let (cache, _) = encode_texts(&config.text, &chosen.texts(&store), device)?;
-    let pairs = Pairs::new(store, &chosen, cache, &config)?;
-    let settings = config.train.clone();
+    let pairs = Pairs::new(store, &chosen, cache, config)?;
     let mut task = Pretraining::new(config.clone(), pairs, device)?;
-    let outcome = fit(&mut task, &settings, device, run.path())?;
+    let outcome = fit(&mut task, &config.train, device, run.path())?;
     let encoder = run.file(ENCODER);
-    export_encoder(run, Kept::Best, &config, task.preprocess(), &encoder)
+    export_encoder(run, Kept::Best, config, task.preprocess(), &encoder)
         .context("the best checkpoint could not be exported")?;
     print!("{}", summary(run.path(), &outcome)?);
     println!("encoder of the best epoch: {}", encoder.display());

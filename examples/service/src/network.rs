@@ -24,7 +24,7 @@ pub(crate) enum Source {
 
 /// A network, ready to be used.
 pub(crate) enum Network {
-    Encoder(FilmEncoder),
+    Encoder(Box<FilmEncoder>),
     Classifier(Box<Model<Classification>>),
 }
 
@@ -71,7 +71,8 @@ impl Network {
         };
         Ok(match source {
             Source::Encoder(file) => {
-                Network::Encoder(FilmEncoder::open(file, setup(TrainerConfig::default())?)?)
+                let device = setup(TrainerConfig::default())?;
+                Network::Encoder(Box::new(FilmEncoder::open(file, device)?))
             }
             Source::Model(run) => {
                 let config = Model::<Classification>::config_of(run)?;

@@ -17,7 +17,15 @@ fn embeddings_are_those_of_the_encoder() {
     let store = nn::VarStore::new(Device::Cpu);
     ResNet::new(&store.root(), Arch::ResNet18).unwrap();
     let preprocess = Preprocess::new(Squaring::new(64, Fit::Pad), 64);
-    write_encoder(&weights, Arch::ResNet18, preprocess, store.variables()).unwrap();
+    let none = serde_json::Value::Null;
+    write_encoder(
+        &weights,
+        Arch::ResNet18,
+        preprocess,
+        &none,
+        store.variables(),
+    )
+    .unwrap();
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_mflag-service"));
     command.args(["--listen", "127.0.0.1:0", "--device", "cpu", "--encoder"]);

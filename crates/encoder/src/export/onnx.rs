@@ -33,7 +33,7 @@ pub enum Norms {
 /// is that of [`FilmEncoder::metadata`]. The same encoder gives the same bytes.
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be written; libtorch's own.
+/// [`Error::Io`](crate::Error::Io) if the file cannot be written; libtorch's own.
 pub fn write_onnx(path: &Path, encoder: &FilmEncoder, norms: Norms) -> Result<()> {
     let mut graph = Graph::new(norms);
     let (scale, shift) = encoder.preprocess().scale_and_shift();

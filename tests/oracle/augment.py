@@ -1,6 +1,7 @@
-"""Goldens of the resampling from torchvision: rotation and perspective of a tensor, bilinear, black outside."""
+"""Goldens of augmentation from torchvision: rotation and perspective of a tensor, bilinear, black outside; grey values, blur."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,17 @@ for corners in ([[2, 1], [end - 3, 0], [end, end - 4], [1, end - 2]], [[5, 5], [
     out = F.perspective(tensor, start, corners, InterpolationMode.BILINEAR)
     cases.append({"corners": corners, "view": out.flatten().tolist()})
 narrow = torch.from_numpy((film // 2 + 40).astype(np.uint8))[None]
-cases.append({"contrast": narrow.flatten().tolist(), "view": F.autocontrast(narrow).flatten().tolist()})
+cases.append({"narrow": narrow.flatten().tolist(), "view": F.autocontrast(narrow).flatten().tolist()})
+grey = torch.from_numpy(film)[None]
+brighter, starker = lambda t, f: F.adjust_brightness(t, f), lambda t, f: F.adjust_contrast(t, f)
+cases.append({"brightness": 1.35, "view": brighter(grey, 1.35).flatten().tolist()})
+cases.append({"contrast": 0.62, "view": starker(grey, 0.62).flatten().tolist()})
+cases.append({"brightness": 0.7, "contrast": 1.4, "view": starker(brighter(grey, 0.7), 1.4).flatten().tolist()})
+both = brighter(starker(grey, 1.4), 0.7)
+cases.append({"brightness": 0.7, "contrast": 1.4, "contrast_first": True, "view": both.flatten().tolist()})
+for sigma in (0.3, 1.1, 2.0):
+    reach = math.ceil(3 * sigma)
+    cases.append({"sigma": sigma, "view": F.gaussian_blur(grey.float(), 2 * reach + 1, sigma).flatten().tolist()})
 for case in cases:
     case["view"] = [round(v, 3) for v in case["view"]]
 (OUT / "augment.json").write_text(json.dumps({"side": SIDE, "film": film.flatten().tolist(), "cases": cases}, separators=(",", ":")) + "\n")

@@ -1,4 +1,4 @@
-//! Random views of a film: crop, rotation, shift, scale, mirror and perspective in one resampling, then contrast.
+//! Random views of a film: crop, rotation, shift, scale, mirror and perspective in one resampling, then grey values and blur.
 
 use mflag_core::config;
 use rand::Rng;
@@ -6,9 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod homography;
+mod tone;
 mod view;
 
 use homography::Homography;
+use tone::Tone;
 pub use view::View;
 
 /// Random changes of the training films. Without a word of it there are none: a view is the middle of the stored square.
@@ -36,6 +38,10 @@ pub struct Augment {
     /// How often the view's darkest and brightest pixel are stretched to black and white.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub autocontrast: f64,
+    /// Random brightness and contrast.
+    pub jitter: Jitter,
+    /// Random blur.
+    pub blur: Blur,
 }
 
 impl Default for Augment {
@@ -49,6 +55,8 @@ impl Default for Augment {
             flip: 0.0,
             perspective: Perspective::default(),
             autocontrast: 0.0,
+            jitter: Jitter::default(),
+            blur: Blur::default(),
         }
     }
 }
@@ -77,11 +85,46 @@ pub struct Perspective {
     pub probability: f64,
 }
 
+/// Random brightness and contrast as torchvision's ColorJitter has them, in either order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Jitter {
+    /// Grey values are multiplied by what is drawn evenly between 1 minus and 1 plus this.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub brightness: f64,
+    /// Their distances to their mean are multiplied by what is drawn evenly between 1 minus and 1 plus this.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub contrast: f64,
+    /// How often both are done.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub probability: f64,
+}
+
+/// Random blur by a Gaussian.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Blur {
+    /// The least standard deviation in pixels.
+    #[schemars(range(min = 0.0, max = 20.0))]
+    pub from: f64,
+    /// The most.
+    #[schemars(range(min = 0.0, max = 20.0))]
+    pub to: f64,
+    /// How often.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub probability: f64,
+}
+
 impl config::Config for Augment {
     fn check(&self) -> Vec<String> {
-        let Degrees { from, to } = self.rotation;
-        let wrong = || format!("augment.rotation: from ({from}) is above to ({to})");
-        if from > to { vec![wrong()] } else { vec![] }
+        let ranges = [
+            ("rotation", self.rotation.from, self.rotation.to),
+            ("blur", self.blur.from, self.blur.to),
+        ];
+        let wrong = ranges.iter().filter(|(_, from, to)| from > to);
+        wrong
+            .map(|(key, from, to)| format!("augment.{key}: from ({from}) is above to ({to})"))
+            .collect()
     }
 }
 
@@ -92,7 +135,15 @@ impl Augment {
         let moves =
             self.probability > 0.0 && (from, to, self.shift, self.scale) != (0.0, 0.0, 0.0, 0.0);
         let bends = self.perspective.probability > 0.0 && self.perspective.distortion > 0.0;
-        !(self.crop || moves || bends || self.flip > 0.0 || self.autocontrast > 0.0)
+        let Jitter {
+            brightness,
+            contrast,
+            probability,
+        } = self.jitter;
+        let toned = probability > 0.0 && brightness.max(contrast) > 0.0;
+        let blurred = self.blur.probability > 0.0 && self.blur.to > 0.0;
+        let greys = self.autocontrast > 0.0 || toned || blurred;
+        !(self.crop || moves || bends || self.flip > 0.0 || greys)
     }
 
     /// A random view of `to` pixels of a square of `from` pixels, `to` ≤ `from`.
@@ -118,6 +169,16 @@ impl Augment {
         let scale = even(1.0 - self.scale, 1.0 + self.scale, rng.random());
         let moved = rng.random_bool(self.probability);
         let flipped = rng.random_bool(self.flip);
+        let jittered = rng.random_bool(self.jitter.probability);
+        let mut factor = |reach: f64| {
+            let factor = even(1.0 - reach, 1.0 + reach, rng.random());
+            if jittered { factor as f32 } else { 1.0 }
+        };
+        let brightness = factor(self.jitter.brightness);
+        let contrast = factor(self.jitter.contrast);
+        let contrast_first = rng.random();
+        let blurred = rng.random_bool(self.blur.probability);
+        let sigma = even(self.blur.from, self.blur.to, rng.random());
 
         let mut map = Homography::shift(left, top);
         if moved {
@@ -136,7 +197,13 @@ impl Augment {
             map,
             from,
             to,
-            stretched,
+            tone: Tone {
+                stretched,
+                brightness,
+                contrast,
+                contrast_first,
+                sigma: if blurred { sigma as f32 } else { 0.0 },
+            },
         }
     }
 }

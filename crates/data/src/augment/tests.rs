@@ -1,7 +1,8 @@
 //! Goldens against torchvision (`tests/oracle/augment.py`); tolerance 1 grey level, views being rounded to 8 bits.
 
 use super::homography::Homography;
-use super::view::{autocontrast, resample};
+use super::tone::autocontrast;
+use super::view::resample;
 use super::*;
 use crate::BoundingBox;
 use mflag_core::seed::rng;
@@ -37,7 +38,7 @@ fn farthest(view: &[u8], golden: &Value) -> f64 {
 }
 
 #[test]
-fn rotation_perspective_and_contrast_are_those_of_torchvision() {
+fn rotation_perspective_and_greys_are_those_of_torchvision() {
     let golden = golden();
     let side = golden["side"].as_u64().unwrap() as u32;
     let film = bytes(&golden["film"]);
@@ -64,9 +65,20 @@ fn rotation_perspective_and_contrast_are_those_of_torchvision() {
                 side,
                 &Homography::perspective(side, &corners),
             );
-        } else {
-            view = bytes(&case["contrast"]);
+        } else if case["narrow"].is_array() {
+            view = bytes(&case["narrow"]);
             autocontrast(&mut view);
+        } else {
+            let factor = |name: &str| case[name].as_f64().unwrap_or(1.0) as f32;
+            view.copy_from_slice(&film);
+            let tone = Tone {
+                brightness: factor("brightness"),
+                contrast: factor("contrast"),
+                contrast_first: case["contrast_first"] == true,
+                sigma: case["sigma"].as_f64().unwrap_or(0.0) as f32,
+                ..Tone::NONE
+            };
+            tone.apply(&mut view, side as usize);
         }
         let far = farthest(&view, &case["view"]);
         assert!(far <= 1.0, "{far} in {case}");
@@ -118,7 +130,38 @@ fn all() -> Augment {
             probability: 0.5,
         },
         autocontrast: 0.5,
+        jitter: Jitter {
+            brightness: 0.4,
+            contrast: 0.4,
+            probability: 0.8,
+        },
+        blur: Blur {
+            from: 0.0,
+            to: 2.0,
+            probability: 0.5,
+        },
     }
+}
+
+#[test]
+fn ranges_that_end_before_they_begin_are_told() {
+    use mflag_core::config::Config;
+    let mut augment = all();
+    augment.blur.from = 3.0;
+    augment.rotation.from = 91.0;
+    let told = augment.check();
+    assert_eq!(told.len(), 2);
+    assert!(
+        told[1].contains("augment.blur: from (3) is above to (2)"),
+        "{told:?}"
+    );
+    let sole = |change: fn(&mut Augment)| {
+        let mut augment = Augment::default();
+        change(&mut augment);
+        augment
+    };
+    assert!(!sole(|a| a.blur = all().blur).is_none());
+    assert!(!sole(|a| a.jitter = all().jitter).is_none());
 }
 
 /// A square of `side` pixels in which those of a box are white.

@@ -3,6 +3,7 @@
 use mflag_film::Grey;
 
 use super::homography::Homography;
+use super::tone::Tone;
 use crate::BoundingBox;
 
 /// The way from a stored square of `from` pixels to a view of `to` pixels.
@@ -12,8 +13,8 @@ pub struct View {
     pub(super) map: Homography,
     pub(super) from: u32,
     pub(super) to: u32,
-    /// Whether grey values are stretched to the full range.
-    pub(super) stretched: bool,
+    /// What then becomes of grey values.
+    pub(super) tone: Tone,
 }
 
 impl View {
@@ -24,7 +25,7 @@ impl View {
             map: Homography::shift(start, start),
             from,
             to,
-            stretched: false,
+            tone: Tone::NONE,
         }
     }
 
@@ -36,9 +37,7 @@ impl View {
     /// The view of the square `film` into `view`: bilinear; what lies outside the film is black.
     pub fn film<P: Grey>(&self, film: &[P], view: &mut [P]) {
         self.resample(film, view);
-        if self.stretched {
-            autocontrast(view);
-        }
+        self.tone.apply(view, self.to as usize);
     }
 
     /// The view of the square `mask`, in which each pixel is 0 or 255: as that of the film, 255 where it is at least half.
@@ -124,21 +123,6 @@ pub(super) fn resample<P: Grey>(film: &[P], from: u32, view: &mut [P], to: u32, 
                 right_share,
             );
             *pixel = P::rounded(mix(upper, lower, lower_share));
-        }
-    }
-}
-
-/// Stretches the values so that the least is black and the greatest white.
-pub(super) fn autocontrast<P: Grey>(view: &mut [P]) {
-    let (Some(&least), Some(&most)) = (view.iter().min(), view.iter().max()) else {
-        return;
-    };
-    if most > least {
-        let (least, most): (f32, f32) = (least.into(), most.into());
-        let scale = P::WHITE / (most - least);
-        for pixel in view {
-            let value: f32 = (*pixel).into();
-            *pixel = P::floor((value - least) * scale);
         }
     }
 }

@@ -43,6 +43,15 @@ def layout_store(layout, films, side=224):
     return folder
 
 
+def stored_films(store, split="train"):
+    """The films of a split of a store, mapped into memory, each with its record."""
+    import numpy as np
+
+    shards = [np.load(path, mmap_mode="r") for path in sorted(store.glob("shards/*.npy"))]
+    records = map(json.loads, open(store / "films.jsonl"))
+    return [(np.asarray(film[0]), record) for film, record in zip((f for s in shards for f in s), records) if record["split"] == split]
+
+
 def language_model(name="bert-base", **sizes):
     """A BERT of random weights in Hugging Face's layout (BERT-base unless `sizes` say otherwise); made once."""
     folder = WORK / name

@@ -6,7 +6,6 @@ to dense grids in loops of Python; network and losses are those of the goldens (
 bf16: autocast, channels-last, fused AdamW. kernels: the same on resident films of one channel with the encoder in evaluation mode, as
 mflag has it; nothing is read or checked."""
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,7 +18,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 
 sys.path.insert(0, "tests/oracle")
 
-from common import serve
+from common import serve, stored_films
 from detection import Decoder, loss
 from opponents.official import endless
 
@@ -30,10 +29,7 @@ class Films(Dataset):
     """Films and their boxes (class, centre x, centre y, width, height) in pixels of the square."""
 
     def __init__(self, store):
-        self.shards = [np.load(path, mmap_mode="r") for path in sorted(store.glob("shards/*.npy"))]
-        records = [json.loads(line) for line in open(store / "films.jsonl")]
-        places = [(shard, row) for shard, films in enumerate(self.shards) for row in range(len(films))]
-        self.films = [(place, self.boxes(r)) for place, r in zip(places, records) if r["split"] == "train"]
+        self.films = [(film, self.boxes(record)) for film, record in stored_films(store)]
 
     @staticmethod
     def boxes(record):
@@ -45,8 +41,8 @@ class Films(Dataset):
         return len(self.films)
 
     def __getitem__(self, index):
-        (shard, row), boxes = self.films[index]
-        film = np.asarray(self.shards[shard][row, 0]).astype(np.float32) / 127.5 - 1
+        film, boxes = self.films[index]
+        film = film.astype(np.float32) / 127.5 - 1
         return torch.from_numpy(np.repeat(film[None], 3, axis=0)), boxes
 
 

@@ -6,12 +6,10 @@ over the D×D matrix. Answers a Worker.
 
 bf16 is the stronger opponent: autocast, channels-last, fused AdamW."""
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import nn
@@ -20,15 +18,12 @@ from torchvision import transforms
 from torchvision.models import resnet50
 from transformers import BertModel, BertTokenizerFast
 
-from common import serve
+from common import serve, stored_films
 
 
 class Pairs(Dataset):
     def __init__(self, store, model):
-        self.shards = [np.load(path, mmap_mode="r") for path in sorted(store.glob("shards/*.npy"))]
-        records = [json.loads(line) for line in open(store / "films.jsonl")]
-        places = [(shard, row) for shard, films in enumerate(self.shards) for row in range(len(films))]
-        self.films = [(place, r["text"]) for place, r in zip(places, records) if r["split"] == "train" and r["text"]]
+        self.films = [(film, record["text"]) for film, record in stored_films(store) if record["text"]]
         self.tokenizer = BertTokenizerFast.from_pretrained(model)
         self.transform = transforms.Compose(
             [
@@ -45,8 +40,8 @@ class Pairs(Dataset):
         return len(self.films)
 
     def __getitem__(self, index):
-        (shard, row), text = self.films[index]
-        film = Image.fromarray(np.asarray(self.shards[shard][row, 0])).convert("RGB")
+        film, text = self.films[index]
+        film = Image.fromarray(film).convert("RGB")
         tokens = self.tokenizer(text, padding="max_length", truncation=True, max_length=512, return_tensors="pt")
         return self.transform(film), tokens["input_ids"][0], tokens["attention_mask"][0]
 

@@ -6,7 +6,6 @@ Answers a Worker.
 
 bf16: autocast, channels-last, fused AdamW."""
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,17 +15,14 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 from torchvision.models import resnet50
 
-from common import serve
+from common import serve, stored_films
 
 SIDE = 224
 
 
 class Films(Dataset):
     def __init__(self, store, split):
-        self.shards = [np.load(path, mmap_mode="r") for path in sorted(store.glob("shards/*.npy"))]
-        records = [json.loads(line) for line in open(store / "films.jsonl")]
-        places = [(shard, row) for shard, films in enumerate(self.shards) for row in range(len(films))]
-        self.films = [(place, self.present(r)) for place, r in zip(places, records) if r["split"] == split]
+        self.films = [(film, self.present(record)) for film, record in stored_films(store, split)]
 
     @staticmethod
     def present(record):
@@ -36,8 +32,7 @@ class Films(Dataset):
         return len(self.films)
 
     def __getitem__(self, index):
-        (shard, row), targets = self.films[index]
-        film = self.shards[shard][row, 0]
+        film, targets = self.films[index]
         edge = (len(film) - SIDE) // 2
         film = film[edge : edge + SIDE, edge : edge + SIDE].astype(np.float32) / 127.5 - 1
         return torch.from_numpy(np.repeat(film[None], 3, axis=0)), torch.from_numpy(targets)

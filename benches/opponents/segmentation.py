@@ -6,7 +6,6 @@ statistics move), augmentation by OpenCV in DataLoader workers, focal loss and D
 bf16: autocast, channels-last, fused AdamW. kernels: the same on resident films of one channel with the encoder in evaluation mode, as
 mflag has it; nothing is read, augmented or checked."""
 
-import json
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,7 +16,7 @@ import segmentation_models_pytorch as smp
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from common import serve
+from common import serve, stored_films
 from opponents.official import endless
 
 SIDE = 224
@@ -25,18 +24,15 @@ SIDE = 224
 
 class Films(Dataset):
     def __init__(self, store):
-        self.shards = [np.load(path, mmap_mode="r") for path in sorted(store.glob("shards/*.npy"))]
-        records = [json.loads(line) for line in open(store / "films.jsonl")]
-        places = [(shard, row) for shard, films in enumerate(self.shards) for row in range(len(films))]
-        self.films = [(place, r.get("mask")) for place, r in zip(places, records) if r["split"] == "train"]
+        self.films = [(film, record.get("mask")) for film, record in stored_films(store)]
         self.random = np.random.default_rng(0)
 
     def __len__(self):
         return len(self.films)
 
     def __getitem__(self, index):
-        (shard, row), mask = self.films[index]
-        film, drawn = np.asarray(self.shards[shard][row, 0]), drawing(mask)
+        film, mask = self.films[index]
+        drawn = drawing(mask)
         if self.random.random() < 0.5:
             angle, scale, x, y = self.random.uniform([-10, 0.9, -0.1, -0.1], [10, 1.1, 0.1, 0.1])
             turn = cv2.getRotationMatrix2D((SIDE / 2, SIDE / 2), angle, scale)

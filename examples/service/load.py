@@ -11,18 +11,25 @@ import statistics
 import sys
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 ENDINGS = {".jpg", ".jpeg", ".png", ".dcm", ".dicom"}
 
 
-def ask(address: str, films: list[bytes], start: int, until: float, times: list[float], refused: list[int]) -> None:
+def ask(address: str, films: list[bytes], start: int, until: float, times: list[float], refused: list[int | str]) -> None:
     connection = http.client.HTTPConnection(address, timeout=60)
     at = start
     while (began := time.monotonic()) < until:
-        connection.request("POST", "/film", films[at % len(films)])
-        response = connection.getresponse()
-        response.read()
+        try:
+            connection.request("POST", "/film", films[at % len(films)])
+            response = connection.getresponse()
+            response.read()
+        except (http.client.HTTPException, OSError) as error:
+            # The connection is made anew with the next film.
+            connection.close()
+            refused.append(type(error).__name__)
+            continue
         if response.status == 200:
             times.append(time.monotonic() - began)
         else:
@@ -52,9 +59,9 @@ def main() -> None:
     if not films:
         sys.exit(f"{args.films} has no films")
 
-    def phase(seconds: float) -> tuple[list[float], list[int], float]:
+    def phase(seconds: float) -> tuple[list[float], list[int | str], float]:
         times: list[float] = []
-        refused: list[int] = []
+        refused: list[int | str] = []
         began = time.monotonic()
         threads = [
             threading.Thread(target=ask, args=(args.address, films, i, began + seconds, times, refused))
@@ -69,9 +76,9 @@ def main() -> None:
     phase(args.warm_up)
     times, refused, took = phase(args.seconds)
     if len(times) < 2:
-        sys.exit(f"{len(times)} answers, refused: {refused[:10]}")
+        sys.exit(f"{len(times)} answers; refused: {dict(Counter(refused))}")
     percentiles = statistics.quantiles(times, n=100, method="inclusive")
-    print(f"{len(times)} films over {args.connections} connections in {took:.1f} s, {len(films)} files, {len(refused)} refused")
+    print(f"{len(times)} films over {args.connections} connections in {took:.1f} s, {len(films)} files; refused: {dict(Counter(refused)) or 'none'}")
     print(f"{len(times) / took:.1f} films/s; p50 {1000 * percentiles[49]:.1f} ms, p99 {1000 * percentiles[98]:.1f} ms, "
           f"longest {1000 * max(times):.1f} ms")
     if args.process:

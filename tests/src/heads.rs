@@ -91,9 +91,18 @@ impl Trial {
         // Not by --resume alone, which would stop again: the limit is of the session.
         loop {
             let mut resume = self.program();
-            let said = succeed(resume.args(["train", "--resume", "--run"]).arg(&run));
-            if !said.contains("not finished") {
-                return run;
+            let said = succeed(
+                resume
+                    .args(["train", "--resume", "--json", "--run"])
+                    .arg(&run),
+            );
+            let said: Value = serde_json::from_str(&said).unwrap();
+            match said["training"]["ended"].as_str().unwrap() {
+                "step_limit" => assert_eq!(said["evaluation"], Value::Null),
+                _ => {
+                    assert_eq!(said["evaluation"], tested(&run));
+                    return run;
+                }
             }
         }
     }
@@ -103,19 +112,21 @@ impl Trial {
     pub fn eval(&self, run: &Path, out: &str, more: &[&str]) -> PathBuf {
         let out = self.folder().join(out);
         let mut eval = self.program();
-        eval.arg("eval").args(more).arg("--model").arg(run);
-        succeed(eval.arg("--out").arg(&out));
+        eval.args(["eval", "--json"]).args(more);
+        let said = succeed(eval.arg("--model").arg(run).arg("--out").arg(&out));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        assert_eq!(said["evaluation"], json(&out.join("evaluation.json")));
         out
     }
 
-    /// `predict --overlays` of the whole run on two films of 90 × 60 pixels, `a.png` and `more/b.jpg`, and one that cannot be read; gives the
-    /// folder of the predictions.
+    /// `predict --overlays` of the whole run on three films of 90 × 60 pixels, `a.png`, `a.jpg` and `more/b.jpg`, and one that cannot be
+    /// read; gives the folder of the predictions.
     #[track_caller]
-    pub fn predict_two_and_a_bad_one(&self) -> PathBuf {
+    pub fn predict_three_and_a_bad_one(&self) -> PathBuf {
         let films = self.folder().join("mixed");
         std::fs::create_dir_all(films.join("more")).unwrap();
         let film = image::GrayImage::from_fn(90, 60, |x, y| image::Luma([(x + y) as u8]));
-        for name in ["a.png", "more/b.jpg"] {
+        for name in ["a.png", "a.jpg", "more/b.jpg"] {
             film.save(films.join(name)).unwrap();
         }
         std::fs::write(films.join("torn.png"), b"no film").unwrap();
@@ -125,7 +136,7 @@ impl Trial {
         predict.arg(self.whole());
         let said = succeed(predict.arg("--out").arg(&out).arg(&films));
         assert!(
-            said.contains("2 films") && said.contains("1 films could not be read"),
+            said.contains("3 films") && said.contains("1 films could not be read"),
             "{said}"
         );
         let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
@@ -144,11 +155,11 @@ impl Trial {
         out
     }
 
-    /// Two overlays, each of the grey film and, in colour or grey, of words below it or what is drawn.
+    /// Three overlays, each of the grey film and, in colour or grey, of words below it or what is drawn.
     #[track_caller]
     fn check_overlays(&self, folder: &Path) {
         let overlays: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
-        assert_eq!(overlays.len(), 2);
+        assert_eq!(overlays.len(), 3);
         for overlay in overlays {
             let overlay = image::open(overlay.unwrap().path()).unwrap().to_rgb8();
             assert_eq!(overlay.width(), 768);

@@ -195,9 +195,9 @@ fn kept_features_train_as_films_do() {
 
 #[test]
 fn films_from_a_folder_become_rows_and_a_bad_one_a_line() {
-    let out = TRIAL.predict_two_and_a_bad_one();
+    let out = TRIAL.predict_three_and_a_bad_one();
     let table = std::fs::read_to_string(out.join("predictions.csv")).unwrap();
-    assert_eq!(table.lines().count(), 4, "{table}");
+    assert_eq!(table.lines().count(), 5, "{table}");
     let predictions = json(&out.join("predictions.json"));
     assert_eq!(predictions["labels"], serde_json::json!(MGCA5));
     assert_eq!(
@@ -205,7 +205,7 @@ fn films_from_a_folder_become_rows_and_a_bad_one_a_line() {
         facts(TRIAL.whole())["thresholds"]
     );
     let films = predictions["films"].as_array().unwrap();
-    assert_eq!(films.len(), 3);
+    assert_eq!(films.len(), 4);
     for film in films {
         let is_bad = film["film"].as_str().unwrap().ends_with("torn.png");
         assert_eq!(film["error"].is_string(), is_bad, "{film}");

@@ -350,7 +350,9 @@ fn stores_are_counted_drawn_and_compared() {
         .arg("--sheet")
         .arg(&sheet);
     let said = succeed(inspect.args(["--json", "--label", "Mass"]));
-    let counts: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(said["sheet"].as_str(), sheet.to_str());
+    let counts = &said["store"];
     let train = &counts["splits"][0];
     assert_eq!(
         [

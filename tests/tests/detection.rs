@@ -126,7 +126,7 @@ fn a_run_that_was_stopped_ends_as_one_that_was_not() {
 
 #[test]
 fn films_from_a_folder_become_boxes_and_a_bad_one_a_line() {
-    let out = TRIAL.predict_two_and_a_bad_one();
+    let out = TRIAL.predict_three_and_a_bad_one();
     let results = json(&out.join("predictions.json"));
     assert!(!results.as_array().unwrap().is_empty());
     check_boxes(&results, 90.0, 60.0);

@@ -577,10 +577,13 @@ fn zero_shot_writes_scores_and_figures_that_agree() {
 
 #[test]
 fn retrieval_finds_films_by_words_and_words_by_a_film() {
-    let json = |command: &mut Command| -> Vec<Value> {
-        serde_json::from_str(&succeed(command.args(["--quiet", "--json", "-n", "3"]))).unwrap()
+    let json = |command: &mut Command, number: &str| -> Vec<Value> {
+        let said = succeed(command.args(["--quiet", "--json", "-n", number]));
+        let said: Value = serde_json::from_str(&said).unwrap();
+        said["found"].as_array().unwrap().clone()
     };
-    let films = json(ask("retrieve").args(["--text", "There is a pleural effusion."]));
+    let three = |command: &mut Command| json(command, "3");
+    let films = three(ask("retrieve").args(["--text", "There is a pleural effusion."]));
     assert_eq!(films.len(), 3);
     let cosine = |found: &Value| found["cosine"].as_f64().unwrap();
     assert!(cosine(&films[0]) >= cosine(&films[1]) && cosine(&films[1]) >= cosine(&films[2]));
@@ -594,9 +597,7 @@ fn retrieval_finds_films_by_words_and_words_by_a_film() {
         record["text"].as_str().unwrap(),
         record["path"].as_str().unwrap(),
     );
-    let all = |command: &mut Command| -> Vec<Value> {
-        serde_json::from_str(&succeed(command.args(["--quiet", "--json", "-n", "1000"]))).unwrap()
-    };
+    let all = |command: &mut Command| json(command, "1000");
     let by_words = all(ask("retrieve").args(["--text", text]));
     let by_film = all(ask("retrieve").args(["--film", path]));
     let film = by_words
@@ -628,4 +629,31 @@ fn what_cannot_be_asked_is_told() {
     command.args(["--split", "validate", "--out"]).arg(&out);
     let said = fail(command.arg("--prompts").arg(&prompts));
     assert!(said.contains("Pneumothorax"), "{said}");
+
+    // The same run, once its language model makes other vectors of texts, is not there, or before its end.
+    let other = prepared().join("other-text");
+    std::fs::create_dir_all(&other).unwrap();
+    for file in std::fs::read_dir(whole()).unwrap() {
+        let file = file.unwrap().path();
+        if file.is_file() {
+            std::fs::copy(&file, other.join(file.file_name().unwrap())).unwrap();
+        }
+    }
+    let config = std::fs::read_to_string(other.join("config.yaml")).unwrap();
+    let asked = |change: (&str, &str)| {
+        let changed = config.replace(change.0, change.1);
+        assert_ne!(changed, config);
+        std::fs::write(other.join("config.yaml"), changed).unwrap();
+        let mut asked = program("mflag-pretrain");
+        asked.args(["retrieve", "--text", "Clear lungs.", "--run"]);
+        asked.arg(&other).arg("--store");
+        fail(asked.arg(prepared().join("store")))
+    };
+    let said = asked(("pooling: mean", "pooling: cls"));
+    assert!(said.contains("the language model is not the one"), "{said}");
+    let said = asked(("  model: ", "  model: /nowhere/"));
+    assert!(said.contains("/nowhere/"), "{said}");
+    std::fs::remove_file(other.join("encoder.safetensors")).unwrap();
+    let said = asked(("pooling: mean", "pooling: cls"));
+    assert!(said.contains("has not finished"), "{said}");
 }

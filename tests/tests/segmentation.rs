@@ -91,9 +91,9 @@ fn kept_features_train_as_films_do() {
 
 #[test]
 fn films_from_a_folder_become_masks_and_a_bad_one_a_line() {
-    let out = TRIAL.predict_two_and_a_bad_one();
+    let out = TRIAL.predict_three_and_a_bad_one();
     let masks: Vec<_> = std::fs::read_dir(out.join("masks")).unwrap().collect();
-    assert_eq!(masks.len(), 2);
+    assert_eq!(masks.len(), 3);
     for mask in masks {
         let mask = image::open(mask.unwrap().path()).unwrap();
         assert_eq!((mask.width(), mask.height()), (90, 60));

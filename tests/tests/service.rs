@@ -41,7 +41,7 @@ static TRIAL: Trial = Trial {
 static PREDICTED: OnceLock<PathBuf> = OnceLock::new();
 
 fn predicted() -> &'static Path {
-    PREDICTED.get_or_init(|| TRIAL.predict_two_and_a_bad_one())
+    PREDICTED.get_or_init(|| TRIAL.predict_three_and_a_bad_one())
 }
 
 /// One of these films.
@@ -127,6 +127,14 @@ fn what_is_no_film_is_refused_in_words() {
         body["error"].as_str().unwrap().contains("1048576 bytes"),
         "{body}"
     );
+    for (head, expected) in [("GET /films", 404), ("DELETE /film", 405)] {
+        let (status, body) = service.ask(&format!("{head} HTTP/1.1"), b"");
+        assert_eq!(status, expected);
+        assert!(
+            body["error"].as_str().unwrap().contains("POST /film"),
+            "{body}"
+        );
+    }
     // And by what comes, if it says nothing.
     let mut chunks = format!("{:x}\r\n", (1 << 20) + 1).into_bytes();
     chunks.extend(vec![0; (1 << 20) + 1]);
@@ -150,8 +158,14 @@ fn more_films_than_places_are_told_to_come_again() {
     while service.ask("GET /health HTTP/1.1", b"").1["free_places"] != 0 {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let (status, body) = service.post("/film", &film);
+    // A file that is too large for the buffers of the connection is read to its end, so that who sends it hears the answer.
+    let (status, body) = service.post("/film", &vec![0; 16 << 20]);
     assert_eq!(status, 503, "{body}");
+    let asks_first = format!(
+        "POST /film HTTP/1.1\r\nContent-Length: {}\r\nExpect: 100-continue",
+        film.len()
+    );
+    assert_eq!(service.ask(&asks_first, b"").0, 503, "nothing is sent");
 
     // Asked to end, it answers that film first.
     signal(&service, "TERM");

@@ -14,8 +14,9 @@ pub struct Facts {
     pub task: Task,
     /// Names of the labels, in the order of the scores.
     pub labels: Vec<String>,
-    /// A label is called present from this probability on: that of the highest F1 among the validation films. None are chosen before
-    /// training ends, nor ever for classes, of which the likeliest is called.
+    /// A label is called present from this probability on, which has the highest F1 among the validation films. It lies halfway from the
+    /// last film called to the next one, so that rounding changes nothing. None are chosen before training ends, nor ever for classes,
+    /// of which the likeliest is called.
     pub thresholds: Option<Vec<f32>>,
 }
 
@@ -50,8 +51,11 @@ impl Facts {
         let mut facts = self.clone();
         if self.task != Task::MultiClass {
             let best = |ranking: &Ranking| {
-                let best = ranking.best_f1(Counts::Once)?;
-                Ok(best.map_or(0.5, |(score, _)| probability(score)))
+                let Some((score, _)) = ranking.best_f1(Counts::Once)? else {
+                    return Ok(0.5);
+                };
+                let below = ranking.below(score).map_or(0.0, probability);
+                Ok(f32::midpoint(probability(score), below))
             };
             let thresholds: mflag_metrics::Result<_> = rankings.iter().map(best).collect();
             facts.thresholds = Some(thresholds?);
@@ -142,7 +146,8 @@ mod tests {
             rank([2.0, 0.0, -1.0, -3.0], [false; 4]),
         ];
         let chosen = facts(Task::MultiLabel, None).with_thresholds(&rankings);
-        let expected = [probability(0.0), probability(-1.0), 0.5];
+        let between = |a: f32, b: f32| f32::midpoint(probability(a), probability(b));
+        let expected = [between(0.0, -1.0), between(-1.0, -3.0), 0.5];
         assert_eq!(chosen.unwrap().thresholds.unwrap(), expected);
         let classes = facts(Task::MultiClass, None);
         assert_eq!(classes.with_thresholds(&rankings).unwrap(), classes);

@@ -9,7 +9,7 @@ use mflag_data::store::Store;
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_encoder::start::linear;
 use mflag_head::{Calibrate, Details, Error, Head, Measures, Overlay, Purpose, Result, Shown};
-use mflag_train::Step;
+use mflag_train::{Step, upload};
 use tch::{Kind, Tensor, nn, nn::Module};
 
 use crate::config::{ClassificationConfig, Task};
@@ -145,17 +145,15 @@ impl Head for Classification {
                     found.map_or(UNKNOWN, |class| class as i64)
                 };
                 let classes: Vec<i64> = targets.iter().map(class).collect();
-                let classes = Tensor::from_slice(&classes).f_to_device(logits.device())?;
+                let classes = upload(Tensor::f_from_slice(&classes)?, logits.device())?;
                 cross_entropy(logits, &classes)?
             }
             Task::MultiLabel | Task::Binary => {
                 let table = |of: fn(&Option<bool>) -> bool| -> Result<Tensor> {
                     let all = targets.iter().flat_map(|t| t.0.iter());
                     let all: Vec<bool> = all.map(of).collect();
-                    let table = Tensor::from_slice(&all).f_view_as(logits)?;
-                    Ok(table
-                        .f_to_device(logits.device())?
-                        .f_to_kind(logits.kind())?)
+                    let table = Tensor::f_from_slice(&all)?.f_view_as(logits)?;
+                    Ok(upload(table, logits.device())?.f_to_kind(logits.kind())?)
                 };
                 let (truth, known) = (table(|t| *t == Some(true))?, table(Option::is_some)?);
                 masked_bce(logits, &truth, &known)?

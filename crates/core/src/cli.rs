@@ -105,6 +105,20 @@ impl ConfigArgs {
     }
 }
 
+/// The flags of a program's `train`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TrainArgs {
+    /// The configuration of a new run.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Folder of the run: configuration, metrics, checkpoints, what it has learned, report
+    #[arg(short, long, value_name = "DIR")]
+    pub run: PathBuf,
+    /// Go on with the run in that folder, by its own configuration
+    #[arg(long, conflicts_with_all = ["config", "sets"])]
+    pub resume: bool,
+}
+
 /// Runs a program: an error ends in one message on standard error and exit code 1, a panic in one that asks for a
 /// report and exit code 101, a closed output pipe quietly.
 pub fn run_main<E: AsRef<dyn Error + Send + Sync>>(

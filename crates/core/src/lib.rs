@@ -8,6 +8,7 @@ pub mod digest;
 mod direction;
 mod error;
 pub mod generate;
+pub mod output;
 pub mod progress;
 pub mod run;
 pub mod seed;

@@ -23,6 +23,11 @@ const PROVENANCE: &str = "provenance.json";
 /// be lists; a value that is not finite is `null`.
 pub const METRICS: &str = "metrics.jsonl";
 
+/// The newest state of a run, which a resumed run goes on from.
+pub const LAST: &str = "last.safetensors";
+/// The model as it was at the best value of the monitored metric: the `model` part alone.
+pub const BEST: &str = "best.safetensors";
+
 /// Where a run came from.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Provenance {
@@ -144,7 +149,7 @@ impl RunFolder {
             path: path.to_owned(),
         };
         if !RunFolder::exists(path) {
-            let reason = "holds no run (no config.yaml); start one without --resume".into();
+            let reason = "holds no run (it has no config.yaml): check the path".into();
             return Err(Error::Run {
                 path: path.to_owned(),
                 reason,

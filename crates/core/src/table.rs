@@ -3,6 +3,9 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+
 use crate::{Error, Result, atomic};
 
 /// Writes a CSV, atomically.
@@ -90,6 +93,26 @@ pub fn is_number(cell: &str) -> bool {
     cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | '–'))
 }
 
+/// A list of rows, each with its cells by the heads of their columns; what is a number is one.
+impl Serialize for Table {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let (head, rows) = self.rows.split_at(1);
+        let value = |cell: &String| match cell.parse::<f64>() {
+            Ok(number) if number.is_finite() => {
+                serde_json::from_str(cell).unwrap_or_else(|_| Value::from(number))
+            }
+            _ => Value::from(cell.as_str()),
+        };
+        let row = |row: &Vec<String>| -> Map<String, Value> {
+            let cells = head[0].iter().zip(row);
+            cells
+                .map(|(key, cell)| (key.clone(), value(cell)))
+                .collect()
+        };
+        serializer.collect_seq(rows.iter().map(row))
+    }
+}
+
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let widths = self.widths();
@@ -130,5 +153,14 @@ mod tests {
         assert_eq!(table.to_string(), expected);
         let expected = "| metric | before |\n| --- | --- |\n| recall@1 | 0.5 |\n| rank | 12.25 |\n";
         assert_eq!(table.markdown(), expected);
+    }
+
+    #[test]
+    fn rows_are_objects() {
+        let mut table = Table::new(&["file", "MB"]);
+        table.row(["a", "12"]).row(["b", "+1.5"]).row(["nan"]);
+        let json = serde_json::to_string(&table).unwrap();
+        let expected = r#"[{"file":"a","MB":12},{"file":"b","MB":1.5},{"file":"nan"}]"#;
+        assert_eq!(json, expected);
     }
 }

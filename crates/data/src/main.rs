@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
-use mflag_core::cli::{Common, after_help, run_main};
+use mflag_core::cli::{Common, after_help};
 use mflag_core::generate::Generate;
+use mflag_core::output::{Output, OutputArgs};
 use mflag_core::progress::clock;
 use mflag_core::table::Table;
 use mflag_data::datasets::{self, Layout};
@@ -23,6 +24,8 @@ use mflag_film::{Depth, Fit, Squaring, Window};
 struct Cli {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -132,9 +135,6 @@ struct InspectArgs {
     /// Folder of the store
     #[arg(short, long, value_name = "DIR")]
     store: PathBuf,
-    /// Print the counts as JSON
-    #[arg(long)]
-    json: bool,
     /// Draw films of each label, and some without, into this PNG; those with masks or boxes first
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
@@ -149,19 +149,19 @@ struct InspectArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.init();
-    run_main(|| {
+    cli.output.run(|out| {
         match cli.command {
-            Command::Phantom(args) => write_phantom(&args),
-            Command::Prepare(args) => prepare_store(&args),
-            Command::Verify(args) => verify(&args),
-            Command::Inspect(args) => inspect_store(&args),
+            Command::Phantom(args) => write_phantom(&args, out),
+            Command::Prepare(args) => prepare_store(&args, out),
+            Command::Verify(args) => verify(&args, out),
+            Command::Inspect(args) => inspect_store(&args, out),
             Command::Generate(generate) => Ok(generate.run(Cli::command())?),
         }
         .map(|()| ExitCode::SUCCESS)
     })
 }
 
-fn write_phantom(args: &PhantomArgs) -> Result<()> {
+fn write_phantom(args: &PhantomArgs, out: &mut Output) -> Result<()> {
     let defaults = phantom::Options::new(args.layout);
     let options = phantom::Options {
         films: args.films,
@@ -187,17 +187,17 @@ fn write_phantom(args: &PhantomArgs) -> Result<()> {
         ]);
     }
     table.row(["without finding".to_owned(), summary.normal.to_string()]);
-    print!("{table}");
-    println!(
-        "{} patients, {} lateral films: {}",
+    let words = format!(
+        "{table}{} patients, {} lateral films: {}\n",
         summary.patients,
         summary.laterals,
         args.out.display()
     );
+    out.say("phantom", &summary, words);
     Ok(())
 }
 
-fn prepare_store(args: &PrepareArgs) -> Result<()> {
+fn prepare_store(args: &PrepareArgs, out: &mut Output) -> Result<()> {
     let begin = Instant::now();
     let dataset = datasets::read(args.dataset, &args.root, &args.options)?;
     let fit = match args.fit {
@@ -224,19 +224,19 @@ fn prepare_store(args: &PrepareArgs) -> Result<()> {
     for (reason, films) in &dataset.dropped {
         table.row([reason.clone(), films.to_string()]);
     }
-    print!("{table}");
+    out.say("films", &table, &table);
     let time = clock(begin.elapsed().as_secs());
-    println!("{}; {time}: {}", store.squaring(), args.out.display());
+    let words = format!("{}; {time}: {}\n", store.squaring(), args.out.display());
+    out.say("store", &args.out, words);
     if store.meta().bad > 0 {
-        println!(
-            "films that could not be decoded: {}",
-            args.out.join("bad.csv").display()
-        );
+        let list = args.out.join("bad.csv");
+        let words = format!("films that could not be decoded: {}\n", list.display());
+        out.say("bad", &list, words);
     }
     Ok(())
 }
 
-fn verify(args: &VerifyArgs) -> Result<()> {
+fn verify(args: &VerifyArgs, out: &mut Output) -> Result<()> {
     let stores: mflag_data::Result<Vec<Store>> =
         args.stores.iter().map(|s| Store::open(s)).collect();
     let stores = stores?;
@@ -246,29 +246,24 @@ fn verify(args: &VerifyArgs) -> Result<()> {
         Same::Pixels
     };
     let verified = split::verify(&stores.iter().collect::<Vec<_>>(), same)?;
-    println!("{verified}");
+    out.say("verified", verified, format!("{verified}\n"));
     Ok(())
 }
 
-fn inspect_store(args: &InspectArgs) -> Result<()> {
+fn inspect_store(args: &InspectArgs, out: &mut Output) -> Result<()> {
     let store = Store::open(&args.store)?;
     store.verify()?;
     let summary = inspect::summary(&store);
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&summary)?);
-    } else {
-        println!("{summary}");
-        println!("the shards are as they were written: their digests agree");
-    }
+    let words = format!("{summary}\nthe shards are as they were written: their digests agree\n");
+    out.say("store", &summary, words);
     if let Some(path) = &args.sheet {
         let sheet = Sheet {
             films: args.films.into(),
             label: args.label.clone(),
         };
         let shown = inspect::contact_sheet(&store, &sheet, path)?;
-        if !args.json {
-            println!("contact sheet of {shown} films: {}", path.display());
-        }
+        let words = format!("contact sheet of {shown} films: {}\n", path.display());
+        out.say("sheet", path, words);
     }
     Ok(())
 }

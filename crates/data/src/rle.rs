@@ -4,6 +4,17 @@
 //! upper left corner; they differ in what the first number of a pair says ([`Encoding`]). Runs in memory are those of
 //! [`Mask::Runs`](crate::Mask::Runs): `[start, length]`, counted from 0, ascending, with at least one pixel between
 //! them; so two masks are equal if their runs are.
+//!
+//! ```
+//! use mflag_data::rle::{Encoding, from_plane, parse, write};
+//!
+//! // The right column of two pixels by two.
+//! let runs = from_plane(&[0, 255, 0, 255], 2);
+//! assert_eq!(runs, [[2, 2]]);
+//! assert_eq!(write(&runs, Encoding::Absolute), "3 2");
+//! assert_eq!(parse("2 2", Encoding::Relative, 2, 2)?, runs);
+//! # Ok::<(), mflag_data::Error>(())
+//! ```
 
 use crate::{Error, Result};
 

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use mflag_head::Result;
 use mflag_metrics::detection::Rect;
+use mflag_train::upload;
 use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::anchors::{Anchors, EACH, nearest, shape_iou};
@@ -147,10 +148,10 @@ fn of_grid(said: &Tensor, Assigned { boxes, ignored }: &Assigned) -> Result<Part
     };
     let tensor = |values: &[f64], columns: i64| -> Result<Tensor> {
         let values = Tensor::f_from_slice(values)?.f_to_kind(kind)?;
-        Ok(values.f_view([-1, columns])?.f_to_device(device)?)
+        Ok(upload(values.f_view([-1, columns])?, device)?)
     };
     let index: Vec<i64> = boxes.keys().copied().collect();
-    let index = Tensor::f_from_slice(&index)?.f_to_device(device)?;
+    let index = upload(Tensor::f_from_slice(&index)?, device)?;
     let found = said.f_index_select(0, &index)?;
     let part = |from: i64, columns: i64| found.f_narrow(1, from, columns);
 

@@ -7,9 +7,10 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use mflag_core::run::{RunFolder, differences};
+use mflag_core::run::{BEST, LAST, RunFolder, differences};
 use mflag_core::{Error, Result, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,6 +33,8 @@ pub struct Wanted {
     pub sets: Vec<String>,
     /// The run folder.
     pub folder: PathBuf,
+    /// Whether checkpoints stay once it is done. Those of pre-training serve zero-shot and export; a head has its model.
+    pub keeps_checkpoints: bool,
 }
 
 /// A run that an experiment needs.
@@ -163,6 +166,22 @@ impl Job {
             writeln!(f)
         })?;
         self.known = Some(known);
+        if finished && !self.wanted.keeps_checkpoints {
+            self.remove_checkpoints()?;
+        }
+        Ok(())
+    }
+
+    fn remove_checkpoints(&self) -> Result<()> {
+        for name in [LAST, BEST] {
+            let file = self.wanted.folder.join(name);
+            match std::fs::remove_file(&file) {
+                Err(e) if e.kind() != ErrorKind::NotFound => {
+                    return Err(Error::io("remove", &file, e));
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 }
@@ -216,6 +235,7 @@ mod tests {
                 config: config.clone(),
                 sets: sets.iter().map(|s| (*s).to_owned()).collect(),
                 folder: folder.clone(),
+                keeps_checkpoints: false,
             };
             let stated = mflag_core::config::stated(&config, &wanted.sets)?;
             let inputs = BTreeMap::from([("store".to_owned(), store.to_owned())]);
@@ -231,7 +251,10 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("config.yaml"), "").unwrap();
         assert_eq!(again.arguments().last().unwrap(), "--resume");
+        let last = folder.join(LAST);
+        std::fs::write(&last, "").unwrap();
         again.note(1.5, true).unwrap();
+        assert!(!last.exists(), "a run that is done needs none");
         assert_eq!(job(&[], "a").unwrap().state().unwrap(), State::Done(3.5));
         let changed = job(&["train.epochs=4"], "b").unwrap().state().unwrap();
         let told = ["train.epochs: 3 → 4", "the store has other content"].map(String::from);

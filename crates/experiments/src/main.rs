@@ -5,9 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use mflag_core::cli::{Common, after_help, run_main};
+use mflag_core::cli::{Common, after_help};
 use mflag_core::config;
 use mflag_core::generate::Generate;
+use mflag_core::output::{Output, OutputArgs};
 use mflag_core::progress::clock;
 use mflag_core::signals::exit_code;
 use mflag_experiments::config::Experiments;
@@ -19,6 +20,8 @@ use mflag_experiments::{Ended, Job, Plan, Results, Runner, State};
 struct Cli {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -63,12 +66,12 @@ impl Of {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.init();
-    run_main(|| match cli.command {
-        Command::Plan(of) => plan(&of.load()?),
-        Command::Run(of) => run(&of.load()?),
+    cli.output.run(|out| match cli.command {
+        Command::Plan(of) => plan(&of.load()?, out),
+        Command::Run(of) => run(&of.load()?, out),
         Command::Table(of) => {
             let experiments = of.load()?;
-            table(&experiments, &Plan::new(&experiments)?)?;
+            table(&experiments, &Plan::new(&experiments)?, out)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Generate(generate) => {
@@ -83,23 +86,23 @@ fn main() -> ExitCode {
     })
 }
 
-fn plan(experiments: &Experiments) -> Result<ExitCode> {
+fn plan(experiments: &Experiments, out: &mut Output) -> Result<ExitCode> {
     let plan = Plan::new(experiments)?;
-    println!("{}\n\n{}", experiments.title, plan.cost(experiments)?);
+    let cost = plan.cost(experiments)?;
+    out.say("plan", &cost, format!("{}\n\n{cost}\n", experiments.title));
     plan.check_unchanged()?;
     if plan.problems.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("what is missing:");
-    for problem in &plan.problems {
-        println!("  - {problem}");
-    }
+    let words = format!("what is missing:\n  - {}\n", plan.problems.join("\n  - "));
+    out.say("missing", &plan.problems, words);
     Ok(ExitCode::FAILURE)
 }
 
-fn run(experiments: &Experiments) -> Result<ExitCode> {
+fn run(experiments: &Experiments, out: &mut Output) -> Result<ExitCode> {
     let mut plan = Plan::new(experiments)?;
-    println!("{}\n\n{}", experiments.title, plan.cost(experiments)?);
+    let cost = plan.cost(experiments)?;
+    out.say("plan", &cost, format!("{}\n\n{cost}\n", experiments.title));
     if !plan.problems.is_empty() {
         bail!(
             "nothing was run, as something is missing:\n  - {}",
@@ -108,7 +111,7 @@ fn run(experiments: &Experiments) -> Result<ExitCode> {
     }
     plan.check_unchanged()?;
     let runner = Runner::new()?;
-    let failed = match run_all(&runner, plan.encoders.iter_mut().collect())? {
+    let failed = match run_all(&runner, plan.encoders.iter_mut().collect(), out)? {
         Over::Interrupted(code) => return Ok(code),
         Over::Ran(failed) => failed,
     };
@@ -124,11 +127,11 @@ fn run(experiments: &Experiments) -> Result<ExitCode> {
         plan.check_unchanged()?;
     }
     let cells = plan.cells.iter_mut().map(|cell| &mut cell.job);
-    let failed = match run_all(&runner, cells.collect())? {
+    let failed = match run_all(&runner, cells.collect(), out)? {
         Over::Interrupted(code) => return Ok(code),
         Over::Ran(failed) => failed,
     };
-    table(experiments, &plan)?;
+    table(experiments, &plan, out)?;
     if !failed.is_empty() {
         bail!(
             "{} cells failed:\n  - {}",
@@ -148,18 +151,18 @@ enum Over {
 }
 
 /// Runs those that are not done.
-fn run_all(runner: &Runner, jobs: Vec<&mut Job>) -> Result<Over> {
+fn run_all(runner: &Runner, jobs: Vec<&mut Job>, out: &Output) -> Result<Over> {
     let all = jobs.len();
     let mut failed = Vec::new();
     for (place, job) in jobs.into_iter().enumerate() {
         if matches!(job.state()?, State::Done(_)) {
             continue;
         }
-        println!("{} of {all}: {}", place + 1, job.wanted.name);
+        out.remark(format!("{} of {all}: {}\n", place + 1, job.wanted.name));
         match runner.run(job)? {
             Ended::Finished => {
                 if let State::Done(seconds) = job.state()? {
-                    println!("  done in {}", clock(seconds.ceil() as u64));
+                    out.remark(format!("  done in {}\n", clock(seconds.ceil() as u64)));
                 }
             }
             Ended::Failed(code) => {
@@ -168,10 +171,10 @@ fn run_all(runner: &Runner, jobs: Vec<&mut Job>) -> Result<Over> {
                     job.wanted.name,
                     job.log().display()
                 ));
-                println!("  failed: {}", job.log().display());
+                out.remark(format!("  failed: {}\n", job.log().display()));
             }
             Ended::Interrupted(signal) => {
-                println!("interrupted; run the same command again to go on");
+                out.remark("interrupted; run the same command again to go on\n");
                 return Ok(Over::Interrupted(exit_code(signal).into()));
             }
         }
@@ -179,16 +182,14 @@ fn run_all(runner: &Runner, jobs: Vec<&mut Job>) -> Result<Over> {
     Ok(Over::Ran(failed))
 }
 
-fn table(experiments: &Experiments, plan: &Plan) -> Result<()> {
+fn table(experiments: &Experiments, plan: &Plan, out: &mut Output) -> Result<()> {
     let results = Results::read(experiments, plan)?;
-    print!("\n{}", results.render(false)?);
     std::fs::create_dir_all(&experiments.runs)
         .map_err(|e| mflag_core::Error::io("create", &experiments.runs, e))?;
     results.write(&experiments.runs)?;
-    println!(
-        "\ntables: {}",
-        experiments.runs.join("results.md").display()
-    );
-    mflag_report::write_beside(&experiments.runs);
+    let file = experiments.runs.join("results.md");
+    let words = format!("\n{}\ntables: {}\n", results.render(false)?, file.display());
+    out.say("results", results.cells()?, words);
+    mflag_report::write_beside(&experiments.runs, out);
     Ok(())
 }

@@ -244,7 +244,22 @@ impl<'a> Results<'a> {
     pub fn write(&self, folder: &Path) -> Result<()> {
         let markdown = self.render(true)?;
         atomic::write(&folder.join(TEXT), |f| f.write_all(markdown.as_bytes()))?;
-        let header = [
+        let cells = self.cells()?;
+        let (header, rows) = cells.rows().split_at(1);
+        write_csv(&folder.join(RESULTS), &header[0], rows.iter().cloned())?;
+        let header = ["task", "encoder", "fraction", "value", "source"];
+        write_csv(&folder.join(PUBLISHED), header, self.published_rows())?;
+        let header = ["task", "difference", "value", "low", "high", "p"];
+        write_csv(&folder.join(DIFFERENCES), header, self.difference_rows()?)?;
+        Ok(())
+    }
+
+    /// A row for each cell.
+    ///
+    /// # Errors
+    /// As [`Results::render`].
+    pub fn cells(&self) -> Result<Table> {
+        let mut table = Table::new(&[
             "task",
             "metric",
             "encoder",
@@ -254,14 +269,11 @@ impl<'a> Results<'a> {
             "standard_deviation",
             "low",
             "high",
-        ];
-        let rows: Result<Vec<_>> = self.cells.keys().map(|key| self.row(*key)).collect();
-        write_csv(&folder.join(RESULTS), header, rows?)?;
-        let header = ["task", "encoder", "fraction", "value", "source"];
-        write_csv(&folder.join(PUBLISHED), header, self.published_rows())?;
-        let header = ["task", "difference", "value", "low", "high", "p"];
-        write_csv(&folder.join(DIFFERENCES), header, self.difference_rows()?)?;
-        Ok(())
+        ]);
+        for key in self.cells.keys() {
+            table.row(self.row(*key)?);
+        }
+        Ok(table)
     }
 
     /// The published numbers of the tasks, all fractions among them.

@@ -1,4 +1,14 @@
 //! Chest films as grey pixels: decoding within limits, squares, area resampling; needs no libtorch.
+//!
+//! ```
+//! use mflag_film::{Film, Fit, square};
+//!
+//! let film = Film::filled(30, 20, 200_u8);
+//! let squared = square(&film, 15, Fit::Pad);
+//! assert_eq!((squared.width, squared.height), (15, 15));
+//! // Wider than high: a bar above and one below.
+//! assert_eq!((squared.pixels[0], squared.pixels[7 * 15]), (0, 200));
+//! ```
 
 mod decode;
 #[cfg(feature = "dicom")]

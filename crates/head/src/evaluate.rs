@@ -1,6 +1,5 @@
 //! A trained head on the films of a split: metrics with intervals, and every prediction.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +10,7 @@ use mflag_metrics::evaluation::Evaluation;
 
 use crate::cases;
 use crate::error::{Error, Result};
+use crate::files::name_of;
 use crate::films::Films;
 use crate::head::{Details, Head, Purpose, Writer};
 use crate::model::Model;
@@ -71,15 +71,13 @@ impl<H: Head> Model<H> {
             let draw = || cases::write(self, store, films, &cases, out);
             precision.autocast(self.network.device, draw)??;
         }
-        let mut evaluation = Evaluation {
-            dataset: store.meta().dataset.clone(),
-            split: split.name().to_owned(),
-            films: films.len(),
-            patients: patients.number(),
-            resamples: bootstrap.resamples,
-            metrics: Vec::new(),
-            replicates: BTreeMap::new(),
-        };
+        let mut evaluation = Evaluation::new(
+            &store.meta().dataset,
+            split.name(),
+            films.len(),
+            &patients,
+            &bootstrap,
+        );
         for (metric, value) in measures {
             evaluation.add(metric, bootstrap.replicates(&patients, value)?)?;
         }
@@ -92,7 +90,8 @@ impl<H: Head> Model<H> {
         let preprocess = self.preprocess();
         // A store without sizes is of squares alone: boxes and masks are then in its pixels.
         let size = record.size.unwrap_or([preprocess.square.side; 2]);
-        Seen::new(record.film.clone(), size, &store.pixels(film), preprocess)
+        let (name, pixels) = (&record.film, store.pixels(film));
+        Seen::new(name.clone(), name_of(name), size, &pixels, preprocess)
     }
 
     /// Whether the films of the store went the way of those that the head was trained on.

@@ -1,6 +1,6 @@
 //! What makes a head.
 
-use std::path::{Component, Path};
+use std::path::Path;
 
 use mflag_data::Record;
 use mflag_data::augment::View;
@@ -19,7 +19,6 @@ use crate::config::Settings;
 use crate::error::Result;
 use crate::overlay::Overlay;
 use crate::place::Place;
-use crate::predict::is_film_ending;
 
 /// A metric of some cases: given how often each case counts, its value; `None` where it is undefined.
 pub type Value<'a> =
@@ -204,28 +203,12 @@ pub enum Purpose {
 pub struct Shown<'a> {
     /// The film's identifier, or its file as it was named.
     pub name: &'a str,
+    /// The name, without an ending, of files that are written of it.
+    pub file_name: &'a str,
     /// From the pixels of the view to those of the film.
     pub place: Place,
     /// The pixels of the view, `side · side`.
     pub view: &'a Film,
-}
-
-impl Shown<'_> {
-    /// The film's name as that of a file: what separates folders becomes `_`, the ending of a film file goes.
-    pub fn file_name(&self) -> String {
-        let (stem, ending) = self.name.rsplit_once('.').unwrap_or((self.name, ""));
-        // Identifiers have dots, too.
-        let bare = if is_film_ending(ending) {
-            stem
-        } else {
-            self.name
-        };
-        let parts = Path::new(bare).components().filter_map(|part| match part {
-            Component::Normal(name) => name.to_str(),
-            _ => None,
-        });
-        parts.collect::<Vec<_>>().join("_")
-    }
 }
 
 /// Writes predictions `P` to files, film by film, beside what is true, `T`.
@@ -250,29 +233,4 @@ pub trait Writer<P, T>: Sync {
     /// # Errors
     /// If it cannot be written.
     fn finish(self) -> Result<()>;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use mflag_film::Fit;
-
-    #[test]
-    fn names_of_films_become_names_of_files() {
-        let view = Film::filled(4, 4, 0);
-        let names = [
-            ("1.2.840.113", "1.2.840.113"),
-            ("/a/b.dcm", "a_b"),
-            ("../c/d.e.JPG", "c_d.e"),
-        ];
-        for (name, file) in names {
-            let place = Place::new([4, 4], 4, Fit::Pad, 4).unwrap();
-            let shown = Shown {
-                name,
-                place,
-                view: &view,
-            };
-            assert_eq!(shown.file_name(), file);
-        }
-    }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use mflag_core::progress::Progress;
+use mflag_train::upload;
 use tch::Tensor;
 
 use crate::error::Result;
@@ -63,8 +64,11 @@ impl Kept {
     /// libtorch's own.
     pub fn of(&self, films: &[usize]) -> Result<Vec<Tensor>> {
         let rows: Vec<i64> = films.iter().map(|film| self.rows[film]).collect();
-        let rows = Tensor::from_slice(&rows);
-        let pick = |t: &Tensor| Ok(t.f_index_select(0, &rows.f_to_device(t.device())?)?);
+        let rows = Tensor::f_from_slice(&rows)?;
+        let pick = |t: &Tensor| {
+            let rows = upload(rows.shallow_clone(), t.device())?;
+            Ok(t.f_index_select(0, &rows)?)
+        };
         self.inputs.iter().map(pick).collect()
     }
 }

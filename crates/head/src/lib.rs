@@ -7,6 +7,7 @@ mod config;
 mod encoder;
 mod error;
 mod evaluate;
+mod files;
 mod films;
 mod head;
 mod kept;

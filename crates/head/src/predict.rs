@@ -10,18 +10,11 @@ use mflag_film::{Film, Limits, Squaring};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::files::FilmFile;
 use crate::head::{Head, Shown, Writer};
 use crate::model::Model;
 use crate::overlay::Overlay;
 use crate::place::Place;
-
-/// Endings of film files in a folder; a file that is named itself may have any.
-const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "dcm", "dicom"];
-
-/// Whether files with this ending (without its dot) are films.
-pub(crate) fn is_film_ending(ending: &str) -> bool {
-    ENDINGS.iter().any(|e| e.eq_ignore_ascii_case(ending))
-}
 
 /// A film that could not be read.
 #[derive(Debug)]
@@ -30,69 +23,12 @@ pub(crate) struct Bad {
     pub(crate) reason: String,
 }
 
-/// The film files among `paths`: files themselves, of folders all that lie in or below them, and the same of what a pattern such as
-/// `films/*.dcm` matches; each of them by name.
-pub(crate) fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        let before = files.len();
-        for path in matches(path)? {
-            collect(&path, &mut files)?;
-        }
-        files[before..].sort_unstable();
-        if files.len() == before {
-            let reason = format!(
-                "has no films ({})",
-                ENDINGS.map(|e| format!("*.{e}")).join(", ")
-            );
-            return Err(Error::file(path, reason));
-        }
-    }
-    Ok(files)
-}
-
-/// What a pattern matches; a path that is there, or without `*`, `?` and `[`, is no pattern.
-fn matches(path: &Path) -> Result<Vec<PathBuf>> {
-    let pattern = match path.to_str() {
-        Some(text) if text.contains(['*', '?', '[']) && !path.exists() => text,
-        _ => return Ok(vec![path.to_owned()]),
-    };
-    let wrong = |e: glob::PatternError| Error::file(path, format!("is no pattern: {e}"));
-    let matched: Vec<PathBuf> = glob::glob(pattern)
-        .map_err(wrong)?
-        .collect::<std::result::Result<_, _>>()
-        .map_err(|e| {
-            let path = e.path().to_path_buf();
-            mflag_core::Error::io("read", path, e.into())
-        })?;
-    if matched.is_empty() {
-        return Err(Error::file(path, "matches nothing"));
-    }
-    Ok(matched)
-}
-
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    let unreadable = |e| mflag_core::Error::io("read", path, e);
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        let ending = path.extension().and_then(|e| e.to_str());
-        if ending.is_some_and(is_film_ending) || path.is_dir() {
-            collect(&path, files)?;
-        }
-    }
-    Ok(())
-}
-
 impl<H: Head> Model<H> {
     /// Predicts on film files into `writer`, and draws overlays into the folder `overlays`, if one is given; gives the files that could
     /// not be read. The next films are read while the network computes.
     pub(crate) fn predict(
         &self,
-        files: &[PathBuf],
+        files: &[FilmFile],
         writer: &mut H::Writer,
         overlays: Option<&Path>,
     ) -> Result<Vec<Bad>> {
@@ -125,7 +61,7 @@ impl<H: Head> Model<H> {
     /// Predicts on a batch; gives the files that could not be read.
     fn take(
         &self,
-        files: &[PathBuf],
+        files: &[FilmFile],
         read: &[Result<Seen>],
         writer: &mut H::Writer,
         overlays: Option<&Path>,
@@ -140,7 +76,7 @@ impl<H: Head> Model<H> {
                 .map(|(seen, prediction)| {
                     let film = seen.shown();
                     if let Some(folder) = overlays {
-                        let file = folder.join(format!("{}.png", film.file_name()));
+                        let file = folder.join(format!("{}.png", film.file_name));
                         seen.draw::<H>(facts, prediction, &file)?;
                     }
                     writer.write(&film, prediction, None)
@@ -154,8 +90,8 @@ impl<H: Head> Model<H> {
                 Ok(_) => written.next().into_iter().for_each(|w| writer.add(w)),
                 Err(error) => {
                     let reason = error.to_string();
-                    writer.add_bad(&file.display().to_string(), &reason);
-                    let file = file.clone();
+                    writer.add_bad(&file.path.display().to_string(), &reason);
+                    let file = file.path.clone();
                     bad.push(Bad { file, reason });
                 }
             }
@@ -182,6 +118,7 @@ impl<H: Head> Model<H> {
 /// A film as the network sees it.
 pub(crate) struct Seen {
     name: String,
+    file_name: String,
     place: Place,
     view: Film,
     squaring: Squaring,
@@ -191,6 +128,7 @@ impl Seen {
     /// Of the square of a film of `size`, columns and rows.
     pub(crate) fn new(
         name: String,
+        file_name: String,
         size: [u32; 2],
         squared: &[u8],
         preprocess: Preprocess,
@@ -200,6 +138,7 @@ impl Seen {
         View::centre(square.side, side).film(squared, &mut view.pixels);
         Ok(Seen {
             name,
+            file_name,
             place: Place::new(size, square.side, square.fit, side)?,
             view,
             squaring: square,
@@ -207,21 +146,24 @@ impl Seen {
     }
 
     /// The film in a file.
-    fn read(file: &Path, preprocess: Preprocess) -> Result<Seen> {
-        let squared = preprocess.square.read(file, &Limits::default());
+    fn read(file: &FilmFile, preprocess: Preprocess) -> Result<Seen> {
+        let squared = preprocess.square.read(&file.path, &Limits::default());
         let squared = squared.map_err(mflag_data::Error::from)?;
         let size = [squared.width, squared.height];
-        let name = file.display().to_string();
-        Seen::new(name, size, &squared.greys.into_eight(), preprocess)
+        let name = file.path.display().to_string();
+        let greys = squared.greys.into_eight();
+        Seen::new(name, file.name.clone(), size, &greys, preprocess)
     }
 
     pub(crate) fn shown(&self) -> Shown<'_> {
         Shown {
             name: &self.name,
+            file_name: &self.file_name,
             place: self.place,
             view: &self.view,
         }
     }
+
     /// Draws what is predicted over the film in its file, into `out`.
     fn draw<H: Head>(
         &self,

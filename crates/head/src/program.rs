@@ -5,22 +5,23 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use mflag_core::cli::{Common, ConfigArgs, after_help, run_main};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use mflag_core::cli::{Common, ConfigArgs, TrainArgs, after_help};
 use mflag_core::generate::Generate;
+use mflag_core::output::{Output, OutputArgs};
 use mflag_core::run::{Provenance, RunFolder};
 use mflag_core::table::write_csv;
 use mflag_data::Split;
 use mflag_data::store::Store;
 use mflag_metrics::bootstrap::Bootstrap;
 use mflag_train::shim::libtorch_version;
-use mflag_train::{Ended, device, fit};
+use mflag_train::{device, fit};
 use tch::Device;
 
 use crate::config::HeadConfig;
+use crate::files;
 use crate::head::{Head, Purpose, Writer};
 use crate::model::{MODEL, Model};
-use crate::predict;
 use crate::task::Training;
 
 /// What a program says of itself.
@@ -40,6 +41,8 @@ pub struct Program {
 struct Cli {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -47,16 +50,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Train on labelled films, measure on held-out ones after each epoch, judge the best on the test split
-    Train {
-        #[command(flatten)]
-        config: ConfigArgs,
-        /// Folder of the run: configuration, metrics, checkpoints, model, test results
-        #[arg(short, long, value_name = "DIR")]
-        run: PathBuf,
-        /// Go on with the run in that folder, by its own configuration
-        #[arg(long, conflicts_with_all = ["config", "sets"])]
-        resume: bool,
-    },
+    Train(TrainArgs),
     /// Judge a trained head on a split of a store
     Eval(EvalArgs),
     /// Predict on film files (JPEG, PNG, DICOM)
@@ -76,8 +70,8 @@ struct EvalArgs {
     #[arg(short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Which films
-    #[arg(long, value_enum, default_value_t = SplitName::Test)]
-    split: SplitName,
+    #[arg(long, value_enum, default_value_t = Split::Test)]
+    split: Split,
     /// Resamples of the patients behind the 95 % intervals
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     resamples: u32,
@@ -102,13 +96,6 @@ struct PredictArgs {
     films: Vec<PathBuf>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum SplitName {
-    Train,
-    Validate,
-    Test,
-}
-
 /// Runs the program of a head.
 pub fn main<H: Head>(program: &Program) -> ExitCode {
     let command = Cli::command()
@@ -121,17 +108,11 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
         Err(error) => error.exit(),
     };
     cli.common.init();
-    run_main(|| match cli.command {
-        Command::Train {
-            config,
-            run,
-            resume: false,
-        } => begin::<H>(program, &config, &run),
-        Command::Train {
-            run, resume: true, ..
-        } => resume::<H>(program, &run),
-        Command::Eval(args) => evaluate::<H>(&args),
-        Command::Predict(args) => predict_films::<H>(&args),
+    cli.output.run(|out| match cli.command {
+        Command::Train(args) if args.resume => resume::<H>(program, &args.run, out),
+        Command::Train(args) => begin::<H>(program, &args.config, &args.run, out),
+        Command::Eval(args) => evaluate::<H>(&args, out),
+        Command::Predict(args) => predict_films::<H>(&args, out),
         Command::Generate(generate) => {
             generate.run(command)?;
             Ok(ExitCode::SUCCESS)
@@ -144,7 +125,12 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
     })
 }
 
-fn begin<H: Head>(program: &Program, args: &ConfigArgs, folder: &Path) -> Result<ExitCode> {
+fn begin<H: Head>(
+    program: &Program,
+    args: &ConfigArgs,
+    folder: &Path,
+    out: &mut Output,
+) -> Result<ExitCode> {
     let config: HeadConfig<H::Settings> = args.load()?.config;
     let store = Arc::new(Store::open(&config.data.store)?);
     let libraries = [("libtorch", libtorch_version())];
@@ -154,14 +140,14 @@ fn begin<H: Head>(program: &Program, args: &ConfigArgs, folder: &Path) -> Result
     }
     let provenance = Provenance::collect(&libraries, &digests);
     let run = RunFolder::create(folder, &config, &provenance)?;
-    train::<H>(program, config, &store, &run)
+    train::<H>(program, config, &store, &run, out)
 }
 
-fn resume<H: Head>(program: &Program, folder: &Path) -> Result<ExitCode> {
+fn resume<H: Head>(program: &Program, folder: &Path, out: &mut Output) -> Result<ExitCode> {
     let (run, config) = RunFolder::open::<HeadConfig<H::Settings>>(folder)?;
     let store = Arc::new(Store::open(&config.data.store)?);
     run.same_digest("store", &store.digest()?)?;
-    train::<H>(program, config, &store, &run)
+    train::<H>(program, config, &store, &run, out)
 }
 
 fn train<H: Head>(
@@ -169,79 +155,80 @@ fn train<H: Head>(
     config: HeadConfig<H::Settings>,
     store: &Arc<Store>,
     run: &RunFolder,
+    out: &mut Output,
 ) -> Result<ExitCode> {
     let device = device::setup(&config.train)?;
     let settings = config.train.clone();
     let mut task = Training::<H>::new(config, store, device)?;
     let outcome = fit(&mut task, &settings, device, run.path())?;
-    print!("{}", mflag_train::summary(run.path(), &outcome)?);
-    if matches!(outcome.ended, Ended::Interrupted(_) | Ended::StepLimit) {
+    let words = mflag_train::summary(run.path(), &outcome)?;
+    out.say("training", outcome.json(), words);
+    if !outcome.ended.is_end() {
         let (name, folder) = (program.name, run.path().display());
-        println!("not finished; go on: {name} train --resume --run {folder}");
-        mflag_report::write_beside(run.path());
+        out.remark(format!(
+            "not finished; go on: {name} train --resume --run {folder}\n"
+        ));
+        mflag_report::write_beside(run.path(), out);
         return Ok(ExitCode::from(outcome.exit_code()));
     }
     task.write_model(run.path())
         .context("the best checkpoint could not be exported")?;
     drop(task);
-    judge::<H>(store, run, device)?;
-    mflag_report::write_beside(run.path());
+    judge::<H>(store, run, device, out)?;
+    mflag_report::write_beside(run.path(), out);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Judges the model of a finished run on the test split, if the store has one.
-fn judge<H: Head>(store: &Arc<Store>, run: &RunFolder, device: Device) -> Result<()> {
+fn judge<H: Head>(
+    store: &Arc<Store>,
+    run: &RunFolder,
+    device: Device,
+    out: &mut Output,
+) -> Result<()> {
     let model = run.file(MODEL);
-    println!("model of the best epoch: {}", model.display());
+    let words = format!("model of the best epoch: {}\n", model.display());
+    out.say("model", &model, words);
     if store.split(Split::Test).is_empty() {
-        println!("the store has no test split");
+        out.remark("the store has no test split\n");
         return Ok(());
     }
     let model = Model::<H>::open(&model, device)?;
-    let out = run.file(Split::Test.name());
-    write_evaluation(&model, store, Split::Test, Bootstrap::default(), &out)
+    let folder = run.file(Split::Test.name());
+    let bootstrap = Bootstrap::default();
+    write_evaluation(&model, store, Split::Test, bootstrap, &folder, out)
 }
 
-fn evaluate<H: Head>(args: &EvalArgs) -> Result<ExitCode> {
+fn evaluate<H: Head>(args: &EvalArgs, out: &mut Output) -> Result<ExitCode> {
     let model = open::<H>(&args.model)?;
     let store = args.store.as_ref().unwrap_or(&model.config.data.store);
     let store = Arc::new(Store::open(store)?);
-    let split = match args.split {
-        SplitName::Train => Split::Train,
-        SplitName::Validate => Split::Validate,
-        SplitName::Test => Split::Test,
-    };
     let bootstrap = Bootstrap {
         resamples: args.resamples as usize,
         ..Bootstrap::default()
     };
-    write_evaluation(&model, &store, split, bootstrap, &args.out)?;
+    write_evaluation(&model, &store, args.split, bootstrap, &args.out, out)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Judges, and writes the [figures](mflag_metrics::evaluation) and the predictions into `out`.
+/// Judges, and writes the [figures](mflag_metrics::evaluation) and the predictions into `folder`.
 fn write_evaluation<H: Head>(
     model: &Model<H>,
     store: &Arc<Store>,
     split: Split,
     bootstrap: Bootstrap,
-    out: &Path,
+    folder: &Path,
+    out: &mut Output,
 ) -> Result<()> {
-    create(out)?;
-    let evaluation = model.evaluate(store, split, bootstrap, Some(out))?;
-    print!("{}", evaluation.table());
-    evaluation.write(out)?;
-    println!(
-        "{} films of {} patients: {}",
-        evaluation.films,
-        evaluation.patients,
-        out.display()
-    );
+    create(folder)?;
+    let evaluation = model.evaluate(store, split, bootstrap, Some(folder))?;
+    evaluation.write(folder)?;
+    out.say("evaluation", &evaluation, evaluation.told(folder));
     Ok(())
 }
 
-fn predict_films<H: Head>(args: &PredictArgs) -> Result<ExitCode> {
-    let files = predict::files(&args.films)?;
+fn predict_films<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {
+    let files = files::find(&args.films)?;
     let model = open::<H>(&args.model)?;
     create(&args.out)?;
     let overlays = args.overlays.then(|| args.out.join("overlays"));
@@ -252,7 +239,8 @@ fn predict_films<H: Head>(args: &PredictArgs) -> Result<ExitCode> {
     let bad = model.predict(&files, &mut writer, overlays.as_deref())?;
     writer.finish()?;
     let good = files.len() - bad.len();
-    println!("{good} films: {}", args.out.display());
+    let words = format!("{good} films: {}\n", args.out.display());
+    out.say("predicted", good, words);
     if bad.is_empty() {
         return Ok(ExitCode::SUCCESS);
     }
@@ -261,7 +249,12 @@ fn predict_films<H: Head>(args: &PredictArgs) -> Result<ExitCode> {
         .iter()
         .map(|b| [b.file.display().to_string(), b.reason.clone()]);
     write_csv(&list, ["file", "reason"], rows)?;
-    println!("{} films could not be read: {}", bad.len(), list.display());
+    let words = format!(
+        "{} films could not be read: {}\n",
+        bad.len(),
+        list.display()
+    );
+    out.say("bad", bad.len(), words);
     Ok(if good == 0 {
         ExitCode::FAILURE
     } else {

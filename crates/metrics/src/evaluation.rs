@@ -14,7 +14,7 @@ use mflag_core::table::{Table, write_csv};
 use mflag_core::{Error, atomic};
 use serde::{Deserialize, Serialize};
 
-use crate::bootstrap::{LEVEL, Replicates};
+use crate::bootstrap::{Bootstrap, LEVEL, Patients, Replicates};
 
 /// The figures.
 pub const EVALUATION: &str = "evaluation.json";
@@ -54,6 +54,25 @@ pub struct Evaluation {
 }
 
 impl Evaluation {
+    /// Of a data set's split with so many films, without a metric yet.
+    pub fn new(
+        dataset: &str,
+        split: &str,
+        films: usize,
+        patients: &Patients,
+        bootstrap: &Bootstrap,
+    ) -> Evaluation {
+        Evaluation {
+            dataset: dataset.to_owned(),
+            split: split.to_owned(),
+            films,
+            patients: patients.number(),
+            resamples: bootstrap.resamples,
+            metrics: Vec::new(),
+            replicates: BTreeMap::new(),
+        }
+    }
+
     /// Adds a metric; `None` if it is undefined.
     ///
     /// # Errors
@@ -91,6 +110,17 @@ impl Evaluation {
             table.row([m.metric.clone(), number(m.value), between]);
         }
         table
+    }
+
+    /// The table, and on how many films it rests; `folder` is where it lies.
+    pub fn told(&self, folder: &Path) -> String {
+        format!(
+            "{}{} films of {} patients: {}\n",
+            self.table(),
+            self.films,
+            self.patients,
+            folder.display()
+        )
     }
 
     /// Writes both files into `folder`, which exists; the figures last.
@@ -149,7 +179,6 @@ impl Evaluation {
 mod tests {
     use super::*;
     use crate::Counts;
-    use crate::bootstrap::{Bootstrap, Patients};
     use crate::classification::Ranking;
 
     #[test]
@@ -161,15 +190,7 @@ mod tests {
         };
         let ranking = Ranking::new(&[0.9, 0.3, 0.6, 0.1], &[true, false, false, true].map(Some));
         let ranking = ranking.unwrap();
-        let mut evaluation = Evaluation {
-            dataset: "toy".into(),
-            split: "test".into(),
-            films: 4,
-            patients: 4,
-            resamples: 30,
-            metrics: Vec::new(),
-            replicates: BTreeMap::new(),
-        };
+        let mut evaluation = Evaluation::new("toy", "test", 4, &patients, &bootstrap);
         let auroc = |counts: Counts<'_>| ranking.auroc(counts);
         let replicates = bootstrap.replicates(&patients, auroc).unwrap();
         // Four patients: in some resamples a class is missing.

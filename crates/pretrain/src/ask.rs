@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::Args;
 use mflag_core::config;
+use mflag_core::output::Output;
 use mflag_core::table::Table;
 use mflag_data::Split;
 use mflag_data::store::Store;
@@ -48,7 +49,7 @@ pub(crate) struct ZeroShot {
 }
 
 impl ZeroShot {
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
         let prompts: ZeroShotConfig = config::load(Some(&self.prompts), &self.sets)?.config;
         let store = Arc::new(Store::open(&self.of.store)?);
         let space = Space::open(&self.of.run)?;
@@ -59,10 +60,8 @@ impl ZeroShot {
             ..Bootstrap::default()
         };
         let evaluation = zero_shot::judge(&space, &prompts, &store, self.split, bootstrap, out)?;
-        print!("{}", evaluation.table());
         evaluation.write(out)?;
-        let (films, patients) = (evaluation.films, evaluation.patients);
-        println!("{films} films of {patients} patients: {}", out.display());
+        output.say("evaluation", &evaluation, evaluation.told(out));
         Ok(())
     }
 }
@@ -88,9 +87,6 @@ pub(crate) struct Retrieve {
     /// How many to show
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     number: u16,
-    /// Print them as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// A film or report that was found.
@@ -105,7 +101,7 @@ struct Found {
 }
 
 impl Retrieve {
-    pub(crate) fn run(&self) -> Result<()> {
+    pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
         let store = Arc::new(Store::open(&self.of.store)?);
         let films = match self.split {
             Some(split) => store.split(split),
@@ -123,20 +119,17 @@ impl Retrieve {
             (_, Some(film)) => self.reports(&store, &films, &space, film)?,
             (None, None) => Vec::new(),
         };
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(&found)?);
-            return Ok(());
-        }
         let mut table = Table::new(&["cosine", "film", "report"]);
         for Found {
             cosine,
             film,
             report,
-        } in found
+        } in &found
         {
-            table.row([format!("{cosine:.3}"), film, report.unwrap_or_default()]);
+            let report = report.clone().unwrap_or_default();
+            table.row([format!("{cosine:.3}"), film.clone(), report]);
         }
-        print!("{table}");
+        output.say("found", &found, table);
         Ok(())
     }
 

@@ -2,24 +2,28 @@
 
 mod ask;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
-use mflag_core::cli::{Common, ConfigArgs, after_help, run_main};
+use mflag_core::cli::{Common, ConfigArgs, TrainArgs, after_help};
+use mflag_core::digest;
 use mflag_core::generate::Generate;
+use mflag_core::output::{Output, OutputArgs};
 use mflag_core::run::{Provenance, RunFolder};
 use mflag_core::table::Table;
 use mflag_data::store::Store;
+use mflag_encoder::text::TextEncoder;
 use mflag_pretrain::config::PretrainConfig;
 use mflag_pretrain::export::{ENCODER, ExportArgs, Kept, export_encoder};
-use mflag_pretrain::pairs::{Chosen, Pairs, encode_texts};
+use mflag_pretrain::pairs::{Chosen, LANGUAGE_MODEL, Pairs, encode_texts};
 use mflag_pretrain::task::Pretraining;
 use mflag_train::shim::libtorch_version;
-use mflag_train::{Ended, device, fit, summary};
+use mflag_train::{device, fit, summary};
+use tch::Device;
 
 /// Pre-train a film encoder on chest films and their reports (M-FLAG, MICCAI 2023)
 #[derive(Debug, Parser)]
@@ -27,6 +31,8 @@ use mflag_train::{Ended, device, fit, summary};
 struct Cli {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    output: OutputArgs,
     #[command(subcommand)]
     command: Command,
 }
@@ -49,16 +55,7 @@ enum Command {
         config: ConfigArgs,
     },
     /// Train, measure after each epoch, keep the best encoder
-    Train {
-        #[command(flatten)]
-        config: ConfigArgs,
-        /// Folder of the run: configuration, metrics, checkpoints, encoder
-        #[arg(short, long, value_name = "DIR")]
-        run: PathBuf,
-        /// Go on with the run in that folder, by its own configuration
-        #[arg(long, conflicts_with_all = ["config", "sets"])]
-        resume: bool,
-    },
+    Train(TrainArgs),
     /// Judge findings without any training: films against sentences, AUROC by the labels of a store
     ZeroShot(ask::ZeroShot),
     /// Find films by a sentence, or reports by a film
@@ -74,26 +71,21 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.init();
-    run_main(|| match cli.command {
-        Command::EncodeText { config } => encode(&config.load()?.config),
-        Command::Train {
-            config,
-            run,
-            resume: false,
-        } => begin(&config, &run),
-        Command::Train {
-            run, resume: true, ..
-        } => resume(&run),
+    cli.output.run(|out| match cli.command {
+        Command::EncodeText { config } => encode(&config.load()?.config, out),
+        Command::Train(args) if args.resume => resume(&args.run, out),
+        Command::Train(args) => begin(&args.config, &args.run, out),
         Command::ZeroShot(zero_shot) => {
-            zero_shot.run()?;
+            zero_shot.run(out)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Retrieve(retrieve) => {
-            retrieve.run()?;
+            retrieve.run(out)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Export(export) => {
-            print!("{}", export.run()?);
+            let files = export.run()?;
+            out.say("files", &files, &files);
             Ok(ExitCode::SUCCESS)
         }
         Command::Generate(generate) => {
@@ -108,13 +100,14 @@ fn main() -> ExitCode {
     })
 }
 
-fn encode(config: &PretrainConfig) -> Result<ExitCode> {
+fn encode(config: &PretrainConfig, out: &mut Output) -> Result<ExitCode> {
     let device = device::setup(&config.train)?;
     let store = Store::open(&config.data.store)?;
     let chosen = Chosen::of(&store, &config.data, config.train.batch_size)?;
     let texts = chosen.texts(&store);
     let begin = Instant::now();
-    let (cache, filled) = encode_texts(&config.text, &texts, device)?;
+    let encoder = config.text.encoder(device)?;
+    let (cache, filled) = encode_texts(&encoder, &config.text.cache, &texts)?;
     let mut table = Table::new(&[
         "reports",
         "distinct",
@@ -125,28 +118,46 @@ fn encode(config: &PretrainConfig) -> Result<ExitCode> {
     let counts = [texts.len(), filled.distinct, filled.encoded, cache.len()];
     let seconds = format!("{:.1}", begin.elapsed().as_secs_f64());
     table.row(counts.iter().map(ToString::to_string).chain([seconds]));
-    print!("{table}");
+    out.say("texts", &table, &table);
     Ok(ExitCode::SUCCESS)
 }
 
-fn begin(args: &ConfigArgs, folder: &Path) -> Result<ExitCode> {
+fn begin(args: &ConfigArgs, folder: &Path, out: &mut Output) -> Result<ExitCode> {
     let config: PretrainConfig = args.load()?.config;
     let store = Arc::new(Store::open(&config.data.store)?);
+    let device = device::setup(&config.train)?;
+    let text = config.text.encoder(device)?;
     let libraries = [("libtorch", libtorch_version())];
-    let provenance = Provenance::collect(&libraries, &[("store", store.digest()?)]);
+    let mut digests = vec![
+        ("store", store.digest()?),
+        (LANGUAGE_MODEL, text.fingerprint()),
+    ];
+    if let Some(weights) = &config.encoder.weights {
+        digests.push(("encoder", digest::file(weights)?));
+    }
+    let provenance = Provenance::collect(&libraries, &digests);
     let run = RunFolder::create(folder, &config, &provenance)?;
-    train(&config, store, &run)
+    train(&config, store, text, device, &run, out)
 }
 
-fn resume(folder: &Path) -> Result<ExitCode> {
+fn resume(folder: &Path, out: &mut Output) -> Result<ExitCode> {
     let (run, config) = RunFolder::open::<PretrainConfig>(folder)?;
     let store = Arc::new(Store::open(&config.data.store)?);
     run.same_digest("store", &store.digest()?)?;
-    train(&config, store, &run)
+    let device = device::setup(&config.train)?;
+    let text = config.text.encoder(device)?;
+    run.same_digest(LANGUAGE_MODEL, &text.fingerprint())?;
+    train(&config, store, text, device, &run, out)
 }
 
-fn train(config: &PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<ExitCode> {
-    let device = device::setup(&config.train)?;
+fn train(
+    config: &PretrainConfig,
+    store: Arc<Store>,
+    text: TextEncoder,
+    device: Device,
+    run: &RunFolder,
+    out: &mut Output,
+) -> Result<ExitCode> {
     let chosen = Chosen::of(&store, &config.data, config.train.batch_size)?;
     tracing::info!(
         "{} training pairs, {} validation pairs, {}, {device:?}",
@@ -154,19 +165,26 @@ fn train(config: &PretrainConfig, store: Arc<Store>, run: &RunFolder) -> Result<
         chosen.validation.len(),
         config.encoder.arch.name()
     );
-    let (cache, _) = encode_texts(&config.text, &chosen.texts(&store), device)?;
+    let (cache, _) = encode_texts(&text, &config.text.cache, &chosen.texts(&store))?;
+    // Its weights are needed no more.
+    drop(text);
     let pairs = Pairs::new(store, &chosen, cache, config)?;
     let mut task = Pretraining::new(config.clone(), pairs, device)?;
     let outcome = fit(&mut task, &config.train, device, run.path())?;
-    let encoder = run.file(ENCODER);
-    export_encoder(run, Kept::Best, config, task.preprocess(), &encoder)
-        .context("the best checkpoint could not be exported")?;
-    print!("{}", summary(run.path(), &outcome)?);
-    println!("encoder of the best epoch: {}", encoder.display());
-    if matches!(outcome.ended, Ended::Interrupted(_) | Ended::StepLimit) {
+    let words = summary(run.path(), &outcome)?;
+    out.say("training", outcome.json(), words);
+    if outcome.ended.is_end() {
+        let encoder = run.file(ENCODER);
+        export_encoder(run, Kept::Best, config, task.preprocess(), &encoder)
+            .context("the best checkpoint could not be exported")?;
+        let words = format!("encoder of the best epoch: {}\n", encoder.display());
+        out.say("encoder", &encoder, words);
+    } else {
         let folder = run.path().display();
-        println!("not finished; go on: mflag-pretrain train --resume --run {folder}");
+        out.remark(format!(
+            "not finished; go on: mflag-pretrain train --resume --run {folder}\n"
+        ));
     }
-    mflag_report::write_beside(run.path());
+    mflag_report::write_beside(run.path(), out);
     Ok(ExitCode::from(outcome.exit_code()))
 }

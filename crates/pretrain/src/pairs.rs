@@ -1,20 +1,25 @@
 //! Films with their reports: what the store holds, with a row of report embeddings for each film.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use mflag_core::progress::Progress;
 use mflag_data::Split;
 use mflag_data::loader::{Loader, Options};
 use mflag_data::store::Store;
-use tch::{Device, Tensor};
+use mflag_encoder::text::TextEncoder;
+use tch::Tensor;
 
-use crate::config::{DataConfig, PretrainConfig, TextConfig};
+use crate::config::{DataConfig, PretrainConfig};
 use crate::error::{Error, Result};
 use crate::text_cache::{Filled, Place, TextCache, Vectors};
 
 /// Tokens in one batch of the language model: more of them wait for memory, fewer for the processor.
 pub(crate) const BATCH_TOKENS: usize = 2048;
+
+/// The role of the language model's [fingerprint](TextEncoder::fingerprint) among the digests of a run.
+pub const LANGUAGE_MODEL: &str = "language model";
 
 /// The films of the store that have a report, chosen by the configuration.
 #[derive(Debug, Clone)]
@@ -65,17 +70,16 @@ impl Chosen {
     }
 }
 
-/// Encodes what the text cache lacks of `texts`; a cache that is complete costs the reading of the model's files alone.
+/// Encodes what the cache in the folder `cache` lacks of `texts`.
 ///
 /// # Errors
-/// If the model or the cache cannot be used.
+/// If the cache cannot be used.
 pub fn encode_texts(
-    config: &TextConfig,
+    encoder: &TextEncoder,
+    cache: &Path,
     texts: &[String],
-    device: Device,
 ) -> Result<(TextCache, Filled)> {
-    let encoder = config.encoder(device)?;
-    let mut cache = TextCache::open(&config.cache, &encoder.fingerprint(), encoder.hidden())?;
+    let mut cache = TextCache::open(cache, &encoder.fingerprint(), encoder.hidden())?;
     let filled = cache.fill(texts, |missing| {
         let progress = Progress::new("encode texts", missing.len() as u64, "texts");
         let vectors = encoder.embed(missing, BATCH_TOKENS, &|n| progress.inc(n as u64))?;

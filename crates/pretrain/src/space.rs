@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::export::ENCODER;
 use crate::loss::{full, unit_rows};
 use crate::model::Model;
-use crate::pairs::BATCH_TOKENS;
+use crate::pairs::{BATCH_TOKENS, LANGUAGE_MODEL};
 
 /// Films in a batch.
 const BATCH: usize = 32;
@@ -53,6 +53,7 @@ impl Space {
         let device = device::setup(&config.train)?;
         let preprocess = FilmEncoder::open(&encoder, Device::Cpu)?.preprocess();
         let text = config.text.encoder(device)?;
+        run.same_digest(LANGUAGE_MODEL, &text.fingerprint())?;
         let mut variables = nn::VarStore::new(device);
         let width = text.hidden() as i64;
         let model = Model::new(

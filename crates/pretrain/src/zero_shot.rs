@@ -112,15 +112,13 @@ pub fn judge(
 
     let patients: Vec<&str> = films.iter().map(|&f| &*records[f].patient).collect();
     let patients = Patients::new(&patients);
-    let mut evaluation = Evaluation {
-        dataset: store.meta().dataset.clone(),
-        split: split.name().to_owned(),
-        films: films.len(),
-        patients: patients.number(),
-        resamples: bootstrap.resamples,
-        metrics: Vec::new(),
-        replicates: BTreeMap::new(),
-    };
+    let mut evaluation = Evaluation::new(
+        &store.meta().dataset,
+        split.name(),
+        films.len(),
+        &patients,
+        &bootstrap,
+    );
     let mut rankings = Vec::new();
     for (finding, scores) in scores.iter().enumerate() {
         let truth: Array1<Option<bool>> = truth.iter().map(|film| film[finding]).collect();

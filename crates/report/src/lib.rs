@@ -18,6 +18,7 @@ mod words;
 use std::path::{Path, PathBuf};
 
 use mflag_core::atomic;
+use mflag_core::output::Output;
 
 pub use error::{Error, Result};
 use experiment::Experiment;
@@ -86,12 +87,12 @@ pub fn write(folders: &[PathBuf], options: Options, file: &Path) -> Result<()> {
     Ok(atomic::write(file, |f| f.write_all(page.as_bytes()))?)
 }
 
-/// Writes [`REPORT`] into the folder of a run or an experiment and prints where it is. A run is worth more than its report: a failure is
-/// a warning.
-pub fn write_beside(folder: &Path) {
+/// Writes [`REPORT`] into the folder of a run or an experiment and says where it is. A run is worth more than its report: a failure is a
+/// warning.
+pub fn write_beside(folder: &Path, out: &mut Output) {
     let file = folder.join(REPORT);
     match write(&[folder.to_owned()], Options::default(), &file) {
-        Ok(()) => println!("report: {}", file.display()),
+        Ok(()) => out.say("report", &file, format!("report: {}\n", file.display())),
         Err(error) => tracing::warn!("no report was written: {error}"),
     }
 }

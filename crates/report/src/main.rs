@@ -5,8 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
-use mflag_core::cli::{Common, after_help, run_main};
+use mflag_core::cli::{Common, after_help};
 use mflag_core::generate::Generate;
+use mflag_core::output::OutputArgs;
 use mflag_report::{Options, REPORT};
 
 /// Write one HTML file of runs, evaluations and experiments, to read, compare and share
@@ -16,6 +17,8 @@ use mflag_report::{Options, REPORT};
 struct Cli {
     #[command(flatten)]
     common: Common,
+    #[command(flatten)]
+    output: OutputArgs,
     /// Folders of runs, of evaluations (`eval --out`) and of experiments; several runs are compared, the first with each other
     #[arg(required = true, value_name = "RUN")]
     folders: Vec<PathBuf>,
@@ -39,7 +42,7 @@ A run may be at work: the report has what is there. The file loads nothing and n
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.init();
-    run_main(|| -> Result<ExitCode> {
+    cli.output.run(|out| -> Result<ExitCode> {
         if let Some(generate) = cli.generate {
             generate.run(Cli::command())?;
             return Ok(ExitCode::SUCCESS);
@@ -48,7 +51,8 @@ fn main() -> ExitCode {
             show_names: cli.show_names,
         };
         mflag_report::write(&cli.folders, options, &cli.out)?;
-        println!("report: {}", cli.out.display());
+        let words = format!("report: {}\n", cli.out.display());
+        out.say("report", &cli.out, words);
         Ok(ExitCode::SUCCESS)
     })
 }

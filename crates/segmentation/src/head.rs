@@ -12,7 +12,7 @@ use mflag_encoder::resnet::{Arch, Features};
 use mflag_film::{Film, Squaring};
 use mflag_head::{Details, Drawing, Error, Head, Mark, Measures, Overlay, Purpose, Result, Shown};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
-use mflag_train::Step;
+use mflag_train::{Step, upload};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 
@@ -130,8 +130,8 @@ impl Head for Segmentation {
 
     fn loss(&self, logits: &Tensor, targets: &[Target]) -> Result<Step> {
         let pixels: Vec<u8> = targets.iter().flat_map(|t| t.0.iter().copied()).collect();
-        let targets = Tensor::f_from_data_size(&pixels, &logits.size(), Kind::Uint8)?
-            .f_to_device(logits.device())?
+        let pixels = Tensor::f_from_data_size(&pixels, &logits.size(), Kind::Uint8)?;
+        let targets = upload(pixels, logits.device())?
             .f_gt(0.0)?
             .f_to_kind(Kind::Float)?;
         Ok(Step {

@@ -60,10 +60,8 @@ impl Writer<Vec<f32>, Target> for MaskWriter {
             none if none.is_empty() => "-1".to_owned(),
             runs => runs,
         };
-        let file = self
-            .out
-            .join("masks")
-            .join(format!("{}.png", film.file_name()));
+        let name = format!("{}.png", film.file_name);
+        let file = self.out.join("masks").join(name);
         let image = GrayImage::from_raw(width, height, mask)
             .ok_or_else(|| Error::file(&file, "the mask is not of the film's size"))?;
         let png = encode_png(&image.into(), &file).map_err(mflag_data::Error::from)?;

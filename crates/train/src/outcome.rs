@@ -1,8 +1,9 @@
 //! What a run comes to.
 
 use mflag_core::signals;
+use serde_json::{Map, Value, json};
 
-use crate::checkpoint::Counters;
+use crate::checkpoint::{Best, Counters};
 
 /// Why training ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +16,23 @@ pub enum Ended {
     StepLimit,
     /// A signal of this number came; a resumed run goes on.
     Interrupted(i32),
+}
+
+impl Ended {
+    /// Whether the run is at its end: no resumed run goes on.
+    #[must_use]
+    pub fn is_end(self) -> bool {
+        matches!(self, Ended::Finished | Ended::Early)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Ended::Finished => "finished",
+            Ended::Early => "early",
+            Ended::StepLimit => "step_limit",
+            Ended::Interrupted(_) => "interrupted",
+        }
+    }
 }
 
 /// What a call of [`fit`](crate::fit) did.
@@ -33,6 +51,26 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The outcome for other programs; what is not finite is null.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let counters = &self.counters;
+        let metrics = counters.latest.iter();
+        let metrics = metrics.map(|(name, value)| (name.clone(), Value::from(value.0)));
+        let best =
+            |best: Best| json!({ "value": best.value.0, "epoch": best.epoch, "step": best.step });
+        json!({
+            "ended": self.ended.name(),
+            "epoch": counters.epoch,
+            "step": counters.step,
+            "best": counters.best.map(best),
+            "metrics": metrics.collect::<Map<_, _>>(),
+            "seconds": self.seconds,
+            "samples_per_second": self.samples_per_second,
+            "peak_memory": self.peak_memory,
+        })
+    }
+
     /// The exit code that a program should leave with: 128 + signal if one came, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {

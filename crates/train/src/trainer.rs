@@ -6,6 +6,7 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use mflag_core::run::{BEST, LAST};
 use mflag_core::{atomic, progress::Progress, signals::Signals};
 use tch::Device;
 
@@ -21,10 +22,6 @@ use crate::sinks::Sinks;
 use crate::task::{Position, Step, Task};
 use watch::{Found, Watch};
 
-/// The newest state of a run, which a resumed run goes on from.
-pub const LAST: &str = "last.safetensors";
-/// The model as it was at the best value of the monitored metric: the `model` part alone.
-pub const BEST: &str = "best.safetensors";
 /// The samples of a step whose loss or gradient was not finite.
 const NON_FINITE: &str = "non-finite.txt";
 
@@ -398,6 +395,13 @@ impl<'a, T: Task> Run<'a, T> {
 
     fn finish(mut self, ended: Ended) -> Result<Outcome> {
         self.sinks.flush()?;
+        if ended.is_end() && self.counters.best.is_none() {
+            let metric = self.task.monitor().metric;
+            return Err(Error::Config(format!(
+                "the monitored metric {metric} was undefined at every validation, so that there is no best model: the validation films may \
+                 have nothing that it can be measured on; set monitor to another metric, such as loss"
+            )));
+        }
         let rate = self.samples_here as f64 / self.training_seconds;
         Ok(Outcome {
             ended,

@@ -48,3 +48,17 @@ impl Upload {
         }
     }
 }
+
+/// `host` on `device`, after what the device already has to do: to a GPU from pinned memory, for which the host does not wait. For what is
+/// known only within a step, such as targets; batches go ahead of their step by [`Upload`].
+///
+/// # Errors
+/// libtorch's own, if memory does not suffice.
+pub fn upload(host: Tensor, device: Device) -> std::result::Result<Tensor, tch::TchError> {
+    if !device.is_cuda() {
+        return Ok(host);
+    }
+    let kind = host.kind();
+    host.f_pin_memory(device)?
+        .f_to_device_(device, kind, true, false)
+}

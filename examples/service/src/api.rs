@@ -1,5 +1,7 @@
 //! The service's two addresses.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +28,9 @@ const DECODING: Limits = Limits {
     bytes: 256 << 20,
 };
 
+/// What there is to ask for.
+const ADDRESSES: &str = "there are GET /health and POST /film";
+
 /// What a request needs.
 #[derive(Clone)]
 struct Service {
@@ -46,6 +51,8 @@ pub(crate) fn router(worker: Worker, places: usize, upload: usize) -> Router {
     Router::new()
         .route("/health", get(health))
         .route("/film", post(film))
+        .fallback(|| refuse(StatusCode::NOT_FOUND, ADDRESSES))
+        .method_not_allowed_fallback(|| refuse(StatusCode::METHOD_NOT_ALLOWED, ADDRESSES))
         .layer(DefaultBodyLimit::max(upload))
         .with_state(service)
 }
@@ -71,6 +78,7 @@ async fn health(State(service): State<Service>) -> Response {
 async fn film(State(service): State<Service>, request: Request) -> Result<Json<Answer>, Refusal> {
     // Before the body is read, so that no more bodies than places are in memory.
     let Ok(_place) = service.places.try_acquire() else {
+        drain(request).await;
         let busy = "too many films are on their way; try again".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, busy));
     };
@@ -103,6 +111,25 @@ async fn arrived(request: Request, upload: usize) -> Result<Bytes, Refusal> {
             Err(Refusal(StatusCode::REQUEST_TIMEOUT, slow))
         }
     }
+}
+
+/// Reads what is sent, and keeps none of it: many clients hear an answer only once they have sent their file. Who asks before
+/// sending (`Expect: 100-continue`) hears it at once.
+async fn drain(request: Request) {
+    if request.headers().contains_key(header::EXPECT) {
+        return;
+    }
+    let mut body = request.into_body();
+    let sent = async {
+        while let Some(Ok(_)) = poll_fn(|waker| Pin::new(&mut body).poll_frame(waker)).await {}
+    };
+    // Who is slower is answered all the same.
+    let _ = timeout(ARRIVAL, sent).await;
+}
+
+/// An answer to what is no request for a film.
+async fn refuse(status: StatusCode, why: &str) -> Refusal {
+    Refusal(status, why.to_owned())
 }
 
 /// Why there is no answer.

@@ -1,6 +1,7 @@
 //! The service with an encoder alone answers as the encoder does.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use std::path::Path;
 use std::process::Command;
 
 use mflag_encoder::film::{FilmEncoder, write_encoder};
@@ -32,16 +33,24 @@ fn embeddings_are_those_of_the_encoder() {
     let service = Service::start(command.arg(&weights));
     let encoder = FilmEncoder::open(&weights, Device::Cpu).unwrap();
     let film = image::GrayImage::from_fn(90, 60, |x, y| image::Luma([(x + 2 * y) as u8]));
-    for name in ["film.png", "film.jpg"] {
+    let saved = ["film.png", "film.jpg"].map(|name| {
         let file = folder.path().join(name);
         film.save(&file).unwrap();
-        let expected = encoder.embed(&[encoder.read(&file).unwrap()]).unwrap();
-        let (status, found) = service.post("/film", &std::fs::read(&file).unwrap());
+        file
+    });
+    let golden = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../tests/golden/film_dicom"
+    ));
+    let dicom = ["jpeg_8.dcm", "implicit_16.dcm"].map(|name| golden.join(name));
+    for file in saved.iter().chain(&dicom) {
+        let expected = encoder.embed(&[encoder.read(file).unwrap()]).unwrap();
+        let (status, found) = service.post("/film", &std::fs::read(file).unwrap());
         assert_eq!(status, 200, "{found}");
         assert!(found.get("findings").is_none());
         let found = mflag_tests::numbers(&found["embedding"]);
         let expected: Vec<f64> = expected[0].iter().map(|v| f64::from(*v)).collect();
         // libtorch may have another number of threads in the service: sums differ in their last bits.
-        mflag_tests::assert_close(&found, &expected, 1e-5, name);
+        mflag_tests::assert_close(&found, &expected, 1e-5, &file.display().to_string());
     }
 }

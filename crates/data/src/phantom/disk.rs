@@ -112,7 +112,7 @@ impl Options {
 }
 
 /// What a phantom holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Summary {
     /// Patients.
     pub patients: usize,

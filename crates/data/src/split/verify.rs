@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use mflag_core::digest;
 use mflag_core::progress::Progress;
 use rayon::prelude::*;
+use serde::Serialize;
 
 use crate::store::Store;
 use crate::{Error, Result, Split};
@@ -19,7 +20,7 @@ pub enum Same {
 }
 
 /// What [`verify`] looked at, once nothing was found in two splits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Verified {
     /// Distinct patients.
     pub patients: usize,

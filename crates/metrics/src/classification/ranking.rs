@@ -119,6 +119,12 @@ impl Ranking {
         Ok(best)
     }
 
+    /// The highest score below `score`, if there is one.
+    pub fn below(&self, score: f32) -> Option<f32> {
+        let mut lower = self.steps.iter().map(|&(score, _)| score);
+        lower.find(|lower| *lower < score)
+    }
+
     /// ROC curve: x the false positive rate, y the true positive rate, from (0, 0) to (1, 1), thinned to `most` points
     /// (see [`Point`]). `None` without samples of both kinds.
     pub fn roc_curve(&self, most: usize) -> Option<Vec<Point>> {

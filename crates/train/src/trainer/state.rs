@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use mflag_core::run::LAST;
 use tch::{Device, Tensor};
 
-use super::{LAST, Run};
+use super::Run;
 use crate::checkpoint::Checkpoint;
 use crate::error::{Error, Result};
 use crate::meter::Meter;

@@ -32,6 +32,7 @@ fn help_has_examples_and_exit_codes() {
         let help = succeed(program(name).arg("--help"));
         assert!(help.contains(&format!("Examples:\n  {name} ")), "{help}");
         assert!(help.contains("Exit codes: 0 done; 1 failed"), "{help}");
+        assert!(help.contains("--json"), "{help}");
         for command in commands(name) {
             succeed(program(name).args([&command, "--help"]));
         }

@@ -315,6 +315,14 @@ fn an_encoder_is_exported_in_every_format_with_a_card() {
 }
 
 #[test]
+fn a_run_that_encodes_its_reports_ends_as_one_that_finds_them_in_the_cache() {
+    let run = prepared().join("encodes");
+    let cache = format!("text.cache={}", prepared().join("own-cache").display());
+    succeed(train(&run).args(["--set", &cache]));
+    assert_as_if_never_killed(&run, "a run with an empty text cache");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_weights_and_another_does_not() {
     let run = prepared().join("again");
     succeed(train(&run));

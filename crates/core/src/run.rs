@@ -27,6 +27,8 @@ pub const METRICS: &str = "metrics.jsonl";
 pub const LAST: &str = "last.safetensors";
 /// The model as it was at the best value of the monitored metric: the `model` part alone.
 pub const BEST: &str = "best.safetensors";
+/// What a run of a head leaves at its end: all that judging and prediction need.
+pub const MODEL: &str = "model.safetensors";
 
 /// Where a run came from.
 #[derive(Debug, Clone, Serialize, Deserialize)]

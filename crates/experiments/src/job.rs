@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use mflag_core::run::{BEST, LAST, RunFolder, differences};
+use mflag_core::run::{BEST, LAST, MODEL, RunFolder, differences};
 use mflag_core::{Error, Result, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -33,8 +33,6 @@ pub struct Wanted {
     pub sets: Vec<String>,
     /// The run folder.
     pub folder: PathBuf,
-    /// Whether checkpoints stay once it is done. Those of pre-training serve zero-shot and export; a head has its model.
-    pub keeps_checkpoints: bool,
 }
 
 /// A run that an experiment needs.
@@ -166,13 +164,18 @@ impl Job {
             writeln!(f)
         })?;
         self.known = Some(known);
-        if finished && !self.wanted.keeps_checkpoints {
-            self.remove_checkpoints()?;
-        }
         Ok(())
     }
 
-    fn remove_checkpoints(&self) -> Result<()> {
+    /// Removes the checkpoints of a run that has left its model: nobody goes on with it. Those of pre-training stay for zero-shot and
+    /// export, as do those of a run that stopped before its end.
+    ///
+    /// # Errors
+    /// If one cannot be removed.
+    pub fn remove_checkpoints(&self) -> Result<()> {
+        if !self.wanted.folder.join(MODEL).exists() {
+            return Ok(());
+        }
         for name in [LAST, BEST] {
             let file = self.wanted.folder.join(name);
             match std::fs::remove_file(&file) {
@@ -235,7 +238,6 @@ mod tests {
                 config: config.clone(),
                 sets: sets.iter().map(|s| (*s).to_owned()).collect(),
                 folder: folder.clone(),
-                keeps_checkpoints: false,
             };
             let stated = mflag_core::config::stated(&config, &wanted.sets)?;
             let inputs = BTreeMap::from([("store".to_owned(), store.to_owned())]);
@@ -254,6 +256,10 @@ mod tests {
         let last = folder.join(LAST);
         std::fs::write(&last, "").unwrap();
         again.note(1.5, true).unwrap();
+        again.remove_checkpoints().unwrap();
+        assert!(last.exists(), "a run without its model may go on");
+        std::fs::write(folder.join(MODEL), "").unwrap();
+        again.remove_checkpoints().unwrap();
         assert!(!last.exists(), "a run that is done needs none");
         assert_eq!(job(&[], "a").unwrap().state().unwrap(), State::Done(3.5));
         let changed = job(&["train.epochs=4"], "b").unwrap().state().unwrap();

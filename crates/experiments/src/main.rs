@@ -184,12 +184,14 @@ fn run_all(runner: &Runner, jobs: Vec<&mut Job>, out: &Output) -> Result<Over> {
 
 fn table(experiments: &Experiments, plan: &Plan, out: &mut Output) -> Result<()> {
     let results = Results::read(experiments, plan)?;
+    // Before anything is written: a full disk takes no table from who has waited for it.
+    let words = format!("\n{}", results.render(false)?);
+    out.say("results", results.cells()?, words);
     std::fs::create_dir_all(&experiments.runs)
         .map_err(|e| mflag_core::Error::io("create", &experiments.runs, e))?;
     results.write(&experiments.runs)?;
     let file = experiments.runs.join("results.md");
-    let words = format!("\n{}\ntables: {}\n", results.render(false)?, file.display());
-    out.say("results", results.cells()?, words);
+    out.remark(format!("\ntables: {}\n", file.display()));
     mflag_report::write_beside(&experiments.runs, out);
     Ok(())
 }

@@ -57,7 +57,6 @@ impl Plan {
                 config: pretrain.config.clone(),
                 sets: flags(&pretrain.set).collect(),
                 folder: experiments.pretraining(encoder),
-                keeps_checkpoints: true,
             };
             encoders.push(inputs.job(wanted, None, 1.0)?);
         }
@@ -188,7 +187,6 @@ fn cell(
         config: task.config.clone(),
         sets: sets.flat_map(flags).collect(),
         folder: folder.join(format!("{}-seed-{seed}", file_name(&percent(fraction)))),
-        keeps_checkpoints: false,
     };
     inputs.job(wanted, weights.as_deref(), fraction)
 }

@@ -53,7 +53,11 @@ impl Runner {
         job.note(0.0, false)?;
         let begin = Instant::now();
         let ended = self.wait(self.start(job)?)?;
-        job.note(begin.elapsed().as_secs_f64(), ended == Ended::Finished)?;
+        let finished = ended == Ended::Finished;
+        job.note(begin.elapsed().as_secs_f64(), finished)?;
+        if finished {
+            job.remove_checkpoints()?;
+        }
         Ok(ended)
     }
 

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use mflag_core::run::MODEL;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::{Allow, load_into, metadata, write_safetensors};
 use serde::Serialize;
@@ -14,9 +15,6 @@ use crate::config::HeadConfig;
 use crate::error::{Error, Result};
 use crate::head::Head;
 use crate::network::Network;
-
-/// The file's name in a run folder.
-pub const MODEL: &str = "model.safetensors";
 
 /// Keys of the file's metadata.
 const HEAD: &str = "head";

@@ -222,9 +222,7 @@ fn write_evaluation<H: Head>(
 ) -> Result<()> {
     create(folder)?;
     let evaluation = model.evaluate(store, split, bootstrap, Some(folder))?;
-    evaluation.write(folder)?;
-    out.say("evaluation", &evaluation, evaluation.told(folder));
-    Ok(())
+    Ok(evaluation.report(folder, out)?)
 }
 
 fn predict_films<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {

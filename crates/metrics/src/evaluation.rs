@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use mflag_core::output::Output;
 use mflag_core::table::{Table, write_csv};
 use mflag_core::{Error, atomic};
 use serde::{Deserialize, Serialize};
@@ -112,15 +113,17 @@ impl Evaluation {
         table
     }
 
-    /// The table, and on how many films it rests; `folder` is where it lies.
-    pub fn told(&self, folder: &Path) -> String {
-        format!(
-            "{}{} films of {} patients: {}\n",
-            self.table(),
-            self.films,
-            self.patients,
-            folder.display()
-        )
+    /// Says what it came to, and [writes](Evaluation::write) it into `folder`.
+    ///
+    /// # Errors
+    /// If it cannot be written; it has been said by then.
+    pub fn report(&self, folder: &Path, out: &mut Output) -> mflag_core::Result<()> {
+        out.say("evaluation", self, self.table());
+        self.write(folder)?;
+        let (films, patients) = (self.films, self.patients);
+        let folder = folder.display();
+        out.remark(format!("{films} films of {patients} patients: {folder}\n"));
+        Ok(())
     }
 
     /// Writes both files into `folder`, which exists; the figures last.

@@ -60,9 +60,7 @@ impl ZeroShot {
             ..Bootstrap::default()
         };
         let evaluation = zero_shot::judge(&space, &prompts, &store, self.split, bootstrap, out)?;
-        evaluation.write(out)?;
-        output.say("evaluation", &evaluation, evaluation.told(out));
-        Ok(())
+        Ok(evaluation.report(out, output)?)
     }
 }
 

@@ -111,6 +111,8 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
         "Random (published)",
         "Other at 50 % − Random at 50 %",
         "&lt;1",
+        "50 % of the labels: Dice",
+        "opacities/other/50-seed-1",
     ] {
         assert!(report.contains(shown), "{shown}");
     }

@@ -21,6 +21,8 @@ pub struct Cell {
     pub encoder: usize,
     /// Its fraction, likewise.
     pub fraction: usize,
+    /// Its seed.
+    pub seed: u64,
     /// The run.
     pub job: Job,
 }
@@ -28,7 +30,7 @@ pub struct Cell {
 /// All runs of an experiment.
 #[derive(Debug)]
 pub struct Plan {
-    /// The pre-training runs.
+    /// The pre-training runs, in the order of the encoders that have one.
     pub encoders: Vec<Job>,
     /// The cells, in the order that they are run in: what takes least first.
     pub cells: Vec<Cell>,
@@ -70,6 +72,7 @@ impl Plan {
                             task,
                             encoder,
                             fraction,
+                            seed,
                             job,
                         });
                     }

@@ -10,10 +10,10 @@ use mflag_core::table::{Table, percent, write_csv};
 use mflag_data::Split;
 use mflag_metrics::bootstrap::{Difference, Interval, LEVEL, Replicates};
 use mflag_metrics::evaluation::Evaluation;
-use mflag_report::experiment::{DIFFERENCES, PUBLISHED, RESULTS, TEXT};
+use mflag_report::experiment::{DIFFERENCES, PUBLISHED, RESULTS, RUNS, TEXT};
 
 use crate::config::Experiments;
-use crate::job::State;
+use crate::job::{Job, State};
 use crate::plan::Plan;
 use crate::published::{Published, PublishedRow, PublishedTable};
 
@@ -24,6 +24,8 @@ pub struct Results<'a> {
     published: Published,
     /// By task, encoder and fraction, as places in the experiment; one a finished seed.
     cells: BTreeMap<[usize; 3], Vec<Evaluation>>,
+    /// The rows of `runs.csv`.
+    runs: Vec<[String; 6]>,
 }
 
 /// The seeds of a cell together.
@@ -58,6 +60,7 @@ impl<'a> Results<'a> {
             experiments,
             published: published.transpose()?.unwrap_or_default(),
             cells,
+            runs: begun(experiments, plan)?,
         })
     }
 
@@ -251,6 +254,8 @@ impl<'a> Results<'a> {
         write_csv(&folder.join(PUBLISHED), header, self.published_rows())?;
         let header = ["task", "difference", "value", "low", "high", "p"];
         write_csv(&folder.join(DIFFERENCES), header, self.difference_rows()?)?;
+        let header = ["task", "encoder", "fraction", "seed", "finished", "folder"];
+        write_csv(&folder.join(RUNS), header, self.runs.iter().cloned())?;
         Ok(())
     }
 
@@ -335,6 +340,37 @@ impl<'a> Results<'a> {
             number(|s| s.interval.high),
         ])
     }
+}
+
+/// A row for each run that was begun.
+fn begun(experiments: &Experiments, plan: &Plan) -> Result<Vec<[String; 6]>> {
+    let mut rows = Vec::new();
+    let mut add = |job: &Job, [task, encoder, fraction, seed]: [String; 4]| -> Result<()> {
+        let state = job.state()?;
+        if state != State::Missing {
+            let finished = matches!(state, State::Done(_)).to_string();
+            let folder = &job.wanted.folder;
+            let folder = folder.strip_prefix(&experiments.runs).unwrap_or(folder);
+            let folder = folder.display().to_string();
+            rows.push([task, encoder, fraction, seed, finished, folder]);
+        }
+        Ok(())
+    };
+    let none = String::new;
+    let pretrained = experiments.encoders.iter().filter(|e| e.pretrain.is_some());
+    for (encoder, job) in pretrained.zip(&plan.encoders) {
+        add(job, [none(), encoder.name.clone(), none(), none()])?;
+    }
+    for cell in &plan.cells {
+        let of = [
+            experiments.tasks[cell.task].name.clone(),
+            experiments.encoders[cell.encoder].name.clone(),
+            experiments.fractions[cell.fraction].to_string(),
+            cell.seed.to_string(),
+        ];
+        add(&cell.job, of)?;
+    }
+    Ok(rows)
 }
 
 /// Differences as a table.

@@ -4,6 +4,7 @@
 //! results.csv       a row a cell: mean over the seeds, deviation, interval
 //! published.csv     numbers of papers, as printed (× 100)
 //! differences.csv   between encoders, on the same patients
+//! runs.csv          a row a run that was begun, and its folder
 //! results.md        title, and what the figures of each task are
 //! ```
 
@@ -14,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::run::Run;
 
 /// Measured cells.
 pub const RESULTS: &str = "results.csv";
@@ -21,6 +23,8 @@ pub const RESULTS: &str = "results.csv";
 pub const PUBLISHED: &str = "published.csv";
 /// Differences between encoders.
 pub const DIFFERENCES: &str = "differences.csv";
+/// The runs that were begun.
+pub const RUNS: &str = "runs.csv";
 /// The tables as text.
 pub const TEXT: &str = "results.md";
 
@@ -70,6 +74,39 @@ pub(crate) struct DifferenceRow {
     pub(crate) p: f64,
 }
 
+/// A row of [`RUNS`]; that of a pre-training has neither task, nor fraction, nor seed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct RunRow {
+    task: Option<String>,
+    encoder: String,
+    fraction: Option<f64>,
+    seed: Option<u64>,
+    finished: bool,
+    /// From the experiment's folder.
+    folder: PathBuf,
+}
+
+/// A run of the experiment.
+#[derive(Debug)]
+pub(crate) struct Trained {
+    /// Its cell; `None` of a pre-training.
+    pub(crate) cell: Option<TrainedCell>,
+    pub(crate) encoder: String,
+    pub(crate) finished: bool,
+    /// Its folder, from that of the experiment.
+    pub(crate) folder: PathBuf,
+    /// Its configuration and metrics.
+    pub(crate) run: Run,
+}
+
+/// What a run was of.
+#[derive(Debug, PartialEq)]
+pub(crate) struct TrainedCell {
+    pub(crate) task: String,
+    pub(crate) fraction: f64,
+    pub(crate) seed: u64,
+}
+
 /// The tables of an experiment.
 #[derive(Debug)]
 pub(crate) struct Experiment {
@@ -78,6 +115,8 @@ pub(crate) struct Experiment {
     pub(crate) cells: Vec<Cell>,
     pub(crate) published: Vec<PublishedCell>,
     pub(crate) differences: Vec<DifferenceRow>,
+    /// In the order that the experiment names them.
+    pub(crate) trained: Vec<Trained>,
     /// What the figures of a task are.
     pub(crate) captions: BTreeMap<String, String>,
 }
@@ -91,34 +130,67 @@ impl Experiment {
     pub(crate) fn read(path: &Path) -> Result<Experiment> {
         let text = std::fs::read_to_string(path.join(TEXT)).unwrap_or_default();
         let title = text.lines().next().and_then(|line| line.strip_prefix("# "));
-        let optional = |file: &str| path.join(file).exists();
         Ok(Experiment {
             path: path.to_owned(),
             title: title.map_or_else(|| path.display().to_string(), str::to_owned),
             cells: rows(&path.join(RESULTS))?,
-            published: if optional(PUBLISHED) {
-                rows(&path.join(PUBLISHED))?
-            } else {
-                vec![]
-            },
-            differences: if optional(DIFFERENCES) {
-                rows(&path.join(DIFFERENCES))?
-            } else {
-                vec![]
-            },
+            published: rows_of_newer(&path.join(PUBLISHED))?,
+            differences: rows_of_newer(&path.join(DIFFERENCES))?,
+            trained: rows_of_newer(&path.join(RUNS))?
+                .into_iter()
+                .map(|row| Trained::read(path, row))
+                .collect(),
             captions: captions(&text),
         })
     }
 
     /// The tasks, in the order of the results.
     pub(crate) fn tasks(&self) -> Vec<&str> {
-        let mut tasks: Vec<&str> = Vec::new();
-        for cell in &self.cells {
-            if !tasks.contains(&cell.task.as_str()) {
-                tasks.push(&cell.task);
-            }
+        distinct(self.cells.iter().map(|cell| cell.task.as_str()))
+    }
+
+    /// The encoders that are its own, in the order of the results.
+    pub(crate) fn encoders(&self) -> Vec<&str> {
+        let judged = self.cells.iter().map(|cell| cell.encoder.as_str());
+        let trained = self.trained.iter().map(|run| run.encoder.as_str());
+        distinct(judged.chain(trained))
+    }
+}
+
+/// Distinct names in the order of their first places.
+pub(crate) fn distinct<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in all {
+        if !names.contains(&name) {
+            names.push(name);
         }
-        tasks
+    }
+    names
+}
+
+impl Trained {
+    fn read(experiment: &Path, row: RunRow) -> Trained {
+        let cell = row.task.zip(row.fraction).zip(row.seed);
+        Trained {
+            cell: cell.map(|((task, fraction), seed)| TrainedCell {
+                task,
+                fraction,
+                seed,
+            }),
+            encoder: row.encoder,
+            finished: row.finished,
+            run: Run::read_training(&experiment.join(&row.folder)),
+            folder: row.folder,
+        }
+    }
+}
+
+/// The rows of a file that older experiments lack.
+fn rows_of_newer<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
+    if file.exists() {
+        rows(file)
+    } else {
+        Ok(vec![])
     }
 }
 

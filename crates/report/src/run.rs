@@ -60,28 +60,39 @@ impl Run {
 
     /// What is there of it.
     pub(crate) fn read(path: &Path) -> Run {
-        let mut run = Run {
-            path: path.to_owned(),
-            name: path.display().to_string(),
-            ..Run::default()
-        };
         if path.join(EVALUATION).exists() {
+            let mut run = Run::named(path);
             run.judge(path);
             return run;
         }
-        match RunFolder::stated(path) {
-            Ok(config) => run.config = Some(config),
-            Err(error) => run.missing.push(format!("configuration: {error}")),
-        }
+        let mut run = Run::read_training(path);
         match Provenance::read(path) {
             Ok(provenance) => run.provenance = Some(provenance),
             Err(error) => run.missing.push(format!("provenance: {error}")),
         }
-        run.read_metrics();
         for folder in evaluations(path) {
             run.judge(&folder);
         }
         run
+    }
+
+    /// Its configuration and its metrics over time alone.
+    pub(crate) fn read_training(path: &Path) -> Run {
+        let mut run = Run::named(path);
+        match RunFolder::stated(path) {
+            Ok(config) => run.config = Some(config),
+            Err(error) => run.missing.push(format!("configuration: {error}")),
+        }
+        run.read_metrics();
+        run
+    }
+
+    fn named(path: &Path) -> Run {
+        Run {
+            path: path.to_owned(),
+            name: path.display().to_string(),
+            ..Run::default()
+        }
     }
 
     fn read_metrics(&mut self) {

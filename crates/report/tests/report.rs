@@ -394,6 +394,47 @@ fn an_experiment_stands_beside_published_numbers() {
 }
 
 #[test]
+fn an_experiment_shows_its_runs_over_time() {
+    let folder = tempfile::tempdir().unwrap();
+    experiment(folder.path());
+    put(
+        folder.path(),
+        "runs.csv",
+        "task,encoder,fraction,seed,finished,folder\n,Ours,,,true,encoders/ours\n\"Masks, Dice\",Random,1,0,true,masks/random/0\n\"Masks, Dice\",Random,1,1,false,masks/random/1\n\"Masks, Dice\",Ours,1,0,true,masks/ours/0\n",
+    );
+    pretraining(&folder.path().join("encoders/ours"));
+    let random = folder.path().join("masks/random/0");
+    head(&random, 0.8);
+    let other = folder.path().join("masks/random/1");
+    head(&other, 0.8);
+    let metrics = std::fs::read_to_string(other.join("metrics.jsonl")).unwrap();
+    put(&other, "metrics.jsonl", &metrics.replace("0.7", "0.8"));
+    let page = page(&[folder.path()]);
+    let charts: Vec<&String> = page.all("desc").map(|e| &e.text).collect();
+    let [_, cells, recall, rank] = charts[..] else {
+        panic!("{charts:?}");
+    };
+    assert!(
+        cells.contains("Random: from 0.5 at 0 to 0.75 at 2"),
+        "{cells}"
+    );
+    assert!(recall.contains("Ours: from 0.15 at 0"), "{recall}");
+    assert!(rank.contains("Ours: from 90.5 at 0"), "{rank}");
+    let text = page.text();
+    for words in [
+        "100 % of the labels: AUROC",
+        "Masks, Dice: runs",
+        "masks/random/1",
+        "not finished",
+        // Nothing lies there.
+        "metrics: cannot read metrics.jsonl",
+        "Pre-training: runs",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
 fn what_is_missing_or_damaged_is_said() {
     let folder = tempfile::tempdir().unwrap();
     let told = html(&[folder.path().to_owned()], Options::default())

@@ -10,8 +10,8 @@ use serde_json::Value;
 
 use super::charts;
 use super::curves::{roc, roc_series};
-use super::training::families;
-use crate::chart::{Axis, Chart, Intervals, Row, Series};
+use super::training::{families, validation};
+use crate::chart::{Axis, Intervals, Row, Series};
 use crate::number::{short, with_interval};
 use crate::page::{Context, Section, table};
 use crate::run::{Judged, Run};
@@ -173,17 +173,11 @@ fn over_time(context: &Context, runs: &[Run]) -> Markup {
                 ..Series::default()
             })
         });
-        Chart {
-            title: format!("{}, validation", title(metric)),
-            x: Axis::new("epoch").tight(),
-            y: Axis::new(if is_share(metric) {
-                "share, 0 to 1"
-            } else {
-                "value"
-            }),
-            series: series.collect(),
-            rules: vec![],
-        }
+        validation(
+            format!("{}, validation", title(metric)),
+            metric,
+            series.collect(),
+        )
     };
     let all = metrics
         .into_iter()

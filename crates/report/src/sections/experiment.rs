@@ -3,8 +3,9 @@
 use maud::{Markup, html};
 use mflag_core::table::{Table, percent};
 
+use super::cells;
 use crate::chart::{Axis, Chart, Series, Stroke};
-use crate::experiment::{Cell, Experiment, PublishedCell};
+use crate::experiment::{Cell, Experiment, PublishedCell, distinct};
 use crate::number::decimal;
 use crate::page::{Context, Section, table};
 
@@ -15,6 +16,7 @@ pub(crate) fn experiment(context: &Context, experiment: &Experiment) -> Section 
         p class="soft" { "Tables of " (experiment.path.display()) "." }
         @if tasks.is_empty() { p class="note" { "No cell has finished yet." } }
         @for task in &tasks { (of_task(context, experiment, task)) }
+        (cells::pretrainings(context, experiment))
     };
     Section {
         title: experiment.title.clone(),
@@ -29,33 +31,44 @@ fn of_task(context: &Context, experiment: &Experiment, task: &str) -> Markup {
         .iter()
         .filter(|c| c.task == task)
         .collect();
-    let metric = cells.first().map_or("", |cell| cell.metric.as_str());
-    let chart = labels(task, metric, &cells, &published);
+    let chart = labels(experiment, task, &cells, &published);
     html! {
         h3 { (task) }
         @match experiment.captions.get(task) {
             Some(caption) => p class="soft" { (caption) },
             // A caption names them.
-            None => @for source in names(published.iter().map(|c| c.source.as_str())) {
+            None => @for source in distinct(published.iter().map(|c| c.source.as_str())) {
                 p class="soft" { "Published: " (source) "." }
             }
         }
         div class="pair" {
             @if !chart.is_empty() { (chart.render(&context.ids)) }
             div {
-                (table(context, &format!("{task}: {metric} × 100"), &results(&cells, &published)))
+                (table(context, &format!("{task}: {} × 100", metric(&cells)), &results(&cells, &published)))
                 @if let Some(differences) = differences(experiment, task) {
                     (table(context, &format!("{task}: differences × 100"), &differences))
                 }
             }
         }
+        (cells::cells(context, experiment, task))
     }
 }
 
+/// What the cells of a task are measured by.
+fn metric<'a>(cells: &[&'a Cell]) -> &'a str {
+    cells.first().map_or("", |cell| &cell.metric)
+}
+
 /// The metric against the fraction of the labels, measured and published.
-fn labels(task: &str, metric: &str, cells: &[&Cell], published: &[&PublishedCell]) -> Chart {
-    let encoders = cells.iter().map(|c| c.encoder.as_str());
-    let encoders = names(encoders.chain(published.iter().map(|c| c.encoder.as_str())));
+fn labels(
+    experiment: &Experiment,
+    task: &str,
+    cells: &[&Cell],
+    published: &[&PublishedCell],
+) -> Chart {
+    let theirs = published.iter().map(|c| c.encoder.as_str());
+    let encoders = distinct(experiment.encoders().into_iter().chain(theirs));
+    let metric = metric(cells);
     let measured = encoders.iter().enumerate().map(|(place, &encoder)| {
         let of = || cells.iter().filter(move |c| c.encoder == encoder);
         let points = of().filter_map(|c| Some([c.fraction, 100.0 * c.mean?]));
@@ -121,7 +134,7 @@ fn results(cells: &[&Cell], published: &[&PublishedCell]) -> Table {
         .chain(heads.iter().map(String::as_str))
         .collect();
     let mut table = Table::new(&head);
-    for encoder in names(cells.iter().map(|c| c.encoder.as_str())) {
+    for encoder in distinct(cells.iter().map(|c| c.encoder.as_str())) {
         let value = |fraction: &f64| {
             let cell = cells
                 .iter()
@@ -130,7 +143,7 @@ fn results(cells: &[&Cell], published: &[&PublishedCell]) -> Table {
         };
         table.row(std::iter::once(encoder.to_owned()).chain(fractions.iter().map(value)));
     }
-    for encoder in names(published.iter().map(|c| c.encoder.as_str())) {
+    for encoder in distinct(published.iter().map(|c| c.encoder.as_str())) {
         let value = |fraction: &f64| {
             let same = |c: &&&PublishedCell| {
                 c.encoder == encoder && printed(c).is_some_and(|f| percent(f) == percent(*fraction))
@@ -174,17 +187,6 @@ fn differences(experiment: &Experiment, task: &str) -> Option<Table> {
         ]);
     }
     (table.rows().len() > 1).then_some(table)
-}
-
-/// Distinct names in the order of their first places.
-fn names<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in all {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 fn ascending<const N: usize>(mut rows: Vec<[f64; N]>) -> Vec<[f64; N]> {

@@ -2,6 +2,7 @@
 
 mod about;
 mod cases;
+mod cells;
 mod comparison;
 mod curves;
 mod experiment;

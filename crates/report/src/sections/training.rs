@@ -69,18 +69,27 @@ fn by_epoch(context: &Context, family: &str, members: &[&Curve]) -> Option<Marku
         points: curve.points.clone(),
         ..Series::default()
     });
-    let chart = Chart {
-        title: format!("{}, validation", title(family)),
+    let chart = validation(
+        format!("{}, validation", title(family)),
+        family,
+        series.collect(),
+    );
+    (!chart.is_empty()).then(|| chart.render(&context.ids))
+}
+
+/// A metric of validation by epoch.
+pub(super) fn validation(title: String, metric: &str, series: Vec<Series>) -> Chart {
+    Chart {
+        title,
         x: Axis::new("epoch").tight(),
-        y: Axis::new(if is_share(family) {
+        y: Axis::new(if is_share(metric) {
             "share, 0 to 1"
         } else {
             "value"
         }),
-        series: series.collect(),
+        series,
         rules: vec![],
-    };
-    (!chart.is_empty()).then(|| chart.render(&context.ids))
+    }
 }
 
 /// A metric of training; nothing if it has no value.

@@ -1,8 +1,10 @@
 //! Files that are there whole or not at all.
 
-use std::fs::{DirEntry, File};
+use std::fs::{DirEntry, File, TryLockError};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+
+use serde::Serialize;
 
 use crate::{Error, Result};
 
@@ -17,6 +19,34 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
         _ => Path::new("."),
     };
     replace(path, folder, fill).map_err(|e| Error::io("write", path, e))
+}
+
+/// Writes `path` as indented JSON and a newline, by [`write()`].
+///
+/// # Errors
+/// Those of [`write()`], or if `value` cannot be JSON.
+pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
+    write(path, |file| {
+        serde_json::to_writer_pretty(&mut *file, value)?;
+        file.write_all(b"\n")
+    })
+}
+
+/// Keeps other programs that ask for it out of `folder`, for as long as the file lives that is returned.
+///
+/// # Errors
+/// If another program is at work there, or the folder cannot be opened.
+pub fn lock(folder: &Path) -> Result<File> {
+    let file = File::open(folder).map_err(|e| Error::io("open", folder, e))?;
+    // Some network file systems know no locks: there users must take care.
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        return Err(Error::Run {
+            path: folder.to_owned(),
+            reason: "another program is at work in this folder: wait for its end, or stop it"
+                .into(),
+        });
+    }
+    Ok(file)
 }
 
 /// How the names of temporary files begin.
@@ -64,30 +94,19 @@ fn replace(
     folder: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let temporary = tempfile::Builder::new()
-        .prefix(PARTIAL)
-        .tempfile_in(folder)?;
+    let mut builder = tempfile::Builder::new();
+    // By themselves temporary files are for their owner alone; what the umask takes away stays away.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let temporary = builder.prefix(PARTIAL).tempfile_in(folder)?;
     let mut buffered = BufWriter::with_capacity(1 << 20, temporary);
     fill(&mut buffered)?;
     let temporary = buffered
         .into_inner()
         .map_err(io::IntoInnerError::into_error)?;
-    widen_permissions(temporary.as_file())?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|e| e.error)?;
     File::open(folder)?.sync_all()
-}
-
-/// Temporary files are made for their owner alone; the finished one gets the usual permissions.
-#[cfg(unix)]
-fn widen_permissions(file: &File) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    file.set_permissions(std::fs::Permissions::from_mode(0o644))
-}
-
-#[cfg(not(unix))]
-fn widen_permissions(_: &File) -> io::Result<()> {
-    Ok(())
 }
 
 #[cfg(test)]
@@ -106,6 +125,30 @@ mod tests {
         assert!(failed.unwrap_err().to_string().contains("free some space"));
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_program_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = lock(dir.path()).unwrap();
+        let refused = lock(dir.path()).unwrap_err().to_string();
+        assert!(refused.contains("is at work in this folder"), "{refused}");
+        drop(first);
+        lock(dir.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_has_the_permissions_that_new_files_have() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = |name: &str| {
+            let meta = std::fs::metadata(dir.path().join(name)).unwrap();
+            meta.permissions().mode()
+        };
+        std::fs::write(dir.path().join("usual"), "").unwrap();
+        write(&dir.path().join("atomic"), |_| Ok(())).unwrap();
+        assert_eq!(mode("atomic"), mode("usual"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use signal_hook::consts::SIGPIPE;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -39,25 +40,9 @@ impl Common {
             (_, 1) => "debug",
             _ => "trace",
         };
-        let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-            let crates = [
-                "core",
-                "film",
-                "metrics",
-                "data",
-                "encoder",
-                "train",
-                "pretrain",
-                "head",
-                "classification",
-                "segmentation",
-                "detection",
-                "experiments",
-                "report",
-            ];
-            let ours: Vec<String> = crates.iter().map(|c| format!("mflag_{c}={ours}")).collect();
-            EnvFilter::new(format!("warn,{}", ours.join(",")))
-        });
+        // All of our crates' names begin so.
+        let filter = EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| EnvFilter::new(format!("warn,mflag={ours}")));
         let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         let bars = tracing_indicatif::IndicatifLayer::new();
         let lines = tracing_subscriber::fmt::layer()
@@ -119,6 +104,9 @@ pub struct TrainArgs {
     pub resume: bool,
 }
 
+/// What `println!` panics with where it cannot write.
+const STDOUT: &str = "failed printing to stdout: ";
+
 /// Runs a program: an error ends in one message on standard error and exit code 1, a panic in one that asks for a
 /// report and exit code 101, a closed output pipe quietly.
 pub fn run_main<E: AsRef<dyn Error + Send + Sync>>(
@@ -126,9 +114,13 @@ pub fn run_main<E: AsRef<dyn Error + Send + Sync>>(
 ) -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
         let fault = info.to_string();
-        // What `println!` does when the reader, such as `head`, has seen enough.
-        if fault.contains("Broken pipe") {
-            std::process::exit(0);
+        if let Some((_, why)) = fault.split_once(STDOUT) {
+            // Its reader, such as `head`, has seen enough: ended as by SIGPIPE.
+            if why.contains("Broken pipe") {
+                std::process::exit(128 + SIGPIPE);
+            }
+            eprintln!("error: cannot write to standard output: {why}");
+            std::process::exit(1);
         }
         eprintln!(
             "error: mflag met a fault of its own and had to stop; please report this line:\n  {fault}"

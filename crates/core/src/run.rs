@@ -3,12 +3,14 @@
 //! ```text
 //! <run>/config.yaml        the effective configuration
 //! <run>/provenance.json    versions, git state, command line, data digests
-//! <run>/metrics.jsonl, events.out.tfevents.*, checkpoints/, …    by the program
+//! <run>/metrics.jsonl, events.out.tfevents.*, last.safetensors, …    by the program
 //! ```
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -62,7 +64,9 @@ impl Provenance {
             mflag: env!("CARGO_PKG_VERSION").to_owned(),
             libraries: owned(libraries),
             git: git_state(),
-            command: std::env::args().collect(),
+            command: std::env::args_os()
+                .map(|argument| argument.to_string_lossy().into_owned())
+                .collect(),
             started: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
@@ -80,7 +84,7 @@ impl Provenance {
         let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
         serde_json::from_str(&text).map_err(|e| Error::Run {
             path: file,
-            reason: format!("is damaged ({e})"),
+            reason: format!("is damaged ({e}); bring it back from a copy, or start a new run"),
         })
     }
 }
@@ -107,6 +111,8 @@ fn git_state() -> Option<String> {
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+    /// Of a run that is at work.
+    _lock: Option<Arc<File>>,
 }
 
 impl RunFolder {
@@ -115,15 +121,20 @@ impl RunFolder {
         path.join(CONFIG).exists()
     }
 
-    /// A new run in `path`, with its configuration and provenance written.
+    /// A new run in `path`, with its configuration and provenance written; no other program trains there while it lives.
     ///
     /// # Errors
-    /// If a run is there already, or the folder cannot be written.
+    /// If a run is there already, another program is at work in the folder, or it cannot be written.
     pub fn create<T: Serialize>(
         path: &Path,
         config: &T,
         provenance: &Provenance,
     ) -> Result<RunFolder> {
+        std::fs::create_dir_all(path).map_err(|e| Error::io("create", path, e))?;
+        let run = RunFolder {
+            path: path.to_owned(),
+            _lock: Some(Arc::new(atomic::lock(path)?)),
+        };
         if RunFolder::exists(path) {
             let reason = "holds a run already: go on with it by --resume, or name another folder";
             return Err(Error::Run {
@@ -131,24 +142,31 @@ impl RunFolder {
                 reason: reason.into(),
             });
         }
-        std::fs::create_dir_all(path).map_err(|e| Error::io("create", path, e))?;
-        let run = RunFolder {
-            path: path.to_owned(),
-        };
-        run.write_json(PROVENANCE, provenance)?;
+        atomic::write_json(&run.file(PROVENANCE), provenance)?;
         let yaml = config::to_yaml(config)?;
         // Last: with it, the run exists.
         atomic::write(&run.file(CONFIG), |f| f.write_all(yaml.as_bytes()))?;
         Ok(run)
     }
 
-    /// The run in `path` and its configuration.
+    /// As [`RunFolder::open`], to go on with the run: no other program trains there while it lives.
+    ///
+    /// # Errors
+    /// Those of [`RunFolder::open`], or if another program is at work in the folder.
+    pub fn resume<T: Config>(path: &Path) -> Result<(RunFolder, T)> {
+        let (mut run, config) = RunFolder::open(path)?;
+        run._lock = Some(Arc::new(atomic::lock(path)?));
+        Ok((run, config))
+    }
+
+    /// The run in `path` and its configuration, to read.
     ///
     /// # Errors
     /// If there is none, or its configuration cannot be read.
     pub fn open<T: Config>(path: &Path) -> Result<(RunFolder, T)> {
         let run = RunFolder {
             path: path.to_owned(),
+            _lock: None,
         };
         if !RunFolder::exists(path) {
             let reason = "holds no run (it has no config.yaml): check the path".into();
@@ -174,9 +192,9 @@ impl RunFolder {
     /// Makes sure that what the run reads is what it read when it began.
     ///
     /// # Errors
-    /// If the digest in the run's provenance is another, or it cannot be read.
+    /// If the digest in the run's provenance is another, or the provenance cannot be read.
     pub fn same_digest(&self, role: &str, digest: &str) -> Result<()> {
-        if self.provenance()?["digests"][role] == digest {
+        if self.provenance()?.digests.get(role).map(String::as_str) == Some(digest) {
             return Ok(());
         }
         let reason = format!(
@@ -188,14 +206,12 @@ impl RunFolder {
         })
     }
 
-    /// The provenance of the run, as [`Provenance`] was written; null if the file is damaged.
+    /// Where the run came from.
     ///
     /// # Errors
-    /// If it cannot be read.
-    pub fn provenance(&self) -> Result<Value> {
-        let file = self.file(PROVENANCE);
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
-        Ok(serde_json::from_str(&text).unwrap_or_default())
+    /// Those of [`Provenance::read`].
+    pub fn provenance(&self) -> Result<Provenance> {
+        Provenance::read(&self.path)
     }
 
     /// The folder.
@@ -206,17 +222,6 @@ impl RunFolder {
     /// A file of the run.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
-    }
-
-    /// Writes a JSON file of the run, atomically.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn write_json<T: Serialize>(&self, name: &str, value: &T) -> Result<()> {
-        atomic::write(&self.file(name), |f| {
-            serde_json::to_writer_pretty(&mut *f, value)?;
-            writeln!(f)
-        })
     }
 }
 
@@ -275,6 +280,10 @@ mod tests {
         RunFolder::create(&path, &Toy { epochs: 3, seed: 1 }, &provenance).unwrap();
         let again = RunFolder::create(&path, &Toy::default(), &provenance).unwrap_err();
         assert!(again.to_string().contains("--resume"), "{again}");
+        let (at_work, _) = RunFolder::resume::<Toy>(&path).unwrap();
+        let second = RunFolder::resume::<Toy>(&path).unwrap_err();
+        assert!(second.to_string().contains("at work"), "{second}");
+        drop(at_work);
         let (run, toy) = RunFolder::open::<Toy>(&path).unwrap();
         assert_eq!((run.path(), toy.epochs), (path.as_path(), 3));
         let changed = run.same_digest("store", "abc").unwrap_err();

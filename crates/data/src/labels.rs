@@ -43,31 +43,6 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// All of them.
-    pub const ALL: [Policy; 4] = [Policy::Zeros, Policy::Ones, Policy::Mgca5, Policy::Ignore];
-
-    /// The name as configurations write it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Policy::Zeros => "zeros",
-            Policy::Ones => "ones",
-            Policy::Mgca5 => "mgca5",
-            Policy::Ignore => "ignore",
-        }
-    }
-
-    /// The policy of this name.
-    ///
-    /// # Errors
-    /// If there is none; the message has the nearest name, or all.
-    pub fn parse(name: &str) -> Result<Policy> {
-        let known = Policy::ALL.into_iter().find(|policy| policy.name() == name);
-        known.ok_or_else(|| {
-            let hint = suggest::hint(name, Policy::ALL.map(Policy::name));
-            Error::Data(format!("label policy '{name}' is unknown{hint}"))
-        })
-    }
-
     /// The policy, for a data set with these labels.
     ///
     /// # Errors
@@ -289,15 +264,6 @@ mod tests {
 
     #[test]
     fn messages_help() {
-        assert_eq!(
-            Policy::ALL.map(|p| Policy::parse(p.name()).unwrap()),
-            Policy::ALL
-        );
-        let told = Policy::parse("zeroes").unwrap_err().to_string();
-        assert_eq!(
-            told,
-            "label policy 'zeroes' is unknown (did you mean 'zeros'?)"
-        );
         let told = Policy::Mgca5.targets(&names(&["Atelectasis", "Effusion"]));
         let told = told.unwrap_err().to_string();
         assert!(told.contains("needs the label 'Cardiomegaly'"), "{told}");

@@ -171,18 +171,22 @@ pub fn in_runs(mask: &Mask, width: u32, height: u32) -> Result<Mask> {
 }
 
 fn from_file(path: &Path, width: u32, height: u32) -> Result<Film> {
-    let mut plane = mflag_film::decode(path, &Limits::default())?;
-    if (plane.width, plane.height) != (width, height) {
-        let told = other_size((plane.width, plane.height), (width, height));
+    // Not as a film: a window makes the least values of a deep one black.
+    let stored = mflag_film::decode_stored(path, &Limits::default())?;
+    if (stored.width, stored.height) != (width, height) {
+        let told = other_size((stored.width, stored.height), (width, height));
         return Err(Error::file(path, told));
     }
-    for pixel in &mut plane.pixels {
-        *pixel = if *pixel > 0 { SET } else { 0 };
-    }
-    Ok(plane)
+    let set = |value: &u16| if *value > 0 { SET } else { 0 };
+    Ok(Film {
+        width,
+        height,
+        pixels: stored.pixels.iter().map(set).collect(),
+    })
 }
 
-fn other_size(mask: (u32, u32), film: (u32, u32)) -> String {
+/// What a mask of another size than its film is called.
+pub(crate) fn other_size(mask: (u32, u32), film: (u32, u32)) -> String {
     format!(
         "the mask is of {} × {} pixels and its film of {} × {}: they do not belong together, or one was resized",
         mask.0, mask.1, film.0, film.1

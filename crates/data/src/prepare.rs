@@ -3,7 +3,6 @@
 //! A preparation that was killed goes on where it stopped and ends with the same bytes; a bad film is listed, not fatal.
 
 use std::collections::BTreeSet;
-use std::fs::{File, TryLockError};
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
@@ -14,7 +13,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::store::{FORMAT, Layout, Meta, Shard, Store, film_bytes, read_json};
-use crate::{Dataset, Error, Mask, Record, Result, mask};
+use crate::{Dataset, Error, Mask, Record, Result, mask, reader};
 
 /// Bytes that the films of a shard take at most: the memory that a preparation needs, whatever the number of films.
 const SHARD_BYTES: usize = 64 << 20;
@@ -82,8 +81,13 @@ struct Bad {
 pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store> {
     let layout = Layout(out.to_owned());
     let films_in_shard = (SHARD_BYTES / film_bytes(options.squaring)).clamp(16, 4096);
+    create(&layout.0)?;
+    let _lock = atomic::lock(&layout.0)?;
     begin(&layout, dataset, options, films_in_shard)?;
-    let _lock = lock(&layout)?;
+    // What a killed preparation left half-written.
+    for folder in [&layout.0, &layout.shards()] {
+        atomic::sweep(folder)?;
+    }
     if !layout.meta().exists() {
         let progress = Progress::new("prepare", dataset.records.len() as u64, "films");
         let mut done = Vec::new();
@@ -93,7 +97,15 @@ pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store
         progress.finish();
         finish(&layout, dataset, options, &done)?;
     }
-    Store::open(out)
+    let store = Store::open(out)?;
+    if store.meta().labels != dataset.labels {
+        let reason = format!(
+            "holds a store of these films whose labels have other names ({}): name another folder, or remove this one",
+            store.meta().labels.join(", ")
+        );
+        return Err(Error::file(out, reason));
+    }
+    Ok(store)
 }
 
 /// Writes the plan, or compares it with the one that is there.
@@ -117,33 +129,17 @@ fn begin(layout: &Layout, dataset: &Dataset, options: &Options, in_shard: usize)
         }
         return create(&layout.shards());
     }
-    create(&layout.0)?;
     if !atomic::is_empty(&layout.0)? {
         let reason = "is not empty and holds no store: name another folder";
         return Err(Error::file(&layout.0, reason));
     }
     // First: what has no plan is not taken for a preparation that was killed.
-    write_json(&path, &plan)?;
+    atomic::write_json(&path, &plan)?;
     create(&layout.shards())
 }
 
 fn create(folder: &Path) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))
-}
-
-/// Keeps another preparation out of the folder while it lives; what a killed one left half-written goes.
-fn lock(layout: &Layout) -> Result<File> {
-    let plan = layout.plan();
-    let file = File::open(&plan).map_err(|e| Error::io("read", &plan, e))?;
-    // Some network file systems know no locks: there users must take care.
-    if let Err(TryLockError::WouldBlock) = file.try_lock() {
-        let reason = "another preparation is at work in this folder: wait for its end";
-        return Err(Error::file(&layout.0, reason));
-    }
-    for folder in [&layout.0, &layout.shards()] {
-        atomic::sweep(folder)?;
-    }
-    Ok(file)
 }
 
 fn films_digest(records: &[Record]) -> Result<String> {
@@ -195,7 +191,7 @@ fn shard(
     };
     let content = Content { shard, films, bad };
     // Last: with it, the shard is done.
-    write_json(&content_file, &content)?;
+    atomic::write_json(&content_file, &content)?;
     Ok(content)
 }
 
@@ -209,11 +205,19 @@ fn prepare_film(record: &Record, options: &Options) -> std::result::Result<(Know
 fn read_film(record: &Record, options: &Options) -> Result<(Known, Greys)> {
     let squared = options.squaring.read(&record.path, &options.limits)?;
     let (width, height) = (squared.width, squared.height);
+    let size = [width, height];
+    // Readers cannot measure a DICOM film.
+    let other_size = |told| Err(Error::file(&record.path, told));
+    if let Some(told) = reader::misfit(&record.boxes, size.into()) {
+        return other_size(format!("the box {told}"));
+    }
     let mask = match &record.mask {
         Some(file @ Mask::File { .. }) => Some(mask::in_runs(file, width, height)?),
+        Some(Mask::Runs { width, height, .. }) if [*width, *height] != size => {
+            return other_size(mask::other_size((*width, *height), size.into()));
+        }
         _ => None,
     };
-    let size = [width, height];
     Ok((Known { size, mask }, squared.greys))
 }
 
@@ -262,18 +266,17 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
     // Made anew for each line: a million records twice in memory would be gigabytes.
     let good = decoded.zip(known);
     let films = done.iter().map(|content| content.shard.films).sum();
-    if films == 0 {
-        let example = bad
-            .first()
-            .map_or("there was no film to prepare", |b| b.reason.as_str());
-        return Err(Error::Data(format!(
-            "not one of {} films of {} could be prepared; the first reason: {example}",
-            dataset.records.len(),
-            dataset.name
-        )));
-    }
     let rows = bad.iter().map(|b| [b.film.clone(), b.reason.clone()]);
     mflag_core::table::write_csv(&layout.bad(), ["film", "reason"], rows)?;
+    if films == 0 {
+        // Reasons name films, whose names may be those of patients.
+        return Err(Error::Data(format!(
+            "not one of {} films of {} could be prepared; {} says of each why",
+            dataset.records.len(),
+            dataset.name,
+            layout.bad().display()
+        )));
+    }
     atomic::write(&layout.films(), |file| {
         good.map(with_known).try_for_each(|record| {
             serde_json::to_writer(&mut *file, &record)?;
@@ -289,12 +292,5 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
         bad: bad.len(),
         shards: done.iter().map(|c| c.shard.clone()).collect(),
     };
-    write_json(&layout.meta(), &meta)
-}
-
-fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<()> {
-    Ok(atomic::write(path, |file| {
-        serde_json::to_writer_pretty(&mut *file, value)?;
-        file.write_all(b"\n")
-    })?)
+    Ok(atomic::write_json(&layout.meta(), &meta)?)
 }

@@ -1,6 +1,6 @@
 //! What the readers of the data sets share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -159,7 +159,27 @@ pub(crate) fn listed(mut data: Dataset, list: &Path) -> Result<Dataset> {
         let left_out = before - data.records.len();
         data.dropped.push((NOT_LISTED.to_owned(), left_out));
     }
+    let shared = in_two_splits(&data.records);
+    if shared > 0 {
+        // Published lists do it: to be known, not to be refused.
+        tracing::warn!(
+            "{}: {shared} patients have films in more than one split: figures will flatter",
+            list.display()
+        );
+    }
     Ok(data)
+}
+
+/// How many patients have films in more than one split.
+fn in_two_splits(records: &[Record]) -> usize {
+    let mut splits: HashMap<&str, BTreeSet<Split>> = HashMap::new();
+    for record in records {
+        splits
+            .entry(&record.patient)
+            .or_default()
+            .insert(record.split);
+    }
+    splits.values().filter(|of| of.len() > 1).count()
 }
 
 /// A label: 1, 0, −1 (with or without decimals) or nothing.
@@ -228,8 +248,17 @@ pub(crate) fn size(path: &Path) -> Option<(u32, u32)> {
     reader.with_guessed_format().ok()?.into_dimensions().ok()
 }
 
+/// The first box that is not on a film of this size, in words that follow "the box".
+pub(crate) fn misfit(boxes: &[BoundingBox], size: (u32, u32)) -> Option<String> {
+    let found = boxes.iter().find(|b| !fits(b, size))?;
+    Some(format!(
+        "'{} {} {} {} {}' reaches beyond the film of {}×{} px: boxes are in pixels of this very file",
+        found.label, found.x, found.y, found.width, found.height, size.0, size.1
+    ))
+}
+
 /// Whether a box is on a film of this size, but for slips.
-pub(crate) fn fits(found: &BoundingBox, (width, height): (u32, u32)) -> bool {
+fn fits(found: &BoundingBox, (width, height): (u32, u32)) -> bool {
     let inside = |low: f64, length: f64, side: u32| {
         let side = f64::from(side);
         low >= -BEYOND * side && low + length <= (1.0 + BEYOND) * side
@@ -248,14 +277,43 @@ pub(crate) fn boxes_fit(root: &Path, records: &[Record]) -> Result<()> {
     let Some((first, (width, height))) = too_small.first() else {
         return Ok(());
     };
+    tracing::debug!("boxes reach beyond {}", first.path.display());
     Err(Error::file(
         root,
         format!(
-            "boxes reach beyond {} of {} films, the first is {} of {width}×{height} px: these films are resized copies, \
+            "boxes reach beyond {} of {} films, the first is of {width}×{height} px (-v says which): these films are resized copies, \
              and the boxes are in pixels of the originals; give the folder of the originals",
             too_small.len(),
             with_boxes.len(),
-            first.film
         ),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patients_of_two_splits_are_counted() {
+        let record = |patient: &str, split| Record {
+            film: String::new(),
+            path: "film.png".into(),
+            patient: patient.into(),
+            study: String::new(),
+            split,
+            text: None,
+            labels: vec![],
+            boxes: vec![],
+            mask: None,
+            size: None,
+        };
+        let records = [
+            record("a", Split::Train),
+            record("b", Split::Train),
+            record("a", Split::Test),
+            record("b", Split::Train),
+        ];
+        assert_eq!(in_two_splits(&records), 1);
+        assert_eq!(in_two_splits(&[]), 0);
+    }
 }

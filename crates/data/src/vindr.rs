@@ -2,7 +2,7 @@
 //!
 //! The layout, the rules and the terms of access are in `datasets/vindr-cxr.md`.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use mflag_core::suggest;
@@ -128,7 +128,7 @@ impl Film {
 }
 
 /// The films of the table by identifier.
-fn films(root: &Path) -> Result<HashMap<String, Film>> {
+fn films(root: &Path) -> Result<BTreeMap<String, Film>> {
     let path = root.join("train.csv");
     if !path.exists() {
         let reason = "table train.csv is not in this folder; give the folder of VinDr-CXR that holds train.csv and 'train' \
@@ -139,7 +139,7 @@ fn films(root: &Path) -> Result<HashMap<String, Film>> {
     let [id, class, name, radiologist] =
         table.columns(["image_id", "class_id", "class_name", "rad_id"])?;
     let corners = table.columns(["x_min", "y_min", "x_max", "y_max"])?;
-    let mut films: HashMap<String, Film> = HashMap::new();
+    let mut films: BTreeMap<String, Film> = BTreeMap::new();
     table.for_each(|row| {
         let film = films
             .entry(reader::file_name(row, id)?.to_owned())

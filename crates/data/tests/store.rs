@@ -8,7 +8,7 @@ use mflag_data::augment::Augment;
 use mflag_data::loader::{self, Batch, Loader};
 use mflag_data::prepare::{Options, prepare};
 use mflag_data::store::Store;
-use mflag_data::{Dataset, Mask, Record, Split};
+use mflag_data::{BoundingBox, Dataset, Mask, Record, Split};
 use mflag_film::{Fit, Squaring};
 
 const FILMS: usize = 40;
@@ -157,6 +157,27 @@ fn masks_of_files_are_runs_in_the_store() {
         runs: vec![[1, 2]],
     };
     toy.records[3].mask = Some(own.clone());
+    // Values that a window would make black.
+    let deep = image::ImageBuffer::from_fn(60, 48, |x, y| match (x, y) {
+        (5, 3 | 4) => image::Luma([1_u16]),
+        (6, 0) => image::Luma([60_000]),
+        _ => image::Luma([0]),
+    });
+    let path = dir.path().join("deep.png");
+    deep.save(&path).unwrap();
+    toy.records[4].mask = Some(Mask::File { path });
+    toy.records[5].mask = Some(Mask::Runs {
+        width: 48,
+        height: 60,
+        runs: vec![],
+    });
+    toy.records[6].boxes = vec![BoundingBox {
+        label: "A".into(),
+        x: 40.0,
+        y: 2.0,
+        width: 30.0,
+        height: 4.0,
+    }];
     let out = dir.path().join("store");
     let store = prepare(&toy, &out, &of_side(32)).unwrap();
     let runs = Mask::Runs {
@@ -165,13 +186,17 @@ fn masks_of_files_are_runs_in_the_store() {
         runs: vec![[5 * 48 + 3, 2], [6 * 48, 1]],
     };
     let masks: Vec<Option<&Mask>> = store.records().iter().map(|r| r.mask.as_ref()).collect();
-    assert_eq!(masks[..3], [Some(&runs), Some(&own), None]);
+    assert_eq!(masks[..3], [Some(&runs), Some(&own), Some(&runs)]);
+    assert_eq!(store.records()[3].film, "film-008");
     let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
     for told in [
         "film-001,",
         "48 × 60 pixels and its film of 60 × 48",
         "film-002,",
         "absent.png",
+        "film-005,",
+        "film-006,",
+        "the box 'A 40 2 30 4' reaches beyond the film of 60×48 px",
     ] {
         assert!(bad.contains(told), "{bad}");
     }
@@ -203,9 +228,20 @@ fn what_does_not_fit_is_refused_in_words() {
         .for_each(|r| r.path = dir.path().join("gone.png"));
     let all_bad = say(prepare(&missing, &dir.path().join("other"), &small));
     assert!(
-        all_bad.contains("not one of 40") && all_bad.contains("gone.png"),
+        all_bad.contains("not one of 40") && all_bad.contains("other/bad.csv"),
         "{all_bad}"
     );
+    assert!(
+        !all_bad.contains("gone.png"),
+        "names may be those of patients: {all_bad}"
+    );
+    let bad = std::fs::read_to_string(dir.path().join("other/bad.csv")).unwrap();
+    assert_eq!(bad.matches("gone.png").count(), 40, "{bad}");
+
+    let mut renamed = toy.clone();
+    renamed.labels[0] = "Renamed".into();
+    let renamed = say(prepare(&renamed, &out, &small));
+    assert!(renamed.contains("other names"), "{renamed}");
 
     let films = std::fs::read(out.join("films.jsonl")).unwrap();
     std::fs::write(out.join("films.jsonl"), &films[..films.len() - 9]).unwrap();

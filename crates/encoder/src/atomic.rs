@@ -29,9 +29,9 @@ pub(crate) fn write(
 
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
-    // Temporary files are made for their owner alone; the finished one gets the usual permissions.
+    // By themselves temporary files are for their owner alone; what the umask takes away stays away.
     #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.prefix(PARTIAL).tempfile_in(folder(path))?;
     let mut buffered = BufWriter::with_capacity(1 << 20, temporary);
     fill(&mut buffered)?;
@@ -40,5 +40,5 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
         .map_err(io::IntoInnerError::into_error)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|e| e.error)?;
-    Ok(())
+    std::fs::File::open(folder(path))?.sync_all()
 }

@@ -231,7 +231,7 @@ fn own_folders(list: &str, names: &[String], problems: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for name in names {
         let file = file_name(name);
-        if file.is_empty() {
+        if !file.contains(char::is_alphanumeric) {
             problems.push(format!(
                 "{list}: '{name}' holds no letter or digit, and its runs need a folder"
             ));
@@ -289,7 +289,9 @@ compare: [{ encoder: M-FLAG, fraction: 0.01, than: Random, than_fraction: 1.0 }]
                 "'M-FLAG' stands there twice",
             ),
             ("than: Random", "than: Randm", "did you mean 'Random'?"),
-            ("runs: r", "title: r", "runs"),
+            ("runs: r", "published: p", "runs"),
+            ("runs: r", "title: r", "duplicate entry with key"),
+            ("{ name: Random }", "{ name: .. }", "holds no letter or digit"),
             ("mflag-segment", "mflag-segmnt", "mflag-segment"),
             (
                 "weights: e.safetensors",

@@ -159,10 +159,7 @@ impl Job {
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         }
-        atomic::write(&file, |f| {
-            serde_json::to_writer_pretty(&mut *f, &known)?;
-            writeln!(f)
-        })?;
+        atomic::write_json(&file, &known)?;
         self.known = Some(known);
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use mflag_core::atomic;
 use mflag_core::cli::{Common, after_help};
 use mflag_core::config;
 use mflag_core::generate::Generate;
@@ -71,7 +72,9 @@ fn main() -> ExitCode {
         Command::Run(of) => run(&of.load()?, out),
         Command::Table(of) => {
             let experiments = of.load()?;
-            table(&experiments, &Plan::new(&experiments)?, out)?;
+            let plan = Plan::new(&experiments)?;
+            plan.check_unchanged()?;
+            table(&experiments, &plan, out)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Generate(generate) => {
@@ -110,6 +113,9 @@ fn run(experiments: &Experiments, out: &mut Output) -> Result<ExitCode> {
         );
     }
     plan.check_unchanged()?;
+    std::fs::create_dir_all(&experiments.runs)
+        .map_err(|e| mflag_core::Error::io("create", &experiments.runs, e))?;
+    let _lock = atomic::lock(&experiments.runs)?;
     let runner = Runner::new()?;
     let failed = match run_all(&runner, plan.encoders.iter_mut().collect(), out)? {
         Over::Interrupted(code) => return Ok(code),

@@ -43,6 +43,15 @@ impl Config for Published {
     fn check(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (name, table) in &self.tables {
+            for fraction in table
+                .fractions
+                .iter()
+                .filter(|f| !(**f > 0.0 && **f <= 1.0))
+            {
+                problems.push(format!(
+                    "tables: '{name}': fractions: {fraction} is not above 0 and at most 1 (1 % is 0.01)"
+                ));
+            }
             for row in &table.rows {
                 let (found, expected) = (row.values.len(), table.fractions.len());
                 if found != expected {

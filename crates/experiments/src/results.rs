@@ -10,7 +10,9 @@ use mflag_core::table::{Table, percent, write_csv};
 use mflag_data::Split;
 use mflag_metrics::bootstrap::{Difference, Interval, LEVEL, Replicates};
 use mflag_metrics::evaluation::Evaluation;
-use mflag_report::experiment::{DIFFERENCES, PUBLISHED, RESULTS, RUNS, TEXT};
+use mflag_report::experiment::{
+    DIFFERENCE, DIFFERENCES, PUBLISHED, RESULTS, RUNS, TEXT, cell, difference,
+};
 
 use crate::config::Experiments;
 use crate::job::{Job, State};
@@ -375,23 +377,19 @@ fn begun(experiments: &Experiments, plan: &Plan) -> Result<Vec<[String; 6]>> {
 
 /// Differences as a table.
 fn told_differences(differences: &[(String, Difference)]) -> Table {
-    let mut table = Table::new(&["difference", "× 100", "95 % interval", "p"]);
+    let mut table = Table::new(&DIFFERENCE);
     for (name, Difference { interval, p }) in differences {
-        table.row([
-            name.clone(),
-            format!("{:+.1}", 100.0 * interval.estimate),
-            format!(
-                "{:+.1} to {:+.1}",
-                100.0 * interval.low,
-                100.0 * interval.high
-            ),
-            format!("{p:.3}"),
-        ]);
+        let Interval {
+            estimate,
+            low,
+            high,
+            ..
+        } = *interval;
+        table.row(difference(name, [estimate, low, high], *p));
     }
     table
 }
 
-/// `52.3 ± 1.2 (50.1 to 54.0)`.
 fn told(summary: Summary) -> String {
     let Interval {
         estimate,
@@ -399,15 +397,7 @@ fn told(summary: Summary) -> String {
         high,
         ..
     } = summary.interval;
-    let deviation = summary
-        .deviation
-        .map_or(String::new(), |d| format!(" ± {:.1}", 100.0 * d));
-    format!(
-        "{:.1}{deviation} ({:.1} to {:.1})",
-        100.0 * estimate,
-        100.0 * low,
-        100.0 * high
-    )
+    cell(estimate, summary.deviation, Some([low, high]))
 }
 
 /// Sample standard deviation; `None` of fewer than two.
@@ -430,21 +420,5 @@ mod tests {
         // numpy.std([1, 2, 4], ddof=1)
         assert!((deviation(&[1.0, 2.0, 4.0]).unwrap() - 1.527_525_231_651_946_6).abs() < 1e-12);
         assert_eq!(deviation(&[1.0]), None);
-    }
-
-    #[test]
-    fn a_cell_tells_mean_deviation_and_interval() {
-        let interval = Interval {
-            estimate: 0.523,
-            low: 0.501,
-            high: 0.54,
-            resamples: 9,
-        };
-        let summary = Summary {
-            interval,
-            deviation: Some(0.012),
-            seeds: 3,
-        };
-        assert_eq!(told(summary), "52.3 ± 1.2 (50.1 to 54.0)");
     }
 }

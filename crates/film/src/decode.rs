@@ -103,6 +103,15 @@ pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> std::result::Result<Film, 
     guarded(|| Source::open(bytes, limits)?.film(Window::default()))
 }
 
+/// The values that a JPEG, PNG or DICOM file has, in no window: of up to 16 bits, 0 black; of masks, whose values are no greys. Colour and
+/// transparency as of [`decode_with`].
+///
+/// # Errors
+/// As [`decode_with`].
+pub fn decode_stored(path: &Path, limits: &Limits) -> Result<Film<u16>> {
+    from_file(path, limits, |bytes| Source::open(bytes, limits)?.stored())
+}
+
 /// What `decode` makes of the content of the file.
 pub(crate) fn from_file<T>(
     path: &Path,

@@ -22,7 +22,7 @@ mod square;
 mod squaring;
 mod tone;
 
-pub use decode::{Limits, Options, decode, decode_bytes, decode_with};
+pub use decode::{Limits, Options, decode, decode_bytes, decode_stored, decode_with};
 pub use error::{Error, Result};
 pub use film::{Film, Grey, Greys};
 pub use png::encode_png;

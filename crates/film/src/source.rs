@@ -79,6 +79,22 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// All of it, in no window.
+    pub(crate) fn stored(self) -> Result<Film<u16>, String> {
+        let (width, height) = (self.width, self.height);
+        let tone = self.tone;
+        let (_, values) = self.values.decode(width, 8)?;
+        let pixels = match values {
+            Raw::Eight(values) => values.iter().map(|value| tone.raw(*value)).collect(),
+            Raw::Sixteen(values) => values.iter().map(|value| tone.raw(*value)).collect(),
+        };
+        Ok(Film {
+            width,
+            height,
+            pixels,
+        })
+    }
+
     /// Its square.
     pub(crate) fn square<P: Grey>(self, squaring: &Squaring) -> Result<Film<P>, String> {
         let size = (self.width, self.height);

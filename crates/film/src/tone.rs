@@ -207,7 +207,7 @@ impl Tone {
     }
 
     /// The bits of a value that count.
-    fn raw(&self, value: impl Grey) -> u16 {
+    pub(crate) fn raw(&self, value: impl Grey) -> u16 {
         let value: u16 = value.into();
         value & self.mask()
     }

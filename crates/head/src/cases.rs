@@ -147,10 +147,7 @@ pub(crate) fn write<H: Head>(
                 Ok(())
             })?;
     }
-    Ok(atomic::write(&out.join(CASES), |file| {
-        serde_json::to_writer_pretty(&mut *file, &drawn)?;
-        writeln!(file)
-    })?)
+    Ok(atomic::write_json(&out.join(CASES), &drawn)?)
 }
 
 /// Up to [`EACH`] of the highest values, of those in the middle of what is left, and of the lowest; each film once. Equal ones in their order.

@@ -144,7 +144,7 @@ fn begin<H: Head>(
 }
 
 fn resume<H: Head>(program: &Program, folder: &Path, out: &mut Output) -> Result<ExitCode> {
-    let (run, config) = RunFolder::open::<HeadConfig<H::Settings>>(folder)?;
+    let (run, config) = RunFolder::resume::<HeadConfig<H::Settings>>(folder)?;
     let store = Arc::new(Store::open(&config.data.store)?);
     run.same_digest("store", &store.digest()?)?;
     train::<H>(program, config, &store, &run, out)

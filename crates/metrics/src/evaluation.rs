@@ -77,10 +77,14 @@ impl Evaluation {
     /// Adds a metric; `None` if it is undefined.
     ///
     /// # Errors
-    /// None where [`LEVEL`] is one.
+    /// If there is not one value a resample.
     pub fn add(&mut self, metric: String, replicates: Option<Replicates>) -> crate::Result<()> {
         let interval = match &replicates {
-            Some(replicates) => replicates.interval(LEVEL)?,
+            Some(replicates) => {
+                let found = replicates.values.len();
+                crate::Error::check_length("values and resamples", found, self.resamples)?;
+                replicates.interval(LEVEL)?
+            }
             None => None,
         };
         self.metrics.push(Estimate {
@@ -138,10 +142,7 @@ impl Evaluation {
         };
         let rows = (0..self.resamples).map(row);
         write_csv(&folder.join(RESAMPLES), self.replicates.keys(), rows)?;
-        atomic::write(&folder.join(EVALUATION), |f| {
-            serde_json::to_writer_pretty(&mut *f, self)?;
-            writeln!(f)
-        })
+        atomic::write_json(&folder.join(EVALUATION), self)
     }
 
     /// Reads them back.

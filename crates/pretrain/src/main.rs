@@ -141,7 +141,7 @@ fn begin(args: &ConfigArgs, folder: &Path, out: &mut Output) -> Result<ExitCode>
 }
 
 fn resume(folder: &Path, out: &mut Output) -> Result<ExitCode> {
-    let (run, config) = RunFolder::open::<PretrainConfig>(folder)?;
+    let (run, config) = RunFolder::resume::<PretrainConfig>(folder)?;
     let store = Arc::new(Store::open(&config.data.store)?);
     run.same_digest("store", &store.digest()?)?;
     let device = device::setup(&config.train)?;

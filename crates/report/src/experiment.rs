@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result};
+use crate::number::decimal;
 use crate::run::Run;
 
 /// Measured cells.
@@ -105,6 +106,30 @@ pub(crate) struct TrainedCell {
     pub(crate) task: String,
     pub(crate) fraction: f64,
     pub(crate) seed: u64,
+}
+
+/// Column heads of the table of differences.
+pub const DIFFERENCE: [&str; 4] = ["difference", "× 100", "95 % interval", "p"];
+
+/// A row of the table of differences: value, lower and upper end (not × 100), and p.
+pub fn difference(name: &str, [value, low, high]: [f64; 3], p: f64) -> [String; 4] {
+    let [value, low, high] = [value, low, high].map(|v| format!("{:+.1}", 100.0 * v));
+    [
+        name.to_owned(),
+        value,
+        format!("{low} to {high}"),
+        format!("{p:.3}"),
+    ]
+}
+
+/// A cell of the tables, of values that are not × 100: `52.3 ± 1.2 (50.1 to 54.0)`.
+pub fn cell(mean: f64, deviation: Option<f64>, interval: Option<[f64; 2]>) -> String {
+    let hundred = |value: f64| decimal(100.0 * value, 1);
+    let deviation = deviation.map_or(String::new(), |d| format!(" ± {}", hundred(d)));
+    let interval = interval.map_or(String::new(), |[low, high]| {
+        format!(" ({} to {})", hundred(low), hundred(high))
+    });
+    format!("{}{deviation}{interval}", hundred(mean))
 }
 
 /// The tables of an experiment.
@@ -222,6 +247,13 @@ fn captions(text: &str) -> BTreeMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_tells_mean_deviation_and_interval() {
+        let told = cell(0.523, Some(0.012), Some([0.501, 0.54]));
+        assert_eq!(told, "52.3 ± 1.2 (50.1 to 54.0)");
+        assert_eq!(cell(0.523, None, None), "52.3");
+    }
 
     #[test]
     fn captions_stand_below_headings() {

@@ -173,15 +173,14 @@ impl Run {
     /// The best epoch of a trained model and the monitored metric there.
     pub(crate) fn best(&self) -> Option<[f64; 2]> {
         let curve = self.metrics.validation(self.monitor())?;
-        let lower = crate::words::is_lower_better(&curve.metric);
+        let direction = crate::words::direction(&curve.metric);
         let defined = curve.points.iter().filter(|p| p[1].is_finite());
         defined.copied().reduce(|best, next| {
-            let better = if lower {
-                next[1] < best[1]
+            if direction.better(next[1], Some(best[1])) {
+                next
             } else {
-                next[1] > best[1]
-            };
-            if better { next } else { best }
+                best
+            }
         })
     }
 

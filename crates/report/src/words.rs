@@ -87,13 +87,14 @@ pub(crate) fn is_share(metric: &str) -> bool {
     named || pretraining.contains(&family) || heads.contains(&family)
 }
 
-/// Whether lower values are better.
-pub(crate) fn is_lower_better(metric: &str) -> bool {
+/// Which values are better.
+pub(crate) fn direction(metric: &str) -> Direction {
     let (family, _) = split(metric);
-    let known = Metric::ALL.iter().find(|m| m.name() == family);
-    known.map_or(family.contains("loss"), |m| {
-        m.direction() == Direction::Lower
-    })
+    match Metric::ALL.iter().find(|m| m.name() == family) {
+        Some(known) => known.direction(),
+        None if family.contains("loss") => Direction::Lower,
+        None => Direction::Higher,
+    }
 }
 
 #[cfg(test)]
@@ -105,7 +106,9 @@ mod tests {
         assert_eq!(title("film_to_report@5"), "Recall, film to report @5");
         assert_eq!(title("auroc:Lung: edge"), "AUROC, Lung: edge");
         assert_eq!(title("some_other"), "some other");
-        assert!(is_lower_better("loss") && is_lower_better("calibration_error"));
-        assert!(!is_lower_better("auroc:loss") && is_share("auroc:x") && !is_share("rank"));
+        assert_eq!(direction("loss"), Direction::Lower);
+        assert_eq!(direction("calibration_error"), Direction::Lower);
+        assert_eq!(direction("auroc:loss"), Direction::Higher);
+        assert!(is_share("auroc:x") && !is_share("rank"));
     }
 }

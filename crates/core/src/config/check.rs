@@ -158,7 +158,7 @@ fn wrong_type(kind: &TypeKind, value: &Value) -> String {
             .collect(),
     };
     let hint = match value.as_str() {
-        // YAML 1.1 reads 1e-4 as text.
+        // A number in quotes is text.
         Some(text) if text.trim().parse::<f64>().is_ok() => {
             "; write numbers as 1.0e-4, without quotes"
         }

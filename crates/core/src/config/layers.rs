@@ -94,8 +94,7 @@ impl Layers {
         if keys.iter().any(|k| k.is_empty()) {
             return Err(problem("has an empty key"));
         }
-        let value: Value = serde_yaml::from_str(text)
-            .map_err(|e| problem(&format!("its value is not YAML ({e})")))?;
+        let value = parse(text).map_err(|e| problem(&format!("its value is not YAML ({e})")))?;
         let nested = keys.iter().rev().fold(value, |inner, key| {
             Value::Object(Map::from_iter([((*key).to_owned(), inner)]))
         });
@@ -179,9 +178,15 @@ fn beside(file: &Path, path: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(path)
 }
 
+/// YAML as JSON has it. By way of its own kind of value, which refuses a key that stands there twice.
+fn parse(text: &str) -> std::result::Result<Value, String> {
+    let value: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| e.to_string())?;
+    serde_json::to_value(value).map_err(|e| e.to_string())
+}
+
 fn parse_map(text: &str, origin: &Path) -> Result<Map<String, Value>> {
     let problem = |why: String| Error::config(format!("{}: {why}", origin.display()));
-    match serde_yaml::from_str(text).map_err(|e| problem(format!("is not YAML: {e}")))? {
+    match parse(text).map_err(|e| problem(format!("is not YAML: {e}")))? {
         Value::Object(map) => Ok(map),
         Value::Null => Ok(Map::new()),
         other => Err(problem(format!("expects keys with values, found {other}"))),

@@ -48,13 +48,10 @@ fn wrong(film: &Listed) -> Option<String> {
     if record.boxes.is_empty() && mask.is_none() {
         return None;
     }
-    // DICOM films are measured when they are decoded.
+    // DICOM films are measured when they are prepared.
     let size = reader::size(&record.path)?;
-    if let Some(found) = record.boxes.iter().find(|b| !reader::fits(b, size)) {
-        return Some(format!(
-            "column 'boxes': '{} {} {} {} {}' reaches beyond the film of {}×{} px: boxes are in pixels of this very file",
-            found.label, found.x, found.y, found.width, found.height, size.0, size.1
-        ));
+    if let Some(told) = reader::misfit(&record.boxes, size) {
+        return Some(format!("column 'boxes': {told}"));
     }
     let mask = mask?;
     let problem = match reader::size(mask) {

@@ -152,7 +152,7 @@ fn resized_films_and_strange_names_are_refused() {
     let tree = tree();
     tree.write("train.csv", format!("{HEADER}a.jpg,0 1 2 300 4\n"));
     assert!(
-        message(&tree).contains("the first is train/a.jpg of 64×48 px"),
+        message(&tree).contains("the first is of 64×48 px"),
         "{}",
         message(&tree)
     );

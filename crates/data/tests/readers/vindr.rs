@@ -162,7 +162,7 @@ fn the_card_is_right() {
 )]
 #[case::resized(
     "a,ILD,5,R9,1,2,3,400",
-    "boxes reach beyond 1 of 1 films, the first is a of 64×48 px: these films are resized copies"
+    "boxes reach beyond 1 of 1 films, the first is of 64×48 px (-v says which): these films are resized copies"
 )]
 fn a_bad_row_is_explained(#[case] row: &str, #[case] expected: &str) {
     let tree = tree();

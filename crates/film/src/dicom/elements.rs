@@ -21,10 +21,9 @@ const START: usize = 132;
 /// The longest value kept: a look-up table of 65 536 entries.
 const LONGEST: u32 = 1 << 17;
 
-const WANTED: [Tag; 21] = [
+const WANTED: [Tag; 18] = [
     tags::SAMPLES_PER_PIXEL,
     tags::PHOTOMETRIC_INTERPRETATION,
-    tags::NUMBER_OF_FRAMES,
     tags::ROWS,
     tags::COLUMNS,
     tags::BITS_ALLOCATED,
@@ -39,10 +38,8 @@ const WANTED: [Tag; 21] = [
     tags::RESCALE_SLOPE,
     tags::LUT_DESCRIPTOR,
     tags::LUT_DATA,
-    tags::TRANSFER_SYNTAX_UID,
     tags::MODALITY_LUT_SEQUENCE,
     tags::VOILUT_SEQUENCE,
-    tags::PIXEL_DATA,
 ];
 
 /// The picture's elements.
@@ -153,7 +150,7 @@ impl<'a> Elements<'a> {
         Ok(elements)
     }
 
-    /// The first number of a binary value of 16 bits, or of a text.
+    /// The number that `tag` has as a text.
     pub(super) fn number(&self, tag: Tag) -> Option<f64> {
         self.text(tag)?.parse().ok().filter(|v: &f64| v.is_finite())
     }

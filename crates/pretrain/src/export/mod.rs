@@ -69,10 +69,10 @@ pub fn export_encoder(
     let began = run.provenance()?;
     // Neither time nor command line: equal runs give equal files, and no path of this machine leaves it.
     let provenance = json!({
-        "mflag": began["mflag"],
-        "git": began["git"],
-        "libraries": began["libraries"],
-        "digests": began["digests"],
+        "mflag": began.mflag,
+        "git": began.git,
+        "libraries": began.libraries,
+        "digests": began.digests,
         "configuration": digest::bytes(config::to_yaml(config)?.as_bytes()),
         "language_model": config.text.model.file_name().map(|name| name.to_string_lossy()),
         "checkpoint": kept.name(),

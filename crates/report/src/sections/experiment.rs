@@ -5,8 +5,7 @@ use mflag_core::table::{Table, percent};
 
 use super::cells;
 use crate::chart::{Axis, Chart, Series, Stroke};
-use crate::experiment::{Cell, Experiment, PublishedCell, distinct};
-use crate::number::decimal;
+use crate::experiment::{self, Cell, DIFFERENCE, Experiment, PublishedCell, difference, distinct};
 use crate::page::{Context, Section, table};
 
 /// All of an experiment.
@@ -160,31 +159,20 @@ fn results(cells: &[&Cell], published: &[&PublishedCell]) -> Table {
     table
 }
 
-/// `52.3 ± 1.2 (50.1 to 54.0)`.
 fn told(cell: &Cell) -> String {
-    let hundred = |value: f64| decimal(100.0 * value, 1);
-    let Some(mean) = cell.mean else {
-        return "undefined".into();
-    };
-    let deviation = cell
-        .standard_deviation
-        .map_or(String::new(), |d| format!(" ± {}", hundred(d)));
-    let interval = cell.low.zip(cell.high);
-    let interval = interval.map_or(String::new(), |(low, high)| {
-        format!(" ({} to {})", hundred(low), hundred(high))
-    });
-    format!("{}{deviation}{interval}", hundred(mean))
+    let interval = cell.low.zip(cell.high).map(|(low, high)| [low, high]);
+    let of = |mean| experiment::cell(mean, cell.standard_deviation, interval);
+    cell.mean.map_or("undefined".into(), of)
 }
 
 fn differences(experiment: &Experiment, task: &str) -> Option<Table> {
-    let mut table = Table::new(&["difference", "× 100", "95 % interval", "p"]);
+    let mut table = Table::new(&DIFFERENCE);
     for row in experiment.differences.iter().filter(|row| row.task == task) {
-        table.row([
-            row.difference.clone(),
-            format!("{:+.1}", 100.0 * row.value),
-            format!("{:+.1} to {:+.1}", 100.0 * row.low, 100.0 * row.high),
-            format!("{:.3}", row.p),
-        ]);
+        table.row(difference(
+            &row.difference,
+            [row.value, row.low, row.high],
+            row.p,
+        ));
     }
     (table.rows().len() > 1).then_some(table)
 }

@@ -1,6 +1,7 @@
 """Writes docs/configuration.md from the committed schemas; with --check, only says whether it is as they are."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ Written by `scripts/configuration.py` from the schemas in `configs/` (`./just sc
 
 A configuration is a YAML file: `--config FILE`. `extends: other.yaml` takes over what another one says, and `--set key.below=value` overrides single
 values, as often as needed; a key that is nowhere given has its default. Unknown keys, wrong types and values out of range are refused, with the
-nearest right name. Paths are relative to the folder in which a command is run. A line
+nearest right name. Paths are relative to the folder in which a command is run, that of `extends` to the file's own. A line
 `# yaml-language-server: $schema=../pretrain/schema.json` at the head of a file lets an editor check and complete it.
 """
 
@@ -39,6 +40,9 @@ def kind(schema):
     if types == "array":
         return f"list of {kind(schema.get('items', {}))}"
     names = {"string": "text", "integer": "whole number", "boolean": "`true`, `false`", "null": "absent", "object": "keys and values"}
+    choice = re.fullmatch(r"\^\((.*)\)\$", schema.get("pattern", ""))
+    if choice:
+        return ", ".join(f"`{one.replace('[0-9]+', 'N')}`" for one in choice[1].split("|"))
     words = names.get(types, types)
     if types in ("integer", "number"):
         low, high = schema.get("minimum"), schema.get("maximum")

@@ -10,7 +10,7 @@ run=runs/real-films
 mkdir -p "$run"
 [ -f runs/demo/run/encoder.safetensors ] || { echo "error: run \`just demo\` first: its encoder is compared" >&2; exit 1; }
 python3 scripts/real_films.py "$films" "$run/manifest.csv"
-"$bin/mflag-data" prepare --dataset manifest --root "$run/manifest.csv" --name mimic --validate 0.15 --test 0.3 --side 144 --out "$run/heads"
+"$bin/mflag-data" prepare --dataset manifest --root "$run/manifest.csv" --name mimic-cxr --validate 0.15 --test 0.3 --side 144 --out "$run/heads"
 "$bin/mflag-data" prepare --dataset mimic --root "$films/mimic-layout" --side 144 --out "$run/pairs"
 "$bin/mflag-data" verify "$run/pairs" "$run/heads" || echo "(the heads' films are the pairs' films: see above whether a test patient is among those trained on)"
 "$bin/mflag-experiments" run configs/experiments/real-films.yaml

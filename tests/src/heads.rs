@@ -71,6 +71,43 @@ impl Trial {
         self.folder().join(run)
     }
 
+    /// Two runs, one that keeps the features of all films, by its log, and one that does not.
+    #[track_caller]
+    pub fn with_features_kept_and_not(&self, sets: &[&str]) -> [PathBuf; 2] {
+        let run = |name: &str, mebibytes: usize| {
+            let limit = format!("data.keep_features={mebibytes}");
+            let mut train = self.train(name, &[sets, &[&limit]].concat());
+            let output = train.output().unwrap();
+            let log = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "{log}");
+            assert_eq!(log.contains("films are kept"), mebibytes > 0, "{log}");
+            self.folder().join(name)
+        };
+        [run("kept", 1024), run("films-each-time", 0)]
+    }
+
+    /// A run that stopped refuses to go on with an encoder that has changed, and none is left of a run that could not begin.
+    #[track_caller]
+    pub fn refuses_what_has_changed(&self) {
+        let encoder = self.folder().join("encoder.safetensors");
+        std::fs::copy(self.whole().join("model.safetensors"), &encoder).unwrap();
+        let weights = format!("encoder.weights={}", encoder.display());
+        let run = self.run("changed", &[&weights, "train.stop_after_steps=1"]);
+        let mut bytes = std::fs::read(&encoder).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        std::fs::write(&encoder, bytes).unwrap();
+        let mut resume = self.program();
+        let said = fail(resume.args(["train", "--resume", "--run"]).arg(&run));
+        assert!(said.contains("the encoder is not the one"), "{said}");
+
+        let said = fail(&mut self.train("none", &[&weights]));
+        assert!(
+            said.contains("encoder.safetensors") && said.contains("by its digest"),
+            "{said}"
+        );
+        assert!(!self.folder().join("none").exists());
+    }
+
     /// An uninterrupted run, made once.
     pub fn whole(&self) -> &Path {
         self.whole.get_or_init(|| {
@@ -136,7 +173,7 @@ impl Trial {
         predict.arg(self.whole());
         let said = succeed(predict.arg("--out").arg(&out).arg(&films));
         assert!(
-            said.contains("3 films") && said.contains("1 films could not be read"),
+            said.contains("3 films") && said.contains("could not be read: 1 of 4"),
             "{said}"
         );
         let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use mflag_tests::heads::{Trial, assert_metrics_near, json, prepare, tested};
-use mflag_tests::programs::{fail, program};
+use mflag_tests::programs::{fail, program, succeed};
 use serde_json::Value;
 
 /// Some epochs on phantoms in CheXpert's layout.
@@ -186,11 +186,56 @@ fn a_run_that_was_stopped_ends_as_one_that_was_not() {
 
 #[test]
 fn kept_features_train_as_films_do() {
-    let run = |name: &str, kept: &str| TRIAL.run(name, &["train.epochs=3", kept]);
-    let kept = run("kept", "data.keep_features=64");
-    let films = run("films-each-time", "data.keep_features=0");
+    let [kept, films] = TRIAL.with_features_kept_and_not(&["train.epochs=3"]);
     // Features of a film differ in their last bits with the films beside it in the batch.
     assert_metrics_near(&kept, &films, 0.01);
+}
+
+#[test]
+fn an_encoder_that_has_changed_is_refused() {
+    TRIAL.refuses_what_has_changed();
+}
+
+#[test]
+fn a_damaged_model_is_refused() {
+    let model = TRIAL.folder().join("damaged.safetensors");
+    let mut bytes = std::fs::read(TRIAL.whole().join("model.safetensors")).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 4000].fill(0xff);
+    std::fs::write(&model, bytes).unwrap();
+    let mut predict = TRIAL.program();
+    predict.arg("predict").arg("--model").arg(&model);
+    predict.arg("--out").arg(TRIAL.folder().join("never"));
+    let said = fail(predict.arg(TRIAL.folder().join("films")));
+    assert!(
+        said.contains("damaged.safetensors") && said.contains("by its digest"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_model_of_a_gpu_predicts_on_a_cpu() {
+    let model = TRIAL.folder().join("of-gpu.safetensors");
+    let bytes = std::fs::read(TRIAL.whole().join("model.safetensors")).unwrap();
+    // The header alone is changed, to what has as many letters.
+    let [trained, other] = ["fp32", "fp16"].map(|p| format!(r#"\"precision\":\"{p}\""#));
+    let place = bytes
+        .windows(trained.len())
+        .position(|w| w == trained.as_bytes());
+    let place = place.unwrap();
+    let mut text = bytes;
+    text[place..place + other.len()].copy_from_slice(other.as_bytes());
+    std::fs::write(&model, text).unwrap();
+    let out = TRIAL.folder().join("on-cpu");
+    let mut predict = TRIAL.program();
+    predict.args(["predict", "--device", "cpu", "--threads", "1", "--model"]);
+    predict.arg(&model).arg("--out").arg(&out);
+    succeed(predict.arg(TRIAL.folder().join("films")));
+    let mut absent = TRIAL.program();
+    absent.args(["predict", "--device", "cuda:99", "--model"]);
+    absent.arg(&model).arg("--out").arg(&out);
+    let said = fail(absent.arg(TRIAL.folder().join("films")));
+    assert!(said.contains("cuda"), "{said}");
 }
 
 #[test]

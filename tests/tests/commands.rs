@@ -80,6 +80,51 @@ fn a_command_line_that_is_not_understood_ends_with_code_2() {
 }
 
 #[test]
+fn a_full_disk_behind_standard_output_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("metrics.jsonl"), "").unwrap();
+    let report = folder.path().join("report.html");
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let mut written = program("mflag-report");
+    written.arg(folder.path()).arg("--out").arg(&report);
+    for mut command in [written, schema()] {
+        let said = fail(command.stdout(full()));
+        assert!(said.contains("cannot write to standard output"), "{said}");
+    }
+    assert!(report.exists(), "the work is done all the same");
+    // Nobody is left to tell; that is no reason to abort.
+    let mut absent = program("mflag-report");
+    let ended = absent.arg("absent").stderr(full()).status().unwrap();
+    assert_eq!(ended.code(), Some(1));
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_stops_no_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("films");
+    let mut phantom = program("mflag-data");
+    phantom.args([
+        "phantom", "--as", "manifest", "--films", "3", "--side", "64", "--out",
+    ]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let ended = phantom.arg(&out).stdout(writer).status().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert!(out.join("manifest.csv").exists());
+}
+
+fn schema() -> Command {
+    let mut schema = program("mflag-pretrain");
+    schema.arg("schema");
+    schema
+}
+
+#[test]
 fn what_goes_into_a_file_has_no_colours() {
     for name in PROGRAMS {
         let config = match name {

@@ -96,7 +96,7 @@ fn phantoms_of_every_layout_are_prepared_by_its_reader() {
             lines.any(|l| l == format!("{name} {number}"))
         };
         assert!(
-            row("kept", &kept.to_string()) && row("could not be decoded", "0"),
+            row("kept", &kept.to_string()) && row("could not be prepared", "0"),
             "{layout}: {said}"
         );
         let said = succeed(data("verify").arg(&store));

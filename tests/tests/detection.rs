@@ -155,7 +155,7 @@ fn committed_configurations_and_schema_are_true() {
 
 #[test]
 fn what_cannot_be_is_said_in_words() {
-    let said = fail(&mut TRIAL.train("never", &["data.side=50"]));
+    let said = fail(&mut TRIAL.train("never", &["data.side=80"]));
     assert!(said.contains("multiple of 32"), "{said}");
     let said = fail(&mut TRIAL.train("never", &["head.classes=[a, a]"]));
     assert!(said.contains("'a' is there twice"), "{said}");

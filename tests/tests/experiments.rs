@@ -142,6 +142,10 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
         told.contains("encoder.arch: \"resnet18\" → \"resnet50\""),
         "{told}"
     );
+    let told = fail(experiments("table", &file).args(["--set", "tasks=[{name: Opacities, program: mflag-segment, config: configs/segmentation/masks.yaml, metric: dice}]"]));
+    assert!(told.contains("was run otherwise"), "{told}");
+    let kept = std::fs::read_to_string(runs.join("results.csv")).unwrap();
+    assert_eq!(kept, table, "the tables are as they were");
 }
 
 #[test]
@@ -155,9 +159,19 @@ fn what_is_missing_or_fails_is_told() {
     );
     let told = fail(experiments("run", &file).args(["--set", "seed=[0]"]));
     assert!(told.contains("did you mean 'seeds'?"), "{told}");
+    // Before anything is run.
+    let unknown = "encoders=[{name: Bad, set: {encoder.arch: resnet19}}]";
+    let told = fail(experiments("run", &file).args(["--set", unknown]));
+    assert!(
+        told.contains("Opacities, Bad, 50 %, seed 0") && told.contains("'resnet19'"),
+        "{told}"
+    );
     // A cell that fails leaves the others be.
-    let bad = "encoders=[{name: Bad, set: {encoder.arch: resnet19}}, {name: Random, set: {encoder.arch: resnet18}}]";
-    let told = fail(experiments("run", &file).args(["--set", "seeds=[0]", "--set", bad]));
+    let bad = format!(
+        "encoders=[{{name: Bad, weights: {}}}, {{name: Random, set: {{encoder.arch: resnet18}}}}]",
+        file.display()
+    );
+    let told = fail(experiments("run", &file).args(["--set", "seeds=[0]", "--set", &bad]));
     assert!(
         told.contains("1 cells failed") && told.contains("bad/50-seed-0.log"),
         "{told}"
@@ -165,5 +179,9 @@ fn what_is_missing_or_fails_is_told() {
     let log = file
         .with_file_name("runs")
         .join("opacities/bad/50-seed-0.log");
-    assert!(std::fs::read_to_string(log).unwrap().contains("resnet19"));
+    assert!(
+        std::fs::read_to_string(log)
+            .unwrap()
+            .contains("experiment.yaml")
+    );
 }

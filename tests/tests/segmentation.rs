@@ -78,14 +78,8 @@ fn kept_features_train_as_films_do() {
         "augment.shift=0.0",
         "augment.scale=0.0",
     ];
-    let run = |name: &str, kept: &str| {
-        TRIAL.run(
-            name,
-            &[&still[..], &["train.precision=fp32", kept]].concat(),
-        )
-    };
-    let kept = run("kept", "data.keep_features=1024");
-    let films = run("films-each-time", "data.keep_features=0");
+    let sets = [&still[..], &["train.precision=fp32"]].concat();
+    let [kept, films] = TRIAL.with_features_kept_and_not(&sets);
     assert_metrics_near(&kept, &films, 0.02);
 }
 
@@ -133,7 +127,7 @@ fn committed_configurations_and_schema_are_true() {
 
 #[test]
 fn what_cannot_be_is_said_in_words() {
-    let said = fail(&mut TRIAL.train("never", &["data.side=50"]));
+    let said = fail(&mut TRIAL.train("never", &["data.side=80"]));
     assert!(said.contains("multiple of 32"), "{said}");
     let said = fail(&mut TRIAL.train("never", &["monitor=dise"]));
     assert!(said.contains("did you mean 'dice'"), "{said}");

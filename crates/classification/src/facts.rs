@@ -29,9 +29,15 @@ impl Facts {
                 .map(|class| class == likeliest)
                 .collect();
         }
-        let threshold = |label: usize| self.thresholds.as_ref().map_or(0.5, |t| t[label]);
         let called = probabilities.iter().enumerate();
-        called.map(|(label, p)| *p >= threshold(label)).collect()
+        called
+            .map(|(label, p)| *p >= self.threshold(label).unwrap_or(0.5))
+            .collect()
+    }
+
+    /// The probability from which on a label is called present.
+    pub fn threshold(&self, label: usize) -> Option<f32> {
+        self.thresholds.as_ref()?.get(label).copied()
     }
 
     /// The place of the highest probability, of equal ones the first.
@@ -66,12 +72,7 @@ impl Facts {
 
 /// What is known of a film with these raw values, a truth a label; of classes all or nothing.
 pub(crate) fn truth(task: Task, targets: &Targets, values: &[Option<f32>]) -> Vec<Option<bool>> {
-    let mut truth: Vec<Option<bool>> = if values.iter().all(Option::is_none) {
-        vec![None; targets.names().len()]
-    } else {
-        let targets = targets.of(values).into_iter();
-        targets.map(|value| value.map(|v| v > 0.0)).collect()
-    };
+    let mut truth = targets.truth(values);
     let present = truth.iter().filter(|t| **t == Some(true)).count();
     if task == Task::MultiClass && (present != 1 || truth.contains(&None)) {
         truth.fill(None);

@@ -89,20 +89,23 @@ impl Head for Classification {
         })
     }
 
-    fn annotate(
-        settings: &ClassificationConfig,
-        facts: &Facts,
-        store: &Store,
-    ) -> Result<impl Fn(usize) -> Result<Target> + Sync> {
-        // The labels of the model, which is perhaps judged on another store.
-        let settings = ClassificationConfig {
+    fn settled(settings: &ClassificationConfig, facts: &Facts) -> ClassificationConfig {
+        ClassificationConfig {
             labels: facts.labels.clone(),
             ..settings.clone()
-        };
+        }
+    }
+
+    fn annotate(
+        settings: &ClassificationConfig,
+        _facts: &Facts,
+        store: &Store,
+    ) -> Result<impl Fn(usize) -> Result<Target> + Sync> {
+        let task = settings.task;
         let targets = settings.targets(&store.meta().labels)?;
         Ok(move |film: usize| {
             let values = &store.records()[film].labels;
-            Ok(Target(truth(settings.task, &targets, values)))
+            Ok(Target(truth(task, &targets, values)))
         })
     }
 

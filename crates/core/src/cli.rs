@@ -1,7 +1,8 @@
 //! Habits that all binaries share: flags, log lines, and how a run ends.
 
 use std::error::Error;
-use std::io::IsTerminal;
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -43,7 +44,9 @@ impl Common {
         // All of our crates' names begin so.
         let filter = EnvFilter::try_from_default_env()
             .unwrap_or_else(|_| EnvFilter::new(format!("warn,mflag={ours}")));
-        let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        let colours =
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() && !dumb;
         let bars = tracing_indicatif::IndicatifLayer::new();
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(bars.get_stderr_writer())
@@ -61,11 +64,24 @@ impl Common {
 
 /// What stands below a program's help: `examples`, and what its exit codes mean.
 pub fn after_help(examples: &str) -> String {
+    help_below(
+        examples,
+        "0 done",
+        "; 128 + signal interrupted, and can go on",
+    )
+}
+
+/// As [`after_help`], of a program that serves until a signal ends it.
+pub fn after_help_of_service(examples: &str) -> String {
+    help_below(examples, "0 ended by SIGINT or SIGTERM", "")
+}
+
+fn help_below(examples: &str, done: &str, signalled: &str) -> String {
     format!(
         "{examples}
 
-Exit codes: 0 done; 1 failed, the last line says why; 2 the command line is not understood; 101 a fault of the program itself;
-128 + signal interrupted, and can go on"
+Exit codes: {done}; 1 failed, the last line says why; 2 the command line is not understood;
+101 a fault of the program itself{signalled}"
     )
 }
 
@@ -104,6 +120,11 @@ pub struct TrainArgs {
     pub resume: bool,
 }
 
+/// A line on standard error; where that cannot be written, nobody is left to tell.
+pub(crate) fn say_on_stderr(line: impl Display) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
 /// What `println!` panics with where it cannot write.
 const STDOUT: &str = "failed printing to stdout: ";
 
@@ -119,21 +140,37 @@ pub fn run_main<E: AsRef<dyn Error + Send + Sync>>(
             if why.contains("Broken pipe") {
                 std::process::exit(128 + SIGPIPE);
             }
-            eprintln!("error: cannot write to standard output: {why}");
+            say_on_stderr(format_args!(
+                "error: cannot write to standard output: {why}"
+            ));
             std::process::exit(1);
         }
-        eprintln!(
+        if let Some(words) = out_of_memory(&fault) {
+            say_on_stderr(format_args!(
+                "error: {words}; take a smaller train.batch_size or data.side, or free some memory"
+            ));
+            std::process::exit(1);
+        }
+        say_on_stderr(format_args!(
             "error: mflag met a fault of its own and had to stop; please report this line:\n  {fault}"
-        );
+        ));
     }));
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(program)) {
         Ok(Ok(code)) => code,
         Ok(Err(error)) => {
-            eprintln!("error: {}", chain(error.as_ref()));
+            say_on_stderr(format_args!("error: {}", chain(error.as_ref())));
             ExitCode::FAILURE
         }
         Err(_) => ExitCode::from(101),
     }
+}
+
+/// What libtorch says where memory does not suffice: layers of tch panic with it.
+fn out_of_memory(fault: &str) -> Option<&str> {
+    let said = ["CUDA out of memory", "DefaultCPUAllocator: "];
+    let begin = said.iter().find_map(|words| fault.find(words))?;
+    let end = fault[begin..].find(['\n', '\\', '"']);
+    Some(fault[begin..].get(..end?).unwrap_or(&fault[begin..]))
 }
 
 /// An error and its causes, those left out that an outer message has already told.
@@ -153,6 +190,17 @@ fn chain(error: &(dyn Error + Send + Sync)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_told() {
+        let fault = "panicked at tch/src/x.rs:1:2:\ncalled `Result::unwrap()` on an `Err` value: Torch(\"[enforce fail at \
+                     alloc_cpu.cpp:1] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.\\nException\")";
+        assert_eq!(
+            out_of_memory(fault),
+            Some("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
+        );
+        assert_eq!(out_of_memory("index out of bounds"), None);
+    }
 
     #[test]
     fn a_cause_is_told_once() {

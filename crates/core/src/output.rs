@@ -1,13 +1,15 @@
 //! What a program says on standard output: tables and sentences for people or, by `--json`, one JSON object for other programs.
 
+use std::cell::OnceCell;
 use std::error::Error;
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::cli::run_main;
+use crate::cli::{run_main, say_on_stderr};
 
 /// Flag of every program that ends with results.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
@@ -18,7 +20,7 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// [`run_main`] of a program that has results. They are printed if it ends without an error.
+    /// [`run_main`] of a program that has results. What it had said is printed as JSON even if it ends with an error.
     pub fn run<E: AsRef<dyn Error + Send + Sync>>(
         self,
         program: impl FnOnce(&mut Output) -> Result<ExitCode, E>,
@@ -26,12 +28,14 @@ impl OutputArgs {
         run_main(|| {
             let mut output = Output {
                 json: self.json.then(Map::new),
+                failed: OnceCell::new(),
             };
-            let code = program(&mut output)?;
-            if let Some(results) = output.json.filter(|results| !results.is_empty()) {
-                println!("{:#}", Value::Object(results));
+            let ended = program(&mut output);
+            if let Some(results) = output.json.take().filter(|results| !results.is_empty()) {
+                output.print(format_args!("{:#}\n", Value::Object(results)));
             }
-            Ok::<_, E>(code)
+            let code = ended?;
+            Ok::<_, E>(output.code(code))
         })
     }
 }
@@ -40,6 +44,8 @@ impl OutputArgs {
 #[derive(Debug)]
 pub struct Output {
     json: Option<Map<String, Value>>,
+    /// Why standard output takes no more. The work goes on.
+    failed: OnceCell<io::Error>,
 }
 
 impl Output {
@@ -51,14 +57,36 @@ impl Output {
                 let value = serde_json::to_value(value).unwrap_or_default();
                 results.insert(key.to_owned(), value);
             }
-            None => print!("{words}"),
+            None => self.print(words),
         }
     }
 
     /// Words, ends of lines included, that are nothing to a program.
     pub fn remark(&self, words: impl Display) {
         if self.json.is_none() {
-            print!("{words}");
+            self.print(words);
+        }
+    }
+
+    fn print(&self, words: impl Display) {
+        if self.failed.get().is_none()
+            && let Err(error) = write!(io::stdout(), "{words}").and_then(|()| io::stdout().flush())
+        {
+            let _ = self.failed.set(error);
+        }
+    }
+
+    /// The code to leave with: that of the program, unless standard output failed. A reader that has seen enough, such as `head`, is no
+    /// failure.
+    fn code(self, code: ExitCode) -> ExitCode {
+        match self.failed.into_inner() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                say_on_stderr(format_args!(
+                    "error: cannot write to standard output: {error}"
+                ));
+                ExitCode::FAILURE
+            }
+            _ => code,
         }
     }
 }
@@ -71,6 +99,7 @@ mod tests {
     fn results_become_an_object_in_their_order() {
         let mut output = Output {
             json: Some(Map::new()),
+            failed: OnceCell::new(),
         };
         output.say("films", 3, "3 films\n");
         output.say("bad", ["a"], "a\n");

@@ -121,6 +121,21 @@ impl RunFolder {
         path.join(CONFIG).exists()
     }
 
+    /// Makes sure that a new run may be made in `path`.
+    ///
+    /// # Errors
+    /// If a run is there already.
+    pub fn check_free(path: &Path) -> Result<()> {
+        if !RunFolder::exists(path) {
+            return Ok(());
+        }
+        let reason = "holds a run already: go on with it by --resume, or name another folder";
+        Err(Error::Run {
+            path: path.to_owned(),
+            reason: reason.into(),
+        })
+    }
+
     /// A new run in `path`, with its configuration and provenance written; no other program trains there while it lives.
     ///
     /// # Errors
@@ -135,13 +150,7 @@ impl RunFolder {
             path: path.to_owned(),
             _lock: Some(Arc::new(atomic::lock(path)?)),
         };
-        if RunFolder::exists(path) {
-            let reason = "holds a run already: go on with it by --resume, or name another folder";
-            return Err(Error::Run {
-                path: path.to_owned(),
-                reason: reason.into(),
-            });
-        }
+        RunFolder::check_free(path)?;
         atomic::write_json(&run.file(PROVENANCE), provenance)?;
         let yaml = config::to_yaml(config)?;
         // Last: with it, the run exists.
@@ -194,12 +203,15 @@ impl RunFolder {
     /// # Errors
     /// If the digest in the run's provenance is another, or the provenance cannot be read.
     pub fn same_digest(&self, role: &str, digest: &str) -> Result<()> {
-        if self.provenance()?.digests.get(role).map(String::as_str) == Some(digest) {
-            return Ok(());
-        }
-        let reason = format!(
-            "the {role} is not the one that the run began with: bring that back, or start a new run"
-        );
+        let reason = match self.provenance()?.digests.get(role) {
+            Some(began) if began == digest => return Ok(()),
+            Some(_) => format!(
+                "the {role} is not the one that the run began with: bring that back, or start a new run"
+            ),
+            None => format!(
+                "{PROVENANCE} has no digest of the {role}, as of an older version, so that nobody knows whether it is the same: start a new run"
+            ),
+        };
         Err(Error::Run {
             path: self.path.clone(),
             reason,
@@ -276,7 +288,8 @@ mod tests {
     fn a_run_is_created_once_and_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("runs/one");
-        let provenance = Provenance::collect(&[("libtorch", "2".into())], &[]);
+        let provenance =
+            Provenance::collect(&[("libtorch", "2".into())], &[("store", "abc".into())]);
         RunFolder::create(&path, &Toy { epochs: 3, seed: 1 }, &provenance).unwrap();
         let again = RunFolder::create(&path, &Toy::default(), &provenance).unwrap_err();
         assert!(again.to_string().contains("--resume"), "{again}");
@@ -286,11 +299,14 @@ mod tests {
         drop(at_work);
         let (run, toy) = RunFolder::open::<Toy>(&path).unwrap();
         assert_eq!((run.path(), toy.epochs), (path.as_path(), 3));
-        let changed = run.same_digest("store", "abc").unwrap_err();
+        run.same_digest("store", "abc").unwrap();
+        let changed = run.same_digest("store", "abd").unwrap_err();
         assert!(
             changed.to_string().contains("the store is not the one"),
             "{changed}"
         );
+        let unknown = run.same_digest("encoder", "abc").unwrap_err();
+        assert!(unknown.to_string().contains("no digest"), "{unknown}");
         let none = RunFolder::open::<Toy>(dir.path()).unwrap_err();
         assert!(none.to_string().contains("holds no run"), "{none}");
     }

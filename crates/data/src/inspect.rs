@@ -22,7 +22,7 @@ pub struct Summary {
     pub side: u32,
     /// How films became squares.
     pub fit: Fit,
-    /// Films that could not be decoded.
+    /// Films that could not be prepared.
     pub bad: usize,
     /// Train, validate and test, in this order.
     pub splits: Vec<Part>,

@@ -130,6 +130,15 @@ impl Targets {
         Ok(Targets(chosen.collect::<Result<_>>()?))
     }
 
+    /// What is known of a film with these raw values, one a name: present, absent or, as of a film without any value, nothing.
+    pub fn truth(&self, values: &[Option<f32>]) -> Vec<Option<bool>> {
+        if values.iter().all(Option::is_none) {
+            return vec![None; self.0.len()];
+        }
+        let targets = self.of(values).into_iter();
+        targets.map(|value| value.map(|v| v > 0.0)).collect()
+    }
+
     /// The targets of a film with these raw values, one a name: 1, 0, or `None` where the loss leaves it out. A film
     /// without values has all of them unmentioned.
     pub fn of(&self, values: &[Option<f32>]) -> Vec<Option<f32>> {

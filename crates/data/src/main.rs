@@ -218,7 +218,7 @@ fn prepare_store(args: &PrepareArgs, out: &mut Output) -> Result<()> {
     let mut table = Table::new(&["films", "number"]);
     table.row(["kept".to_owned(), store.records().len().to_string()]);
     table.row([
-        "could not be decoded".to_owned(),
+        "could not be prepared".to_owned(),
         store.meta().bad.to_string(),
     ]);
     for (reason, films) in &dataset.dropped {
@@ -230,7 +230,7 @@ fn prepare_store(args: &PrepareArgs, out: &mut Output) -> Result<()> {
     out.say("store", &args.out, words);
     if store.meta().bad > 0 {
         let list = args.out.join("bad.csv");
-        let words = format!("films that could not be decoded: {}\n", list.display());
+        let words = format!("films that could not be prepared: {}\n", list.display());
         out.say("bad", &list, words);
     }
     Ok(())

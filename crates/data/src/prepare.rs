@@ -67,7 +67,7 @@ struct Known {
     mask: Option<Mask>,
 }
 
-/// A film that could not be decoded, or its mask.
+/// A film that could not be decoded, or its mask, or does not fit its mask or boxes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Bad {
     film: String,

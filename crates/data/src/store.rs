@@ -3,7 +3,7 @@
 //! ```text
 //! <store>/store.json          what it holds; written last, so that a store with it is complete
 //! <store>/films.jsonl         one Record a line, in the order of the rows of the shards
-//! <store>/bad.csv             films that could not be decoded, with the reason
+//! <store>/bad.csv             films that could not be prepared, with the reason
 //! <store>/shards/00000.npy    u8 or u16 [n, 1, side, side]: any numpy user can open them
 //! <store>/shards/00000.json   what went into the shard, and its digest
 //! ```
@@ -37,7 +37,7 @@ pub struct Meta {
     pub squaring: Squaring,
     /// Films in the store.
     pub films: usize,
-    /// Films that could not be decoded.
+    /// Films that could not be prepared.
     pub bad: usize,
     /// The shards in order.
     pub shards: Vec<Shard>,
@@ -125,7 +125,7 @@ impl Store {
         let meta: Meta = read_json(&layout.meta())?;
         if meta.format != FORMAT {
             let reason = format!(
-                "has format {}, this program reads {FORMAT}: prepare the films again",
+                "has format {}, this program reads {FORMAT}: {AGAIN}",
                 meta.format
             );
             return Err(Error::file(&layout.meta(), reason));
@@ -135,7 +135,7 @@ impl Store {
         let in_shards: usize = meta.shards.iter().map(|s| s.films).sum();
         if records.len() != meta.films || in_shards != meta.films {
             let reason = format!(
-                "{} films are listed and {in_shards} stored, store.json says {}: prepare the films again",
+                "{} films are listed and {in_shards} stored, store.json says {}: {AGAIN}",
                 records.len(),
                 meta.films
             );
@@ -157,6 +157,21 @@ impl Store {
     /// The folder.
     pub fn folder(&self) -> &Path {
         &self.layout.0
+    }
+
+    /// Makes sure that its films are squares of this kind, which a model was trained on.
+    ///
+    /// # Errors
+    /// If they are others.
+    pub fn check_squares(&self, learned: &Squaring) -> Result<()> {
+        let there = self.squaring();
+        if there == *learned {
+            return Ok(());
+        }
+        Err(Error::Data(format!(
+            "{} has squares of {there}; the model was trained on squares of {learned}: prepare the films alike",
+            self.folder().display()
+        )))
     }
 
     /// How its films became squares.
@@ -228,7 +243,7 @@ impl Store {
         for (number, shard) in self.meta.shards.iter().enumerate() {
             let path = self.layout.shard(number);
             if mflag_core::digest::file(&path)? != shard.blake3 {
-                let reason = "differs from its digest in store.json: prepare the films again";
+                let reason = format!("differs from its digest in store.json: {AGAIN}");
                 return Err(Error::file(&path, reason));
             }
         }
@@ -243,19 +258,18 @@ pub(crate) fn film_bytes(squaring: Squaring) -> usize {
 
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    serde_json::from_str(&text)
-        .map_err(|e| Error::file(path, format!("is damaged ({e}): prepare the films again")))
+    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is damaged ({e}): {AGAIN}")))
 }
+
+/// What is to be done about a damaged store.
+const AGAIN: &str = "remove the store's folder, and prepare the films again";
 
 fn read_records(path: &Path) -> Result<Vec<Record>> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
     let parse = |(number, line): (usize, std::io::Result<String>)| {
         let line = line.map_err(|e| Error::io("read", path, e))?;
         serde_json::from_str(&line).map_err(|e| {
-            let reason = format!(
-                "line {} is damaged ({e}): prepare the films again",
-                number + 1
-            );
+            let reason = format!("line {} is damaged ({e}): {AGAIN}", number + 1);
             Error::file(path, reason)
         })
     };
@@ -274,21 +288,19 @@ fn map_shards(layout: &Layout, meta: &Meta) -> Result<Vec<Mapped>> {
         let map = map_file(&path)?;
         let side = u64::from(meta.squaring.side);
         let shape = [shard.films as u64, 1, side, side];
-        let npy = npyz::NpyFile::new(&map[..])
-            .map_err(|e| Error::file(&path, format!("is no npy file ({e}): prepare again")))?;
-        if npy.shape() != shape {
-            let reason = format!(
-                "its shape is {:?}, not {shape:?}: prepare again",
-                npy.shape()
-            );
-            return Err(Error::file(&path, reason));
+        let damaged = |what: &str| Error::file(&path, format!("{what}: {AGAIN}"));
+        let mut content = &map[..];
+        let header = npyz::NpyHeader::from_reader(&mut content)
+            .map_err(|e| damaged(&format!("is no npy file ({e})")))?;
+        if header.shape() != shape {
+            let found = header.shape();
+            return Err(damaged(&format!("its shape is {found:?}, not {shape:?}")));
         }
-        let size = shard.films * film_bytes(meta.squaring);
-        let data = map
-            .len()
-            .checked_sub(size)
-            .filter(|data| data % 2 == 0)
-            .ok_or_else(|| Error::file(&path, "is cut short: prepare the films again"))?;
+        // What the header has left.
+        if content.len() != shard.films * film_bytes(meta.squaring) {
+            return Err(damaged("is cut short, or longer than it should be"));
+        }
+        let data = map.len() - content.len();
         shards.push(Mapped { map, data, first });
         first += shard.films;
     }

@@ -243,6 +243,17 @@ fn what_does_not_fit_is_refused_in_words() {
     let renamed = say(prepare(&renamed, &out, &small));
     assert!(renamed.contains("other names"), "{renamed}");
 
+    let shard = out.join("shards/00000.npy");
+    let pixels = std::fs::read(&shard).unwrap();
+    for length in [pixels.len() - 100, pixels.len() + 100] {
+        let mut other = pixels.clone();
+        other.resize(length, 0);
+        std::fs::write(&shard, other).unwrap();
+        let damaged = say(Store::open(&out));
+        assert!(damaged.contains("is cut short, or longer"), "{damaged}");
+    }
+    std::fs::write(&shard, pixels).unwrap();
+
     let films = std::fs::read(out.join("films.jsonl")).unwrap();
     std::fs::write(out.join("films.jsonl"), &films[..films.len() - 9]).unwrap();
     let damaged = say(Store::open(&out));

@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Files that are there whole or not at all: `mflag_core::atomic` once more, so that whoever takes this crate need not take that one.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;

@@ -60,8 +60,11 @@ impl FilmEncoder {
                 format!("is a {name}, of which this program knows nothing"),
             )
         })?;
-        let preprocess = serde_json::from_str(value(PREPROCESS)?)
-            .map_err(|e| Error::file(path, format!("its preprocessing cannot be read: {e}")))?;
+        let damaged =
+            |e: String| Error::file(path, format!("its preprocessing cannot be read: {e}"));
+        let preprocess: Preprocess =
+            serde_json::from_str(value(PREPROCESS)?).map_err(|e| damaged(e.to_string()))?;
+        preprocess.check().map_err(damaged)?;
 
         let provenance = match metadata.get(PROVENANCE) {
             None => Value::Null,

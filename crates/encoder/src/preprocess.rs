@@ -33,6 +33,28 @@ impl Preprocess {
         }
     }
 
+    /// What is wrong with it, as with that of a damaged file.
+    ///
+    /// # Errors
+    /// If a side is 0, the view larger than the square or this beyond 16,384 pixels, or the normalisation no number.
+    pub fn check(&self) -> std::result::Result<(), String> {
+        let Preprocess {
+            side, mean, std, ..
+        } = *self;
+        let square = self.square.side;
+        if side == 0 || side > square || square > Limits::default().side {
+            return Err(format!(
+                "a view of {side} px out of a square of {square} px cannot be"
+            ));
+        }
+        if !(mean.is_finite() && std.is_finite() && std > 0.0) {
+            return Err(format!(
+                "a normalisation by mean {mean} and std {std} cannot be"
+            ));
+        }
+        Ok(())
+    }
+
     /// The square of the film in a file: to the bit what preparation made of the file for training.
     ///
     /// # Errors
@@ -120,6 +142,27 @@ mod tests {
             Vec::<f32>::try_from(found.flatten(0, -1)).unwrap(),
             [-1.0, 1.0]
         );
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let good = Preprocess::new(Squaring::new(256, Fit::Pad), 224);
+        assert_eq!(good.check(), Ok(()));
+        let huge = Squaring::new(4_000_000_000, Fit::Pad);
+        for (bad, word) in [
+            (Preprocess { side: 300, ..good }, "300 px"),
+            (
+                Preprocess {
+                    square: huge,
+                    ..good
+                },
+                "4000000000 px",
+            ),
+            (Preprocess { std: 0.0, ..good }, "std 0"),
+        ] {
+            let told = bad.check().unwrap_err();
+            assert!(told.contains(word), "{told}");
+        }
     }
 
     #[test]

@@ -88,6 +88,21 @@ impl Program {
             Program::Detect => "mflag-detect",
         }
     }
+
+    /// The metrics of its evaluations; those of single labels follow a colon, as in `auroc:Edema`.
+    fn metrics(self) -> &'static [&'static str] {
+        match self {
+            Program::Classify => &[
+                "auroc",
+                "average_precision",
+                "f1",
+                "accuracy",
+                "calibration_error",
+            ],
+            Program::Segment => &["dice", "dice_positives", "iou", "iou_positives"],
+            Program::Detect => &["map", "map_mgca", "ap50", "ap"],
+        }
+    }
 }
 
 /// An encoder under the heads: random, of a file, or pre-trained here first.
@@ -214,6 +229,16 @@ impl Config for Experiments {
             }
         }
         for task in &self.tasks {
+            let (family, _) = task.metric.split_once(':').unwrap_or((&task.metric, ""));
+            let known = task.program.metrics();
+            if !known.contains(&family) {
+                let hint = suggest::hint(family, known.iter().copied());
+                problems.push(format!(
+                    "tasks: '{}': {} has no metric '{family}'{hint}",
+                    task.name,
+                    task.program.name()
+                ));
+            }
             for at in &task.at {
                 let place = format!("tasks: '{}': at", task.name);
                 self.check_fraction(&place, at.fraction, &mut problems);
@@ -289,9 +314,14 @@ compare: [{ encoder: M-FLAG, fraction: 0.01, than: Random, than_fraction: 1.0 }]
                 "'M-FLAG' stands there twice",
             ),
             ("than: Random", "than: Randm", "did you mean 'Random'?"),
+            ("metric: dice", "metric: dise", "did you mean 'dice'?"),
             ("runs: r", "published: p", "runs"),
             ("runs: r", "title: r", "duplicate entry with key"),
-            ("{ name: Random }", "{ name: .. }", "holds no letter or digit"),
+            (
+                "{ name: Random }",
+                "{ name: .. }",
+                "holds no letter or digit",
+            ),
             ("mflag-segment", "mflag-segmnt", "mflag-segment"),
             (
                 "weights: e.safetensors",

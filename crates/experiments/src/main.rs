@@ -117,6 +117,7 @@ fn run(experiments: &Experiments, out: &mut Output) -> Result<ExitCode> {
         .map_err(|e| mflag_core::Error::io("create", &experiments.runs, e))?;
     let _lock = atomic::lock(&experiments.runs)?;
     let runner = Runner::new()?;
+    runner.check(plan.jobs())?;
     let failed = match run_all(&runner, plan.encoders.iter_mut().collect(), out)? {
         Over::Interrupted(code) => return Ok(code),
         Over::Ran(failed) => failed,

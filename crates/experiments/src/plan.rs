@@ -231,8 +231,7 @@ impl Inputs {
             Ok(found) => Some(found),
             Err(error) => {
                 let needs = format!("{} says how to make it", config.display());
-                self.problems
-                    .push(format!("store {}: {error} ({needs})", path.display()));
+                self.problems.push(format!("store {error} ({needs})"));
                 None
             }
         };

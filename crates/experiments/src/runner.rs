@@ -1,18 +1,20 @@
 //! Runs jobs, one after the other, by the programs that they name.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use mflag_core::Error;
 use mflag_core::signals::{Signals, exit_code};
+use mflag_core::{Error, config};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
-use crate::job::Job;
+use crate::job::{Job, Wanted};
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +44,41 @@ impl Runner {
         Ok(Runner {
             signals: Signals::listen()?,
             programs: own.parent().unwrap_or(&own).to_owned(),
+        })
+    }
+
+    /// Makes sure that the programs understand what they will be asked for: better now than after hours.
+    ///
+    /// # Errors
+    /// The first job whose configuration its program would refuse, or if a program cannot be started.
+    pub fn check<'a>(&self, jobs: impl Iterator<Item = &'a Job>) -> Result<()> {
+        let mut schemas: BTreeMap<&str, Value> = BTreeMap::new();
+        for job in jobs {
+            let Wanted {
+                name,
+                program,
+                config,
+                sets,
+                ..
+            } = &job.wanted;
+            if !schemas.contains_key(program) {
+                schemas.insert(program, self.schema(program)?);
+            }
+            config::check_stated(&schemas[program], config, sets).with_context(|| name.clone())?;
+        }
+        Ok(())
+    }
+
+    /// The JSON schema of a program's configuration.
+    fn schema(&self, program: &str) -> Result<Value> {
+        let path = self.programs.join(program);
+        let said = Command::new(&path).arg("schema").output();
+        let said = said.with_context(|| cannot_start(&path))?;
+        serde_json::from_slice(&said.stdout).with_context(|| {
+            format!(
+                "{} printed no schema; build all of the programs",
+                path.display()
+            )
         })
     }
 
@@ -82,7 +119,7 @@ impl Runner {
             // Of its own group, so that Ctrl-C reaches it once, by us: a second one would end it without a checkpoint.
             .process_group(0)
             .spawn()
-            .with_context(|| format!("cannot start {}; build all of the programs", program.display()))
+            .with_context(|| cannot_start(&program))
     }
 
     fn wait(&self, mut child: Child) -> Result<Ended> {
@@ -102,6 +139,13 @@ impl Runner {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+fn cannot_start(program: &Path) -> String {
+    format!(
+        "cannot start {}; build all of the programs",
+        program.display()
+    )
 }
 
 fn ended(status: ExitStatus, passed_on: Option<i32>) -> Ended {

@@ -113,10 +113,8 @@ pub(crate) fn write<H: Head>(
     }
     let chosen = choose(values);
     let folder = out.join(FOLDER);
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).map_err(|e| mflag_core::Error::io("clear", &folder, e))?;
-    }
     std::fs::create_dir_all(&folder).map_err(|e| mflag_core::Error::io("create", &folder, e))?;
+    clear(&folder).map_err(|e| mflag_core::Error::io("clear", &folder, e))?;
     let mut drawn = Vec::with_capacity(chosen.len());
     if !chosen.is_empty() {
         let films = chosen.iter().map(|(_, _, film)| *film).collect();
@@ -148,6 +146,19 @@ pub(crate) fn write<H: Head>(
             })?;
     }
     Ok(atomic::write_json(&out.join(CASES), &drawn)?)
+}
+
+/// Removes the drawings of an earlier evaluation, and nothing else that may lie there.
+fn clear(folder: &Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let is_png = path.extension().is_some_and(|ending| ending == "png");
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
+        if is_png && stem.is_some_and(|line| line.parse::<usize>().is_ok()) {
+            std::fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Up to [`EACH`] of the highest values, of those in the middle of what is left, and of the lowest; each film once. Equal ones in their order.

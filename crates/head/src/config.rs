@@ -63,7 +63,7 @@ pub struct DataConfig {
     /// Prepared store (`mflag-data prepare`).
     pub store: PathBuf,
     /// Side of the square that the encoder sees, in pixels; at most the store's.
-    #[schemars(range(min = 32, max = 2048))]
+    #[schemars(range(min = 64, max = 2048))]
     pub side: u32,
     /// Part of the training patients whose labels are used.
     #[schemars(range(min = 0.0001, max = 1.0))]

@@ -1,7 +1,7 @@
 //! The film encoder under a head: frozen, or trained with it.
 
 use mflag_encoder::resnet::{Arch, Features, ResNet};
-use mflag_encoder::weights::{Allow, load_into};
+use mflag_encoder::weights::{Allow, below, load_into};
 use tch::{Tensor, nn};
 
 use crate::config::EncoderConfig;
@@ -26,7 +26,7 @@ impl Encoder {
     pub fn new(variables: &nn::VarStore, config: &EncoderConfig) -> Result<Encoder> {
         let network = ResNet::new(&(variables.root() / "encoder"), config.arch)?;
         if config.frozen {
-            for (_, variable) in of_encoder(variables) {
+            for (_, variable) in below(PREFIX, variables.variables()) {
                 let _ = variable.f_set_requires_grad(false)?;
             }
         }
@@ -46,7 +46,7 @@ impl Encoder {
             tracing::info!("encoder: random weights");
             return Ok(());
         };
-        let variables: Vec<(String, Tensor)> = of_encoder(variables).collect();
+        let variables = below(PREFIX, variables.variables());
         let report = load_into(weights, &variables, &Allow::heads())?;
         tracing::info!("encoder: {}: {report}", weights.display());
         Ok(())
@@ -76,10 +76,4 @@ impl Encoder {
             .network
             .features(films, train && self.moving_statistics)?)
     }
-}
-
-/// The encoder's variables, by their names in torchvision.
-fn of_encoder(variables: &nn::VarStore) -> impl Iterator<Item = (String, Tensor)> {
-    let all = variables.variables().into_iter();
-    all.filter_map(|(name, tensor)| Some((name.strip_prefix(PREFIX)?.to_owned(), tensor)))
 }

@@ -1,6 +1,7 @@
 //! A trained head on the films of a split: metrics with intervals, and every prediction.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mflag_data::Split;
@@ -9,8 +10,8 @@ use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_metrics::evaluation::Evaluation;
 
 use crate::cases;
-use crate::error::{Error, Result};
-use crate::files::name_of;
+use crate::error::Result;
+use crate::files::named;
 use crate::films::Films;
 use crate::head::{Details, Head, Purpose, Writer};
 use crate::model::Model;
@@ -28,11 +29,12 @@ impl<H: Head> Model<H> {
         bootstrap: Bootstrap,
         out: Option<&Path>,
     ) -> Result<Evaluation> {
-        self.fits(store)?;
+        store.check_squares(&self.preprocess().square)?;
         let chosen = Films::<H>::choose(&self.config, store, split)?;
         let films = Films::<H>::new(&self.config, &self.facts, store.clone(), chosen)?;
         let writer = out.map(|out| H::writer(&self.facts, out, Purpose::Evaluation));
         let mut writer = writer.transpose()?;
+        let files = files_of(store, films.films());
         let mut cases = Vec::with_capacity(films.films().len());
         let precision = self.config.train.precision.resolve(self.network.device)?;
         let judge = || {
@@ -43,7 +45,7 @@ impl<H: Head> Model<H> {
                     {
                         cases.push(H::judge(&self.facts, prediction, target)?);
                         if let Some(writer) = &mut writer {
-                            let seen = self.seen(store, film)?;
+                            let seen = self.seen(store, film, &files[&film])?;
                             let entry = writer.write(&seen.shown(), prediction, Some(target))?;
                             writer.add(entry);
                         }
@@ -85,24 +87,27 @@ impl<H: Head> Model<H> {
     }
 
     /// A film of the store, as the network sees it.
-    fn seen(&self, store: &Store, film: usize) -> Result<Seen> {
+    fn seen(&self, store: &Store, film: usize, file: &str) -> Result<Seen> {
         let record = &store.records()[film];
         let preprocess = self.preprocess();
         // A store without sizes is of squares alone: boxes and masks are then in its pixels.
         let size = record.size.unwrap_or([preprocess.square.side; 2]);
-        let (name, pixels) = (&record.film, store.pixels(film));
-        Seen::new(name.clone(), name_of(name), size, &pixels, preprocess)
+        let pixels = store.pixels(film);
+        Seen::new(
+            record.film.clone(),
+            file.to_owned(),
+            size,
+            &pixels,
+            preprocess,
+        )
     }
+}
 
-    /// Whether the films of the store went the way of those that the head was trained on.
-    fn fits(&self, store: &Store) -> Result<()> {
-        let (there, learned) = (store.squaring(), self.preprocess().square);
-        if there == learned {
-            return Ok(());
-        }
-        Err(Error::Data(format!(
-            "{} has squares of {there}; the model was trained on squares of {learned}: prepare the films alike",
-            store.folder().display(),
-        )))
-    }
+/// What files that are written of these films are called.
+fn files_of(store: &Store, films: &[usize]) -> HashMap<usize, String> {
+    let names = films
+        .iter()
+        .map(|&f| PathBuf::from(&store.records()[f].film));
+    let named = named(names.collect()).into_iter().map(|file| file.name);
+    films.iter().copied().zip(named).collect()
 }

@@ -27,8 +27,9 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<FilmFile>> {
     let mut files = Vec::new();
     for path in paths {
         let before = files.len();
+        let mut visited = HashSet::new();
         for path in matches(path)? {
-            collect(&path, &mut files)?;
+            collect(&path, &mut files, &mut visited)?;
         }
         files[before..].sort_unstable();
         if files.len() == before {
@@ -43,7 +44,7 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<FilmFile>> {
 }
 
 /// Where films would have the same name (`a.png` and `a.jpg`), the second gets `-2`, and so on.
-fn named(files: Vec<PathBuf>) -> Vec<FilmFile> {
+pub(crate) fn named(files: Vec<PathBuf>) -> Vec<FilmFile> {
     let mut taken = HashSet::new();
     let name = |path: PathBuf| {
         let bare = name_of(&path.to_string_lossy());
@@ -57,7 +58,7 @@ fn named(files: Vec<PathBuf>) -> Vec<FilmFile> {
 }
 
 /// The name of a film as that of a file: what separates folders becomes `_`, the ending of a film file goes.
-pub(crate) fn name_of(film: &str) -> String {
+fn name_of(film: &str) -> String {
     let (stem, ending) = film.rsplit_once('.').unwrap_or((film, ""));
     // Identifiers have dots, too.
     let bare = if is_film_ending(ending) { stem } else { film };
@@ -88,17 +89,21 @@ fn matches(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(matched)
 }
 
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+/// Adds a file or what lies below a folder; of links that lead back to a folder already `visited` nothing.
+fn collect(path: &Path, files: &mut Vec<PathBuf>, visited: &mut HashSet<PathBuf>) -> Result<()> {
     if !path.is_dir() {
         files.push(path.to_owned());
         return Ok(());
     }
     let unreadable = |e| mflag_core::Error::io("read", path, e);
+    if !visited.insert(path.canonicalize().map_err(unreadable)?) {
+        return Ok(());
+    }
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let ending = path.extension().and_then(|e| e.to_str());
         if ending.is_some_and(is_film_ending) || path.is_dir() {
-            collect(&path, files)?;
+            collect(&path, files, visited)?;
         }
     }
     Ok(())
@@ -118,6 +123,16 @@ mod tests {
         for (film, file) in names {
             assert_eq!(name_of(film), file);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_back_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("a.png"), "").unwrap();
+        std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
+        let found = find(&[dir.path().to_owned()]).unwrap();
+        assert_eq!(found.len(), 1, "{found:?}");
     }
 
     #[test]

@@ -74,6 +74,11 @@ pub trait Head: Sized {
     /// If the store lacks what the settings ask for.
     fn facts(settings: &Self::Settings, store: &Store, train: &[usize]) -> Result<Self::Facts>;
 
+    /// The settings with what the data tell in place of what was left to them, so that they say the same of any other store.
+    fn settled(settings: &Self::Settings, _facts: &Self::Facts) -> Self::Settings {
+        settings.clone()
+    }
+
     /// Tells what is known of a film of the store, by its index; an error if that cannot be read.
     ///
     /// # Errors

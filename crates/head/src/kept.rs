@@ -17,13 +17,14 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// The inputs of `films`, from batches of them that come in order; `None` as soon as all of them together would take more
-    /// than `limit` bytes.
+    /// The inputs of `films`, from batches of them that come in order; `None` as soon as it is known that those of `all` films, of which
+    /// these are a part, would take more than `limit` bytes.
     ///
     /// # Errors
     /// Those of the batches, and libtorch's own.
     pub fn fill(
         films: &[usize],
+        all: usize,
         limit: u64,
         mut batches: impl Iterator<Item = Result<Vec<Tensor>>>,
     ) -> Result<Option<Kept>> {
@@ -32,11 +33,11 @@ impl Kept {
         };
         let first = first?;
         let in_batch = first.first().map_or(0, |t| t.size()[0]);
-        if bytes(&first) * films.len() as u64 > limit * in_batch.max(1) as u64 {
+        if bytes(&first) * all as u64 > limit * in_batch.max(1) as u64 {
             return Ok(None);
         }
         let progress = Progress::new("encode films", films.len() as u64, "films");
-        let all: Vec<Tensor> = first
+        let inputs: Vec<Tensor> = first
             .iter()
             .map(|t| room(t, films.len()))
             .collect::<Result<_>>()?;
@@ -44,7 +45,7 @@ impl Kept {
         for batch in std::iter::once(Ok(first)).chain(batches) {
             let batch = batch?;
             let number = batch.first().map_or(0, |t| t.size()[0]);
-            for (place, tensor) in all.iter().zip(&batch) {
+            for (place, tensor) in inputs.iter().zip(&batch) {
                 place.f_narrow(0, row, number)?.f_copy_(tensor)?;
             }
             row += number;
@@ -53,7 +54,7 @@ impl Kept {
         progress.finish();
         let rows = films.iter().enumerate();
         Ok(Some(Kept {
-            inputs: all,
+            inputs,
             rows: rows.map(|(row, &film)| (film, row as i64)).collect(),
         }))
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 pub use mflag_core::run::MODEL;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::{Allow, load_into, metadata, write_safetensors};
+use mflag_train::device::DeviceArgs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Device, Tensor};
@@ -42,6 +43,9 @@ impl<H: Head> Model<H> {
         let config: HeadConfig<H::Settings> = part(path, &metadata, CONFIG)?;
         let facts: H::Facts = part(path, &metadata, FACTS)?;
         let preprocess: Preprocess = part(path, &metadata, PREPROCESS)?;
+        preprocess
+            .check()
+            .map_err(|e| Error::file(path, format!("its {PREPROCESS} cannot be used: {e}")))?;
         let network = Network::new(&config, &facts, preprocess, device)?;
         load_into(path, &network.variables(), &Allow::nothing())?;
         Ok(Model {
@@ -51,11 +55,19 @@ impl<H: Head> Model<H> {
         })
     }
 
-    /// The configuration of a model, before anything of it is loaded.
+    /// As [`Model::open`], on the device that a program's flags name.
     ///
     /// # Errors
-    /// As [`Model::open`].
-    pub fn config_of(path: &Path) -> Result<HeadConfig<H::Settings>> {
+    /// As [`Model::open`], or if there is no such device.
+    pub fn open_on(path: &Path, on: DeviceArgs) -> Result<Model<H>> {
+        let (settings, device) = on.setup(&Self::config_of(path)?.train)?;
+        let mut model = Model::open(path, device)?;
+        model.config.train = settings;
+        Ok(model)
+    }
+
+    /// The configuration of a model, before anything of it is loaded.
+    fn config_of(path: &Path) -> Result<HeadConfig<H::Settings>> {
         let path = &file(path)?;
         part(path, &of_head::<H>(path)?, CONFIG)
     }

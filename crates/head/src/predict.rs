@@ -66,18 +66,22 @@ impl<H: Head> Model<H> {
         writer: &mut H::Writer,
         overlays: Option<&Path>,
     ) -> Result<Vec<Bad>> {
-        let seen: Vec<&Seen> = read.iter().flatten().collect();
+        let (paths, seen): (Vec<&Path>, Vec<&Seen>) = files
+            .iter()
+            .zip(read)
+            .filter_map(|(file, read)| Some((&*file.path, read.as_ref().ok()?)))
+            .unzip();
         let predictions = self.predictions(&seen)?;
         let facts = &self.facts;
         let written: Vec<_> = {
             let writer = &*writer;
-            let films = seen.par_iter().zip(&predictions);
+            let films = paths.par_iter().zip(&seen).zip(&predictions);
             films
-                .map(|(seen, prediction)| {
+                .map(|((path, seen), prediction)| {
                     let film = seen.shown();
                     if let Some(folder) = overlays {
                         let file = folder.join(format!("{}.png", film.file_name));
-                        seen.draw::<H>(facts, prediction, &file)?;
+                        seen.draw::<H>(path, facts, prediction, &file)?;
                     }
                     writer.write(&film, prediction, None)
                 })
@@ -164,21 +168,24 @@ impl Seen {
         }
     }
 
-    /// Draws what is predicted over the film in its file, into `out`.
+    /// Draws what is predicted over the film in the file `film`, into `out`.
     fn draw<H: Head>(
         &self,
+        film: &Path,
         facts: &H::Facts,
         prediction: &H::Prediction,
         out: &Path,
     ) -> Result<()> {
         // Larger than the network's, its square may need more memory than the limits allow.
-        match Overlay::read(Path::new(&self.name), self.squaring) {
+        match Overlay::read(film, self.squaring) {
             Ok(mut overlay) => {
                 H::draw(facts, &self.shown(), prediction, &mut overlay)?;
                 overlay.write(out)
             }
             Err(error) => {
-                tracing::warn!("no overlay: {error}");
+                // The error has the film's path, which may name a patient.
+                tracing::warn!("a film could not be drawn, and has no overlay (-v says which)");
+                tracing::debug!("no overlay: {error}");
                 Ok(())
             }
         }

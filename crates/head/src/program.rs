@@ -1,21 +1,24 @@
 //! The command line of a head's program: the same for all of them.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use mflag_core::cli::{Common, ConfigArgs, TrainArgs, after_help};
+use mflag_core::digest;
 use mflag_core::generate::Generate;
 use mflag_core::output::{Output, OutputArgs};
-use mflag_core::run::{Provenance, RunFolder};
+use mflag_core::run::{LAST, Provenance, RunFolder};
 use mflag_core::table::write_csv;
 use mflag_data::Split;
 use mflag_data::store::Store;
 use mflag_metrics::bootstrap::Bootstrap;
+use mflag_train::device::{self, DeviceArgs};
+use mflag_train::fit;
 use mflag_train::shim::libtorch_version;
-use mflag_train::{device, fit};
 use tch::Device;
 
 use crate::config::HeadConfig;
@@ -23,6 +26,9 @@ use crate::files;
 use crate::head::{Head, Purpose, Writer};
 use crate::model::{MODEL, Model};
 use crate::task::Training;
+
+/// Role of the encoder's weights in a run's provenance.
+const ENCODER: &str = "encoder";
 
 /// What a program says of itself.
 #[derive(Debug, Clone, Copy)]
@@ -75,6 +81,8 @@ struct EvalArgs {
     /// Resamples of the patients behind the 95 % intervals
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     resamples: u32,
+    #[command(flatten)]
+    on: DeviceArgs,
     /// Folder for the results
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
@@ -91,6 +99,8 @@ struct PredictArgs {
     /// Draw what is predicted over each film, into the folder overlays of the predictions
     #[arg(long)]
     overlays: bool,
+    #[command(flatten)]
+    on: DeviceArgs,
     /// Films, folders of them, or patterns in quotes, such as 'films/*.dcm'
     #[arg(required = true, value_name = "FILM")]
     films: Vec<PathBuf>,
@@ -132,34 +142,48 @@ fn begin<H: Head>(
     out: &mut Output,
 ) -> Result<ExitCode> {
     let config: HeadConfig<H::Settings> = args.load()?.config;
+    RunFolder::check_free(folder)?;
     let store = Arc::new(Store::open(&config.data.store)?);
     let libraries = [("libtorch", libtorch_version())];
     let mut digests = vec![("store", store.digest()?)];
     if let Some(weights) = &config.encoder.weights {
-        digests.push(("encoder", mflag_core::digest::file(weights)?));
+        digests.push((ENCODER, digest::file(weights)?));
     }
+    let device = device::setup(&config.train)?;
+    // Before there is a run: what cannot be trained leaves none behind.
+    let task = Training::<H>::new(config, &store, device)?;
     let provenance = Provenance::collect(&libraries, &digests);
-    let run = RunFolder::create(folder, &config, &provenance)?;
-    train::<H>(program, config, &store, &run, out)
+    let run = RunFolder::create(folder, task.config(), &provenance)?;
+    train(program, task, &store, device, &run, out)
 }
 
 fn resume<H: Head>(program: &Program, folder: &Path, out: &mut Output) -> Result<ExitCode> {
     let (run, config) = RunFolder::resume::<HeadConfig<H::Settings>>(folder)?;
     let store = Arc::new(Store::open(&config.data.store)?);
     run.same_digest("store", &store.digest()?)?;
-    train::<H>(program, config, &store, &run, out)
+    let device = device::setup(&config.train)?;
+    if run.file(MODEL).exists() && !run.file(LAST).exists() {
+        // Trained to its end, and its checkpoints are gone, as those of an experiment's cells.
+        judge::<H>(&store, &run, device, out)?;
+        mflag_report::write_beside(run.path(), out);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(weights) = &config.encoder.weights {
+        run.same_digest(ENCODER, &digest::file(weights)?)?;
+    }
+    let task = Training::<H>::new(config, &store, device)?;
+    train(program, task, &store, device, &run, out)
 }
 
 fn train<H: Head>(
     program: &Program,
-    config: HeadConfig<H::Settings>,
+    mut task: Training<H>,
     store: &Arc<Store>,
+    device: Device,
     run: &RunFolder,
     out: &mut Output,
 ) -> Result<ExitCode> {
-    let device = device::setup(&config.train)?;
-    let settings = config.train.clone();
-    let mut task = Training::<H>::new(config, store, device)?;
+    let settings = task.config().train.clone();
     let outcome = fit(&mut task, &settings, device, run.path())?;
     let words = mflag_train::summary(run.path(), &outcome)?;
     out.say("training", outcome.json(), words);
@@ -200,7 +224,7 @@ fn judge<H: Head>(
 }
 
 fn evaluate<H: Head>(args: &EvalArgs, out: &mut Output) -> Result<ExitCode> {
-    let model = open::<H>(&args.model)?;
+    let model = Model::<H>::open_on(&args.model, args.on)?;
     let store = args.store.as_ref().unwrap_or(&model.config.data.store);
     let store = Arc::new(Store::open(store)?);
     let bootstrap = Bootstrap {
@@ -227,7 +251,7 @@ fn write_evaluation<H: Head>(
 
 fn predict_films<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {
     let files = files::find(&args.films)?;
-    let model = open::<H>(&args.model)?;
+    let model = Model::<H>::open_on(&args.model, args.on)?;
     create(&args.out)?;
     let overlays = args.overlays.then(|| args.out.join("overlays"));
     if let Some(folder) = &overlays {
@@ -239,32 +263,34 @@ fn predict_films<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCo
     let good = files.len() - bad.len();
     let words = format!("{good} films: {}\n", args.out.display());
     out.say("predicted", good, words);
-    if bad.is_empty() {
-        return Ok(ExitCode::SUCCESS);
-    }
     let list = args.out.join("bad.csv");
+    if bad.is_empty() {
+        // Of an earlier prediction.
+        return match std::fs::remove_file(&list) {
+            Err(e) if e.kind() != ErrorKind::NotFound => {
+                Err(mflag_core::Error::io("remove", &list, e).into())
+            }
+            _ => Ok(ExitCode::SUCCESS),
+        };
+    }
     let rows = bad
         .iter()
         .map(|b| [b.file.display().to_string(), b.reason.clone()]);
     write_csv(&list, ["file", "reason"], rows)?;
     let words = format!(
-        "{} films could not be read: {}\n",
+        "could not be read: {} of {}, see {}\n",
         bad.len(),
+        files.len(),
         list.display()
     );
     out.say("bad", bad.len(), words);
-    Ok(if good == 0 {
-        ExitCode::FAILURE
-    } else {
-        ExitCode::SUCCESS
-    })
-}
-
-/// The model, on the device that it was trained for or may be on.
-fn open<H: Head>(path: &Path) -> Result<Model<H>> {
-    // Device and threads are those of the training configuration, which the file holds.
-    let config = Model::<H>::config_of(path)?;
-    Ok(Model::open(path, device::setup(&config.train)?)?)
+    if good == 0 {
+        bail!(
+            "not one film could be read; {} says of each why",
+            list.display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn create(out: &Path) -> Result<()> {

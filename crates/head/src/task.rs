@@ -40,7 +40,7 @@ impl<H: Head> Training<H> {
     /// # Errors
     /// If the store lacks films or labels, or the encoder's weights do not fit.
     pub fn new(
-        config: HeadConfig<H::Settings>,
+        mut config: HeadConfig<H::Settings>,
         store: &Arc<Store>,
         device: Device,
     ) -> Result<Training<H>> {
@@ -53,6 +53,7 @@ impl<H: Head> Training<H> {
             config.encoder.arch.name()
         );
         let facts = H::facts(&config.head, store, &chosen)?;
+        config.head = H::settled(&config.head, &facts);
         let preprocess = Preprocess::new(store.squaring(), config.data.side);
         let network = Network::new(&config, &facts, preprocess, device)?;
         Encoder::load(&network.variables, &config.encoder)?;
@@ -70,6 +71,11 @@ impl<H: Head> Training<H> {
         Ok(task)
     }
 
+    /// Its configuration, complete with what the data tell.
+    pub fn config(&self) -> &HeadConfig<H::Settings> {
+        &self.config
+    }
+
     /// Encodes all films, if they and the encoder stay as they are and memory allows.
     fn keep_features(&mut self) -> Result<()> {
         let limit = self.config.data.keep_features << 20;
@@ -78,18 +84,20 @@ impl<H: Head> Training<H> {
         }
         let (network, device) = (&self.network, self.network.device);
         let precision = self.config.train.precision.resolve(device)?;
+        let all = self.train.films().len() + self.validation.films().len();
         let keep = |films: &Films<H>| -> Result<Option<Kept>> {
             let _no_gradients = tch::no_grad_guard();
             let encoded = films.loader().in_order(|_, _| ()).map(|batch| {
                 precision.autocast(device, || network.inputs(&batch?.pixels, false))?
             });
-            Kept::fill(films.films(), limit, encoded)
+            Kept::fill(films.films(), all, limit, encoded)
         };
         // Both or none, so that training and validation see the same.
         if let Some(train) = keep(&self.train)?
             && let Some(validation) = keep(&self.validation)?
         {
             self.kept = [Some(train), Some(validation)];
+            tracing::info!("the features of {all} films are kept");
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use mflag_data::store::Store;
 use mflag_metrics::bootstrap::Bootstrap;
 use mflag_pretrain::space::{Space, nearest};
 use mflag_pretrain::zero_shot::{self, ZeroShotConfig};
+use mflag_train::device::DeviceArgs;
 use ndarray::ArrayView1;
 use serde::Serialize;
 
@@ -25,6 +26,8 @@ struct Of {
     /// Prepared store
     #[arg(short, long, value_name = "DIR")]
     store: PathBuf,
+    #[command(flatten)]
+    on: DeviceArgs,
 }
 
 #[derive(Debug, Args)]
@@ -52,7 +55,7 @@ impl ZeroShot {
     pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
         let prompts: ZeroShotConfig = config::load(Some(&self.prompts), &self.sets)?.config;
         let store = Arc::new(Store::open(&self.of.store)?);
-        let space = Space::open(&self.of.run)?;
+        let space = Space::open(&self.of.run, self.of.on)?;
         let out = &self.out;
         std::fs::create_dir_all(out).map_err(|e| mflag_core::Error::io("create", out, e))?;
         let bootstrap = Bootstrap {
@@ -111,7 +114,7 @@ impl Retrieve {
                 self.of.store.display()
             );
         }
-        let space = Space::open(&self.of.run)?;
+        let space = Space::open(&self.of.run, self.of.on)?;
         let found = match (&self.text, &self.film) {
             (Some(text), _) => self.films(&space, &store, &films, text)?,
             (_, Some(film)) => self.reports(&store, &films, &space, film)?,

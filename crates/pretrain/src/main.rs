@@ -13,7 +13,7 @@ use mflag_core::cli::{Common, ConfigArgs, TrainArgs, after_help};
 use mflag_core::digest;
 use mflag_core::generate::Generate;
 use mflag_core::output::{Output, OutputArgs};
-use mflag_core::run::{Provenance, RunFolder};
+use mflag_core::run::{LAST, Provenance, RunFolder};
 use mflag_core::table::Table;
 use mflag_data::store::Store;
 use mflag_encoder::text::TextEncoder;
@@ -124,6 +124,7 @@ fn encode(config: &PretrainConfig, out: &mut Output) -> Result<ExitCode> {
 
 fn begin(args: &ConfigArgs, folder: &Path, out: &mut Output) -> Result<ExitCode> {
     let config: PretrainConfig = args.load()?.config;
+    RunFolder::check_free(folder)?;
     let store = Arc::new(Store::open(&config.data.store)?);
     let device = device::setup(&config.train)?;
     let text = config.text.encoder(device)?;
@@ -135,9 +136,11 @@ fn begin(args: &ConfigArgs, folder: &Path, out: &mut Output) -> Result<ExitCode>
     if let Some(weights) = &config.encoder.weights {
         digests.push(("encoder", digest::file(weights)?));
     }
+    // Before there is a run: what cannot be trained leaves none behind.
+    let task = pretraining(config.clone(), store, text, device)?;
     let provenance = Provenance::collect(&libraries, &digests);
     let run = RunFolder::create(folder, &config, &provenance)?;
-    train(&config, store, text, device, &run, out)
+    train(&config, task, device, &run, out)
 }
 
 fn resume(folder: &Path, out: &mut Output) -> Result<ExitCode> {
@@ -147,17 +150,22 @@ fn resume(folder: &Path, out: &mut Output) -> Result<ExitCode> {
     let device = device::setup(&config.train)?;
     let text = config.text.encoder(device)?;
     run.same_digest(LANGUAGE_MODEL, &text.fingerprint())?;
-    train(&config, store, text, device, &run, out)
+    let mut settings = config.clone();
+    if run.file(LAST).exists() {
+        // It has the encoder's weights; those of the start may be gone.
+        settings.encoder.weights = None;
+    }
+    let task = pretraining(settings, store, text, device)?;
+    train(&config, task, device, &run, out)
 }
 
-fn train(
-    config: &PretrainConfig,
+/// The job: pairs chosen, reports encoded, a model with the weights of the start.
+fn pretraining(
+    config: PretrainConfig,
     store: Arc<Store>,
     text: TextEncoder,
     device: Device,
-    run: &RunFolder,
-    out: &mut Output,
-) -> Result<ExitCode> {
+) -> Result<Pretraining> {
     let chosen = Chosen::of(&store, &config.data, config.train.batch_size)?;
     tracing::info!(
         "{} training pairs, {} validation pairs, {}, {device:?}",
@@ -168,8 +176,17 @@ fn train(
     let (cache, _) = encode_texts(&text, &config.text.cache, &chosen.texts(&store))?;
     // Its weights are needed no more.
     drop(text);
-    let pairs = Pairs::new(store, &chosen, cache, config)?;
-    let mut task = Pretraining::new(config.clone(), pairs, device)?;
+    let pairs = Pairs::new(store, &chosen, cache, &config)?;
+    Ok(Pretraining::new(config, pairs, device)?)
+}
+
+fn train(
+    config: &PretrainConfig,
+    mut task: Pretraining,
+    device: Device,
+    run: &RunFolder,
+    out: &mut Output,
+) -> Result<ExitCode> {
     let outcome = fit(&mut task, &config.train, device, run.path())?;
     let words = summary(run.path(), &outcome)?;
     out.say("training", outcome.json(), words);

@@ -11,7 +11,8 @@ use mflag_encoder::film::FilmEncoder;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::text::TextEncoder;
 use mflag_film::Film;
-use mflag_train::{BEST, Checkpoint, Precision, Upload, device};
+use mflag_train::device::DeviceArgs;
+use mflag_train::{BEST, Checkpoint, Precision, Upload};
 use ndarray::{Array1, Array2, ArrayView1};
 use tch::{Device, Kind, Tensor, nn};
 
@@ -37,11 +38,11 @@ pub struct Space {
 }
 
 impl Space {
-    /// Opens the folder of a run that has finished.
+    /// Opens the folder of a run that has finished, on the device that a program's flags name.
     ///
     /// # Errors
-    /// If the run is not one of pre-training, has not finished, or its language model is no longer there.
-    pub fn open(run: &Path) -> Result<Space> {
+    /// If the run is not one of pre-training, has not finished, its language model is no longer there, or there is no such device.
+    pub fn open(run: &Path, on: DeviceArgs) -> Result<Space> {
         let (run, config) = RunFolder::open::<PretrainConfig>(run)?;
         let encoder = run.file(ENCODER);
         if !encoder.exists() {
@@ -50,7 +51,7 @@ impl Space {
                 run.path().display()
             )));
         }
-        let device = device::setup(&config.train)?;
+        let (settings, device) = on.setup(&config.train)?;
         let preprocess = FilmEncoder::open(&encoder, Device::Cpu)?.preprocess();
         let text = config.text.encoder(device)?;
         run.same_digest(LANGUAGE_MODEL, &text.fingerprint())?;
@@ -69,7 +70,7 @@ impl Space {
             model,
             text,
             preprocess,
-            precision: config.train.precision.resolve(device)?,
+            precision: settings.precision.resolve(device)?,
             upload: Upload::new(device)?,
             device,
         })
@@ -80,13 +81,7 @@ impl Space {
     /// # Errors
     /// If the store's squares are not like those that the run learned from.
     pub fn stored(&self, store: &Arc<Store>, films: &[usize]) -> Result<Array2<f32>> {
-        let (there, learned) = (store.squaring(), self.preprocess.square);
-        if there != learned {
-            return Err(Error::Data(format!(
-                "{} has squares of {there}; the run learned from squares of {learned}: prepare the films alike",
-                store.folder().display()
-            )));
-        }
+        store.check_squares(&self.preprocess.square)?;
         let options = Options {
             side: self.preprocess.side,
             batch_size: BATCH,

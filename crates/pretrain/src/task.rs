@@ -2,7 +2,7 @@
 
 use mflag_data::loader::Batch;
 use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::weights::{Allow, load_into};
+use mflag_encoder::weights::{Allow, below, load_into};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload};
@@ -12,7 +12,7 @@ use crate::config::PretrainConfig;
 use crate::error::Result;
 use crate::latent::{self, Described, MONITORED};
 use crate::loss::{Gram, alignment, orthogonality};
-use crate::model::{Latents, Model, REPORT_PROJECTOR};
+use crate::model::{ENCODER_PREFIX, Latents, Model, REPORT_PROJECTOR};
 use crate::pairs::Pairs;
 
 /// Model, pairs and losses of a run.
@@ -44,11 +44,8 @@ impl Pretraining {
             config.projector,
         )?;
         if let Some(weights) = &config.encoder.weights {
-            let named = variables.variables().into_iter();
-            let encoder = named.filter_map(|(name, variable)| {
-                Some((name.strip_prefix("encoder.")?.to_owned(), variable))
-            });
-            let report = load_into(weights, &encoder.collect::<Vec<_>>(), &Allow::heads())?;
+            let encoder = below(ENCODER_PREFIX, variables.variables());
+            let report = load_into(weights, &encoder, &Allow::heads())?;
             tracing::info!("{}: {report}", weights.display());
         }
         let preprocess = Preprocess::new(pairs.store.squaring(), config.data.side);

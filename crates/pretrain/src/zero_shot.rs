@@ -96,13 +96,7 @@ pub fn judge(
     let records = store.records();
     let truth: Vec<Vec<Option<bool>>> = films
         .iter()
-        .map(|&film| {
-            targets
-                .of(&records[film].labels)
-                .into_iter()
-                .map(|v| v.map(|v| v > 0.0))
-                .collect()
-        })
+        .map(|&film| targets.truth(&records[film].labels))
         .collect();
     let directions = space.stored(store, &films)?;
     let mut scores = Vec::with_capacity(names.len());
@@ -140,7 +134,7 @@ pub fn judge(
 
     let head = names
         .iter()
-        .flat_map(|name| [name.clone(), format!("{name}:truth")]);
+        .flat_map(|name| [name.clone(), format!("{name}_truth")]);
     let rows = films.iter().enumerate().map(|(row, &film)| {
         let cells = scores
             .iter()

@@ -195,7 +195,7 @@ impl Checkpoint {
             Error::checkpoint(
                 path,
                 format!(
-                    "the file is damaged or cut short ({what}); go on from another checkpoint of the run, or start anew"
+                    "the file is damaged or cut short ({what}); bring it back from a copy, or start a new run"
                 ),
             )
         };

@@ -2,6 +2,7 @@
 
 use crate::config::TrainerConfig;
 use crate::error::{Error, Result};
+use crate::precision::Precision;
 use crate::shim::{self, Kernels};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,37 @@ impl DeviceChoice {
             _ if gpus > 0 => Ok(Device::Cuda(0)),
             _ => Ok(Device::Cpu),
         }
+    }
+}
+
+/// Where a trained model computes: the same flags in every program.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct DeviceArgs {
+    /// Where the network computes: auto (a GPU if there is one), cpu, cuda, cuda:N
+    #[arg(long, default_value = "auto", value_parser = |text: &str| DeviceChoice::try_from(text.to_owned()))]
+    pub device: DeviceChoice,
+    /// Threads of the network on a CPU; those of training when absent, 0: one a core
+    #[arg(long, value_parser = clap::value_parser!(u16).range(0..=1024))]
+    pub threads: Option<u16>,
+}
+
+impl DeviceArgs {
+    /// [`setup`] of what a model was trained by as `trained`: gives that with these flags in it, and the device. Training on a GPU may
+    /// have used a precision that a CPU lacks; the device's own serves then.
+    ///
+    /// # Errors
+    /// As [`setup`].
+    pub fn setup(self, trained: &TrainerConfig) -> Result<(TrainerConfig, Device)> {
+        let mut config = TrainerConfig {
+            device: self.device,
+            threads: self.threads.map_or(trained.threads, usize::from),
+            ..trained.clone()
+        };
+        if config.precision.resolve(self.device.resolve()?).is_err() {
+            config.precision = Precision::Auto;
+        }
+        let device = setup(&config)?;
+        Ok((config, device))
     }
 }
 

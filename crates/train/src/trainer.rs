@@ -6,7 +6,7 @@ mod watch;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use mflag_core::run::{BEST, LAST};
+use mflag_core::run::{BEST, LAST, METRICS};
 use mflag_core::{atomic, progress::Progress, signals::Signals};
 use tch::Device;
 
@@ -142,6 +142,7 @@ impl<'a, T: Task> Run<'a, T> {
             run.sinks = Sinks::open(folder, metrics_bytes, step)?;
             tracing::info!("going on after epoch {epoch}, batch {batch} (step {step} of {steps})");
         } else {
+            nothing_is_lost(folder)?;
             run.sinks = Sinks::open(folder, 0, 0)?;
             run.validate()?;
             run.save_last()?;
@@ -411,4 +412,15 @@ impl<'a, T: Task> Run<'a, T> {
             peak_memory: peak_memory(),
         })
     }
+}
+
+/// Refuses to begin anew where a run has got on that lost its checkpoint; before the first one there are only the metrics of the
+/// untrained model.
+fn nothing_is_lost(folder: &Path) -> Result<()> {
+    let lines = std::fs::read_to_string(folder.join(METRICS)).unwrap_or_default();
+    if lines.lines().nth(1).is_none() {
+        return Ok(());
+    }
+    let reason = "the run has got on, but this checkpoint, which it would go on from, is gone: bring it back, or start a new run in another folder";
+    Err(Error::checkpoint(&folder.join(LAST), reason))
 }

@@ -77,7 +77,7 @@ async fn health(State(service): State<Service>) -> Response {
 /// Embedding and findings of the film that is the body: a JPEG, PNG or DICOM file as it is.
 async fn film(State(service): State<Service>, request: Request) -> Result<Json<Answer>, Refusal> {
     // Before the body is read, so that no more bodies than places are in memory.
-    let Ok(_place) = service.places.try_acquire() else {
+    let Ok(place) = service.places.clone().try_acquire_owned() else {
         drain(request).await;
         let busy = "too many films are on their way; try again".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, busy));
@@ -85,8 +85,9 @@ async fn film(State(service): State<Service>, request: Request) -> Result<Json<A
     let file = arrived(request, service.upload).await?;
     let preprocess = service.worker.about.preprocess;
     // Decoding takes a core for a while: not one of the threads that listen.
-    let square = tokio::task::spawn_blocking(move || preprocess.decode(&file, &DECODING));
-    let square = square.await.map_err(|e| Refusal::fault(&e.into()))?;
+    // The place goes along: who hangs up frees it only once the file is gone.
+    let square = tokio::task::spawn_blocking(move || (preprocess.decode(&file, &DECODING), place));
+    let (square, _place) = square.await.map_err(|e| Refusal::fault(&e.into()))?;
     let square = square.map_err(|e| Refusal(StatusCode::UNPROCESSABLE_ENTITY, e.to_string()))?;
     let answer = service.worker.answer(square).await;
     Ok(Json(answer.map_err(|e| Refusal::fault(&e))?))

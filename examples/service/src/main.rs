@@ -14,8 +14,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use clap::{Args, Parser};
-use mflag_core::cli::{Common, after_help, run_main};
-use mflag_train::device::DeviceChoice;
+use mflag_core::cli::{Common, after_help_of_service, run_main};
+use mflag_train::device::DeviceArgs;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,7 +33,7 @@ const EXAMPLES: &str = "Examples:
 
 /// Answer films (JPEG, PNG, DICOM) over HTTP with their embedding and the scores of their findings
 #[derive(Debug, Parser)]
-#[command(version, after_help = after_help(EXAMPLES))]
+#[command(version, after_help = after_help_of_service(EXAMPLES))]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -51,12 +51,8 @@ struct Cli {
     /// Films that go through the network together, if as many wait
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
-    /// Where the network runs: auto, cpu, cuda, cuda:N
-    #[arg(long, default_value = "auto", value_parser = device)]
-    device: DeviceChoice,
-    /// Threads of the network on a CPU; 0: one a core
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1024))]
-    threads: u32,
+    #[command(flatten)]
+    on: DeviceArgs,
 }
 
 #[derive(Debug, Args)]
@@ -68,10 +64,6 @@ struct NetworkArgs {
     /// encoder.safetensors of a pre-training run: embeddings alone
     #[arg(short, long, value_name = "FILE")]
     encoder: Option<PathBuf>,
-}
-
-fn device(text: &str) -> std::result::Result<DeviceChoice, String> {
-    text.to_owned().try_into()
 }
 
 fn main() -> ExitCode {
@@ -86,8 +78,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         (None, file) => Source::Encoder(file.unwrap_or_default()),
     };
     let options = Options {
-        device: cli.device,
-        threads: cli.threads as usize,
+        on: cli.on,
         waiting: cli.places as usize,
         batch: cli.batch as usize,
     };

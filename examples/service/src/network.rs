@@ -9,7 +9,7 @@ use mflag_encoder::preprocess::Preprocess;
 use mflag_film::Film;
 use mflag_head::{Error, Model};
 use mflag_train::TrainerConfig;
-use mflag_train::device::{DeviceChoice, setup};
+use mflag_train::device::DeviceArgs;
 use serde::Serialize;
 use tch::{Device, Kind};
 
@@ -61,23 +61,13 @@ pub(crate) struct About {
 
 impl Network {
     /// Opens it on `device`, for the thread that calls: libtorch keeps the number of its threads by thread.
-    pub(crate) fn open(source: &Source, device: DeviceChoice, threads: usize) -> Result<Network> {
-        let setup = |config: TrainerConfig| {
-            setup(&TrainerConfig {
-                device,
-                threads,
-                ..config
-            })
-        };
+    pub(crate) fn open(source: &Source, on: DeviceArgs) -> Result<Network> {
         Ok(match source {
             Source::Encoder(file) => {
-                let device = setup(TrainerConfig::default())?;
+                let (_, device) = on.setup(&TrainerConfig::default())?;
                 Network::Encoder(Box::new(FilmEncoder::open(file, device)?))
             }
-            Source::Model(run) => {
-                let config = Model::<Classification>::config_of(run)?;
-                Network::Classifier(Box::new(Model::open(run, setup(config.train)?)?))
-            }
+            Source::Model(run) => Network::Classifier(Box::new(Model::open_on(run, on)?)),
         })
     }
 
@@ -131,7 +121,7 @@ fn findings(model: &Model<Classification>, log_odds: &[f32]) -> Vec<Finding> {
     let finding = |(at, label): (usize, &String)| Finding {
         label: label.clone(),
         probability: probabilities[at],
-        threshold: facts.thresholds.as_ref().map(|t| t[at]),
+        threshold: facts.threshold(at),
         present: present[at],
     };
     facts.labels.iter().enumerate().map(finding).collect()

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
 use mflag_film::Film;
-use mflag_train::device::DeviceChoice;
+use mflag_train::device::DeviceArgs;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::network::{About, Answer, Network, Source};
@@ -26,9 +26,8 @@ pub(crate) struct Worker {
 /// How the thread works.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
-    pub(crate) device: DeviceChoice,
-    /// Threads that compute on the CPU; 0: libtorch's choice.
-    pub(crate) threads: usize,
+    /// Where the network computes.
+    pub(crate) on: DeviceArgs,
     /// Films that may wait.
     pub(crate) waiting: usize,
     /// Films that are answered together, if as many wait.
@@ -41,7 +40,7 @@ impl Worker {
         let (jobs, waiting) = mpsc::channel(options.waiting);
         let (opened, ready) = oneshot::channel();
         let work = move || {
-            let network = Network::open(&source, options.device, options.threads);
+            let network = Network::open(&source, options.on);
             match network {
                 Ok(network) => {
                     let _ = opened.send(Ok(network.about()));

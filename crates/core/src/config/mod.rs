@@ -84,6 +84,17 @@ pub fn stated(file: &Path, sets: &[String]) -> Result<Value> {
     Ok(Layers::of(Some(file), sets)?.value)
 }
 
+/// Checks what `file` and the overrides `sets` state against the JSON schema of another program, which will [`load`] them.
+///
+/// # Errors
+/// As [`load`], but for rules between values, which only that program knows.
+pub fn check_stated(schema: &Value, file: &Path, sets: &[String]) -> Result<()> {
+    match check::problems(schema, &Layers::of(Some(file), sets)?) {
+        problems if problems.is_empty() => Ok(()),
+        problems => Err(Error::Config { problems }),
+    }
+}
+
 /// Parses and checks one YAML `text`, such as the configuration kept in a run folder; `origin` is for messages.
 ///
 /// # Errors

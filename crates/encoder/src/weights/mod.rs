@@ -44,6 +44,17 @@ pub fn read(path: &Path) -> Result<Tensors> {
     parse(&map(path)?).map_err(|reason| Error::file(path, reason))
 }
 
+/// Those of some variables whose names begin with `prefix`, such as `encoder.`, by the rest of their names.
+pub fn below(
+    prefix: &str,
+    variables: impl IntoIterator<Item = (String, Tensor)>,
+) -> Vec<(String, Tensor)> {
+    let own = |(name, variable): (String, Tensor)| {
+        Some((name.strip_prefix(prefix)?.to_owned(), variable))
+    };
+    variables.into_iter().filter_map(own).collect()
+}
+
 /// The metadata of a safetensors file.
 ///
 /// # Errors

@@ -1,7 +1,6 @@
 //! The safetensors format.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 
 use safetensors::tensor::TensorInfo;
@@ -24,6 +23,9 @@ const KINDS: [(Kind, Dtype); 10] = [
     (Kind::Bool, Dtype::BOOL),
 ];
 
+/// The key of the metadata under which [`write_safetensors`] keeps the BLAKE3 digest of all values.
+const DIGEST: &str = "blake3";
+
 pub(super) fn metadata(bytes: &[u8]) -> Parsed<BTreeMap<String, String>> {
     let (_, header) = SafeTensors::read_metadata(bytes)
         .map_err(|e| format!("is no whole safetensors file: {e}"))?;
@@ -36,8 +38,16 @@ pub(super) fn metadata(bytes: &[u8]) -> Parsed<BTreeMap<String, String>> {
 }
 
 pub(super) fn read(bytes: &[u8]) -> Parsed<Tensors> {
-    let file =
-        SafeTensors::deserialize(bytes).map_err(|e| format!("damaged safetensors file: {e}"))?;
+    let damaged = |e: safetensors::SafeTensorError| format!("damaged safetensors file: {e}");
+    let (header, info) = SafeTensors::read_metadata(bytes).map_err(damaged)?;
+    let digest = info.metadata().as_ref().and_then(|m| m.get(DIGEST));
+    let data = bytes.get(8 + header..).unwrap_or_default();
+    if digest.is_some_and(|digest| blake3::hash(data).to_hex().as_str() != digest) {
+        return Err(
+            "is damaged: its content is not what was written (by its digest); bring it back from a copy, or make it again".to_owned(),
+        );
+    }
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
     if file.is_empty() {
         return Err("holds no tensors".to_owned());
     }
@@ -59,7 +69,8 @@ pub(super) fn read(bytes: &[u8]) -> Parsed<Tensors> {
         .collect()
 }
 
-/// Writes tensors as a safetensors file, with `metadata` (any text by name) in its header.
+/// Writes tensors as a safetensors file, with `metadata` (any text by name) in its header, and under `blake3` a digest of the values, by
+/// which a file that was damaged later is refused when it is read.
 ///
 /// The same tensors give the same bytes, on any device and of any strides. The file is there whole or not at all: it is written
 /// under a temporary name in the same folder, flushed to disk and renamed.
@@ -83,14 +94,21 @@ pub fn write_safetensors(
     }
     // Wide types first, so that each tensor is aligned to its own width.
     entries.sort_by(|(a, x, _), (b, y, _)| y.bitsize().cmp(&x.bitsize()).then(a.cmp(b)));
-    let header = header(&entries, metadata)?;
+    let values: Vec<Vec<u8>> = entries
+        .iter()
+        .map(|(_, _, tensor)| bytes_of(tensor))
+        .collect::<std::result::Result<_, _>>()?;
+    let mut digest = blake3::Hasher::new();
+    values.iter().for_each(|values| {
+        digest.update(values);
+    });
+    let mut metadata = metadata.clone();
+    metadata.insert(DIGEST.to_owned(), digest.finalize().to_hex().to_string());
+    let header = header(&entries, &metadata)?;
     atomic::write(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
-        for (_, _, tensor) in &entries {
-            file.write_all(&bytes_of(tensor).map_err(io::Error::other)?)?;
-        }
-        Ok(())
+        values.iter().try_for_each(|values| file.write_all(values))
     })
 }
 
@@ -101,10 +119,8 @@ fn header(
 ) -> Result<Vec<u8>> {
     let json = |e: serde_json::Error| Error::Input(format!("safetensors header: {e}"));
     let mut fields = serde_json::Map::new();
-    if !metadata.is_empty() {
-        let value = serde_json::to_value(metadata).map_err(json)?;
-        fields.insert("__metadata__".to_owned(), value);
-    }
+    let value = serde_json::to_value(metadata).map_err(json)?;
+    fields.insert("__metadata__".to_owned(), value);
     let mut start = 0;
     for (name, dtype, tensor) in entries {
         let end = start + tensor.numel() * tensor.f_kind()?.elt_size_in_bytes();

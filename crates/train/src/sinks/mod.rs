@@ -3,7 +3,7 @@
 mod tensorboard;
 
 use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use mflag_core::run::METRICS;
@@ -26,6 +26,15 @@ struct Files {
     events: Events,
 }
 
+/// The bytes of the whole lines among the first `keep` bytes: a file that someone has cut or deleted is not filled up with zeros, nor
+/// is half a line gone on with.
+fn whole_lines(lines: &mut File, keep: u64) -> std::io::Result<u64> {
+    let mut kept = Vec::new();
+    lines.take(keep).read_to_end(&mut kept)?;
+    let end = kept.iter().rposition(|byte| *byte == b'\n');
+    Ok(end.map_or(0, |end| end as u64 + 1))
+}
+
 impl Sinks {
     /// Opens the files in `folder` after `step` steps; lines beyond the first `keep` bytes, which a run killed later had
     /// written, are cut off.
@@ -35,10 +44,10 @@ impl Sinks {
             let mut lines = OpenOptions::new()
                 .create(true)
                 .truncate(false)
+                .read(true)
                 .write(true)
                 .open(&path)?;
-            // A file that someone has cut or deleted is not filled up with zeros.
-            let bytes = keep.min(lines.metadata()?.len());
+            let bytes = whole_lines(&mut lines, keep)?;
             lines.set_len(bytes)?;
             lines.seek(SeekFrom::Start(bytes))?;
             Ok((lines, bytes))

@@ -109,6 +109,35 @@ fn metrics_that_were_deleted_leave_no_hole() {
 }
 
 #[test]
+fn half_a_line_of_metrics_is_not_gone_on_with() {
+    let _alone = alone();
+    let settings = Settings::default();
+    let stopped = TrainerConfig {
+        stop_after_steps: Some(4),
+        ..config(1)
+    };
+    let (_, folder) = finished(&settings, &stopped);
+    let file = folder.path().join(METRICS);
+    let lines = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &lines[..lines.len() - 20]).unwrap();
+    run(&settings, &config(1), folder.path()).unwrap();
+    // Each line can be read.
+    metrics(folder.path());
+}
+
+#[test]
+fn a_run_that_lost_its_checkpoint_does_not_begin_anew() {
+    let _alone = alone();
+    let settings = Settings::default();
+    let (_, folder) = finished(&settings, &config(1));
+    let before = metrics(folder.path());
+    std::fs::remove_file(folder.path().join(LAST)).unwrap();
+    let told = run(&settings, &config(1), folder.path()).unwrap_err();
+    assert!(told.to_string().contains("is gone"), "{told}");
+    assert_eq!(metrics(folder.path()), before);
+}
+
+#[test]
 fn epochs_may_be_added_and_taken_away() {
     let _alone = alone();
     let settings = Settings::default();

@@ -54,7 +54,9 @@ impl Output {
         match &mut self.json {
             // Results are numbers, texts and lists of them, which JSON can hold.
             Some(results) => {
-                let value = serde_json::to_value(value).unwrap_or_default();
+                // But for a path that is no text.
+                let value = serde_json::to_value(value)
+                    .unwrap_or_else(|_| words.to_string().trim_end().into());
                 results.insert(key.to_owned(), value);
             }
             None => self.print(words),

@@ -186,6 +186,12 @@ impl RunFolder {
         }
         let file = run.file(CONFIG);
         let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        if text.trim().is_empty() {
+            return Err(Error::Run {
+                path: file,
+                reason: "is empty: bring it back from a copy, or start a new run".into(),
+            });
+        }
         let config = config::from_yaml(&text, &file)?;
         Ok((run, config))
     }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
+use clap::builder::NonEmptyStringValueParser;
 
 use crate::mimic::{Labeller, View};
 use crate::split::Choice;
@@ -70,7 +71,7 @@ pub struct Options {
     #[arg(long, value_name = "NUMBER")]
     pub agree: Option<usize>,
     /// Name of the data set: patients are compared within data sets of one name [default: manifest] (manifest)
-    #[arg(long)]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub name: Option<String>,
 }
 

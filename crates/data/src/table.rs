@@ -93,7 +93,12 @@ impl Table {
                 Err(Error::file(&self.path, reason))
             }
             (None, _) => {
-                let hint = suggest::hint(name, self.header.iter().map(String::as_str));
+                let hint = match &self.header[..] {
+                    [one] if one.contains([';', '\t']) => {
+                        "; columns are separated by commas, and this table has other signs: save it as CSV with commas".to_owned()
+                    }
+                    all => suggest::hint(name, all.iter().map(String::as_str)),
+                };
                 Err(Error::file(
                     &self.path,
                     format!("column '{name}' is missing{hint}"),
@@ -261,6 +266,7 @@ mod tests {
     fn messages_name_place_and_fix() {
         assert!(message(b"a,c\n").contains("t.csv: column 'b' is missing (known: a, c)"));
         assert!(message(b"a,B\n").ends_with("column 'b' is missing (did you mean 'B'?)"));
+        assert!(message(b"a;b;c\n").contains("separated by commas"));
         assert!(message(b"a,b,b\n").contains("column 'b' stands there twice"));
         let bad = message(b"a,b\n1,2\nbad,3\n");
         assert!(

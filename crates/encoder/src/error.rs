@@ -1,5 +1,6 @@
 //! What can go wrong here.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Result of this crate.
@@ -9,7 +10,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), fix(source))]
     Io {
         /// What was tried: "read", "write", "create".
         action: &'static str,
@@ -43,6 +44,17 @@ pub enum Error {
     /// From libtorch.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+}
+
+/// What to do about the usual causes.
+fn fix(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            "; free some space and run the same command again"
+        }
+        ErrorKind::NotFound => "; check the path",
+        _ => "",
+    }
 }
 
 impl Error {

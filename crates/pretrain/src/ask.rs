@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use mflag_core::config;
 use mflag_core::output::Output;
 use mflag_core::table::Table;
@@ -76,7 +77,8 @@ pub(crate) struct Retrieve {
         long,
         value_name = "TEXT",
         required_unless_present = "film",
-        conflicts_with = "film"
+        conflicts_with = "film",
+        value_parser = NonEmptyStringValueParser::new()
     )]
     text: Option<String>,
     /// Find the reports nearest to the film in this file

@@ -1,16 +1,19 @@
 //! One safetensors file that holds all that a run needs to go on as if it had never stopped.
 
-use crate::error::{Error, Result};
-use safetensors::tensor::{Dtype, Metadata, SafeTensors, TensorInfo};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+
+use mflag_encoder::weights::{self, metadata, write_safetensors};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::error::{Error, Result};
 
 /// Version of the layout below.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
-/// Key of the one entry of the file's metadata, a JSON object; one entry, so that equal runs write equal files.
+/// Key of the file's metadata, a JSON object.
 const KEY: &str = "mflag";
 
 /// How many differing variables a message names.
@@ -73,8 +76,6 @@ pub struct Counters {
 #[derive(Serialize, Deserialize)]
 struct Meta {
     format: u32,
-    /// BLAKE3 of all tensor bytes in the order of the file.
-    digest: String,
     counters: Counters,
 }
 
@@ -135,55 +136,19 @@ impl Checkpoint {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let mut order: Vec<(&String, &Tensor, Dtype)> = Vec::with_capacity(self.tensors.len());
-        for (name, tensor) in &self.tensors {
-            order.push((name, tensor, dtype(tensor.kind())?));
-        }
-        // The widest types first, so that each tensor is aligned.
-        order.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
-
-        let mut hasher = blake3::Hasher::new();
-        let mut infos = Vec::with_capacity(order.len());
-        let mut offset = 0;
-        for (name, tensor, dtype) in &order {
-            let bytes = bytes(tensor)?;
-            hasher.update(&bytes);
-            let shape = tensor
-                .size()
-                .into_iter()
-                .map(i64::cast_unsigned)
-                .map(|n| n as usize);
-            infos.push((
-                (*name).clone(),
-                TensorInfo {
-                    dtype: *dtype,
-                    shape: shape.collect(),
-                    data_offsets: (offset, offset + bytes.len()),
-                },
-            ));
-            offset += bytes.len();
-        }
         let meta = Meta {
             format: FORMAT,
-            digest: hasher.finalize().to_hex().to_string(),
             counters: self.counters.clone(),
         };
-        let broken = |e: &dyn std::fmt::Display| Error::checkpoint(path, e.to_string());
-        let meta = serde_json::to_string(&meta).map_err(|e| broken(&e))?;
-        let metadata = Metadata::new(Some(HashMap::from([(KEY.to_owned(), meta)])), infos)
-            .map_err(|e| broken(&e))?;
-        let mut header = serde_json::to_vec(&metadata).map_err(|e| broken(&e))?;
-        header.resize(header.len().next_multiple_of(8), b' ');
-
-        mflag_core::atomic::write(path, |file| {
-            file.write_all(&(header.len() as u64).to_le_bytes())?;
-            file.write_all(&header)?;
-            for (_, tensor, _) in &order {
-                file.write_all(&bytes(tensor).map_err(std::io::Error::other)?)?;
-            }
-            Ok(())
-        })?;
-        Ok(())
+        let meta = serde_json::to_string(&meta)
+            .map_err(|e| Error::checkpoint(path, format!("cannot be written: {e}")))?;
+        let tensors = self.tensors.iter();
+        let tensors = tensors.map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
+        Ok(write_safetensors(
+            path,
+            tensors,
+            &BTreeMap::from([(KEY.to_owned(), meta)]),
+        )?)
     }
 
     /// Reads a file of [`Checkpoint::write`]; the tensors lie on the CPU.
@@ -191,56 +156,39 @@ impl Checkpoint {
     /// # Errors
     /// If the file is not there, is damaged or cut short, or has another format.
     pub fn read(path: &Path) -> Result<Checkpoint> {
-        let damaged = |what: &dyn std::fmt::Display| {
+        let damaged = |what: &dyn Display| {
             Error::checkpoint(
                 path,
                 format!(
-                    "the file is damaged or cut short ({what}); bring it back from a copy, or start a new run"
+                    "the file is damaged or cut short; bring it back from a copy, or start a new run ({what})"
                 ),
             )
         };
-        let content = std::fs::read(path).map_err(|e| mflag_core::Error::io("read", path, e))?;
-        let (header, metadata) = SafeTensors::read_metadata(&content).map_err(|e| damaged(&e))?;
-        let meta = metadata
-            .metadata()
-            .as_ref()
-            .and_then(|entries| entries.get(KEY))
-            .ok_or_else(|| {
-                Error::checkpoint(
-                    path,
-                    "the file holds weights alone, not a run to go on with",
-                )
-            })?;
-        let format: serde_json::Value = serde_json::from_str(meta).map_err(|e| damaged(&e))?;
-        let format = format.get("format").and_then(serde_json::Value::as_u64);
-        if format != Some(u64::from(FORMAT)) {
-            let found = format.map_or("none".to_owned(), |f| f.to_string());
+        let unreadable = |error: mflag_encoder::Error| match error {
+            mflag_encoder::Error::File { reason, .. } => damaged(&reason),
+            other => other.into(),
+        };
+        let metadata = metadata(path).map_err(unreadable)?;
+        let meta = metadata.get(KEY).ok_or_else(|| {
+            Error::checkpoint(
+                path,
+                "the file holds weights alone, not a run to go on with",
+            )
+        })?;
+        let meta: serde_json::Value = serde_json::from_str(meta).map_err(|e| damaged(&e))?;
+        if meta["format"] != FORMAT {
             return Err(Error::checkpoint(
                 path,
                 format!(
-                    "its format is {found}, this program reads {FORMAT}; use the program that wrote it"
+                    "its format is {}, this program reads {FORMAT}; use the program that wrote it",
+                    meta["format"]
                 ),
             ));
         }
-        let meta: Meta = serde_json::from_str(meta).map_err(|e| damaged(&e))?;
-        let data = content.get(8 + header..).unwrap_or_default();
-        if blake3::hash(data).to_hex().as_str() != meta.digest {
-            return Err(damaged(&"its digest does not match"));
-        }
-        let file = SafeTensors::deserialize(&content).map_err(|e| damaged(&e))?;
-        let mut tensors = BTreeMap::new();
-        for (name, view) in file.iter() {
-            let kind = kind(view.dtype())
-                .ok_or_else(|| damaged(&format!("{name} is {:?}", view.dtype())))?;
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            tensors.insert(
-                name.to_owned(),
-                Tensor::f_from_data_size(view.data(), &shape, kind)?,
-            );
-        }
+        let meta: Meta = serde_json::from_value(meta).map_err(|e| damaged(&e))?;
         Ok(Checkpoint {
             counters: meta.counters,
-            tensors,
+            tensors: weights::read(path).map_err(unreadable)?,
         })
     }
 
@@ -311,40 +259,4 @@ fn named(what: &str, list: &[String]) -> String {
         .join(", ");
     let more = if list.len() > NAMED { ", ..." } else { "" };
     format!("{} {what}: {shown}{more}", list.len())
-}
-
-/// The content of a tensor in row-major order.
-fn bytes(tensor: &Tensor) -> Result<Vec<u8>> {
-    let tensor = tensor.detach().f_to_device(Device::Cpu)?.f_contiguous()?;
-    let mut bytes = vec![0; tensor.numel() * tensor.kind().elt_size_in_bytes()];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(bytes)
-}
-
-const KINDS: [(Kind, Dtype); 9] = [
-    (Kind::Double, Dtype::F64),
-    (Kind::Float, Dtype::F32),
-    (Kind::Half, Dtype::F16),
-    (Kind::BFloat16, Dtype::BF16),
-    (Kind::Int64, Dtype::I64),
-    (Kind::Int, Dtype::I32),
-    (Kind::Int8, Dtype::I8),
-    (Kind::Uint8, Dtype::U8),
-    (Kind::Bool, Dtype::BOOL),
-];
-
-fn dtype(kind: Kind) -> Result<Dtype> {
-    let found = KINDS.iter().find(|(k, _)| *k == kind);
-    found.map(|(_, dtype)| *dtype).ok_or_else(|| {
-        Error::Config(format!(
-            "a checkpoint cannot hold a tensor of kind {kind:?}"
-        ))
-    })
-}
-
-fn kind(dtype: Dtype) -> Option<Kind> {
-    KINDS
-        .iter()
-        .find(|(_, d)| *d == dtype)
-        .map(|(kind, _)| *kind)
 }

@@ -19,8 +19,8 @@ pub struct OptimiserConfig {
     /// Decay of the running mean of the gradient and of its square.
     #[schemars(inner(range(min = 0.0, max = 0.999_999_9)))]
     pub betas: [f64; 2],
-    /// Added to the root of the second moment.
-    #[schemars(range(min = 0.0, max = 1.0))]
+    /// Added to the root of the second moment, so that nothing is divided by 0.
+    #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0))]
     pub eps: f64,
     /// No weight decay on parameters of one dimension: biases and the scales of norms.
     pub no_decay_norm_bias: bool,

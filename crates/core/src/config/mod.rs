@@ -128,8 +128,8 @@ fn checked<T: Config>(layers: &Layers) -> Result<T> {
     if !problems.is_empty() {
         return Err(Error::Config { problems });
     }
-    let config: T =
-        serde_json::from_value(layers.value.clone()).map_err(|e| Error::config(e.to_string()))?;
+    let config: T = serde_path_to_error::deserialize(&layers.value)
+        .map_err(|e| Error::config(format!("{}: {}", e.path(), e.inner())))?;
     match config.check() {
         problems if problems.is_empty() => Ok(config),
         problems => Err(Error::Config { problems }),

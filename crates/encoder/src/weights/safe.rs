@@ -1,6 +1,7 @@
 //! The safetensors format.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use safetensors::tensor::TensorInfo;
@@ -44,7 +45,7 @@ pub(super) fn read(bytes: &[u8]) -> Parsed<Tensors> {
     let data = bytes.get(8 + header..).unwrap_or_default();
     if digest.is_some_and(|digest| blake3::hash(data).to_hex().as_str() != digest) {
         return Err(
-            "is damaged: its content is not what was written (by its digest); bring it back from a copy, or make it again".to_owned(),
+            "is damaged, by its digest: bring it back from a copy, or make it again".to_owned(),
         );
     }
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
@@ -94,21 +95,21 @@ pub fn write_safetensors(
     }
     // Wide types first, so that each tensor is aligned to its own width.
     entries.sort_by(|(a, x, _), (b, y, _)| y.bitsize().cmp(&x.bitsize()).then(a.cmp(b)));
-    let values: Vec<Vec<u8>> = entries
-        .iter()
-        .map(|(_, _, tensor)| bytes_of(tensor))
-        .collect::<std::result::Result<_, _>>()?;
     let mut digest = blake3::Hasher::new();
-    values.iter().for_each(|values| {
-        digest.update(values);
-    });
+    for (_, _, tensor) in &entries {
+        digest.update(&bytes_of(tensor)?);
+    }
     let mut metadata = metadata.clone();
     metadata.insert(DIGEST.to_owned(), digest.finalize().to_hex().to_string());
     let header = header(&entries, &metadata)?;
     atomic::write(path, |file| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
-        values.iter().try_for_each(|values| file.write_all(values))
+        // Once more, and not kept: all of them together may be gigabytes.
+        for (_, _, tensor) in &entries {
+            file.write_all(&bytes_of(tensor).map_err(io::Error::other)?)?;
+        }
+        Ok(())
     })
 }
 

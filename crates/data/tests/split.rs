@@ -364,6 +364,12 @@ fn squares_that_differ_are_not_compared() {
             .to_string();
         assert!(told.contains("identical films in train of"), "{told}");
     }
+    let shard = small.folder().join("shards/00000.npy");
+    let mut pixels = std::fs::read(&shard).unwrap();
+    *pixels.last_mut().unwrap() ^= 1;
+    std::fs::write(&shard, pixels).unwrap();
+    let told = verify(&[&small], Same::Pixels).unwrap_err().to_string();
+    assert!(told.contains("differs from its digest"), "{told}");
     std::fs::remove_file(stores.0.path().join("one/a.png")).unwrap();
     let told = verify(&[&small], Same::Files).unwrap_err().to_string();
     assert!(told.contains("one/a.png"), "{told}");

@@ -50,10 +50,12 @@ impl std::fmt::Display for Verified {
 /// Identifiers of patients are compared within data sets of one name only, as those of others mean other people.
 ///
 /// # Errors
-/// If one is. The message gives numbers; which they are is logged at debug level. And if films cannot be compared.
+/// If one is. The message gives numbers; which they are is logged at debug level. And if films cannot be compared, or a store is damaged.
 pub fn verify(stores: &[&Store], same: Same) -> Result<Verified> {
     if same == Same::Pixels {
         squares_alike(stores)?;
+        // Pixels that were damaged later prove nothing.
+        stores.iter().try_for_each(|store| store.verify())?;
     }
     let mut found = Found::default();
     for (number, store) in stores.iter().enumerate() {

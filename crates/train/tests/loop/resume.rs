@@ -2,6 +2,7 @@
 
 use mflag_train::{BEST, Checkpoint, Ended, LAST, METRICS, TrainerConfig};
 use rstest::rstest;
+use tempfile::TempDir;
 
 use crate::toy::{Settings, alone, assert_same, config, finished, metrics, new_folder, run};
 
@@ -89,15 +90,21 @@ fn killed_after_its_checkpoint() {
     assert_eq!(metrics(whole.path()), metrics(folder.path()));
 }
 
-#[test]
-fn metrics_that_were_deleted_leave_no_hole() {
-    let _alone = alone();
+/// A run that stopped after the untrained model was validated.
+fn stopped_in_the_first_epoch() -> (Settings, TempDir) {
     let settings = Settings::default();
     let stopped = TrainerConfig {
         stop_after_steps: Some(4),
         ..config(1)
     };
     let (_, folder) = finished(&settings, &stopped);
+    (settings, folder)
+}
+
+#[test]
+fn metrics_that_were_deleted_leave_no_hole() {
+    let _alone = alone();
+    let (settings, folder) = stopped_in_the_first_epoch();
     std::fs::remove_file(folder.path().join(METRICS)).unwrap();
     run(&settings, &config(1), folder.path()).unwrap();
     assert_eq!(metrics(folder.path())[0]["step"], 6);
@@ -111,12 +118,7 @@ fn metrics_that_were_deleted_leave_no_hole() {
 #[test]
 fn half_a_line_of_metrics_is_not_gone_on_with() {
     let _alone = alone();
-    let settings = Settings::default();
-    let stopped = TrainerConfig {
-        stop_after_steps: Some(4),
-        ..config(1)
-    };
-    let (_, folder) = finished(&settings, &stopped);
+    let (settings, folder) = stopped_in_the_first_epoch();
     let file = folder.path().join(METRICS);
     let lines = std::fs::read(&file).unwrap();
     std::fs::write(&file, &lines[..lines.len() - 20]).unwrap();

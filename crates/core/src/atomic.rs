@@ -49,6 +49,23 @@ pub fn lock(folder: &Path) -> Result<File> {
     Ok(file)
 }
 
+/// As [`lock`], but waits for the end of another program that is at work there, and says so.
+///
+/// # Errors
+/// If the folder cannot be opened.
+pub fn lock_in_turn(folder: &Path) -> Result<File> {
+    let file = File::open(folder).map_err(|e| Error::io("open", folder, e))?;
+    if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        tracing::info!(
+            "{}: another program is at work here: waiting",
+            folder.display()
+        );
+        // As above, where there are no locks.
+        let _ = file.lock();
+    }
+    Ok(file)
+}
+
 /// How the names of temporary files begin.
 const PARTIAL: &str = ".partial-";
 

@@ -6,11 +6,11 @@
 //!
 //! ```text
 //! <cache>/<fingerprint>/00000.npy     f32 [n, hidden]
-//! <cache>/<fingerprint>/00000.keys    n lines: BLAKE3 of each row's text
+//! <cache>/<fingerprint>/00000.keys    n lines: BLAKE3 of each row's text; then `npy` and that of the npy file
 //! ```
 //!
-//! Parts are only added. A part counts once its `.keys` is there, and that is written last: a killed run loses at most
-//! the part it was computing.
+//! Parts are only added, by one program at a time. A part counts once its `.keys` is there, and that is written last: a killed run
+//! loses at most the part it was computing.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -23,6 +23,9 @@ use npyz::AutoSerialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
+
+/// How the line with the digest of a part's values begins.
+const OF_VALUES: &str = "npy ";
 
 /// Texts in one part: what an interrupted run can lose.
 const PART: usize = 4096;
@@ -89,9 +92,7 @@ impl TextCache {
             rows: HashMap::new(),
             vectors: Vectors::default(),
         };
-        while cache.part_file("keys").exists() {
-            cache.read_part()?;
-        }
+        cache.read_parts()?;
         Ok(cache)
     }
 
@@ -121,10 +122,10 @@ impl TextCache {
     }
 
     /// Encodes the texts that are missing with `encode` (texts → `[n, hidden]`, in order), part by part, each kept
-    /// on disk as soon as it is there.
+    /// on disk as soon as it is there. Where another program does the same, it waits, and takes what that has added.
     ///
     /// # Errors
-    /// Those of `encode`, and of writing a part.
+    /// Those of `encode`, and of reading and writing a part.
     pub fn fill(
         &mut self,
         texts: &[String],
@@ -132,13 +133,15 @@ impl TextCache {
     ) -> Result<Filled> {
         let mut seen = HashSet::new();
         let distinct: Vec<&String> = texts.iter().filter(|t| seen.insert(t.as_str())).collect();
-        let mut missing: Vec<String> = distinct
-            .iter()
-            .filter(|t| self.place(t).is_none())
-            .map(|t| (*t).clone())
-            .collect();
-        // Texts of like length share a part, so that its batches carry little padding.
-        missing.sort_by_key(String::len);
+        let mut missing = self.missing(&distinct);
+        let mut _lock = None;
+        if !missing.is_empty() {
+            let folder = &self.folder;
+            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+            _lock = Some(atomic::lock_in_turn(folder)?);
+            self.read_parts()?;
+            missing = self.missing(&distinct);
+        }
         for part in missing.chunks(PART) {
             let values = encode(part)?;
             let keys: Vec<String> = part.iter().map(|t| digest::bytes(t.as_bytes())).collect();
@@ -151,15 +154,23 @@ impl TextCache {
         })
     }
 
+    /// Those of the texts that are not held. Texts of like length come together: they will share a part, whose batches then carry little
+    /// padding.
+    fn missing(&self, texts: &[&String]) -> Vec<String> {
+        let missing = texts.iter().filter(|t| self.place(t).is_none());
+        let mut missing: Vec<String> = missing.map(|t| (*t).clone()).collect();
+        missing.sort_by_key(String::len);
+        missing
+    }
+
     fn part_file(&self, extension: &str) -> PathBuf {
         let number = self.vectors.parts.len();
         self.folder.join(format!("{number:05}.{extension}"))
     }
 
     fn write_part(&self, keys: &[String], values: &Array2<f32>) -> Result<()> {
-        let folder = &self.folder;
-        std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
-        atomic::write(&self.part_file("npy"), |file| {
+        let values_file = self.part_file("npy");
+        atomic::write(&values_file, |file| {
             use npyz::WriterBuilder;
             let shape = [values.nrows() as u64, values.ncols() as u64];
             let mut npy = npyz::WriteOptions::new()
@@ -170,9 +181,18 @@ impl TextCache {
             npy.extend(values.iter())?;
             npy.finish()
         })?;
+        let digest = digest::file(&values_file)?;
         atomic::write(&self.part_file("keys"), |file| {
-            writeln!(file, "{}", keys.join("\n"))
+            writeln!(file, "{}\n{OF_VALUES}{digest}", keys.join("\n"))
         })?;
+        Ok(())
+    }
+
+    /// All that are there and have not been read.
+    fn read_parts(&mut self) -> Result<()> {
+        while self.part_file("keys").exists() {
+            self.read_part()?;
+        }
         Ok(())
     }
 
@@ -180,7 +200,14 @@ impl TextCache {
         let (keys_file, values_file) = (self.part_file("keys"), self.part_file("npy"));
         let keys =
             std::fs::read_to_string(&keys_file).map_err(|e| Error::io("read", &keys_file, e))?;
-        let keys: Vec<&str> = keys.lines().collect();
+        let mut keys: Vec<&str> = keys.lines().collect();
+        let digest = keys.pop().and_then(|line| line.strip_prefix(OF_VALUES));
+        if digest != Some(digest::file(&values_file)?.as_str()) {
+            return Err(Error::TextCache {
+                path: values_file,
+                reason: "its digest does not match".to_owned(),
+            });
+        }
         let shape = [keys.len() as u64, self.hidden as u64];
         let values = map_npy(&values_file, shape)?;
         let part = self.vectors.parts.len() as u32;
@@ -308,6 +335,18 @@ mod tests {
     }
 
     #[test]
+    fn what_another_program_has_added_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = || TextCache::open(dir.path(), "m", 2).unwrap();
+        let (mut one, mut other) = (open(), open());
+        one.fill(&texts(&["x"]), lengths).unwrap();
+        let filled = other.fill(&texts(&["yy", "x"]), lengths).unwrap();
+        assert_eq!(filled.encoded, 1);
+        assert_eq!(vector(other, "x"), [1.0, 0.5]);
+        assert_eq!(vector(open(), "yy"), [2.0, 0.5]);
+    }
+
+    #[test]
     fn a_damaged_part_is_named() {
         let dir = tempfile::tempdir().unwrap();
         TextCache::open(dir.path(), "m", 2)
@@ -316,11 +355,15 @@ mod tests {
             .unwrap();
         let part = dir.path().join("m/00000.npy");
         let bytes = std::fs::read(&part).unwrap();
-        std::fs::write(&part, &bytes[..bytes.len() - 3]).unwrap();
-        let message = TextCache::open(dir.path(), "m", 2).unwrap_err().to_string();
-        assert!(
-            message.contains("00000.npy") && message.contains("remove"),
-            "{message}"
-        );
+        let mut flipped = bytes.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        for damaged in [&bytes[..bytes.len() - 3], &flipped] {
+            std::fs::write(&part, damaged).unwrap();
+            let message = TextCache::open(dir.path(), "m", 2).unwrap_err().to_string();
+            assert!(
+                message.contains("00000.npy") && message.contains("remove"),
+                "{message}"
+            );
+        }
     }
 }

@@ -197,11 +197,7 @@ impl Config for Experiments {
         if self.runs.as_os_str().is_empty() {
             problems.push("runs: is missing; name the folder of the runs".into());
         }
-        if let Some(f) = self.fractions.iter().find(|f| !(**f > 0.0 && **f <= 1.0)) {
-            problems.push(format!(
-                "fractions: {f} is not above 0 and at most 1 (1 % is 0.01)"
-            ));
-        }
+        problems.extend(wrong_fractions(&self.fractions).next());
         let names: [(&str, Vec<String>); 4] = [
             ("tasks", self.tasks.iter().map(|t| t.name.clone()).collect()),
             (
@@ -249,6 +245,12 @@ impl Config for Experiments {
         }
         problems
     }
+}
+
+/// What is wrong with fractions of the labels, a line each.
+pub(crate) fn wrong_fractions(fractions: &[f64]) -> impl Iterator<Item = String> {
+    let wrong = fractions.iter().filter(|f| !(**f > 0.0 && **f <= 1.0));
+    wrong.map(|f| format!("fractions: {f} is not above 0 and at most 1 (1 % is 0.01)"))
 }
 
 /// Refuses two names that would share a folder.

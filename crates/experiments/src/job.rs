@@ -7,7 +7,6 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use mflag_core::run::{BEST, LAST, MODEL, RunFolder, differences};
@@ -174,13 +173,7 @@ impl Job {
             return Ok(());
         }
         for name in [LAST, BEST] {
-            let file = self.wanted.folder.join(name);
-            match std::fs::remove_file(&file) {
-                Err(e) if e.kind() != ErrorKind::NotFound => {
-                    return Err(Error::io("remove", &file, e));
-                }
-                _ => {}
-            }
+            atomic::remove(&self.wanted.folder.join(name))?;
         }
         Ok(())
     }

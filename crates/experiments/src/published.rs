@@ -9,6 +9,8 @@ use mflag_core::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::config::wrong_fractions;
+
 /// Published tables by the names of tasks.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -43,15 +45,8 @@ impl Config for Published {
     fn check(&self) -> Vec<String> {
         let mut problems = Vec::new();
         for (name, table) in &self.tables {
-            for fraction in table
-                .fractions
-                .iter()
-                .filter(|f| !(**f > 0.0 && **f <= 1.0))
-            {
-                problems.push(format!(
-                    "tables: '{name}': fractions: {fraction} is not above 0 and at most 1 (1 % is 0.01)"
-                ));
-            }
+            let wrong = wrong_fractions(&table.fractions);
+            problems.extend(wrong.map(|told| format!("tables: '{name}': {told}")));
             for row in &table.rows {
                 let (found, expected) = (row.values.len(), table.fractions.len());
                 if found != expected {

@@ -1,14 +1,11 @@
 //! The film encoder under a head: frozen, or trained with it.
 
 use mflag_encoder::resnet::{Arch, Features, ResNet};
-use mflag_encoder::weights::{Allow, below, load_into};
+use mflag_encoder::weights::{Allow, ENCODER_PREFIX, below, load_into};
 use tch::{Tensor, nn};
 
 use crate::config::EncoderConfig;
 use crate::error::Result;
-
-/// Names of the encoder's variables begin so.
-pub(crate) const PREFIX: &str = "encoder.";
 
 /// A ResNet, and whether it learns.
 #[derive(Debug)]
@@ -26,7 +23,7 @@ impl Encoder {
     pub fn new(variables: &nn::VarStore, config: &EncoderConfig) -> Result<Encoder> {
         let network = ResNet::new(&(variables.root() / "encoder"), config.arch)?;
         if config.frozen {
-            for (_, variable) in below(PREFIX, variables.variables()) {
+            for (_, variable) in below(ENCODER_PREFIX, variables.variables()) {
                 let _ = variable.f_set_requires_grad(false)?;
             }
         }
@@ -46,7 +43,7 @@ impl Encoder {
             tracing::info!("encoder: random weights");
             return Ok(());
         };
-        let variables = below(PREFIX, variables.variables());
+        let variables = below(ENCODER_PREFIX, variables.variables());
         let report = load_into(weights, &variables, &Allow::heads())?;
         tracing::info!("encoder: {}: {report}", weights.display());
         Ok(())

@@ -1,6 +1,5 @@
 //! The command line of a head's program: the same for all of them.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,11 +7,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use mflag_core::cli::{Common, ConfigArgs, TrainArgs, after_help};
-use mflag_core::digest;
 use mflag_core::generate::Generate;
 use mflag_core::output::{Output, OutputArgs};
 use mflag_core::run::{LAST, Provenance, RunFolder};
 use mflag_core::table::write_csv;
+use mflag_core::{atomic, digest};
 use mflag_data::Split;
 use mflag_data::store::Store;
 use mflag_metrics::bootstrap::Bootstrap;
@@ -164,9 +163,7 @@ fn resume<H: Head>(program: &Program, folder: &Path, out: &mut Output) -> Result
     let device = device::setup(&config.train)?;
     if run.file(MODEL).exists() && !run.file(LAST).exists() {
         // Trained to its end, and its checkpoints are gone, as those of an experiment's cells.
-        judge::<H>(&store, &run, device, out)?;
-        mflag_report::write_beside(run.path(), out);
-        return Ok(ExitCode::SUCCESS);
+        return finish::<H>(&store, &run, device, out);
     }
     if let Some(weights) = &config.encoder.weights {
         run.same_digest(ENCODER, &digest::file(weights)?)?;
@@ -198,29 +195,29 @@ fn train<H: Head>(
     task.write_model(run.path())
         .context("the best checkpoint could not be exported")?;
     drop(task);
-    judge::<H>(store, run, device, out)?;
-    mflag_report::write_beside(run.path(), out);
-    Ok(ExitCode::SUCCESS)
+    finish::<H>(store, run, device, out)
 }
 
-/// Judges the model of a finished run on the test split, if the store has one.
-fn judge<H: Head>(
+/// Judges the model of a finished run on the test split, if the store has one, and writes the run's report.
+fn finish<H: Head>(
     store: &Arc<Store>,
     run: &RunFolder,
     device: Device,
     out: &mut Output,
-) -> Result<()> {
+) -> Result<ExitCode> {
     let model = run.file(MODEL);
     let words = format!("model of the best epoch: {}\n", model.display());
     out.say("model", &model, words);
     if store.split(Split::Test).is_empty() {
         out.remark("the store has no test split\n");
-        return Ok(());
+    } else {
+        let model = Model::<H>::open(&model, device)?;
+        let folder = run.file(Split::Test.name());
+        let bootstrap = Bootstrap::default();
+        write_evaluation(&model, store, Split::Test, bootstrap, &folder, out)?;
     }
-    let model = Model::<H>::open(&model, device)?;
-    let folder = run.file(Split::Test.name());
-    let bootstrap = Bootstrap::default();
-    write_evaluation(&model, store, Split::Test, bootstrap, &folder, out)
+    mflag_report::write_beside(run.path(), out);
+    Ok(ExitCode::SUCCESS)
 }
 
 fn evaluate<H: Head>(args: &EvalArgs, out: &mut Output) -> Result<ExitCode> {
@@ -266,12 +263,8 @@ fn predict_films<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCo
     let list = args.out.join("bad.csv");
     if bad.is_empty() {
         // Of an earlier prediction.
-        return match std::fs::remove_file(&list) {
-            Err(e) if e.kind() != ErrorKind::NotFound => {
-                Err(mflag_core::Error::io("remove", &list, e).into())
-            }
-            _ => Ok(ExitCode::SUCCESS),
-        };
+        atomic::remove(&list)?;
+        return Ok(ExitCode::SUCCESS);
     }
     let rows = bad
         .iter()

@@ -7,6 +7,7 @@ use mflag_data::Split;
 use mflag_data::loader::Batch;
 use mflag_data::store::Store;
 use mflag_encoder::preprocess::Preprocess;
+use mflag_encoder::weights::ENCODER_PREFIX;
 use mflag_metrics::Counts;
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
@@ -16,7 +17,7 @@ use mflag_train::{
 use tch::{Device, Tensor};
 
 use crate::config::HeadConfig;
-use crate::encoder::{Encoder, PREFIX};
+use crate::encoder::Encoder;
 use crate::error::Result;
 use crate::films::Films;
 use crate::head::Head;
@@ -163,7 +164,7 @@ impl<H: Head> Task for Training<H> {
             .into_iter()
             .filter(|(_, v)| v.requires_grad());
         let (encoder, head): (Vec<_>, Vec<_>) =
-            trainable.partition(|(name, _)| name.starts_with(PREFIX));
+            trainable.partition(|(name, _)| name.starts_with(ENCODER_PREFIX));
         let mut groups = vec![Group::new(H::NAME, head)];
         if !encoder.is_empty() {
             let mut encoder = Group::new("encoder", encoder);

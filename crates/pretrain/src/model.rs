@@ -67,8 +67,6 @@ impl Projector {
     }
 }
 
-/// Names of the encoder's variables begin so.
-pub(crate) const ENCODER_PREFIX: &str = "encoder.";
 /// Names of the report projector's variables begin so.
 pub(crate) const REPORT_PROJECTOR: &str = "proj_t";
 

@@ -2,7 +2,7 @@
 
 use mflag_data::loader::Batch;
 use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::weights::{Allow, below, load_into};
+use mflag_encoder::weights::{Allow, ENCODER_PREFIX, below, load_into};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload};
@@ -12,7 +12,7 @@ use crate::config::PretrainConfig;
 use crate::error::Result;
 use crate::latent::{self, Described, MONITORED};
 use crate::loss::{Gram, alignment, orthogonality};
-use crate::model::{ENCODER_PREFIX, Latents, Model, REPORT_PROJECTOR};
+use crate::model::{Latents, Model, REPORT_PROJECTOR};
 use crate::pairs::Pairs;
 
 /// Model, pairs and losses of a run.

@@ -133,15 +133,17 @@ impl TextCache {
     ) -> Result<Filled> {
         let mut seen = HashSet::new();
         let distinct: Vec<&String> = texts.iter().filter(|t| seen.insert(t.as_str())).collect();
-        let mut missing = self.missing(&distinct);
-        let mut _lock = None;
-        if !missing.is_empty() {
-            let folder = &self.folder;
-            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
-            _lock = Some(atomic::lock_in_turn(folder)?);
-            self.read_parts()?;
-            missing = self.missing(&distinct);
+        if self.missing(&distinct).is_empty() {
+            return Ok(Filled {
+                distinct: distinct.len(),
+                encoded: 0,
+            });
         }
+        let folder = &self.folder;
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        let _lock = atomic::lock_in_turn(folder)?;
+        self.read_parts()?;
+        let missing = self.missing(&distinct);
         for part in missing.chunks(PART) {
             let values = encode(part)?;
             let keys: Vec<String> = part.iter().map(|t| digest::bytes(t.as_bytes())).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
-use mflag_encoder::weights::{self, metadata, write_safetensors};
+use mflag_encoder::weights::{self, below, metadata, write_safetensors};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -121,14 +121,13 @@ impl Checkpoint {
     /// The tensors of one part, by the names they were added under.
     #[must_use]
     pub fn part(&self, part: &str) -> Vec<(String, Tensor)> {
-        let prefix = format!("{part}.");
-        let own = |(name, tensor): (&String, &Tensor)| {
-            Some((
-                name.strip_prefix(&prefix)?.to_owned(),
-                tensor.shallow_clone(),
-            ))
-        };
-        self.tensors.iter().filter_map(own).collect()
+        below(&format!("{part}."), self.all())
+    }
+
+    /// The tensors themselves, by their whole names.
+    fn all(&self) -> impl Iterator<Item = (String, Tensor)> {
+        let tensors = self.tensors.iter();
+        tensors.map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
     }
 
     /// Writes the file whole or not at all: a failure (a full disk, say) leaves the file that was there.
@@ -142,13 +141,8 @@ impl Checkpoint {
         };
         let meta = serde_json::to_string(&meta)
             .map_err(|e| Error::checkpoint(path, format!("cannot be written: {e}")))?;
-        let tensors = self.tensors.iter();
-        let tensors = tensors.map(|(name, tensor)| (name.clone(), tensor.shallow_clone()));
-        Ok(write_safetensors(
-            path,
-            tensors,
-            &BTreeMap::from([(KEY.to_owned(), meta)]),
-        )?)
+        let meta = BTreeMap::from([(KEY.to_owned(), meta)]);
+        Ok(write_safetensors(path, self.all(), &meta)?)
     }
 
     /// Reads a file of [`Checkpoint::write`]; the tensors lie on the CPU.

@@ -44,7 +44,10 @@ pub fn read(path: &Path) -> Result<Tensors> {
     parse(&map(path)?).map_err(|reason| Error::file(path, reason))
 }
 
-/// Those of some variables whose names begin with `prefix`, such as `encoder.`, by the rest of their names.
+/// Names of an encoder's variables begin so in a larger model.
+pub const ENCODER_PREFIX: &str = "encoder.";
+
+/// Those of some variables whose names begin with `prefix`, such as [`ENCODER_PREFIX`], by the rest of their names.
 pub fn below(
     prefix: &str,
     variables: impl IntoIterator<Item = (String, Tensor)>,

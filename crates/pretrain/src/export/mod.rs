@@ -10,7 +10,7 @@ use mflag_core::run::RunFolder;
 use mflag_core::{config, digest};
 use mflag_encoder::film::write_encoder;
 use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::weights::below;
+use mflag_encoder::weights::{ENCODER_PREFIX, below};
 use mflag_train::checkpoint::Counters;
 use mflag_train::{BEST, Checkpoint, LAST};
 use serde_json::{Map, Value, json};
@@ -19,7 +19,6 @@ pub use command::ExportArgs;
 
 use crate::config::PretrainConfig;
 use crate::error::Result;
-use crate::model;
 
 /// The exported encoder in a run folder.
 pub const ENCODER: &str = "encoder.safetensors";
@@ -62,7 +61,7 @@ pub fn export_encoder(
     path: &Path,
 ) -> Result<Counters> {
     let checkpoint = Checkpoint::read(&run.file(kept.file()))?;
-    let variables = below(model::ENCODER_PREFIX, checkpoint.part("model"));
+    let variables = below(ENCODER_PREFIX, checkpoint.part("model"));
     let latest = checkpoint.counters.latest.iter();
     let metrics = latest.map(|(name, value)| (name.clone(), Value::from(value.0)));
     let began = run.provenance()?;

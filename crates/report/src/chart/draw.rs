@@ -81,6 +81,11 @@ impl Chart {
         self.x.shows(x) && self.y.shows(y)
     }
 
+    /// The chart as a `figure`; nothing if no point would be drawn.
+    pub(crate) fn shown(&self, ids: &Ids) -> Option<Markup> {
+        (!self.is_empty()).then(|| self.render(ids))
+    }
+
     /// The chart as a `figure`.
     pub(crate) fn render(&self, ids: &Ids) -> Markup {
         let all = || self.series.iter();

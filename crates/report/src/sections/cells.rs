@@ -5,11 +5,11 @@ use mflag_core::table::{Table, percent};
 
 use super::charts;
 use super::training::validation;
-use crate::chart::Series;
+use crate::chart::{Chart, Series};
 use crate::experiment::{Experiment, Trained, TrainedCell};
 use crate::number::short;
 use crate::page::{Context, table};
-use crate::run::{Curve, Run};
+use crate::run::Curve;
 use crate::words::title;
 
 /// Each cell of a task: what chose its best epoch, by epoch, and its runs.
@@ -27,8 +27,11 @@ pub(super) fn cells(context: &Context, experiment: &Experiment, task: &str) -> M
         let of_fraction = runs.iter().filter(|(cell, _)| cell.fraction == *fraction);
         let runs: Vec<&Trained> = of_fraction.map(|(_, trained)| *trained).collect();
         let metric = runs.first()?.run.monitor();
-        let name = format!("{} of the labels: {}", percent(*fraction), title(metric));
-        over_time(context, experiment, name, metric, &runs)
+        let chart = Chart {
+            title: format!("{} of the labels: {}", percent(*fraction), title(metric)),
+            ..over_time(experiment, metric, &runs)
+        };
+        chart.shown(&context.ids)
     };
     let drawn: Vec<Markup> = fractions.iter().filter_map(chart).collect();
     let runs: Vec<&Trained> = runs.iter().map(|(_, trained)| *trained).collect();
@@ -52,13 +55,9 @@ pub(super) fn pretrainings(context: &Context, experiment: &Experiment) -> Markup
     let Some(first) = runs.first() else {
         return html! {};
     };
-    let chart = |metric: &str| {
-        let name = format!("{}, validation", title(metric));
-        over_time(context, experiment, name, metric, &runs)
-    };
     let drawn: Vec<Markup> = [first.run.monitor(), "rank"]
         .into_iter()
-        .filter_map(chart)
+        .filter_map(|metric| over_time(experiment, metric, &runs).shown(&context.ids))
         .collect();
     html! {
         h3 { "Pre-training" }
@@ -67,14 +66,8 @@ pub(super) fn pretrainings(context: &Context, experiment: &Experiment) -> Markup
     }
 }
 
-/// A metric of validation by epoch, a line an encoder; nothing without a value.
-fn over_time(
-    context: &Context,
-    experiment: &Experiment,
-    name: String,
-    metric: &str,
-    runs: &[&Trained],
-) -> Option<Markup> {
+/// A metric of validation by epoch, a line an encoder.
+fn over_time(experiment: &Experiment, metric: &str, runs: &[&Trained]) -> Chart {
     let line = |(place, encoder): (usize, &str)| {
         let seeds = runs.iter().filter(|trained| trained.encoder == encoder);
         let curves: Vec<&Curve> = seeds
@@ -91,8 +84,7 @@ fn over_time(
     };
     let lines = experiment.encoders().into_iter().enumerate().map(line);
     let lines = lines.filter(|series| !series.points.is_empty());
-    let chart = validation(name, metric, lines.collect());
-    (!chart.is_empty()).then(|| chart.render(&context.ids))
+    validation(metric, lines.collect())
 }
 
 /// The mean of the curves at each epoch where all have a value, and from their lowest to their highest; no band of one.
@@ -157,7 +149,7 @@ fn row(trained: &Trained) -> [String; 9] {
         run.monitor().to_owned(),
         best(&|[_, value]| short(value)),
         best(&|[epoch, _]| epoch.to_string()),
-        Run::last_epoch(run).map_or(String::new(), |e| e.to_string()),
+        run.last_epoch().map_or(String::new(), |e| e.to_string()),
         state(trained),
         trained.folder.display().to_string(),
     ]

@@ -173,17 +173,12 @@ fn over_time(context: &Context, runs: &[Run]) -> Markup {
                 ..Series::default()
             })
         });
-        validation(
-            format!("{}, validation", title(metric)),
-            metric,
-            series.collect(),
-        )
+        validation(metric, series.collect())
     };
-    let all = metrics
+    let drawn: Vec<Markup> = metrics
         .into_iter()
-        .map(chart)
-        .filter(|chart| !chart.is_empty());
-    let drawn: Vec<Markup> = all.map(|chart| chart.render(&context.ids)).collect();
+        .filter_map(|metric| chart(metric).shown(&context.ids))
+        .collect();
     html! {
         @if !drawn.is_empty() {
             h3 { "Over time" }
@@ -208,10 +203,9 @@ fn rocs(context: &Context, runs: &[Run]) -> Markup {
         }
     }
     let shared = labels.into_iter().filter(|(_, series)| series.len() > 1);
-    let all = shared
-        .map(|(label, series)| roc(label, series))
-        .filter(|chart| !chart.is_empty());
-    let drawn: Vec<Markup> = all.map(|chart| chart.render(&context.ids)).collect();
+    let drawn: Vec<Markup> = shared
+        .filter_map(|(label, series)| roc(label, series).shown(&context.ids))
+        .collect();
     html! {
         @if !drawn.is_empty() {
             h3 { "ROC curves" }

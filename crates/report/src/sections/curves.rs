@@ -18,8 +18,7 @@ pub(super) fn curves(context: &Context, curves: &[LabelCurves]) -> Markup {
                 precision_recall(of_label),
             ]
         })
-        .filter(|chart| !chart.is_empty())
-        .map(|chart| chart.render(&context.ids))
+        .filter_map(|chart| chart.shown(&context.ids))
         .collect();
     let undefined: Vec<&str> = curves
         .iter()

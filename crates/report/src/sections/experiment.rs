@@ -41,7 +41,7 @@ fn of_task(context: &Context, experiment: &Experiment, task: &str) -> Markup {
             }
         }
         div class="pair" {
-            @if !chart.is_empty() { (chart.render(&context.ids)) }
+            @if let Some(chart) = chart.shown(&context.ids) { (chart) }
             div {
                 (table(context, &format!("{task}: {} × 100", metric(&cells)), &results(&cells, &published)))
                 @if let Some(differences) = differences(experiment, task) {

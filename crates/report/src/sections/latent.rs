@@ -34,7 +34,7 @@ pub(super) fn latent(context: &Context, run: &Run) -> Markup {
                     .into_iter()
                     .collect(),
             };
-            (!chart.is_empty()).then(|| chart.render(&context.ids))
+            chart.shown(&context.ids)
         };
     let mut all = vec![over_time(
         "Effective rank of the latent space",
@@ -113,7 +113,7 @@ fn spectrum(context: &Context, run: &Run) -> Option<Markup> {
         series: series.collect(),
         rules: vec![],
     };
-    (!chart.is_empty()).then(|| chart.render(&context.ids))
+    chart.shown(&context.ids)
 }
 
 /// At most `most` of `n` places, as far apart as can be, the first and the last among them.

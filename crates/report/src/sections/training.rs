@@ -69,18 +69,13 @@ fn by_epoch(context: &Context, family: &str, members: &[&Curve]) -> Option<Marku
         points: curve.points.clone(),
         ..Series::default()
     });
-    let chart = validation(
-        format!("{}, validation", title(family)),
-        family,
-        series.collect(),
-    );
-    (!chart.is_empty()).then(|| chart.render(&context.ids))
+    validation(family, series.collect()).shown(&context.ids)
 }
 
 /// A metric of validation by epoch.
-pub(super) fn validation(title: String, metric: &str, series: Vec<Series>) -> Chart {
+pub(super) fn validation(metric: &str, series: Vec<Series>) -> Chart {
     Chart {
-        title,
+        title: format!("{}, validation", title(metric)),
         x: Axis::new("epoch").tight(),
         y: Axis::new(if is_share(metric) {
             "share, 0 to 1"
@@ -112,7 +107,7 @@ fn by_step(context: &Context, curve: &Curve) -> Option<Markup> {
         }],
         rules: vec![],
     };
-    (!chart.is_empty()).then(|| chart.render(&context.ids))
+    chart.shown(&context.ids)
 }
 
 fn unit(metric: &str) -> &'static str {

@@ -5,23 +5,23 @@ set shell := ["bash", "-euo", "pipefail", "-c"]
 default:
     @'{{ just_executable() }}' --list --unsorted
 
-# Install libtorch and the small BERT into the cache folder: `setup`, `setup cuda`, `setup cpu`, `setup --deep` (checks every digest)
+# Install libtorch and the small BERT: `setup [cpu|cuda] [--deep]` (--deep checks every digest)
 setup *ARGS:
     python3 scripts/setup.py "$@"
 
-# The main job on synthetic films, from nothing to a table of results in runs/demo
+# Run the whole pipeline on synthetic films; results in runs/demo
 demo: build
     scripts/demo.sh
 
-# All tests
+# Run all tests
 test: setup
     cargo test --workspace
 
-# The tests of the crates that need no libtorch
+# Run the tests of the crates that need no libtorch
 test-light:
     cargo test -p mflag-core -p mflag-film -p mflag-metrics -p mflag-data -p mflag-report
 
-# Release binaries into target/release
+# Build release binaries into target/release
 build: setup
     cargo build --release --workspace
 
@@ -29,45 +29,45 @@ build: setup
 pretrain *ARGS: setup
     cargo run --release -p mflag-pretrain -- "$@"
 
-# Train, judge or apply a classification head: `just classify train --config FILE --set KEY=VALUE`
+# Train, evaluate or apply a classification head: `just classify train --config FILE`
 classify *ARGS: setup
     cargo run --release -p mflag-classify -- "$@"
 
-# Train, judge or apply a segmentation head: `just segment train --config FILE --set KEY=VALUE`
+# Train, evaluate or apply a segmentation head: `just segment train --config FILE`
 segment *ARGS: setup
     cargo run --release -p mflag-segment -- "$@"
 
-# Train, judge or apply a detection head: `just detect train --config FILE --set KEY=VALUE`
+# Train, evaluate or apply a detection head: `just detect train --config FILE`
 detect *ARGS: setup
     cargo run --release -p mflag-detect -- "$@"
 
-# Experiments and their tables: `just experiments run configs/experiments/demo.yaml`
+# Run experiments and make their tables: `just experiments run configs/experiments/demo.yaml`
 experiments *ARGS: build
     target/release/mflag-experiments "$@"
 
-# Runs and experiments as one HTML file: `just report runs/paper --out report.html`
+# Report on runs and experiments in one HTML file: `just report runs/paper --out report.html`
 report *ARGS:
     cargo run --release -p mflag-report -- "$@"
 
-# The paper's tables, each said first what it costs; needs the data sets (configs/experiments/paper-*.yaml)
+# Make the paper's tables; configs/experiments/paper-*.yaml state what they cost and need
 paper: paper-classification paper-segmentation paper-detection
 
-# Linear probes
+# Make the paper's table of linear probes
 paper-classification *ARGS: (experiments "run" "configs/experiments/paper-classification.yaml" ARGS)
 
-# Dice of masks
+# Make the paper's table of segmentation (Dice)
 paper-segmentation *ARGS: (experiments "run" "configs/experiments/paper-segmentation.yaml" ARGS)
 
-# Average precision of boxes
+# Make the paper's table of detection (mean average precision)
 paper-detection *ARGS: (experiments "run" "configs/experiments/paper-detection.yaml" ARGS)
 
-# The demo's tables with three seeds (run `just demo` first)
+# Make the demo's tables with three seeds (run `just demo` first)
 phantom-tables *ARGS: (experiments "run" "configs/experiments/phantom-tables.yaml" ARGS)
 
-# Forms of the orthogonality loss, compared on phantoms (run `just demo` first)
+# Compare forms of the orthogonality loss on phantoms (run `just demo` first)
 ablations *ARGS: (experiments "run" "configs/experiments/ablations.yaml" ARGS)
 
-# Three heads on a folder of real films (scripts/real_films.py says which): `just real-films FOLDER`
+# Evaluate three heads on a folder of real films (scripts/real_films.py describes it)
 real-films FOLDER: build
     scripts/real-films.sh "$1"
 
@@ -75,7 +75,7 @@ real-films FOLDER: build
 data *ARGS:
     cargo run --release -p mflag-data -- "$@"
 
-# Benchmarks, all or one of benches/: `just bench step --batch 16`; docs/benchmarks.md has results
+# Run all benchmarks, or one: `just bench step --batch 16` (results: docs/benchmarks.md)
 bench *ARGS: build
     benches/run "$@"
 
@@ -83,23 +83,24 @@ bench *ARGS: build
 fmt:
     cargo fmt --all
 
-# Clippy, warnings refused
+# Run clippy; warnings are errors
 lint: setup
     cargo clippy --workspace --all-targets -- -D warnings
 
-# The crates' documentation, warnings refused
+# Build the crates' documentation; warnings are errors
 docs: setup
     RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps --workspace
 
-# All that continuous integration checks
+# Run all checks of continuous integration
 ci:
     .ci/run
 
-# Write the committed configuration schemas again
+# Rewrite the committed configuration schemas and docs/configuration.md
 schema: setup
-    cargo build -p mflag-pretrain -p mflag-classify -p mflag-segment -p mflag-detect -p mflag-experiments
+    cargo build -p mflag-pretrain -p mflag-classify -p mflag-segment -p mflag-detect \
+        -p mflag-experiments
     scripts/schema.sh
 
-# The Python environment that makes the goldens (5 GB, in the cache folder)
+# Install the Python environment that makes the goldens (5 GB, in the cache folder)
 oracle:
     scripts/oracle.sh

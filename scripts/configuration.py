@@ -1,4 +1,4 @@
-"""Writes docs/configuration.md from the committed schemas; with --check, only says whether it is as they are."""
+"""Writes docs/configuration.md from the committed schemas; --check only tests if it is current."""
 
 import json
 import re
@@ -16,17 +16,22 @@ PROGRAMS = {
 }
 HEAD = """# Configuration
 
-Written by `scripts/configuration.py` from the schemas in `configs/` (`./just schema`); change the descriptions in the source.
+`scripts/configuration.py` writes this page from the schemas in `configs/` (`./just schema`). To
+change a description, change the doc comment in the source.
 
-A configuration is a YAML file: `--config FILE`. `extends: other.yaml` takes over what another one says, and `--set key.below=value` overrides single
-values, as often as needed; a key that is nowhere given has its default. Unknown keys, wrong types and values out of range are refused, with the
-nearest right name. Paths are relative to the folder in which a command is run, that of `extends` to the file's own. A line
-`# yaml-language-server: $schema=../pretrain/schema.json` at the head of a file lets an editor check and complete it.
+A configuration is a YAML file: `--config FILE`. `extends: other.yaml` takes all values of another
+file as a start. `--set section.key=value` overrides a single value; you may repeat it. A key that
+is set nowhere has its default. Unknown keys, wrong types and values out of range are refused, and
+the error message names the nearest valid key.
+
+Paths are relative to the folder in which you run the command; the path of `extends` is relative to
+the folder of its file. The line `# yaml-language-server: $schema=../pretrain/schema.json` at the
+top of a file lets an editor check and complete it.
 """
 
 
 def kind(schema):
-    """What values are allowed, in words."""
+    """Describes the allowed values in words."""
     for several in ("anyOf", "oneOf"):
         if several in schema:
             return ", ".join(dict.fromkeys(kind(one) for one in schema[several]))
@@ -39,7 +44,13 @@ def kind(schema):
         return " or ".join(kind(schema | {"type": one}) for one in types)
     if types == "array":
         return f"list of {kind(schema.get('items', {}))}"
-    names = {"string": "text", "integer": "whole number", "boolean": "`true`, `false`", "null": "absent", "object": "keys and values"}
+    names = {
+        "string": "text",
+        "integer": "whole number",
+        "boolean": "`true`, `false`",
+        "null": "absent",
+        "object": "keys and values",
+    }
     choice = re.fullmatch(r"\^\((.*)\)\$", schema.get("pattern", ""))
     if choice:
         return ", ".join(f"`{one.replace('[0-9]+', 'N')}`" for one in choice[1].split("|"))
@@ -62,7 +73,7 @@ def is_section(schema):
 
 
 def rows(schema, prefix, required=()):
-    """A row for each key, those of sections within as `section.key`."""
+    """Yields a table row for each key; keys of nested sections are written `section.key`."""
     for name, value in schema["properties"].items():
         key = f"{prefix}{name}"
         items = value.get("items", {})
@@ -72,8 +83,13 @@ def rows(schema, prefix, required=()):
             continue
         of_choice = schema.get("description", "") if "const" in value else ""
         description = cell(value.get("description", of_choice))
-        default = "required" if name in required and "const" not in value else f"`{json.dumps(value['default'])}`" if value.get("default") is not None else ""
-        options = [f"{kind(c)}: {cell(c['description'])}" for c in value.get("oneOf", []) if "description" in c and not is_section(c)]
+        default = ""
+        if name in required and "const" not in value:
+            default = "required"
+        elif value.get("default") is not None:
+            default = f"`{json.dumps(value['default'])}`"
+        described = [c for c in value.get("oneOf", []) if "description" in c and not is_section(c)]
+        options = [f"{kind(c)}: {cell(c['description'])}" for c in described]
         if options:
             description += " " + " ".join(options)
         yield f"| `{key}` | {kind(value)} | {default} | {description} |"
@@ -88,7 +104,8 @@ def document():
     for title, (program, folder) in PROGRAMS.items():
         schema = json.loads((ROOT / "configs" / folder / "schema.json").read_text())
         parts.append(f"## {title.capitalize()}\n\n`{program}`; examples in `configs/{folder}/`.\n")
-        table = ["| key | values | default | what |", "| --- | --- | --- | --- |", *rows(schema, "", schema.get("required", ()))]
+        table = ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
+        table += rows(schema, "", schema.get("required", ()))
         parts.append("\n".join(table) + "\n")
     return "\n".join(parts)
 
@@ -97,7 +114,7 @@ def main():
     text = document()
     if "--check" in sys.argv:
         if not OUT.exists() or OUT.read_text() != text:
-            sys.exit("docs/configuration.md is not as the schemas are: run `./just schema`")
+            sys.exit("docs/configuration.md is out of date: run `./just schema`")
         return
     OUT.write_text(text)
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes the Python environment that writes the goldens, once, in the cache folder; prints its interpreter.
+# Installs the Python environment that makes the goldens into the cache folder, if it is not there
+# yet, and prints the path of its interpreter.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv=${MFLAG_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mflag}/oracle

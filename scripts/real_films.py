@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Writes a manifest of a folder of real films: `real_films.py FOLDER MANIFEST`.
 
-FOLDER has `manifest.csv` (image, subject_id, study_id, finding, lung_mask, lung_boxes_xywh) and `mimic-layout/`, the pairs among its films as
-MIMIC-CXR-JPG has them. A patient of the pairs keeps the part that the pairs' split table gives, so that no test patient of the heads is in the
-pre-training; the parts of the others are left to the reader of the manifest.
+FOLDER contains
+- `manifest.csv` with the columns image, subject_id, study_id, finding, lung_mask, lung_boxes_xywh;
+- `mimic-layout/`: those of its films that have a report, in MIMIC-CXR-JPG's layout ("pairs").
+
+A patient of the pairs keeps the split of the pairs' split table, so no test patient of the heads is
+in the pre-training. The split of the other patients stays empty, so that `mflag-data` chooses it.
 """
 
 import csv
@@ -11,12 +14,11 @@ import gzip
 import sys
 from pathlib import Path
 
-PARTS = {"train": "train", "validate": "validate", "test": "test"}
 
-
-def parts(folder):
+def splits(folder):
+    """Reads the split of each patient of the pairs."""
     with gzip.open(folder / "mimic-layout/mimic-cxr-2.0.0-split.csv.gz", "rt", newline="") as file:
-        return {row["subject_id"]: PARTS[row["split"]] for row in csv.DictReader(file)}
+        return {row["subject_id"]: row["split"] for row in csv.DictReader(file)}
 
 
 def boxes(cell):
@@ -25,7 +27,7 @@ def boxes(cell):
 
 def main():
     folder, out = Path(sys.argv[1]).resolve(), Path(sys.argv[2])
-    split = parts(folder)
+    split = splits(folder)
     with open(folder / "manifest.csv", newline="") as source, open(out, "w", newline="") as target:
         table = csv.writer(target)
         table.writerow(["film", "patient", "study", "split", "label:COVID-19", "boxes", "mask"])

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Puts libtorch and the small BERT into the user's cache folder and links them into the checkout.
+"""Installs libtorch and the small BERT into the cache folder and links them into the checkout.
 
-Called by `./just setup`, before every recipe that builds. A complete copy is recognised in a fraction of a second and without network:
-each copy holds a manifest of its files (size, time, SHA-256), written last, so that a half-installed or damaged copy never passes.
-Needs only Python's standard library, and pip when something is to be installed.
+`./just setup` calls this script before every recipe that builds. If everything is installed, it
+checks that in a fraction of a second and without network. Each installed copy contains a manifest
+of its files (size, time, SHA-256). The manifest is written last, so a half-installed or damaged
+copy never passes the check. The script needs only Python's standard library, and pip to install.
 """
 
 import argparse
@@ -32,33 +33,50 @@ WHEELS = CHECKOUT / "scripts" / "wheels"
 LIBTORCH_LINK = CHECKOUT / ".libtorch"
 MANIFEST = "mflag-manifest.json"
 LIBTORCH_VERSION = "2.13.0"
-# The wheels are read as files, not imported: they are those of one Python, whichever Python runs this script.
-WHEEL_TAGS = ["--implementation=cp", "--python-version=3.12", "--abi=cp312", "--abi=abi3", "--abi=none"]
-WHEEL_TAGS += ["--platform=manylinux2014_x86_64", *(f"--platform=manylinux_2_{minor}_x86_64" for minor in range(17, 29))]
+# The wheels are unpacked, not imported. So they are always those of one Python version, whichever
+# Python runs this script.
+WHEEL_TAGS = ["--implementation=cp", "--python-version=3.12"]
+WHEEL_TAGS += ["--abi=cp312", "--abi=abi3", "--abi=none"]
+WHEEL_TAGS += ["--platform=manylinux2014_x86_64"]
+WHEEL_TAGS += [f"--platform=manylinux_2_{minor}_x86_64" for minor in range(17, 29)]
+
+
+MAKE_ROOM = "free some disk space, or set MFLAG_CACHE to a folder on a larger disk"
+# What pip prints if the network does not work.
+NETWORK_ERRORS = [
+    "NameResolutionError",
+    "NewConnectionError",
+    "ConnectTimeoutError",
+    "Connection broken",
+    "Read timed out",
+    "ProxyError",
+    "Network is unreachable",
+]
 
 
 class Problem(Exception):
-    """Why the set-up cannot go on, in one line for the user."""
+    """An error that ends the set-up; its message is one line for the user."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """One thing to have: where its wheels are listed, where it is kept in the cache, where the checkout links to it."""
+    """One thing to install: its wheels, its folder in the cache, its link in the checkout."""
 
     title: str
     wheels: Path
-    place: str  # relative to the cache folder
+    place: str  # folder of the installed copy, relative to the cache folder
     link: Path
-    content: str  # the folder of the unpacked wheels that is kept
+    content: str  # folder within the unpacked wheels that becomes the installed copy
     download_mb: int
-    space_mb: int  # on disk while installing: the download and the unpacked files
+    space_mb: int  # disk space while installing: the download and the unpacked files
 
 
 def libtorch(variant: str) -> Part:
     download_mb, space_mb = {"cpu": (540, 1900), "cuda": (2200, 7000)}[variant]
     name = f"libtorch-{LIBTORCH_VERSION}-{variant}"
     wheels = WHEELS / f"libtorch-{variant}.txt"
-    return Part(f"libtorch {LIBTORCH_VERSION} ({variant})", wheels, name, LIBTORCH_LINK, ".", download_mb, space_mb)
+    title = f"libtorch {LIBTORCH_VERSION} ({variant})"
+    return Part(title, wheels, name, LIBTORCH_LINK, ".", download_mb, space_mb)
 
 
 BERT = Part(
@@ -76,7 +94,7 @@ def say(message: str) -> None:
     print(f"setup: {message}", file=sys.stderr, flush=True)
 
 
-# --- The manifest: what a complete copy holds ---
+# --- The manifest of a complete copy ---
 
 
 def digest(path: Path) -> str:
@@ -97,16 +115,21 @@ def write_manifest(place: Path, entries: dict) -> None:
 
 
 def mark_complete(place: Path) -> None:
-    """Records every file of a copy that is known to be whole."""
+    """Writes the manifest of a copy that is known to be complete."""
     entries = {}
-    for path in sorted(path for path in place.rglob("*") if path.is_file() and path.name != MANIFEST):
+    files = (path for path in place.rglob("*") if path.is_file() and path.name != MANIFEST)
+    for path in sorted(files):
         stat = path.stat()
         entries[str(path.relative_to(place))] = [stat.st_size, stat.st_mtime_ns, digest(path)]
     write_manifest(place, entries)
 
 
 def damage(place: Path, deep: bool) -> str | None:
-    """What is wrong with a copy, or None: every file's size, and the digest of those whose time has changed (of all when `deep`)."""
+    """Describes what is wrong with a copy; None if it is complete.
+
+    Checks the size of every file, and the digest of files whose time has changed (if `deep`, of
+    all files).
+    """
     if not place.is_dir():
         return "not installed"
     try:
@@ -129,14 +152,14 @@ def damage(place: Path, deep: bool) -> str | None:
                 return f"{name} has changed"
             touched |= stat.st_mtime_ns != modified
             entry[1] = stat.st_mtime_ns
-    if touched:  # copied to here, and whole: spare the next check the digests
+    if touched:  # the copy was moved and is complete: store the new times for the next check
         with contextlib.suppress(OSError):
             write_manifest(place, entries)
     return None
 
 
-def wheels_are_whole(place: Path, wheels: Path) -> bool:
-    """Whether a copy without a manifest (pip unpacked it by hand) agrees with the RECORD of each of its wheels."""
+def wheels_are_complete(place: Path, wheels: Path) -> bool:
+    """Checks a copy without a manifest (installed by hand) against the RECORD of each wheel."""
     for line in wheels.read_text(encoding="utf-8").splitlines():
         if line.startswith("#"):
             continue
@@ -162,60 +185,92 @@ def check_platform() -> None:
     machine = f"{platform.system()} {platform.machine()}"
     libc, version = platform.libc_ver()
     if machine != "Linux x86_64":
-        raise Problem(f"this is {machine}: the libtorch wheels used here exist for Linux x86_64 only")
+        raise Problem(f"this is {machine}, but the libtorch wheels exist for Linux x86_64 only")
     if libc != "glibc" or tuple(map(int, version.split(".")[:2])) < (2, 28):
-        raise Problem(f"the C library here is {libc or 'not glibc'} {version}: libtorch needs glibc 2.28 or newer")
+        found = f"{libc or 'not glibc'} {version}"
+        raise Problem(f"the C library is {found}, but libtorch needs glibc 2.28 or newer")
 
 
 def check_pip() -> None:
     if importlib.util.find_spec("pip") is None:
-        raise Problem(f"{sys.executable} has no pip: install it (Debian, Ubuntu: apt install python3-pip; Fedora: dnf install python3-pip)")
+        raise Problem(
+            f"{sys.executable} has no pip: install it "
+            "(Debian, Ubuntu: apt install python3-pip; Fedora: dnf install python3-pip)"
+        )
 
 
 def check_space(part: Part, cache: Path) -> None:
     free_mb = shutil.disk_usage(cache).free // 1_000_000
     if free_mb < part.space_mb:
-        raise Problem(f"{part.title} needs {part.space_mb / 1000:.1f} GB while installing and {cache} has {free_mb / 1000:.1f} GB free: make room, or set MFLAG_CACHE to a folder on a larger disk")
+        raise Problem(
+            f"{part.title} needs {part.space_mb / 1000:.1f} GB while installing, but {cache} has "
+            f"{free_mb / 1000:.1f} GB free: {MAKE_ROOM}"
+        )
 
 
 def die_with_parent() -> None:
-    """In pip's process: do not outlive this script, whatever ends it, so that nobody writes after the lock is gone."""
+    """Ends pip's process when this script ends, so that pip never writes without the lock."""
     set_parent_death_signal = 1
     ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def pip_failure(errors: str) -> str:
-    """pip's standard error as one line that says what to do."""
+    """Turns pip's standard error into one line that states what to do."""
     if "No space left" in errors:
-        return "the disk is full: make room, or set MFLAG_CACHE to a folder on a larger disk"
-    if any(sign in errors for sign in ("NameResolutionError", "NewConnectionError", "ConnectTimeoutError", "Connection broken", "Read timed out", "ProxyError", "Network is unreachable")):
-        return "the Python package index cannot be reached: check the network (pip's proxy and index settings are used)"
+        return f"the disk is full: {MAKE_ROOM}"
+    if any(error in errors for error in NETWORK_ERRORS):
+        return (
+            "pip cannot reach the Python package index: check the network "
+            "(and pip's proxy and index settings)"
+        )
     if "DO NOT MATCH THE HASHES" in errors:
-        return "a downloaded wheel is not the expected file (SHA-256 differs): check the package index that pip uses"
+        return (
+            "a downloaded wheel is not the expected file (its SHA-256 differs): "
+            "check the package index that pip uses"
+        )
     last = [line.strip() for line in errors.splitlines() if line.startswith("ERROR")]
     return f"pip failed: {last[-1] if last else errors.strip() or 'it was killed'}"
 
 
 def pip_install(part: Part, target: Path, scratch: Path) -> None:
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "--no-deps", "--require-hashes"]
-    command += ["--only-binary=:all:", *WHEEL_TAGS, "--target", str(target), "--requirement", str(part.wheels)]
+    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check"]
+    command += ["--no-compile", "--no-deps", "--require-hashes", "--only-binary=:all:", *WHEEL_TAGS]
+    command += ["--target", str(target), "--requirement", str(part.wheels)]
     if not sys.stdout.isatty():
         command.append("--quiet")
-    environment = os.environ | {"TMPDIR": str(scratch), "PIP_USER": "0", "PIP_NO_INPUT": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-    done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace", preexec_fn=die_with_parent)
+    environment = os.environ | {
+        "TMPDIR": str(scratch),
+        "PIP_USER": "0",
+        "PIP_NO_INPUT": "1",
+        "PIP_ROOT_USER_ACTION": "ignore",
+    }
+    done = subprocess.run(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        preexec_fn=die_with_parent,
+    )
     if done.returncode != 0:
         raise Problem(f"{part.title}: {pip_failure(done.stderr)}")
 
 
 def install(part: Part, cache: Path) -> None:
-    """Into a temporary folder beside, marked complete there, then renamed: `place` is whole or absent at every moment."""
+    """Installs into a temporary folder, writes the manifest there, then renames the folder.
+
+    So `place` is complete or absent at every moment.
+    """
     check_platform()
     check_pip()
     check_space(part, cache)
-    say(f"{part.title}: installing into {cache / part.place} ({part.download_mb} MB to download)")
+    size = f"{part.download_mb} MB to download"
+    say(f"{part.title}: installing into {cache / part.place} ({size})")
     place = cache / part.place
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=cache, ignore_cleanup_errors=True) as temporary:
-        scratch = Path(temporary)
+    partial = tempfile.TemporaryDirectory(prefix=".partial-", dir=cache, ignore_cleanup_errors=True)
+    with partial as folder:
+        scratch = Path(folder)
         pip_install(part, scratch / "wheels", scratch)
         content = scratch / "wheels" / part.content
         mark_complete(content)
@@ -227,13 +282,13 @@ def install(part: Part, cache: Path) -> None:
 
 @contextlib.contextmanager
 def locked(cache: Path):
-    """One set-up at a time in a cache folder; the kernel releases the lock of a killed one."""
+    """Locks the cache folder for one set-up; the kernel releases the lock of a killed set-up."""
     cache.mkdir(parents=True, exist_ok=True)
     with open(cache / ".lock", "w", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"another set-up is at work in {cache}; waiting for it")
+            say(f"another set-up is using {cache}; waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
@@ -244,40 +299,41 @@ def ensure_installed(part: Part, cache: Path, deep: bool) -> None:
         return
     with locked(cache):
         wrong = damage(place, deep)
-        if wrong is None:  # the other set-up did it
+        if wrong is None:  # another set-up has installed it meanwhile
             return
         for left_over in cache.glob(".partial-*"):
-            say(f"removing {left_over}, left by a set-up that was interrupted")
+            say(f"removing {left_over}, left over from an interrupted set-up")
             shutil.rmtree(left_over, ignore_errors=True)
         if place.is_dir():
-            if not (place / MANIFEST).exists() and wheels_are_whole(place, part.wheels):
-                say(f"{part.title}: {place} was installed by hand and is whole; kept")
+            if not (place / MANIFEST).exists() and wheels_are_complete(place, part.wheels):
+                say(f"{part.title}: {place} was installed by hand and is complete; keeping it")
                 mark_complete(place)
                 return
-            say(f"{part.title}: the copy in {place} is damaged ({wrong}); installing it again")
+            say(f"{part.title}: {place} is damaged ({wrong}); installing it again")
         install(part, cache)
 
 
-# --- The checkout's side ---
+# --- The links in the checkout ---
 
 
 def link(part: Part, place: Path) -> None:
-    """Points the checkout's link to `place`, atomically."""
+    """Points the checkout's link at `place`, atomically."""
     before = os.readlink(part.link) if part.link.is_symlink() else None
     if before == str(place):
         return
     if before is None and part.link.exists():
-        raise Problem(f"{part.link} is not a link: move it away, it is to be a link to {place}")
+        raise Problem(f"{part.link} is not a link: move it away, so that it can link to {place}")
     part.link.parent.mkdir(exist_ok=True)
     temporary = part.link.with_name(f"{part.link.name}.{os.getpid()}")
     temporary.symlink_to(place)
     temporary.replace(part.link)
-    was = "" if before is None else f" (was {before}{'' if Path(before).exists() else ', which is gone'})"
+    gone = before is not None and not Path(before).exists()
+    was = "" if before is None else f" (was {before}{', which no longer exists' if gone else ''})"
     say(f"{part.link.relative_to(CHECKOUT)} -> {place}{was}")
 
 
 def cache_folder() -> Path:
-    """MFLAG_CACHE, else the one that this checkout uses already, else the user's."""
+    """Returns MFLAG_CACHE, else the folder that this checkout already uses, else the default."""
     if named := os.environ.get("MFLAG_CACHE"):
         return Path(named).expanduser().resolve()
     linked = LIBTORCH_LINK.resolve()
@@ -288,15 +344,23 @@ def cache_folder() -> Path:
 
 
 def linked_variant() -> str:
-    """The variant that this checkout uses already, else cpu: a plain `setup` never takes CUDA away."""
+    """Returns the variant that this checkout already uses, else cpu.
+
+    So `setup` without an argument never replaces CUDA by the CPU variant.
+    """
     linked = os.readlink(LIBTORCH_LINK) if LIBTORCH_LINK.is_symlink() else ""
     return "cuda" if linked.endswith("-cuda") else "cpu"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Installs libtorch and the small BERT into the cache folder and links them into the checkout.")
-    parser.add_argument("variant", nargs="?", choices=["cpu", "cuda"], help="default: the variant in use, else cpu")
-    parser.add_argument("--deep", action="store_true", help="check the SHA-256 of every file, not only sizes and times")
+    parser = argparse.ArgumentParser(
+        description="Installs libtorch and the small BERT into the cache folder "
+        "and links them into the checkout."
+    )
+    variant_help = "default: the variant in use, else cpu"
+    parser.add_argument("variant", nargs="?", choices=["cpu", "cuda"], help=variant_help)
+    deep_help = "check the SHA-256 of every file, not only sizes and times"
+    parser.add_argument("--deep", action="store_true", help=deep_help)
     arguments = parser.parse_args()
     start = time.monotonic()
     try:
@@ -309,13 +373,15 @@ def main() -> int:
         say(str(problem))
         return 1
     except KeyboardInterrupt:
-        say("interrupted; nothing half-installed is left")
+        say("interrupted; no half-installed files remain")
         return 130
     except OSError as error:
-        hint = "the disk is full; make room, or set MFLAG_CACHE to a folder on a larger disk" if error.errno == errno.ENOSPC else error.strerror
-        say(f"{error.filename or 'cache folder'}: {hint}")
+        full = error.errno == errno.ENOSPC
+        reason = f"the disk is full; {MAKE_ROOM}" if full else error.strerror
+        say(f"{error.filename or 'cache folder'}: {reason}")
         return 1
-    say(f"{' and '.join(part.title for part in parts)} are in {cache}, complete ({time.monotonic() - start:.1f} s)")
+    titles = " and ".join(part.title for part in parts)
+    say(f"{titles} are complete in {cache} ({time.monotonic() - start:.1f} s)")
     return 0
 
 

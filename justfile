@@ -19,7 +19,7 @@ test: setup
 
 # Run the tests of the crates that need no libtorch
 test-light:
-    cargo test -p mflag-core -p mflag-film -p mflag-metrics -p mflag-data -p mflag-report
+    cargo test -p mflag-core -p mflag-film -p mflag-metrics -p mflag-store -p mflag-datasets -p mflag-phantom -p mflag-prepare -p mflag-report
 
 # Build release binaries into target/release
 build: setup
@@ -73,7 +73,7 @@ real-films FOLDER: build
 
 # Prepare data: `just data prepare --help`
 data *ARGS:
-    cargo run --release -p mflag-data -- "$@"
+    cargo run --release -p mflag-prepare --bin mflag-data -- "$@"
 
 # Run all benchmarks, or one: `just bench step --batch 16` (results: docs/benchmarks.md)
 bench *ARGS: build

@@ -11,7 +11,7 @@ import time
 from common import ROOT, WORK, table
 
 OPTIMISED = {"debug": "profile.dev.package.torch-sys.opt-level=2", "release": "profile.release.package.torch-sys.opt-level=3"}
-FILES = {"mflag-train": "crates/train/src/lib.rs", "mflag-segment": "crates/segmentation/src/lib.rs"}
+FILES = {"mflag-train": "crates/train/src/lib.rs", "mflag-segment": "crates/segment/src/lib.rs"}
 
 
 def seconds(target, *flags):

@@ -1,4 +1,4 @@
-"""Goldens of mflag_data::labels: raw values of the 14 labels, and what the published protocols make of them, written anew."""
+"""Goldens of mflag_store::labels: raw values of the 14 labels, and what the published protocols make of them, written anew."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Goldens of mflag_data::rle: masks as both run-length strings, by numpy and by the competition's rule, written anew."""
+"""Goldens of mflag_store::rle: masks as both run-length strings, by numpy and by the competition's rule, written anew."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Goldens of mflag_data::split: rows as scikit-learn's train_test_split divides them, called as MGCA's programs call it."""
+"""Goldens of mflag_datasets::split: rows as scikit-learn's train_test_split divides them, called as MGCA's programs call it."""
 
 import json
 from pathlib import Path

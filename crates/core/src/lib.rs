@@ -2,12 +2,12 @@
 //! the habits of the command line.
 
 pub mod atomic;
-pub mod cli;
 pub mod config;
+pub mod device;
 pub mod digest;
 mod direction;
 mod error;
-pub mod generate;
+mod named;
 pub mod output;
 pub mod progress;
 pub mod run;
@@ -18,3 +18,4 @@ pub mod table;
 
 pub use direction::Direction;
 pub use error::{Error, Result};
+pub use named::Named;

@@ -1,44 +1,12 @@
 //! What a program says on standard output: tables and sentences for people or, by `--json`, one JSON object for other programs.
 
 use std::cell::OnceCell;
-use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
-
-use crate::cli::{run_main, say_on_stderr};
-
-/// Flag of every program that ends with results.
-#[derive(Debug, Clone, Copy, Default, clap::Args)]
-pub struct OutputArgs {
-    /// Print the results as one JSON object at the end, in place of tables and sentences
-    #[arg(long, global = true, display_order = 902)]
-    json: bool,
-}
-
-impl OutputArgs {
-    /// [`run_main`] of a program that has results. What it had said is printed as JSON even if it ends with an error.
-    pub fn run<E: AsRef<dyn Error + Send + Sync>>(
-        self,
-        program: impl FnOnce(&mut Output) -> Result<ExitCode, E>,
-    ) -> ExitCode {
-        run_main(|| {
-            let mut output = Output {
-                json: self.json.then(Map::new),
-                failed: OnceCell::new(),
-            };
-            let ended = program(&mut output);
-            if let Some(results) = output.json.take().filter(|results| !results.is_empty()) {
-                output.print(format_args!("{:#}\n", Value::Object(results)));
-            }
-            let code = ended?;
-            Ok::<_, E>(output.code(code))
-        })
-    }
-}
 
 /// Where results go.
 #[derive(Debug)]
@@ -49,6 +17,14 @@ pub struct Output {
 }
 
 impl Output {
+    /// Prints text at once, or with `json` collects the results for [`Output::print_json`].
+    pub fn new(json: bool) -> Output {
+        Output {
+            json: json.then(Map::new),
+            failed: OnceCell::new(),
+        }
+    }
+
     /// A result: `words`, ends of lines included, for people at once, or `value` as the key `key` of the object.
     pub fn say(&mut self, key: &str, value: impl Serialize, words: impl Display) {
         match &mut self.json {
@@ -70,6 +46,13 @@ impl Output {
         }
     }
 
+    /// Prints the JSON object of the results, unless there are none.
+    pub fn print_json(&mut self) {
+        if let Some(results) = self.json.take().filter(|results| !results.is_empty()) {
+            self.print(format_args!("{:#}\n", Value::Object(results)));
+        }
+    }
+
     fn print(&self, words: impl Display) {
         if self.failed.get().is_none()
             && let Err(error) = write!(io::stdout(), "{words}").and_then(|()| io::stdout().flush())
@@ -80,10 +63,10 @@ impl Output {
 
     /// The code to leave with: that of the program, unless standard output failed. A reader that has seen enough, such as `head`, is no
     /// failure.
-    fn code(self, code: ExitCode) -> ExitCode {
+    pub fn exit_code(self, code: ExitCode) -> ExitCode {
         match self.failed.into_inner() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                say_on_stderr(format_args!(
+                print_error(format_args!(
                     "error: cannot write to standard output: {error}"
                 ));
                 ExitCode::FAILURE
@@ -93,16 +76,18 @@ impl Output {
     }
 }
 
+/// Prints a line on standard error. If that fails, there is no place left to report it.
+pub fn print_error(line: impl Display) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn results_become_an_object_in_their_order() {
-        let mut output = Output {
-            json: Some(Map::new()),
-            failed: OnceCell::new(),
-        };
+        let mut output = Output::new(true);
         output.say("films", 3, "3 films\n");
         output.say("bad", ["a"], "a\n");
         output.remark("words\n");

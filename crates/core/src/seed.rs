@@ -24,6 +24,18 @@ pub fn permutation(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     order
 }
 
+/// A number in [0, 1) that depends on `name` alone: uniform over names, independent between two `purpose`s or seeds. The values
+/// never change: splits and subsets of data sets rest on them.
+pub fn uniform(purpose: &[u8; 14], seed: u64, name: &str) -> f64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(purpose);
+    hasher.update(&seed.to_le_bytes());
+    hasher.update(name.as_bytes());
+    let mut bits = [0; 8];
+    bits.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+    (u64::from_le_bytes(bits) >> 11) as f64 / (1u64 << 53) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,11 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use mflag_cli::{Common, Completions, OutputArgs, after_help};
 use mflag_core::atomic;
-use mflag_core::cli::{Common, after_help};
 use mflag_core::config;
-use mflag_core::generate::Generate;
-use mflag_core::output::{Output, OutputArgs};
+use mflag_core::output::Output;
 use mflag_core::progress::clock;
 use mflag_core::signals::exit_code;
 use mflag_experiments::config::Experiments;
@@ -45,7 +44,7 @@ enum Command {
     /// Print the JSON schema of an experiment
     Schema,
     #[command(flatten)]
-    Generate(Generate),
+    Completions(Completions),
 }
 
 #[derive(Debug, Args)]
@@ -77,8 +76,8 @@ fn main() -> ExitCode {
             table(&experiments, &plan, out)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Generate(generate) => {
-            generate.run(Cli::command())?;
+        Command::Completions(completions) => {
+            completions.run(Cli::command())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema => {

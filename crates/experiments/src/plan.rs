@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use mflag_core::progress::clock;
 use mflag_core::table::{Table, percent};
 use mflag_core::{Result, config, digest};
-use mflag_data::Split;
-use mflag_data::store::Store;
+use mflag_store::{Split, Store};
 
 use crate::config::{Experiments, Sets, file_name};
 use crate::job::{Job, State, Wanted, flags};

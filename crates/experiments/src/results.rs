@@ -1,18 +1,18 @@
 //! The tables of an experiment.
 
+use mflag_core::Named;
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use mflag_core::atomic;
-use mflag_core::suggest;
 use mflag_core::table::{Table, percent, write_csv};
-use mflag_data::Split;
+use mflag_core::{atomic, suggest};
 use mflag_metrics::bootstrap::{Difference, Interval, LEVEL, Replicates};
 use mflag_metrics::evaluation::Evaluation;
 use mflag_report::experiment::{
     DIFFERENCE, DIFFERENCES, PUBLISHED, RESULTS, RUNS, TEXT, cell, difference,
 };
+use mflag_store::Split;
 
 use crate::config::Experiments;
 use crate::job::{Job, State};

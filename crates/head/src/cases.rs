@@ -4,14 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mflag_core::atomic;
-use mflag_data::BoundingBox;
-use mflag_data::augment::View;
-use mflag_data::mask::SET;
-use mflag_data::picture::{Colour, Picture, colour};
-use mflag_data::store::Store;
 use mflag_film::Film;
 use mflag_metrics::detection::Rect;
 use mflag_report::cases::{CASES, Case, Rank};
+use mflag_store::augment::View;
+use mflag_store::mask::SET;
+use mflag_store::picture::{Colour, Picture, colour};
+use mflag_store::{BoundingBox, Store};
 
 use crate::error::Result;
 use crate::films::Films;

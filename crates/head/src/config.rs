@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use mflag_core::config::Config;
 use mflag_core::suggest;
-use mflag_data::augment::Augment;
 use mflag_encoder::resnet::Arch;
+use mflag_store::augment::Augment;
 use mflag_train::{Direction, TrainerConfig};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;

@@ -24,7 +24,7 @@ pub enum Error {
     Core(#[from] mflag_core::Error),
     /// From the data crate.
     #[error(transparent)]
-    Films(#[from] mflag_data::Error),
+    Films(#[from] mflag_store::Error),
     /// From the encoder crate.
     #[error(transparent)]
     Encoder(#[from] mflag_encoder::Error),

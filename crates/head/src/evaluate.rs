@@ -1,13 +1,13 @@
 //! A trained head on the films of a split: metrics with intervals, and every prediction.
 
+use mflag_core::Named;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mflag_data::Split;
-use mflag_data::store::Store;
 use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_metrics::evaluation::Evaluation;
+use mflag_store::{Split, Store};
 
 use crate::cases;
 use crate::error::Result;

@@ -1,12 +1,13 @@
 //! The films that a run of a head learns from and is judged by.
 
+use mflag_core::Named;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use mflag_data::augment::View;
-use mflag_data::loader::{Loader, Options};
-use mflag_data::store::Store;
-use mflag_data::{Record, Split, split};
+use mflag_store::augment::View;
+use mflag_store::loader::{Loader, Options};
+use mflag_store::subset;
+use mflag_store::{Record, Split, Store};
 use rayon::prelude::*;
 
 use crate::config::HeadConfig;
@@ -49,7 +50,7 @@ impl<H: Head> Films<H> {
             return Ok(films);
         }
         let records: Vec<Record> = films.iter().map(|&f| store.records()[f].clone()).collect();
-        let chosen = split::fraction(&records, data.fraction, data.fraction_seed)?;
+        let chosen = subset::fraction(&records, data.fraction, data.fraction_seed)?;
         Ok(chosen.into_iter().map(|place| films[place]).collect())
     }
 

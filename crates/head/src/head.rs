@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
-use mflag_data::Record;
-use mflag_data::augment::View;
-use mflag_data::store::Store;
 use mflag_encoder::resnet::{Arch, Features};
 use mflag_film::Film;
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::{Bootstrap, Patients};
+use mflag_store::augment::View;
+use mflag_store::{Record, Store};
 use mflag_train::Step;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

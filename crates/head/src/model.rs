@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mflag_core::device::DeviceSettings;
 pub use mflag_core::run::MODEL;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::{Allow, load_into, metadata, write_safetensors};
-use mflag_train::device::DeviceArgs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Device, Tensor};
@@ -59,8 +59,9 @@ impl<H: Head> Model<H> {
     ///
     /// # Errors
     /// As [`Model::open`], or if there is no such device.
-    pub fn open_on(path: &Path, on: DeviceArgs) -> Result<Model<H>> {
-        let (settings, device) = on.setup(&Self::config_of(path)?.train)?;
+    pub fn open_on(path: &Path, on: DeviceSettings) -> Result<Model<H>> {
+        let (settings, device) =
+            mflag_train::device::setup_inference(&Self::config_of(path)?.train, on)?;
         let mut model = Model::open(path, device)?;
         model.config.train = settings;
         Ok(model)

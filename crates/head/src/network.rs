@@ -1,9 +1,9 @@
 //! Encoder and head together, and films through both.
 
 use mflag_core::seed;
-use mflag_data::augment::{Augment, View};
-use mflag_data::loader::Batch;
 use mflag_encoder::preprocess::Preprocess;
+use mflag_store::augment::{Augment, View};
+use mflag_store::loader::Batch;
 use mflag_train::Upload;
 use mflag_train::shim::Autocast;
 use tch::{Device, Tensor, nn};
@@ -111,7 +111,7 @@ pub(crate) fn batches<H: Head>(
     films: &Films<H>,
     kept: Option<&Kept>,
     drawn: Option<Drawn<'_>>,
-) -> Box<dyn Iterator<Item = mflag_data::Result<Batch<H::Target>>>> {
+) -> Box<dyn Iterator<Item = mflag_store::Result<Batch<H::Target>>>> {
     let (loader, target) = (films.loader(), films.target());
     match (kept, drawn) {
         (None, None) => Box::new(loader.in_order(target)),

@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use mflag_data::mask::Frame;
-use mflag_data::picture::{Colour, GREY, LINE, Picture};
-use mflag_data::{BoundingBox, Mask, rle};
 use mflag_film::{Film, Fit, Limits, Squaring};
+use mflag_store::mask::Frame;
+use mflag_store::picture::{Colour, GREY, LINE, Picture};
+use mflag_store::{BoundingBox, Mask, rle};
 
 use crate::error::Result;
 
@@ -33,7 +33,7 @@ impl Overlay {
             ..squaring
         };
         let squared = squaring.read(file, &Limits::default());
-        let squared = squared.map_err(mflag_data::Error::from)?;
+        let squared = squared.map_err(mflag_store::Error::from)?;
         let size = [squared.width, squared.height];
         let film = Film {
             width: SIDE,

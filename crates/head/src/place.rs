@@ -1,8 +1,8 @@
 //! From the view that a network sees back to the film.
 
-use mflag_data::BoundingBox;
-use mflag_data::mask::Frame;
 use mflag_film::Fit;
+use mflag_store::BoundingBox;
+use mflag_store::mask::Frame;
 
 use crate::error::Result;
 

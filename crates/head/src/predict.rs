@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use mflag_core::progress::Progress;
-use mflag_data::augment::View;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_film::{Film, Limits, Squaring};
+use mflag_store::augment::View;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -152,7 +152,7 @@ impl Seen {
     /// The film in a file.
     fn read(file: &FilmFile, preprocess: Preprocess) -> Result<Seen> {
         let squared = preprocess.square.read(&file.path, &Limits::default());
-        let squared = squared.map_err(mflag_data::Error::from)?;
+        let squared = squared.map_err(mflag_store::Error::from)?;
         let size = [squared.width, squared.height];
         let name = file.path.display().to_string();
         let greys = squared.greys.into_eight();

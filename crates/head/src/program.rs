@@ -1,21 +1,20 @@
 //! The command line of a head's program: the same for all of them.
 
+use mflag_core::Named;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use mflag_core::cli::{Common, ConfigArgs, TrainArgs, after_help};
-use mflag_core::generate::Generate;
-use mflag_core::output::{Output, OutputArgs};
+use mflag_cli::{Common, Completions, ConfigArgs, DeviceArgs, OutputArgs, TrainArgs, after_help};
+use mflag_core::output::Output;
 use mflag_core::run::{LAST, Provenance, RunFolder};
 use mflag_core::table::write_csv;
 use mflag_core::{atomic, digest};
-use mflag_data::Split;
-use mflag_data::store::Store;
 use mflag_metrics::bootstrap::Bootstrap;
-use mflag_train::device::{self, DeviceArgs};
+use mflag_store::{Split, Store};
+use mflag_train::device;
 use mflag_train::fit;
 use mflag_train::shim::libtorch_version;
 use tch::Device;
@@ -63,7 +62,7 @@ enum Command {
     /// Print the JSON schema of the configuration
     Schema,
     #[command(flatten)]
-    Generate(Generate),
+    Completions(Completions),
 }
 
 #[derive(Debug, Args)]
@@ -75,7 +74,7 @@ struct EvalArgs {
     #[arg(short, long, value_name = "DIR")]
     store: Option<PathBuf>,
     /// Which films
-    #[arg(long, value_enum, default_value_t = Split::Test)]
+    #[arg(long, default_value = "test", value_parser = mflag_cli::named::<Split>())]
     split: Split,
     /// Resamples of the patients behind the 95 % intervals
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -122,8 +121,8 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
         Command::Train(args) => begin::<H>(program, &args.config, &args.run, out),
         Command::Eval(args) => evaluate::<H>(&args, out),
         Command::Predict(args) => predict_films::<H>(&args, out),
-        Command::Generate(generate) => {
-            generate.run(command)?;
+        Command::Completions(completions) => {
+            completions.run(command)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema => {
@@ -221,7 +220,7 @@ fn finish<H: Head>(
 }
 
 fn evaluate<H: Head>(args: &EvalArgs, out: &mut Output) -> Result<ExitCode> {
-    let model = Model::<H>::open_on(&args.model, args.on)?;
+    let model = Model::<H>::open_on(&args.model, args.on.into())?;
     let store = args.store.as_ref().unwrap_or(&model.config.data.store);
     let store = Arc::new(Store::open(store)?);
     let bootstrap = Bootstrap {
@@ -248,7 +247,7 @@ fn write_evaluation<H: Head>(
 
 fn predict_films<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {
     let files = files::find(&args.films)?;
-    let model = Model::<H>::open_on(&args.model, args.on)?;
+    let model = Model::<H>::open_on(&args.model, args.on.into())?;
     create(&args.out)?;
     let overlays = args.overlays.then(|| args.out.join("overlays"));
     if let Some(folder) = &overlays {

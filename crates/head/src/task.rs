@@ -3,12 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mflag_data::Split;
-use mflag_data::loader::Batch;
-use mflag_data::store::Store;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::ENCODER_PREFIX;
 use mflag_metrics::Counts;
+use mflag_store::loader::Batch;
+use mflag_store::{Split, Store};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{

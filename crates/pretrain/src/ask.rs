@@ -6,15 +6,14 @@ use std::sync::Arc;
 use anyhow::{Result, bail};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use mflag_cli::DeviceArgs;
 use mflag_core::config;
 use mflag_core::output::Output;
 use mflag_core::table::Table;
-use mflag_data::Split;
-use mflag_data::store::Store;
 use mflag_metrics::bootstrap::Bootstrap;
 use mflag_pretrain::space::{Space, nearest};
 use mflag_pretrain::zero_shot::{self, ZeroShotConfig};
-use mflag_train::device::DeviceArgs;
+use mflag_store::{Split, Store};
 use ndarray::ArrayView1;
 use serde::Serialize;
 
@@ -42,7 +41,7 @@ pub(crate) struct ZeroShot {
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Which films
-    #[arg(long, value_enum, default_value_t = Split::Test)]
+    #[arg(long, default_value = "test", value_parser = mflag_cli::named::<Split>())]
     split: Split,
     /// Resamples of the patients behind the 95 % intervals
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -56,7 +55,7 @@ impl ZeroShot {
     pub(crate) fn run(&self, output: &mut Output) -> Result<()> {
         let prompts: ZeroShotConfig = config::load(Some(&self.prompts), &self.sets)?.config;
         let store = Arc::new(Store::open(&self.of.store)?);
-        let space = Space::open(&self.of.run, self.of.on)?;
+        let space = Space::open(&self.of.run, self.of.on.into())?;
         let out = &self.out;
         std::fs::create_dir_all(out).map_err(|e| mflag_core::Error::io("create", out, e))?;
         let bootstrap = Bootstrap {
@@ -85,7 +84,7 @@ pub(crate) struct Retrieve {
     #[arg(long, value_name = "FILE")]
     film: Option<PathBuf>,
     /// Only films of this split; all when absent
-    #[arg(long, value_enum)]
+    #[arg(long, value_parser = mflag_cli::named::<Split>())]
     split: Option<Split>,
     /// How many to show
     #[arg(short, long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
@@ -116,7 +115,7 @@ impl Retrieve {
                 self.of.store.display()
             );
         }
-        let space = Space::open(&self.of.run, self.of.on)?;
+        let space = Space::open(&self.of.run, self.of.on.into())?;
         let found = match (&self.text, &self.film) {
             (Some(text), _) => self.films(&space, &store, &films, text)?,
             (_, Some(film)) => self.reports(&store, &films, &space, film)?,

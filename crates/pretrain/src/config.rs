@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use mflag_core::config::Config;
-use mflag_data::augment::Augment;
 use mflag_encoder::resnet::Arch;
 use mflag_encoder::text::{Pooling, TextEncoder};
+use mflag_store::augment::Augment;
 use mflag_train::TrainerConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -9,18 +9,17 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
-use mflag_core::cli::{Common, ConfigArgs, TrainArgs, after_help};
+use mflag_cli::{Common, Completions, ConfigArgs, OutputArgs, TrainArgs, after_help};
 use mflag_core::digest;
-use mflag_core::generate::Generate;
-use mflag_core::output::{Output, OutputArgs};
+use mflag_core::output::Output;
 use mflag_core::run::{LAST, Provenance, RunFolder};
 use mflag_core::table::Table;
-use mflag_data::store::Store;
 use mflag_encoder::text::TextEncoder;
 use mflag_pretrain::config::PretrainConfig;
 use mflag_pretrain::export::{ENCODER, ExportArgs, Kept, export_encoder};
 use mflag_pretrain::pairs::{Chosen, LANGUAGE_MODEL, Pairs, encode_texts};
 use mflag_pretrain::task::Pretraining;
+use mflag_store::Store;
 use mflag_train::shim::libtorch_version;
 use mflag_train::{device, fit, summary};
 use tch::Device;
@@ -65,7 +64,7 @@ enum Command {
     /// Print the JSON schema of the configuration
     Schema,
     #[command(flatten)]
-    Generate(Generate),
+    Completions(Completions),
 }
 
 fn main() -> ExitCode {
@@ -88,8 +87,8 @@ fn main() -> ExitCode {
             out.say("files", &files, &files);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Generate(generate) => {
-            generate.run(Cli::command())?;
+        Command::Completions(completions) => {
+            completions.run(Cli::command())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Schema => {

@@ -5,10 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mflag_core::progress::Progress;
-use mflag_data::Split;
-use mflag_data::loader::{Loader, Options};
-use mflag_data::store::Store;
 use mflag_encoder::text::TextEncoder;
+use mflag_store::loader::{Loader, Options};
+use mflag_store::{Split, Store};
 use tch::Tensor;
 
 use crate::config::{DataConfig, PretrainConfig};

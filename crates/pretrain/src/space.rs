@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use mflag_core::device::DeviceSettings;
 use mflag_core::progress::Progress;
 use mflag_core::run::RunFolder;
-use mflag_data::loader::{Loader, Options};
-use mflag_data::store::Store;
 use mflag_encoder::film::FilmEncoder;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::text::TextEncoder;
 use mflag_film::Film;
-use mflag_train::device::DeviceArgs;
+use mflag_store::Store;
+use mflag_store::loader::{Loader, Options};
 use mflag_train::{BEST, Checkpoint, Precision, Upload};
 use ndarray::{Array1, Array2, ArrayView1};
 use tch::{Device, Kind, Tensor, nn};
@@ -42,7 +42,7 @@ impl Space {
     ///
     /// # Errors
     /// If the run is not one of pre-training, has not finished, its language model is no longer there, or there is no such device.
-    pub fn open(run: &Path, on: DeviceArgs) -> Result<Space> {
+    pub fn open(run: &Path, on: DeviceSettings) -> Result<Space> {
         let (run, config) = RunFolder::open::<PretrainConfig>(run)?;
         let encoder = run.file(ENCODER);
         if !encoder.exists() {
@@ -51,7 +51,7 @@ impl Space {
                 run.path().display()
             )));
         }
-        let (settings, device) = on.setup(&config.train)?;
+        let (settings, device) = mflag_train::device::setup_inference(&config.train, on)?;
         let preprocess = FilmEncoder::open(&encoder, Device::Cpu)?.preprocess();
         let text = config.text.encoder(device)?;
         run.same_digest(LANGUAGE_MODEL, &text.fingerprint())?;

@@ -1,8 +1,8 @@
 //! Pre-training as a job for the loop of `mflag-train`.
 
-use mflag_data::loader::Batch;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::{Allow, ENCODER_PREFIX, below, load_into};
+use mflag_store::loader::Batch;
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload};

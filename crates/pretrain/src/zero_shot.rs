@@ -1,18 +1,18 @@
 //! Findings without labels: a film is compared with sentences that say that a finding is there, and that it is not.
 
+use mflag_core::Named;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use mflag_core::config::Config;
 use mflag_core::table::write_csv;
-use mflag_data::Split;
-use mflag_data::labels::Policy;
-use mflag_data::store::Store;
 use mflag_metrics::bootstrap::{Bootstrap, Patients, Replicates};
 use mflag_metrics::classification::Ranking;
 use mflag_metrics::evaluation::Evaluation;
 use mflag_metrics::{Counts, mean_defined};
+use mflag_store::labels::Policy;
+use mflag_store::{Split, Store};
 use ndarray::{Array1, Array2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

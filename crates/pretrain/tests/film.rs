@@ -3,10 +3,10 @@
 
 use std::path::PathBuf;
 
-use mflag_data::prepare::{Options, prepare};
-use mflag_data::{Dataset, Record, Split};
 use mflag_encoder::preprocess::Preprocess;
 use mflag_film::{Depth, Fit, Limits, Squaring, Window};
+use mflag_prepare::prepare::{Options, prepare};
+use mflag_store::{Dataset, Record, Split};
 use mflag_tests::golden;
 
 /// JPEG of several kinds, PNG of 8 and 16 bits, DICOM plain and compressed, with windows and without.

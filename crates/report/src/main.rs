@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
-use mflag_core::cli::{Common, after_help};
-use mflag_core::generate::Generate;
-use mflag_core::output::OutputArgs;
+use mflag_cli::{Common, Completions, OutputArgs, after_help};
 use mflag_report::{Options, REPORT};
 
 /// Write one HTML file of runs, evaluations and experiments, to read, compare and share
@@ -29,7 +27,7 @@ struct Cli {
     #[arg(long)]
     show_names: bool,
     #[command(subcommand)]
-    generate: Option<Generate>,
+    completions: Option<Completions>,
 }
 
 const EXAMPLES: &str = "Examples:
@@ -43,8 +41,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.init();
     cli.output.run(|out| -> Result<ExitCode> {
-        if let Some(generate) = cli.generate {
-            generate.run(Cli::command())?;
+        if let Some(completions) = cli.completions {
+            completions.run(Cli::command())?;
             return Ok(ExitCode::SUCCESS);
         }
         let options = Options {

@@ -1,9 +1,9 @@
 //! Settings of the loop, the same for pre-training and for the heads.
 
-use crate::device::DeviceChoice;
 use crate::optim::OptimiserConfig;
 use crate::precision::Precision;
 use crate::schedule::Schedule;
+use mflag_core::device::DeviceChoice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -14,8 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use axum::Router;
 use clap::{Args, Parser};
-use mflag_core::cli::{Common, after_help_of_service, run_main};
-use mflag_train::device::DeviceArgs;
+use mflag_cli::{Common, DeviceArgs, after_help_of_service, run_main};
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
@@ -78,7 +77,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
         (None, file) => Source::Encoder(file.unwrap_or_default()),
     };
     let options = Options {
-        on: cli.on,
+        on: cli.on.into(),
         waiting: cli.places as usize,
         batch: cli.batch as usize,
     };

@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use mflag_classify::{Classification, probability};
+use mflag_core::device::DeviceSettings;
 use mflag_encoder::film::FilmEncoder;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_film::Film;
 use mflag_head::{Error, Model};
 use mflag_train::TrainerConfig;
-use mflag_train::device::DeviceArgs;
 use serde::Serialize;
 use tch::{Device, Kind};
 
@@ -61,10 +61,11 @@ pub(crate) struct About {
 
 impl Network {
     /// Opens it on `device`, for the thread that calls: libtorch keeps the number of its threads by thread.
-    pub(crate) fn open(source: &Source, on: DeviceArgs) -> Result<Network> {
+    pub(crate) fn open(source: &Source, on: DeviceSettings) -> Result<Network> {
         Ok(match source {
             Source::Encoder(file) => {
-                let (_, device) = on.setup(&TrainerConfig::default())?;
+                let (_, device) =
+                    mflag_train::device::setup_inference(&TrainerConfig::default(), on)?;
                 Network::Encoder(Box::new(FilmEncoder::open(file, device)?))
             }
             Source::Model(run) => Network::Classifier(Box::new(Model::open_on(run, on)?)),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, Result, anyhow};
+use mflag_core::device::DeviceSettings;
 use mflag_film::Film;
-use mflag_train::device::DeviceArgs;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::network::{About, Answer, Network, Source};
@@ -27,7 +27,7 @@ pub(crate) struct Worker {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Options {
     /// Where the network computes.
-    pub(crate) on: DeviceArgs,
+    pub(crate) on: DeviceSettings,
     /// Films that may wait.
     pub(crate) waiting: usize,
     /// Films that are answered together, if as many wait.

@@ -6,10 +6,10 @@ use clap::ValueEnum;
 use mflag_core::run::RunFolder;
 use mflag_core::table::Table;
 use mflag_core::{atomic, config};
-use mflag_data::store::Store;
 use mflag_encoder::export::{Norms, write_onnx, write_torchscript};
 use mflag_encoder::film::FilmEncoder;
 use mflag_encoder::preprocess::Preprocess;
+use mflag_store::Store;
 use tch::Device;
 
 use super::card::{Card, Training};

@@ -1,0 +1,55 @@
+//! The flags of every program: how much it logs.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// Flags of every binary.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct Common {
+    /// Say more: -v for debug lines (these may hold patient identifiers), -vv for traces
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
+    verbose: u8,
+    /// Say only what went wrong
+    #[arg(
+        short,
+        long,
+        global = true,
+        conflicts_with = "verbose",
+        display_order = 901
+    )]
+    quiet: bool,
+}
+
+impl Common {
+    /// Sends log lines to standard error, above any progress bar. `RUST_LOG` wins over the flags; colours only on a
+    /// terminal and without `NO_COLOR`.
+    pub fn init(&self) {
+        let ours = match (self.quiet, self.verbose) {
+            (true, _) => "error",
+            (_, 0) => "info",
+            (_, 1) => "debug",
+            _ => "trace",
+        };
+        // All of our crates' names begin so.
+        let filter = EnvFilter::try_from_default_env()
+            .unwrap_or_else(|_| EnvFilter::new(format!("warn,mflag={ours}")));
+        let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+        let colours =
+            std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() && !dumb;
+        let bars = tracing_indicatif::IndicatifLayer::new();
+        let lines = tracing_subscriber::fmt::layer()
+            .with_writer(bars.get_stderr_writer())
+            .with_ansi(colours)
+            .with_target(false)
+            .compact();
+        // A second call, as in tests, keeps the first one's subscriber.
+        let _ = tracing_subscriber::registry()
+            .with(filter)
+            .with(lines)
+            .with(bars)
+            .try_init();
+    }
+}

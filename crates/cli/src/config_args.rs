@@ -1,0 +1,41 @@
+//! The flags that choose a configuration and a run.
+
+use std::path::{Path, PathBuf};
+
+use mflag_core::Result;
+use mflag_core::config::{self, Config, Loaded};
+
+/// The flags that choose a configuration.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct ConfigArgs {
+    /// Configuration file (YAML); the defaults alone when absent
+    #[arg(short, long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Override one value, as often as needed: --set train.epochs=5
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl ConfigArgs {
+    /// The checked configuration.
+    ///
+    /// # Errors
+    /// As [`config::load`].
+    pub fn load<T: Config>(&self) -> Result<Loaded<T>> {
+        config::load(self.config.as_deref().map(Path::new), &self.sets)
+    }
+}
+
+/// The flags of a program's `train`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TrainArgs {
+    /// The configuration of a new run.
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Folder of the run: configuration, metrics, checkpoints, what it has learned, report
+    #[arg(short, long, value_name = "DIR")]
+    pub run: PathBuf,
+    /// Go on with the run in that folder, by its own configuration
+    #[arg(long, conflicts_with_all = ["config", "sets"])]
+    pub resume: bool,
+}

@@ -1,0 +1,17 @@
+//! The command-line habits of all mflag programs: common flags, configuration, help, exit codes, completions.
+
+mod common;
+mod completions;
+mod config_args;
+mod device_args;
+mod help;
+mod named;
+mod program;
+
+pub use common::Common;
+pub use completions::Completions;
+pub use config_args::{ConfigArgs, TrainArgs};
+pub use device_args::DeviceArgs;
+pub use help::{after_help, after_help_of_service};
+pub use named::named;
+pub use program::{OutputArgs, run_main};

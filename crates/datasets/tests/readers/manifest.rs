@@ -1,0 +1,335 @@
+//! The reader of own data on tables written here.
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mflag_core::Named;
+use mflag_datasets::readers::manifest::{FILE, Options, read};
+use mflag_datasets::split::Rule;
+use mflag_store::{BoundingBox, Dataset, Mask, Split};
+use rstest::rstest;
+
+use crate::toy::{Card, Tree, choice, dropped, films, refusal};
+
+const ALL: &str = "film,patient,study,split,text,label:Edema,label:Lung Lesion,boxes,mask,age\n\
+    films/a.png,P-1,s1,train,\"FINDINGS: The heart is large, and so on.\n\nIMPRESSION: A large heart.\",1,,Lung Lesion 1 2 30.5 4; Edema 0 0 5 5,masks/a.png,61\n\
+    films/b.png,p2,,test,,0,-1,,,\n";
+
+fn tree(table: &str) -> Tree {
+    let tree = Tree::new();
+    tree.write(FILE, table);
+    for image in ["films/a.png", "films/b.png", "masks/a.png"] {
+        tree.image(image, 64, 48);
+    }
+    tree.image("masks/small.png", 32, 24);
+    tree.write("masks/text.png", "no image");
+    tree
+}
+
+fn read_all(tree: &Tree) -> Dataset {
+    read(tree.root(), &Options::default()).unwrap()
+}
+
+fn message(table: &str) -> String {
+    let tree = tree(table);
+    refusal(read(tree.root(), &Options::default()))
+}
+
+#[test]
+fn films_come_with_all_that_is_known() {
+    let tree = tree(ALL);
+    let data = read_all(&tree);
+    assert_eq!(
+        (data.name.as_str(), &data.labels[..]),
+        (
+            "manifest",
+            &["Edema".to_owned(), "Lung Lesion".to_owned()][..]
+        )
+    );
+    assert_eq!(
+        films(&data),
+        [("films/a.png", Split::Train), ("films/b.png", Split::Test)]
+    );
+    let [a, b] = &data.records[..] else { panic!() };
+    assert_eq!(
+        (a.patient.as_str(), a.study.as_str(), b.study.as_str()),
+        ("P-1", "s1", "films/b.png")
+    );
+    assert_eq!(a.path, tree.path("films/a.png"));
+    assert_eq!(
+        a.text.as_deref(),
+        Some("A large heart. The heart is large, and so on.")
+    );
+    assert_eq!(
+        (a.labels.as_slice(), b.labels.as_slice()),
+        (&[Some(1.0), None][..], &[Some(0.0), Some(-1.0)][..])
+    );
+    let expected = BoundingBox {
+        label: "Lung Lesion".to_owned(),
+        x: 1.0,
+        y: 2.0,
+        width: 30.5,
+        height: 4.0,
+    };
+    assert_eq!(
+        (&a.boxes[0], a.boxes[1].label.as_str()),
+        (&expected, "Edema")
+    );
+    assert_eq!(
+        a.mask,
+        Some(Mask::File {
+            path: tree.path("masks/a.png")
+        })
+    );
+    assert_eq!(
+        (b.text.as_ref(), b.boxes.len(), b.mask.as_ref()),
+        (None, 0, None)
+    );
+    assert_eq!(read(&tree.path(FILE), &Options::default()).unwrap(), data);
+}
+
+#[test]
+fn two_columns_are_enough() {
+    let tree = tree("patient,film\np1,films/a.png\np1,films/b.png\n");
+    let data = read_all(&tree);
+    assert_eq!(
+        data.records[0].split, data.records[1].split,
+        "by the patient"
+    );
+    assert!(data.labels.is_empty());
+    let options = Options {
+        split: choice(Rule::Patient, 0.0, 0.999_999),
+        name: "ours".to_owned(),
+        ..Options::default()
+    };
+    let data = read(tree.root(), &options).unwrap();
+    assert_eq!(
+        (data.name.as_str(), data.records[0].split),
+        ("ours", Split::Test)
+    );
+    let split = choice(Rule::Patient, -0.1, None);
+    let told = refusal(read(tree.root(), &Options { split, ..options }));
+    assert!(told.contains("the parts -0.1 for validation"), "{told}");
+}
+
+#[test]
+fn every_reason_is_counted() {
+    let tree = tree(
+        "film,patient,text\nfilms/a.png,P-1,Normal.\nfilms/b.png,p2,\nmasks/a.png,p3,The heart is large.\n",
+    );
+    assert_eq!(
+        (
+            read_all(&tree).records.len(),
+            dropped(&read_all(&tree)).len()
+        ),
+        (3, 0)
+    );
+    let options = Options {
+        require_text: true,
+        ..Options::default()
+    };
+    let data = read(tree.root(), &options).unwrap();
+    assert_eq!(data.records[0].film, "masks/a.png");
+    assert_eq!(
+        dropped(&data),
+        [
+            ("no report", 1),
+            ("report without findings or impression of three words", 1)
+        ]
+    );
+    tree.write(FILE, "film,patient\nfilms/a.png,P-1\n");
+    let told = refusal(read(tree.root(), &options));
+    assert!(
+        told.contains("no film is left (left out: 1 no report)"),
+        "{told}"
+    );
+}
+
+#[rstest]
+#[case::no_patient("film\nfilms/a.png\n", "column 'patient' is missing")]
+#[case::slip(
+    "film,patient,splitt\n",
+    "column 'splitt' is not read: name it 'split', or delete it"
+)]
+#[case::case(
+    "Film,patient\n",
+    "column 'Film' is not read: name it 'film', or delete it"
+)]
+#[case::label_slip(
+    "film,patient,labels:Edema\n",
+    "column 'labels:Edema' is not read: name it 'label:<name of the label>'"
+)]
+#[case::unnamed_label(
+    "film,patient,label:\n",
+    "column 'label:' is not read: name the label behind 'label:'"
+)]
+#[case::label_twice(
+    "film,patient,label:A,label:A\n",
+    "column 'label:A' stands there twice"
+)]
+#[case::empty("film,patient\n", "no film is left (left out: none)")]
+fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
+    assert!(message(table).contains(expected), "{}", message(table));
+}
+
+#[rstest]
+#[case::film(
+    "film,patient\n,P-1\n",
+    "row 2, column 'film': '' is not allowed; it must be the path of the film's file"
+)]
+#[case::twice(
+    "film,patient\nfilms/a.png,P-1\nfilms/a.png,P-1\n",
+    "row 3, column 'film': 'films/a.png' is not allowed; it must be another film: row 2 lists it"
+)]
+#[case::patient(
+    "film,patient\nfilms/a.png,\n",
+    "row 2, column 'patient': '' is not allowed; it must be the patient's identifier"
+)]
+#[case::split(
+    "film,patient,split\nfilms/a.png,P-1,val\n",
+    "row 2, column 'split': 'val' is not allowed; it must be train, validate, test or empty (did you mean 'validate'?)"
+)]
+#[case::two_splits(
+    "film,patient,split\nfilms/a.png,P-1,train\nfilms/b.png,P-1,test\n",
+    "row 3, column 'split': 'test' is not allowed; it must be train, the split of the same patient in row 2"
+)]
+#[case::label(
+    "film,patient,label:Edema\nfilms/a.png,P-1,yes\n",
+    "row 2, column 'label:Edema': 'yes' is not allowed; it must be 1, 0, -1 (uncertain) or empty"
+)]
+#[case::few_numbers(
+    "film,patient,boxes\nfilms/a.png,P-1,Edema 1 2 3\n",
+    "row 2, column 'boxes': 'Edema 1 2 3' is not allowed; it must be boxes '<label> <x> <y> <width> <height>'"
+)]
+#[case::no_label(
+    "film,patient,boxes\nfilms/a.png,P-1,1 2 3 4\n",
+    "the wrong one is '1 2 3 4'"
+)]
+#[case::no_area(
+    "film,patient,boxes\nfilms/a.png,P-1,A 1 2 3 4;A 1 2 0 4\n",
+    "the wrong one is 'A 1 2 0 4'"
+)]
+#[case::infinite(
+    "film,patient,boxes\nfilms/a.png,P-1,A 1 2 nan 4\n",
+    "the wrong one is 'A 1 2 nan 4'"
+)]
+#[case::no_file(
+    "film,patient\nfilms/a.png,P-1\nfilms/c.png,P-1\n",
+    "row 3, column 'film': 'films/c.png' is not a file: write it as it stands on disk, relative to the table's folder, or delete the row"
+)]
+#[case::no_files(
+    "film,patient\nx,P-1\nfilms/a.png,P-1\ny,P-1\n",
+    "row 2, column 'film': 'x' is not a file: write it as it stands on disk, relative to the table's folder, or delete the row (and 1 more rows)"
+)]
+#[case::no_mask(
+    "film,patient,mask\nfilms/a.png,P-1,masks/b.png\n",
+    "masks/b.png' is not a file"
+)]
+#[case::small_mask(
+    "film,patient,mask\nfilms/a.png,P-1,masks/small.png\n",
+    "masks/small.png' is an image of 32×24 px and the film one of 64×48"
+)]
+#[case::bad_mask(
+    "film,patient,mask\nfilms/a.png,P-1,masks/text.png\n",
+    "masks/text.png' is no image that can be read: write it as PNG"
+)]
+#[case::box_beyond(
+    "film,patient,boxes\nfilms/a.png,P-1,A 40 2 40 4\n",
+    "row 2, column 'boxes': 'A 40 2 40 4' reaches beyond the film of 64×48 px"
+)]
+fn a_bad_row_is_explained(#[case] table: &str, #[case] expected: &str) {
+    let told = message(table);
+    assert!(told.contains(expected), "{told}");
+    assert!(told.contains("manifest.csv: row "), "{told}");
+    assert!(!told.contains("P-1"), "no patient in it: {told}");
+}
+
+/// The split that a row leaves open must not contradict the one that another row of the patient gives.
+#[test]
+fn a_split_left_open_is_that_of_the_hash() {
+    let table = "film,patient,split\nfilms/a.png,P-1,\nfilms/b.png,P-1,SPLIT\n";
+    let open = read_all(&tree("film,patient\nfilms/a.png,P-1\n")).records[0].split;
+    for &split in Split::ALL {
+        let tree = tree(&table.replace("SPLIT", split.name()));
+        assert_eq!(
+            read(tree.root(), &Options::default()).is_ok(),
+            split == open
+        );
+    }
+}
+
+/// The template as it is committed, with films for its rows.
+#[test]
+fn the_template_is_read() {
+    let template =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/manifest-template.csv");
+    let tree = tree(&std::fs::read_to_string(template).unwrap());
+    for file in [
+        "films/0001.png",
+        "films/0002.png",
+        "films/0003.png",
+        "masks/0001.png",
+    ] {
+        tree.image(file, 1024, 1024);
+    }
+    let data = read_all(&tree);
+    assert_eq!(data.records.len(), 3);
+    assert!(data.records[0].text.is_some() && data.records[0].mask.is_some());
+    assert_eq!(data.records[0].boxes.len(), 2);
+}
+
+/// Every column of the template is in the card's table, and no other; reasons why films are left out are in its text.
+#[test]
+fn the_card_is_right() {
+    let template =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets/manifest-template.csv");
+    let template = std::fs::read_to_string(template).unwrap();
+    let header = template.lines().next().unwrap();
+    let columns: BTreeSet<&str> = header
+        .split(',')
+        .map(|column| column.find(':').map_or(column, |_| "label:<name>"))
+        .collect();
+    let card = Card::open("manifest.md");
+    let described = card.section("Columns").lines().filter_map(|line| {
+        let cell = line.strip_prefix("| `")?;
+        cell.split('`').next()
+    });
+    assert_eq!(described.collect::<BTreeSet<_>>(), columns);
+
+    let tree = tree(
+        "film,patient,text\nfilms/a.png,p1,\nfilms/b.png,p2,FINDINGS: Clear.\nmasks/a.png,p3,IMPRESSION: The heart is large.\n",
+    );
+    let required = Options {
+        require_text: true,
+        ..Options::default()
+    };
+    let data = read(tree.root(), &required).unwrap();
+    assert_eq!(data.dropped.len(), 2, "{:?}", data.dropped);
+    for (reason, _) in &data.dropped {
+        card.mentions(reason);
+    }
+}
+
+/// `cargo test --release -p mflag-data --test readers -- manifest --ignored --nocapture`.
+#[test]
+#[ignore = "writes 200,000 small files"]
+fn a_large_table_is_read_in_seconds() {
+    let tree = Tree::new();
+    let mut table = "film,patient,text,label:A,label:B\n".to_owned();
+    for i in 0..200_000 {
+        tree.write(&format!("films/{}/{i}.png", i / 1000), "");
+        table += &format!(
+            "films/{}/{i}.png,p{},\"FINDINGS: {}\",1,0\n",
+            i / 1000,
+            i / 3,
+            "The heart is of normal size. ".repeat(12)
+        );
+    }
+    tree.write(FILE, &table);
+    let begin = std::time::Instant::now();
+    let data = read_all(&tree);
+    println!(
+        "{} films in {:.1} s",
+        data.records.len(),
+        begin.elapsed().as_secs_f64()
+    );
+}

@@ -1,0 +1,171 @@
+//! The Object-CXR reader on a tree written here.
+use mflag_datasets::readers::object_cxr::{LABELS, Options, SPLITS, read};
+use mflag_datasets::split::Rule;
+use mflag_store::{Dataset, Split};
+use rstest::rstest;
+
+use crate::toy::{Card, Tree, choice, dropped, films, refusal};
+
+const HEADER: &str = "image_name,annotation\n";
+
+fn tree() -> Tree {
+    let tree = Tree::new();
+    let shapes = "0 1 2 11 22;1 30 40 20 10;2 5 5 9 7 6 12";
+    tree.write("train.csv", format!("{HEADER}a.jpg,{shapes}\nb.jpg,\n"));
+    tree.write("dev.csv", format!("{HEADER}c.jpg,0 1 1 2 2\n"));
+    for film in ["train/a.jpg", "train/b.jpg", "dev/c.jpg"] {
+        tree.image(film, 64, 48);
+    }
+    tree
+}
+
+fn mgca(validate: f64) -> Options {
+    let split = choice(Rule::Mgca, validate, None);
+    Options { split }
+}
+
+fn read_all(tree: &Tree) -> Dataset {
+    read(tree.root(), &mgca(0.0)).unwrap()
+}
+
+fn message(tree: &Tree) -> String {
+    refusal(read(tree.root(), &Options::default()))
+}
+
+#[test]
+fn films_come_with_all_that_is_known() {
+    let tree = tree();
+    let data = read_all(&tree);
+    assert_eq!(
+        (data.name.as_str(), &data.labels[..]),
+        ("object-cxr", &LABELS.map(str::to_owned)[..])
+    );
+    let expected = [
+        ("dev/c.jpg", Split::Test),
+        ("train/a.jpg", Split::Train),
+        ("train/b.jpg", Split::Train),
+    ];
+    assert_eq!(films(&data), expected);
+    assert!(data.dropped.is_empty());
+    let labels: Vec<Option<f32>> = data.records.iter().map(|r| r.labels[0]).collect();
+    assert_eq!(labels, [Some(1.0), Some(1.0), Some(0.0)]);
+    let boxes = data.records[1].boxes.iter();
+    let boxes: Vec<[f64; 4]> = boxes.map(|b| [b.x, b.y, b.width, b.height]).collect();
+    let expected = [
+        [1.0, 2.0, 10.0, 20.0],
+        [20.0, 10.0, 10.0, 30.0],
+        [5.0, 5.0, 4.0, 7.0],
+    ];
+    assert_eq!(
+        boxes, expected,
+        "rectangle, ellipse with swapped corners, polygon"
+    );
+}
+
+#[test]
+fn the_rules_differ_in_the_splits() {
+    let tree = tree();
+    let release = Options {
+        split: choice(Rule::Official, None, None),
+    };
+    let told = refusal(read(tree.root(), &release));
+    assert!(
+        told.contains("table test.csv is not in this folder"),
+        "{told}"
+    );
+    tree.write("test.csv", format!("{HEADER}d.jpg,\n"));
+    tree.image("test/d.jpg", 64, 48);
+    let data = read(tree.root(), &release).unwrap();
+    let expected = [
+        ("dev/c.jpg", Split::Validate),
+        ("test/d.jpg", Split::Test),
+        ("train/a.jpg", Split::Train),
+        ("train/b.jpg", Split::Train),
+    ];
+    assert_eq!(films(&data), expected);
+
+    assert_eq!(
+        read_all(&tree).records.len(),
+        3,
+        "MGCA leaves the test part alone"
+    );
+    let data = read(tree.root(), &mgca(0.999_999)).unwrap();
+    let splits: Vec<Split> = data.records.iter().map(|r| r.split).collect();
+    assert_eq!(splits, [Split::Test, Split::Validate, Split::Validate]);
+
+    let card = Card::open("object-cxr.md");
+    card.describes(&tree);
+    card.has_splits(SPLITS);
+}
+
+#[test]
+fn every_reason_is_counted() {
+    let tree = tree();
+    tree.write("train.csv", format!("{HEADER}a.jpg,\na.jpg,\ngone.jpg,\n"));
+    let data = read_all(&tree);
+    assert_eq!(dropped(&data), [("duplicate row", 1), ("no film file", 1)]);
+    Card::open("object-cxr.md").has_reasons(&data);
+    tree.remove("train/a.jpg");
+    tree.remove("dev/c.jpg");
+    assert!(
+        message(&tree).contains("no film is left"),
+        "{}",
+        message(&tree)
+    );
+    tree.remove("train.csv");
+    assert!(
+        message(&tree).contains("table train.csv is not in this folder"),
+        "{}",
+        message(&tree)
+    );
+}
+
+#[rstest]
+#[case::kind("3 1 2 3 4")]
+#[case::few("0 1 2 3")]
+#[case::many("1 1 2 3 4 5")]
+#[case::two_points("2 1 2 3 4")]
+#[case::odd("2 1 2 3 4 5 6 7")]
+#[case::word("0 1 2 3 x")]
+#[case::infinite("0 1 2 3 inf")]
+#[case::no_area("0 1 2 1 4")]
+#[case::nothing("0")]
+fn a_bad_shape_is_explained(#[case] shape: &str) {
+    let tree = tree();
+    tree.write(
+        "train.csv",
+        format!("{HEADER}b.jpg,\na.jpg,0 1 2 3 4;{shape}\n"),
+    );
+    let told = message(&tree);
+    assert!(
+        told.contains("train.csv: row 3, column 'annotation'"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with(&format!("the wrong one is '{shape}'")),
+        "{told}"
+    );
+}
+
+#[test]
+fn resized_films_and_strange_names_are_refused() {
+    let tree = tree();
+    tree.write("train.csv", format!("{HEADER}a.jpg,0 1 2 300 4\n"));
+    assert!(
+        message(&tree).contains("the first is of 64×48 px"),
+        "{}",
+        message(&tree)
+    );
+    tree.write("train.csv", format!("{HEADER}../a.jpg,\n"));
+    assert!(
+        message(&tree).contains("row 2, column 'image_name': the value is not allowed"),
+        "{}",
+        message(&tree)
+    );
+    tree.write("train.csv", "image,annotation\n");
+    assert!(
+        message(&tree).contains("column 'image_name' is missing"),
+        "{}",
+        message(&tree)
+    );
+}

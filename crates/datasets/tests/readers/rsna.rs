@@ -1,0 +1,273 @@
+//! The RSNA reader on a tree written here.
+use mflag_core::Named;
+use mflag_datasets::readers::rsna::{LABELS, Options, SPLITS, read};
+use mflag_datasets::split::{Choice, Rule};
+use mflag_store::{BoundingBox, Dataset, Split};
+use rstest::rstest;
+
+use crate::toy::{Card, Tree, choice, dropped, ids, letters, refusal};
+
+const TARGETS: &str = "stage_2_train_labels.csv";
+const CLASSES: &str = "stage_2_detailed_class_info.csv";
+
+/// Films `a` (normal), `b` (two boxes), `c` (neither normal nor opacity), all whole.
+fn tree() -> Tree {
+    let tree = Tree::new();
+    targets(
+        &tree,
+        "a,,,,,0\nb,10.0,20.0,30.0,40.0,1\nb,1000.0,1000.0,24.0,24.0,1\nc,,,,,0\n",
+    );
+    let rows = "a,Normal\nb,Lung Opacity\nb,Lung Opacity\nc,No Lung Opacity / Not Normal\n";
+    classes(&tree, rows);
+    for film in ["a", "b", "c"] {
+        tree.write(&file(film), "film");
+    }
+    tree
+}
+
+fn targets(tree: &Tree, rows: &str) {
+    let table = format!("patientId,x,y,width,height,Target\n{rows}");
+    tree.write(TARGETS, table);
+}
+
+fn classes(tree: &Tree, rows: &str) {
+    tree.write(CLASSES, format!("patientId,class\n{rows}"));
+}
+
+fn file(id: &str) -> String {
+    format!("stage_2_train_images/{id}.dcm")
+}
+
+fn read_all(tree: &Tree) -> Dataset {
+    read(tree.root(), &Options::default()).unwrap()
+}
+
+fn message(tree: &Tree) -> String {
+    refusal(read(tree.root(), &Options::default()))
+}
+
+#[test]
+fn films_come_with_all_that_is_known() {
+    let tree = tree();
+    let data = read_all(&tree);
+    assert_eq!(data.name, "rsna-pneumonia");
+    assert_eq!(data.labels, LABELS);
+    assert_eq!(ids(&data), ["a", "b", "c"]);
+    assert!(data.dropped.is_empty());
+    let [a, b, c] = &data.records[..] else {
+        panic!()
+    };
+    assert_eq!((a.patient.as_str(), a.study.as_str()), ("a", "a"));
+    assert_eq!(a.path, tree.path(&file("a")));
+    assert_eq!((&a.text, &b.mask), (&None, &None));
+    let bounding_box = |x, y, width, height| BoundingBox {
+        label: "Lung Opacity".to_owned(),
+        x,
+        y,
+        width,
+        height,
+    };
+    let expected = [
+        bounding_box(10.0, 20.0, 30.0, 40.0),
+        bounding_box(1000.0, 1000.0, 24.0, 24.0),
+    ];
+    assert_eq!(b.boxes, expected);
+    assert!(a.boxes.is_empty() && c.boxes.is_empty());
+    assert_eq!(a.labels, [0.0, 0.0, 1.0].map(Some));
+    assert_eq!(b.labels, [1.0, 0.0, 0.0].map(Some));
+    assert_eq!(c.labels, [0.0, 1.0, 0.0].map(Some));
+}
+
+#[test]
+fn without_the_class_table_negatives_are_of_no_class() {
+    let tree = tree();
+    tree.remove(CLASSES);
+    let data = read_all(&tree);
+    assert_eq!(data.records[0].labels, [Some(0.0), None, None]);
+    assert_eq!(data.records[1].labels, [1.0, 0.0, 0.0].map(Some));
+    // So is a film that the table lacks; films that the other table lacks do not count.
+    classes(&tree, "c,Normal\nz,Normal\n");
+    let data = read_all(&tree);
+    assert_eq!(data.records[0].labels, [Some(0.0), None, None]);
+    assert_eq!(data.records[2].labels, [0.0, 0.0, 1.0].map(Some));
+    assert_eq!(data.records.len(), 3);
+}
+
+#[test]
+fn a_missing_film_is_counted() {
+    let tree = tree();
+    tree.remove(&file("b"));
+    let data = read_all(&tree);
+    assert_eq!(ids(&data), ["a", "c"]);
+    assert_eq!(dropped(&data), [("no film file", 1)]);
+    Card::open("rsna-pneumonia.md").has_reasons(&data);
+    for film in ["a", "c"] {
+        tree.remove(&file(film));
+    }
+    let told = message(&tree);
+    assert!(
+        told.contains("no film is left (left out: 3 no film file)"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("stage_2_train_images/<patientId>.dcm"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_card_is_right() {
+    let card = Card::open("rsna-pneumonia.md");
+    card.describes(&tree());
+    card.has_splits(SPLITS);
+}
+
+/// Of 3,000 films: by hash the shares to three standard deviations, as MGCA draws them exactly.
+#[test]
+fn patients_are_split_by_hash_or_drawn() {
+    let tree = tree();
+    // Drawn from the sorted identifiers, whatever the order of the rows.
+    let names: Vec<String> = (0..3000)
+        .map(|i| format!("film-{:04}", i * 7 % 3000))
+        .collect();
+    let rows = names.iter().map(|n| format!("{n},,,,,0\n"));
+    targets(&tree, &rows.collect::<String>());
+    names
+        .iter()
+        .for_each(|name| tree.write(&file(name), "film"));
+    let splits = |rule, seed| {
+        let split = Choice {
+            seed: Some(seed),
+            ..choice(rule, None, None)
+        };
+        let options = Options { split };
+        let data = read(tree.root(), &options).unwrap();
+        data.records.iter().map(|r| r.split).collect::<Vec<_>>()
+    };
+    let share = |splits: &[Split], split| {
+        let films = splits.iter().filter(|s| **s == split).count();
+        films as f64 / 3000.0
+    };
+    for (rule, tolerance) in [(Rule::Patient, 0.03), (Rule::Mgca, 0.0)] {
+        let first = splits(rule, 0);
+        for (split, expected) in Split::ALL.iter().copied().zip([0.6, 0.2, 0.2]) {
+            let found = share(&first, split);
+            assert!(
+                (found - expected).abs() <= tolerance,
+                "{rule:?} {split:?}: {found}"
+            );
+        }
+        assert_eq!(first, splits(rule, 0));
+        assert_ne!(first, splits(rule, 1));
+    }
+    // scikit-learn's first rows of 3,000 (tests/oracle/splits.py does the same with other numbers).
+    assert_eq!(
+        letters(splits(Rule::Mgca, 0).into_iter().take(24)),
+        "rvrrvrvrrveerrevrevrvree"
+    );
+    let split = Choice {
+        seed: Some(1 << 32),
+        ..Choice::default()
+    };
+    let told = refusal(read(tree.root(), &Options { split }));
+    assert!(told.contains("takes seeds below 2^32"), "{told}");
+}
+
+#[rstest]
+#[case::target(
+    "a,,,,,2\n",
+    "row 2, column 'Target': '2' is not allowed; it must be 0 or 1"
+)]
+#[case::no_box(
+    "a,,,,,1\n",
+    "row 2, column 'x': '' is not allowed; it must be a number"
+)]
+#[case::half_a_box("a,1,2,3,,1\n", "row 2, column 'height': '' is not allowed")]
+#[case::negative_with_box(
+    "a,,,3,,0\n",
+    "column 'width': '3' is not allowed; it must be empty, as Target is 0"
+)]
+#[case::before(
+    "a,-1,2,3,4,1\n",
+    "column 'x': '-1' is not allowed; it must be 0 or more"
+)]
+#[case::empty_box(
+    "a,1,2,3,0,1\n",
+    "column 'height': '0' is not allowed; it must be above 0"
+)]
+#[case::beyond(
+    "a,1000,2,30,4,1\n",
+    "column 'width': '30' is not allowed; it must be above 0, and at most 1024 with x = 1000"
+)]
+#[case::endless("a,1,2,inf,4,1\n", "column 'width': 'inf' is not allowed")]
+#[case::both(
+    "a,,,,,0\na,1,2,3,4,1\n",
+    "row 3, column 'Target': '1' is not allowed; it must be 0, as in the film's earlier row"
+)]
+#[case::both_reversed(
+    "a,1,2,3,4,1\na,,,,,0\n",
+    "row 3, column 'Target': '0' is not allowed; it must be 1"
+)]
+#[case::twice(
+    "a,1,2,3,4,1\na,1,2,3,4,1\n",
+    "row 3, column 'patientId': the value is not allowed; it must be there once with the same box"
+)]
+#[case::way_out(
+    "../secret,,,,,0\n",
+    "row 2, column 'patientId': the value is not allowed"
+)]
+fn a_bad_target_is_explained(#[case] rows: &str, #[case] expected: &str) {
+    let tree = tree();
+    targets(&tree, rows);
+    let told = message(&tree);
+    assert!(told.contains(&format!("{TARGETS}: ")), "{told}");
+    assert!(told.contains(expected), "{told}");
+    assert!(!told.contains("secret"), "{told}");
+}
+
+#[rstest]
+#[case::unknown(
+    "a,normal\n",
+    "'normal' is not allowed; it must be one of the three classes (did you mean 'Normal'?)"
+)]
+#[case::two(
+    "a,Normal\na,No Lung Opacity / Not Normal\n",
+    "row 3, column 'class': 'No Lung Opacity / Not Normal' is not allowed; it must be 'Normal', as"
+)]
+#[case::boxes(
+    "b,Normal\n",
+    "'Normal' is not allowed; it must be 'Lung Opacity', as the film has boxes in stage_2_train_labels.csv"
+)]
+#[case::no_boxes(
+    "a,Lung Opacity\n",
+    "'Lung Opacity' is not allowed; it must be another class, as the film has no boxes in stage_2_train_labels.csv"
+)]
+fn a_bad_class_is_explained(#[case] rows: &str, #[case] expected: &str) {
+    let tree = tree();
+    classes(&tree, rows);
+    let told = message(&tree);
+    assert!(told.contains(&format!("{CLASSES}: ")), "{told}");
+    assert!(told.contains(expected), "{told}");
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let tree = tree();
+    let options = Options {
+        split: choice(Rule::Patient, 0.6, 0.4),
+    };
+    let parts = refusal(read(tree.root(), &options));
+    assert!(parts.contains("both together below 1"), "{parts}");
+    tree.write(TARGETS, "patientId,x,y,width,height,target\n");
+    let told = message(&tree);
+    assert!(
+        told.ends_with("column 'Target' is missing (did you mean 'target'?)"),
+        "{told}"
+    );
+    tree.remove(TARGETS);
+    let told = message(&tree);
+    assert!(
+        told.contains("table stage_2_train_labels.csv is not in this folder"),
+        "{told}"
+    );
+}

@@ -1,0 +1,302 @@
+//! The SIIM-ACR reader on a tree written here.
+use std::fs;
+
+use mflag_core::Named;
+use mflag_datasets::readers::siim::{Options, SPLITS, balance, read};
+use mflag_datasets::split::{Choice, Rule};
+use mflag_store::{Dataset, Mask, Record, Split};
+use proptest::prelude::*;
+use rstest::rstest;
+
+use crate::toy::{Card, Tree, choice, dropped, ids, letters, refusal};
+
+/// Films `1.a` (no mask), `1.b` (one row), `1.c` (two rows that overlap), all whole.
+fn tree() -> Tree {
+    let tree = Tree::new();
+    table(&tree, "1.a, -1\n1.b,5 3 2 1\n1.c,10 4\n1.c,12 6 100 1\n");
+    for film in ["1.a", "1.b", "1.c"] {
+        film_file(&tree, &format!("s{film}/t{film}/{film}.dcm"));
+    }
+    tree
+}
+
+fn table(tree: &Tree, rows: &str) {
+    tree.write("train-rle.csv", format!("ImageId, EncodedPixels\n{rows}"));
+}
+
+fn film_file(tree: &Tree, name: &str) {
+    tree.write(&format!("dicom-images-train/{name}"), "film");
+}
+
+fn read_all(tree: &Tree) -> Dataset {
+    read(tree.root(), &Options::default()).unwrap()
+}
+
+fn message(tree: &Tree) -> String {
+    refusal(read(tree.root(), &Options::default()))
+}
+
+fn mask(runs: &[[u32; 2]]) -> Option<Mask> {
+    Some(Mask::Runs {
+        width: 1024,
+        height: 1024,
+        runs: runs.to_vec(),
+    })
+}
+
+#[test]
+fn films_come_with_all_that_is_known() {
+    let tree = tree();
+    let data = read_all(&tree);
+    assert_eq!(data.name, "siim-acr");
+    assert_eq!(data.labels, ["Pneumothorax"]);
+    assert_eq!(ids(&data), ["1.a", "1.b", "1.c"]);
+    assert!(data.dropped.is_empty());
+    let [a, b, c] = &data.records[..] else {
+        panic!()
+    };
+    assert_eq!((a.patient.as_str(), a.study.as_str()), ("1.a", "1.a"));
+    assert_eq!(a.path, tree.path("dicom-images-train/s1.a/t1.a/1.a.dcm"));
+    assert_eq!([a, b, c].map(|r| r.labels[0]), [0.0, 1.0, 1.0].map(Some));
+    assert_eq!(a.mask, None);
+    assert_eq!(b.mask, mask(&[[5, 3], [10, 1]]));
+    assert_eq!(c.mask, mask(&[[10, 8], [118, 1]]), "the union of both rows");
+    assert!(c.boxes.is_empty() && c.text.is_none());
+}
+
+#[test]
+fn films_may_lie_flat_and_elsewhere() {
+    let tree = tree();
+    let masks = |data: &Dataset| {
+        data.records
+            .iter()
+            .map(|r| r.mask.clone())
+            .collect::<Vec<_>>()
+    };
+    let expected = masks(&read_all(&tree));
+    fs::remove_dir_all(tree.path("dicom-images-train")).unwrap();
+    for film in ["1.a.dcm", "1.b.DCM", "1.c.dcm", "notes.txt"] {
+        film_file(&tree, film);
+    }
+    assert_eq!(masks(&read_all(&tree)), expected);
+    let elsewhere = tree.path("films");
+    fs::rename(tree.path("dicom-images-train"), &elsewhere).unwrap();
+    let told = message(&tree);
+    assert!(
+        told.contains("dicom-images-train: no such folder with the films"),
+        "{told}"
+    );
+    let options = Options {
+        films: Some(elsewhere),
+        ..Options::default()
+    };
+    assert_eq!(masks(&read(tree.root(), &options).unwrap()), expected);
+}
+
+#[test]
+fn every_reason_is_counted() {
+    let tree = tree();
+    let negatives: String = (0..40).map(|i| format!("1.n{i},-1\n")).collect();
+    table(&tree, &format!("1.b,5 3\n1.lost,-1\n{negatives}"));
+    (0..40).for_each(|i| film_file(&tree, &format!("1.n{i}.dcm")));
+    let data = read_all(&tree);
+    assert_eq!(data.records.len(), 41);
+    let files = [
+        ("no film file", 1),
+        ("film file without a row in train-rle.csv", 2),
+    ];
+    assert_eq!(dropped(&data), files);
+
+    let training = data.records.iter().filter(|r| r.split == Split::Train);
+    let positive = training.clone().filter(|r| r.mask.is_some()).count();
+    let surplus = training.count() - 2 * positive;
+    let balanced = balance(data, 0);
+    let why = "negative training film beyond the number of positive ones";
+    assert_eq!(dropped(&balanced), [files[0], files[1], (why, surplus)]);
+    assert_eq!(balanced.records.len(), 41 - surplus);
+    assert!(surplus > 0);
+    Card::open("siim-acr.md").has_reasons(&balanced);
+
+    table(&tree, "1.lost,-1\n");
+    let told = message(&tree);
+    assert!(
+        told.contains("no film is left (left out: 1 no film file, 43 film file without a row"),
+        "{told}"
+    );
+    assert!(
+        told.ends_with("dicom-images-train/<study>/<series>/<ImageId>.dcm"),
+        "{told}"
+    );
+}
+
+#[rstest]
+#[case::odd(
+    "1.b,5 3 2\n",
+    "row 2, column 'EncodedPixels': run 2 of the run-length string has no length"
+)]
+#[case::negative(
+    "1.b,5 -3\n",
+    "row 2, column 'EncodedPixels': run 1 of the run-length string has '-3', which is negative"
+)]
+#[case::beyond(
+    "1.a,-1\n1.b,1048575 2\n",
+    "row 3, column 'EncodedPixels': run 1 of the run-length string ends at pixel 1048577 of a plane of 1024 × 1024"
+)]
+#[case::nothing(
+    "1.b,\n",
+    "row 2, column 'EncodedPixels': '' is not allowed; it must be -1 for no mask, or pairs"
+)]
+#[case::both(
+    "1.b,5 3\n1.b, -1\n",
+    "row 3, column 'ImageId': the value is not allowed; it must be with a mask in all of its rows, or -1 in all"
+)]
+#[case::both_reversed(
+    "1.b,-1\n1.b,5 3\n",
+    "row 3, column 'ImageId': the value is not allowed"
+)]
+#[case::way_out(
+    "../secret,-1\n",
+    "row 2, column 'ImageId': the value is not allowed; it must be a file name"
+)]
+fn a_bad_row_is_explained(#[case] rows: &str, #[case] expected: &str) {
+    let tree = tree();
+    table(&tree, rows);
+    let told = message(&tree);
+    assert!(
+        told.contains("train-rle.csv: ") && told.contains(expected),
+        "{told}"
+    );
+    assert!(!told.contains("secret"), "{told}");
+}
+
+#[test]
+fn what_is_missing_or_twice_is_named() {
+    let tree = tree();
+    film_file(&tree, "again/1.a.dcm");
+    let told = message(&tree);
+    assert!(
+        told.ends_with("a film lies in two places here (-v shows where); keep one"),
+        "{told}"
+    );
+    let options = Options {
+        split: choice(Rule::Patient, None, 1.0),
+        ..Options::default()
+    };
+    let told = refusal(read(tree.root(), &options));
+    assert!(told.contains("both together below 1"), "{told}");
+    tree.write("train-rle.csv", "ImageId,Encoded\n");
+    let told = message(&tree);
+    assert!(
+        told.contains("column 'EncodedPixels' is missing (did you mean 'Encoded'?)"),
+        "{told}"
+    );
+    tree.remove("train-rle.csv");
+    let told = message(&tree);
+    assert!(
+        told.contains("table train-rle.csv is not in this folder"),
+        "{told}"
+    );
+}
+
+/// As MGCA draws, but by film: however many rows a film has, and in the order of their first rows.
+#[test]
+fn films_are_drawn_whole() {
+    let tree = tree();
+    let names: Vec<String> = (0..60).rev().map(|i| format!("1.n{i:02}")).collect();
+    let twice = names
+        .iter()
+        .map(|name| format!("{name},5 3\n{name},20 1\n"));
+    table(&tree, &twice.collect::<String>());
+    names
+        .iter()
+        .for_each(|name| film_file(&tree, &format!("{name}.dcm")));
+    let split = choice(Rule::Mgca, None, None);
+    let options = Options { films: None, split };
+    let data = read(tree.root(), &options).unwrap();
+    let number = |split| data.records.iter().filter(|r| r.split == split).count();
+    assert_eq!(
+        Split::ALL
+            .iter()
+            .map(|split| number(*split))
+            .collect::<Vec<_>>(),
+        [42, 9, 9]
+    );
+    let reversed = |seed| {
+        let split = Choice {
+            seed: Some(seed),
+            ..split
+        };
+        let data = read(tree.root(), &Options { films: None, split }).unwrap();
+        data.records
+            .iter()
+            .rev()
+            .map(|r| r.split)
+            .collect::<Vec<_>>()
+    };
+    // scikit-learn's rows of 60.
+    assert_eq!(
+        letters(reversed(0)),
+        "rrervrrvrrevrrrrrrrrrrerrrerererrvvvrrrrvererrrrrvrrrrrrrrev"
+    );
+    assert_ne!(reversed(0), reversed(1));
+}
+
+#[test]
+fn the_card_is_right() {
+    let card = Card::open("siim-acr.md");
+    card.describes(&tree());
+    card.has_splits(SPLITS);
+}
+
+/// A data set of these films.
+fn dataset(records: Vec<Record>) -> Dataset {
+    Dataset {
+        name: "siim-acr".to_owned(),
+        labels: vec!["Pneumothorax".to_owned()],
+        records,
+        dropped: Vec::new(),
+    }
+}
+
+fn record(film: usize, split: Split, positive: bool) -> Record {
+    let film = format!("1.{film}");
+    Record {
+        path: format!("{film}.dcm").into(),
+        patient: film.clone(),
+        study: film.clone(),
+        film,
+        split,
+        text: None,
+        labels: vec![Some(f32::from(u8::from(positive)))],
+        boxes: Vec::new(),
+        size: None,
+        mask: if positive { mask(&[[0, 1]]) } else { None },
+    }
+}
+
+proptest! {
+    #[test]
+    fn balance_takes_surplus_negatives_of_training_alone(
+        films in prop::collection::vec((0usize..3, any::<bool>()), 0..60), seed: u64
+    ) {
+        let films = films.iter().enumerate();
+        let all: Vec<Record> = films.map(|(i, (split, positive))| record(i, Split::ALL[*split], *positive)).collect();
+        let kept = balance(dataset(all.clone()), seed).records;
+        let surplus = |r: &&Record| r.split == Split::Train && r.mask.is_none();
+        let [there, left] = [&all, &kept].map(|records| records.iter().filter(surplus).count());
+        let positive = all.iter().filter(|r| r.split == Split::Train && r.mask.is_some()).count();
+        prop_assert_eq!(left, there.min(positive));
+        prop_assert_eq!(all.len() - kept.len(), there - left, "nothing else goes");
+        let mut reversed: Vec<Record> = all.into_iter().rev().collect();
+        reversed = balance(dataset(reversed), seed).records;
+        reversed.reverse();
+        prop_assert_eq!(reversed, kept, "whatever the order");
+    }
+}
+
+#[test]
+fn another_seed_keeps_others() {
+    let all: Vec<Record> = (0..200).map(|i| record(i, Split::Train, i < 20)).collect();
+    let kept = |seed| balance(dataset(all.clone()), seed);
+    assert_ne!(kept(0), kept(1));
+}

@@ -1,0 +1,138 @@
+//! Contact sheets: films with their masks tinted, their boxes outlined and their labels below.
+
+use mflag_core::Named;
+use std::path::Path;
+
+use mflag_film::{Film, Fit, square};
+
+use super::choose::choose;
+use mflag_store::mask::Frame;
+use mflag_store::picture::{CYAN, Colour, GREY, LINE, Picture, WHITE, colour};
+use mflag_store::{BoundingBox, Record, Result, Store};
+
+/// What a contact sheet shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sheet {
+    /// Films at most.
+    pub films: usize,
+    /// Only films positive for this label.
+    pub label: Option<String>,
+}
+
+/// Films in a row.
+const COLUMNS: usize = 8;
+/// Side of a film in pixels.
+const SIDE: u32 = 256;
+/// Black between films, in pixels.
+const GAP: u32 = 6;
+/// Height of a film with its caption, of three lines.
+const CELL: u32 = SIDE + 3 * LINE + GAP;
+/// Height of the line above all films.
+const TITLE: u32 = LINE + 8;
+
+/// Draws films of `store` into the PNG `path`, and says how many. Each has below it its line in `films.jsonl` and its
+/// split, then the labels that are present and, with a question mark, uncertain ones; never a patient's identifier.
+///
+/// # Errors
+/// The label is unknown or no film has it, a mask cannot be read, or the file cannot be written.
+pub fn contact_sheet(store: &Store, sheet: &Sheet, path: &Path) -> Result<usize> {
+    let labels = &store.meta().labels;
+    let films = choose(store.records(), labels, sheet.films, sheet.label.as_deref())?;
+    let columns = films.len().clamp(1, COLUMNS) as u32;
+    let rows = films.len().div_ceil(COLUMNS) as u32;
+    let width = columns * (SIDE + GAP) - GAP;
+    let mut picture = Picture::new(width, TITLE + rows * CELL);
+    let title = format!(
+        "{}: {} of {} films; # is the line in films.jsonl, ? an uncertain label",
+        store.meta().dataset,
+        films.len(),
+        store.records().len()
+    );
+    picture.text(&title, (4, 4), WHITE);
+    for (number, &film) in films.iter().enumerate() {
+        let left = (number % COLUMNS) as u32 * (SIDE + GAP);
+        let top = TITLE + (number / COLUMNS) as u32 * CELL;
+        draw(&mut picture, store, film, (left, top))?;
+    }
+    picture.write(path)?;
+    Ok(films.len())
+}
+
+fn draw(picture: &mut Picture, store: &Store, film: usize, at: (u32, u32)) -> Result<()> {
+    let record = &store.records()[film];
+    let whole = Film {
+        width: store.side(),
+        height: store.side(),
+        pixels: store.pixels(film).to_vec(),
+    };
+    picture.film(&square(&whole, SIDE, Fit::Pad), at);
+    if let Some([width, height]) = record.size {
+        let frame = Frame::new(width, height, SIDE, store.meta().squaring.fit)?;
+        if let Some(mask) = &record.mask {
+            let colour = match store.meta().labels.len() {
+                1 => colour(0),
+                _ => CYAN,
+            };
+            picture.mask(&frame.mask_to_square(mask)?, at, colour);
+        }
+        let boxes = record.boxes.iter().filter_map(|b| frame.box_to_square(b));
+        outline(
+            picture,
+            &boxes.collect::<Vec<_>>(),
+            at,
+            &store.meta().labels,
+        );
+    }
+    caption(
+        picture,
+        record,
+        film,
+        &store.meta().labels,
+        (at.0, at.1 + SIDE + 2),
+    );
+    Ok(())
+}
+
+/// The colour of a label; boxes may have other names than the labels.
+fn colour_of(labels: &[String], name: &str) -> Colour {
+    let place = labels.iter().position(|label| label == name);
+    place.map_or(WHITE, colour)
+}
+
+/// Outlines boxes in the colour of their label, which the first box of each label has above it.
+fn outline(picture: &mut Picture, boxes: &[BoundingBox], at: (u32, u32), labels: &[String]) {
+    for (number, found) in boxes.iter().enumerate() {
+        let is_first = boxes[..number].iter().all(|b| b.label != found.label);
+        let caption = if labels.len() > 1 && is_first {
+            &*found.label
+        } else {
+            ""
+        };
+        picture.outline(found, caption, at, SIDE, colour_of(labels, &found.label));
+    }
+}
+
+/// The film's line and split, then its labels in two lines.
+fn caption(
+    picture: &mut Picture,
+    record: &Record,
+    film: usize,
+    labels: &[String],
+    (left, top): (u32, u32),
+) {
+    let head = format!("#{} {}", film + 1, record.split.name());
+    picture.text(&head, (left + 2, top), GREY);
+    let known = labels.iter().zip(&record.labels);
+    let words: Vec<(String, Colour)> = known
+        .filter_map(|(label, value)| {
+            let name = match value {
+                Some(value) if *value > 0.0 => label.clone(),
+                Some(value) if *value < 0.0 => format!("{label}?"),
+                _ => return None,
+            };
+            Some((name, colour_of(labels, label)))
+        })
+        .collect();
+    let words = words.iter().map(|(word, colour)| (&**word, *colour));
+    picture.words(words, (left + 2, top + LINE), SIDE - 2, 2);
+}

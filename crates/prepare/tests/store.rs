@@ -1,0 +1,349 @@
+//! Preparation, the store and the loader, on a few small films.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
+
+use std::path::Path;
+use std::sync::Arc;
+
+use mflag_film::{Fit, Squaring};
+use mflag_prepare::prepare::{Options, prepare};
+use mflag_store::augment::Augment;
+use mflag_store::loader::{self, Batch, Loader};
+use mflag_store::{BoundingBox, Dataset, Mask, Record, Split, Store};
+
+const FILMS: usize = 40;
+
+fn record(folder: &Path, i: usize) -> Record {
+    let film = format!("film-{i:03}");
+    Record {
+        path: folder.join(format!("{film}.png")),
+        film,
+        patient: format!("p{}", i / 2),
+        study: format!("s{i}"),
+        split: if i < 30 {
+            Split::Train
+        } else {
+            Split::Validate
+        },
+        text: Some(format!("report {i}")),
+        labels: vec![Some(1.0), None],
+        boxes: vec![],
+        mask: None,
+        size: None,
+    }
+}
+
+/// Films of one grey each, with a white corner; film 7 is cut short.
+fn dataset(folder: &Path) -> Dataset {
+    let records: Vec<Record> = (0..FILMS).map(|i| record(folder, i)).collect();
+    for (i, record) in records.iter().enumerate() {
+        let mut image = image::GrayImage::from_pixel(60, 48, image::Luma([i as u8 * 5]));
+        (0..60).for_each(|n| image.put_pixel(n % 10, n / 10, image::Luma([255])));
+        image.save(&record.path).unwrap();
+    }
+    let bytes = std::fs::read(&records[7].path).unwrap();
+    std::fs::write(&records[7].path, &bytes[..bytes.len() / 2]).unwrap();
+    let labels = vec!["A".into(), "B".into()];
+    Dataset {
+        name: "toy".into(),
+        labels,
+        records,
+        dropped: vec![],
+    }
+}
+
+/// Large squares, so that a shard holds 16 films and there are three of them.
+fn options() -> Options {
+    of_side(2048)
+}
+
+fn of_side(side: u32) -> Options {
+    Options {
+        squaring: Squaring::new(side, Fit::Pad),
+        ..Options::default()
+    }
+}
+
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    for part in [folder.to_owned(), folder.join("shards")] {
+        for entry in std::fs::read_dir(part)
+            .unwrap()
+            .map(std::result::Result::unwrap)
+        {
+            if entry.path().is_file() {
+                let name = entry
+                    .path()
+                    .strip_prefix(folder)
+                    .unwrap()
+                    .display()
+                    .to_string();
+                found.push((name, std::fs::read(entry.path()).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_store_holds_the_films_and_an_interrupted_preparation_ends_with_the_same_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    let toy = dataset(dir.path());
+    let whole = dir.path().join("whole");
+    let store = prepare(&toy, &whole, &options()).unwrap();
+    assert_eq!(
+        (
+            store.records().len(),
+            store.meta().bad,
+            store.meta().shards.len()
+        ),
+        (39, 1, 3)
+    );
+    assert_eq!(store.records()[7].film, "film-008");
+    assert_eq!(store.records()[7].size, Some([60, 48]));
+    // 60 × 48 in 2048 × 2048: bars of 205 rows above and below.
+    assert_eq!(
+        (store.pixels(0)[0], store.pixels(38)[1024 * 2048 + 1024]),
+        (0, 39 * 5)
+    );
+    store.verify().unwrap();
+    let bad = std::fs::read_to_string(whole.join("bad.csv")).unwrap();
+    assert!(
+        bad.contains("film-007,") && bad.lines().count() == 2,
+        "{bad}"
+    );
+
+    // What a kill may leave behind: the first shard done, the second without its content file.
+    let cut = dir.path().join("cut");
+    std::fs::create_dir_all(cut.join("shards")).unwrap();
+    for name in [
+        "plan.json",
+        "shards/00000.npy",
+        "shards/00000.json",
+        "shards/00001.npy",
+    ] {
+        std::fs::copy(whole.join(name), cut.join(name)).unwrap();
+    }
+    std::fs::write(cut.join("shards/00001.npy"), b"half").unwrap();
+    let message = Store::open(&cut).unwrap_err().to_string();
+    assert!(message.contains("not complete"), "{message}");
+    let resumed = prepare(&toy, &cut, &options()).unwrap();
+    assert_eq!(files(&cut), files(&whole));
+    assert_eq!(resumed.digest().unwrap(), store.digest().unwrap());
+}
+
+#[test]
+fn masks_of_files_are_runs_in_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut toy = dataset(dir.path());
+    let plane = |width, height| {
+        let mut mask = image::GrayImage::new(width, height);
+        for (x, y) in [(5, 3), (5, 4), (6, 0)] {
+            mask.put_pixel(x, y, image::Luma([9]));
+        }
+        mask
+    };
+    for (film, (width, height)) in [(0, (60, 48)), (1, (48, 60))] {
+        let path = dir.path().join(format!("mask-{film}.png"));
+        plane(width, height).save(&path).unwrap();
+        toy.records[film].mask = Some(Mask::File { path });
+    }
+    let absent = dir.path().join("absent.png");
+    toy.records[2].mask = Some(Mask::File { path: absent });
+    let own = Mask::Runs {
+        width: 60,
+        height: 48,
+        runs: vec![[1, 2]],
+    };
+    toy.records[3].mask = Some(own.clone());
+    // Values that a window would make black.
+    let deep = image::ImageBuffer::from_fn(60, 48, |x, y| match (x, y) {
+        (5, 3 | 4) => image::Luma([1_u16]),
+        (6, 0) => image::Luma([60_000]),
+        _ => image::Luma([0]),
+    });
+    let path = dir.path().join("deep.png");
+    deep.save(&path).unwrap();
+    toy.records[4].mask = Some(Mask::File { path });
+    toy.records[5].mask = Some(Mask::Runs {
+        width: 48,
+        height: 60,
+        runs: vec![],
+    });
+    toy.records[6].boxes = vec![BoundingBox {
+        label: "A".into(),
+        x: 40.0,
+        y: 2.0,
+        width: 30.0,
+        height: 4.0,
+    }];
+    let out = dir.path().join("store");
+    let store = prepare(&toy, &out, &of_side(32)).unwrap();
+    let runs = Mask::Runs {
+        width: 60,
+        height: 48,
+        runs: vec![[5 * 48 + 3, 2], [6 * 48, 1]],
+    };
+    let masks: Vec<Option<&Mask>> = store.records().iter().map(|r| r.mask.as_ref()).collect();
+    assert_eq!(masks[..3], [Some(&runs), Some(&own), Some(&runs)]);
+    assert_eq!(store.records()[3].film, "film-008");
+    let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
+    for told in [
+        "film-001,",
+        "48 × 60 pixels and its film of 60 × 48",
+        "film-002,",
+        "absent.png",
+        "film-005,",
+        "film-006,",
+        "the box 'A 40 2 30 4' reaches beyond the film of 60×48 px",
+    ] {
+        assert!(bad.contains(told), "{bad}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let toy = dataset(dir.path());
+    let small = of_side(32);
+    let out = dir.path().join("store");
+    prepare(&toy, &out, &small).unwrap();
+    let say = |r: mflag_store::Result<Store>| r.unwrap_err().to_string();
+
+    let other = say(prepare(&toy, &out, &of_side(64)));
+    assert!(
+        other.contains("other films or settings (toy, 32 px"),
+        "{other}"
+    );
+    let occupied = say(prepare(&toy, dir.path(), &small));
+    assert!(occupied.contains("not empty"), "{occupied}");
+    let none = say(Store::open(&dir.path().join("absent")));
+    assert!(none.contains("mflag-data prepare"), "{none}");
+
+    let mut missing = toy.clone();
+    missing
+        .records
+        .iter_mut()
+        .for_each(|r| r.path = dir.path().join("gone.png"));
+    let all_bad = say(prepare(&missing, &dir.path().join("other"), &small));
+    assert!(
+        all_bad.contains("not one of 40") && all_bad.contains("other/bad.csv"),
+        "{all_bad}"
+    );
+    assert!(
+        !all_bad.contains("gone.png"),
+        "names may be those of patients: {all_bad}"
+    );
+    let bad = std::fs::read_to_string(dir.path().join("other/bad.csv")).unwrap();
+    assert_eq!(bad.matches("gone.png").count(), 40, "{bad}");
+
+    let mut renamed = toy.clone();
+    renamed.labels[0] = "Renamed".into();
+    let renamed = say(prepare(&renamed, &out, &small));
+    assert!(renamed.contains("other names"), "{renamed}");
+
+    let shard = out.join("shards/00000.npy");
+    let pixels = std::fs::read(&shard).unwrap();
+    for length in [pixels.len() - 100, pixels.len() + 100] {
+        let mut other = pixels.clone();
+        other.resize(length, 0);
+        std::fs::write(&shard, other).unwrap();
+        let damaged = say(Store::open(&out));
+        assert!(damaged.contains("is cut short, or longer"), "{damaged}");
+    }
+    std::fs::write(&shard, pixels).unwrap();
+
+    let films = std::fs::read(out.join("films.jsonl")).unwrap();
+    std::fs::write(out.join("films.jsonl"), &films[..films.len() - 9]).unwrap();
+    let damaged = say(Store::open(&out));
+    assert!(
+        damaged.contains("films.jsonl: line 39 is damaged"),
+        "{damaged}"
+    );
+    std::fs::write(out.join("films.jsonl"), &films).unwrap();
+    let shard = out.join("shards/00000.npy");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    bytes[500] ^= 1;
+    std::fs::write(&shard, &bytes).unwrap();
+    let changed = Store::open(&out).unwrap().verify().unwrap_err().to_string();
+    assert!(
+        changed.contains("00000.npy") && changed.contains("digest"),
+        "{changed}"
+    );
+    std::fs::write(&shard, &bytes[..100]).unwrap();
+    assert!(say(Store::open(&out)).contains("00000.npy"));
+}
+
+fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch<usize>> {
+    let augment = Augment {
+        crop: true,
+        ..Augment::default()
+    };
+    loader
+        .shuffled(&augment, 5, epoch, first, |film, _| film)
+        .map(std::result::Result::unwrap)
+        .collect()
+}
+
+#[test]
+fn batches_depend_on_seed_epoch_and_number_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = of_side(40);
+    let store = Arc::new(prepare(&dataset(dir.path()), &dir.path().join("store"), &small).unwrap());
+    let train = store.split(Split::Train);
+    let of = |full_only, threads, prefetch| {
+        let options = loader::Options {
+            side: 32,
+            batch_size: 4,
+            full_only,
+            threads,
+            prefetch,
+        };
+        Loader::new(store.clone(), &train, options).unwrap()
+    };
+    let with = |threads, prefetch| of(true, threads, prefetch);
+    let one = with(1, 1);
+    assert_eq!((train.len(), one.batches()), (29, 7));
+    let all = batches(&one, 3, 0);
+    assert_eq!(all.len(), 7);
+    assert_eq!(all, batches(&with(3, 8), 3, 0));
+    assert_eq!(all[5..], batches(&with(2, 2), 3, 5));
+    assert_ne!(all, batches(&one, 4, 0));
+    let mut seen: Vec<usize> = all.iter().flat_map(|b| b.films.clone()).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), 28);
+    assert!(all.iter().all(|b| b.films == b.targets));
+
+    let every = batches(&of(false, 2, 2), 3, 0);
+    assert_eq!(every[..7], all);
+    assert_eq!(every[7].films.len(), 1);
+
+    let ordered: Vec<Batch<()>> = with(2, 2)
+        .in_order(|_, _| ())
+        .map(std::result::Result::unwrap)
+        .collect();
+    assert_eq!(
+        ordered
+            .iter()
+            .flat_map(|b| b.films.clone())
+            .collect::<Vec<_>>(),
+        train
+    );
+    assert_eq!(ordered.last().unwrap().films.len(), 1);
+    // An iterator left half-way lets its threads go.
+    drop(with(2, 1).in_order(|_, _| ()).next());
+
+    let large = loader::Options {
+        side: 64,
+        batch_size: 4,
+        full_only: true,
+        threads: 1,
+        prefetch: 1,
+    };
+    let message = Loader::new(store, &train, large).unwrap_err().to_string();
+    assert!(
+        message.contains("40 px") && message.contains("data.side"),
+        "{message}"
+    );
+}

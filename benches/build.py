@@ -1,6 +1,7 @@
-"""Seconds that builds take: everything from nothing, again after one file of a crate has changed, and torch-sys alone with its C++ wrappers
-optimised (as without the overrides in Cargo.toml) and not. Debug and release, in a folder of their own; libtorch and the crates' sources are
-there already."""
+"""Measures how long builds take, in debug and release: everything from nothing, everything again
+after one file of a crate has changed, and torch-sys alone, with its C++ wrappers optimised (as
+without the overrides in Cargo.toml) and not optimised. Builds in a separate folder; libtorch and
+the crates' sources must be present already."""
 
 import argparse
 import os
@@ -36,9 +37,9 @@ def main():
             shutil.rmtree(target, ignore_errors=True)
             return f"{seconds(target, *flags, *more):.0f}"
 
-        rows.append([profile, "torch-sys and what it needs, C++ optimised", cold("--package", "torch-sys", "--config", OPTIMISED[profile])])
-        rows.append([profile, "torch-sys and what it needs", cold("--package", "torch-sys")])
-        rows.append([profile, "all, from nothing", cold("--workspace")])
+        rows.append([profile, "torch-sys and its dependencies, C++ optimised", cold("--package", "torch-sys", "--config", OPTIMISED[profile])])
+        rows.append([profile, "torch-sys and its dependencies", cold("--package", "torch-sys")])
+        rows.append([profile, "everything, from nothing", cold("--workspace")])
         for package, file in FILES.items():
             (ROOT / file).touch()
             rows.append([profile, f"after a change in {package}", f"{seconds(target, '--workspace', *flags):.1f}"])

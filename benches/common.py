@@ -1,4 +1,4 @@
-"""What the benchmarks share: programs under test, their data, turns, tables."""
+"""Shared by the benchmarks: the programs under test, their data, taking turns, tables."""
 
 import json
 import os
@@ -16,7 +16,7 @@ WORK = ROOT / "runs" / "bench"
 
 
 def call(*command):
-    """Runs a program to its end, its output out of the way; stops at once if it fails."""
+    """Runs a program and returns its output; if the program fails, ends the benchmark."""
     done = subprocess.run([str(part) for part in command], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         sys.exit(f"bench: {command[0]} failed:\n{done.stdout}")
@@ -24,7 +24,7 @@ def call(*command):
 
 
 def store(films=720):
-    """A prepared store of phantoms, 256 px, a ninth of them for validation; made once."""
+    """A prepared store of phantoms, 256 px, a ninth of them for validation; made on first use."""
     folder = WORK / f"store-{films}"
     if not (folder / "store.json").exists():
         phantoms = WORK / f"phantoms-{films}"
@@ -34,7 +34,7 @@ def store(films=720):
 
 
 def layout_store(layout, films, side=224):
-    """Phantoms in a data set's layout, prepared; made once."""
+    """A prepared store of phantoms in a data set's layout; made on first use."""
     folder = WORK / f"{layout}-store-{films}"
     if not (folder / "store.json").exists():
         phantoms = WORK / f"{layout}-{films}"
@@ -44,7 +44,7 @@ def layout_store(layout, films, side=224):
 
 
 def stored_films(store, split="train"):
-    """The films of a split of a store, mapped into memory, each with its record."""
+    """The memory-mapped films of a split of a store, each with its record."""
     import numpy as np
 
     shards = [np.load(path, mmap_mode="r") for path in sorted(store.glob("shards/*.npy"))]
@@ -53,7 +53,10 @@ def stored_films(store, split="train"):
 
 
 def language_model(name="bert-base", **sizes):
-    """A BERT of random weights in Hugging Face's layout (BERT-base unless `sizes` say otherwise); made once."""
+    """A BERT with random weights in Hugging Face's layout; made on first use.
+
+    `sizes` are keys of BertConfig; without them it is a BERT-base.
+    """
     folder = WORK / name
     if not (folder / "model.safetensors").exists():
         import torch
@@ -66,7 +69,8 @@ def language_model(name="bert-base", **sizes):
 
 
 def settings(config, folder, batch, **more):
-    """The flags of a training program: a configuration on our store, with a line of metrics at each step."""
+    """Flags of a training program: `config` on the store `folder`, with metrics logged at each
+    step."""
     sets = {
         "data.store": folder,
         "encoder.weights": "null",
@@ -82,7 +86,7 @@ def settings(config, folder, batch, **more):
 
 
 def pretrain_settings(folder, model, batch, **more):
-    """`mflag-pretrain`'s flags: the paper's configuration on our store."""
+    """Flags of `mflag-pretrain`: the paper's configuration on the store `folder`."""
     sets = {"data.max_validation": 2, "text.model": model, "text.cache": WORK / "text-cache", "train.accumulate": 1}
     return settings("pretrain/paper", folder, batch, **sets | more)
 
@@ -92,7 +96,7 @@ def median(values):
 
 
 def spread(values, digits=2):
-    """Median and range."""
+    """Formats the median and the range."""
     return f"{median(values):.{digits}f} ({min(values):.{digits}f}–{max(values):.{digits}f})"
 
 
@@ -123,7 +127,8 @@ def table(heads, rows):
 
 
 class Run:
-    """A training program of ours: each turn resumes its run for `steps` steps, after one that warms up and does not count."""
+    """A training program of mflag. Each turn resumes its run for `steps` steps, after one warm-up
+    step that does not count."""
 
     def __init__(self, program, folder, batch, steps, flags):
         self.program, self.folder, self.batch, self.seen = BIN / program, folder, batch, 0
@@ -148,7 +153,10 @@ class Run:
 
 
 def compare(ours, steps, opponents, rounds):
-    """Prints a table of a step's sides that take turns. `opponents`: by name a Worker, its steps in a turn, and the goal."""
+    """Lets mflag and its opponents take turns and prints a table of their times per step.
+
+    `opponents` maps a name to a Worker, the number of its steps per turn, and the goal.
+    """
     sides = {"mflag": (ours, steps, "")} | opponents
     for worker, _, _ in opponents.values():
         worker.run(1)
@@ -159,16 +167,16 @@ def compare(ours, steps, opponents, rounds):
         ratios = [theirs / own for theirs, own in zip(seconds[name], seconds["mflag"])]
         peak = max(turn[name]["peak_kib"] for turn in turns)
         rows.append([name, spread(seconds[name], 3), "" if name == "mflag" else spread(ratios), goal, gib(peak)])
-    table(["side", "seconds a step", "times mflag's", "goal", "peak GiB"], rows)
+    table(["side", "seconds per step", "relative to mflag", "goal", "peak GiB"], rows)
     outside = [100 * share for turn in turns for share in turn["mflag"]["outside"]]
-    print(f"outside forward, backward and optimiser: {spread(outside)} % of a step (goal ≤ 2 %)")
+    print(f"time outside forward, backward and optimiser: {spread(outside)} % of a step (goal ≤ 2 %)")
     for worker, _, _ in opponents.values():
         worker.close()
 
 
 def head_steps(program, name, config, layout, batch, **more):
-    """Prints a table of a head's step: `program` by `config` on phantoms in a data set's layout, 224 px, against
-    benches/opponents/NAME.py."""
+    """Prints a table of a head's time per step: `program` with `config` on phantoms in a data set's
+    layout, 224 px, compared with benches/opponents/NAME.py."""
     import argparse
 
     parser = argparse.ArgumentParser()
@@ -189,8 +197,8 @@ def head_steps(program, name, config, layout, batch, **more):
 
 
 class Worker:
-    """A program that reads a number of steps from a line and answers, when they are done, with a line of JSON. Between its
-    turns it waits and takes no time from the others."""
+    """A program that reads a number of steps from standard input, runs them, and answers with one
+    line of JSON (see `serve`). Between turns it waits and uses no CPU."""
 
     def __init__(self, *command):
         self.child = subprocess.Popen([str(part) for part in command], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -199,7 +207,7 @@ class Worker:
         print(steps, file=self.child.stdin, flush=True)
         line = self.child.stdout.readline()
         if not line:
-            sys.exit(f"bench: {self.child.args} ended before its time")
+            sys.exit(f"bench: {self.child.args} ended without an answer")
         return json.loads(line)
 
     def close(self):
@@ -208,8 +216,8 @@ class Worker:
 
 
 def serve(step, **more):
-    """The other end of a Worker: `step` does one step; the answer has the seconds of each, the peak memory so far in KiB, and
-    `more`."""
+    """Runs in the process that a Worker starts. `step` runs one step. The answer contains the
+    seconds of each step, the peak memory so far in KiB, and `more`."""
     import time
 
     for line in sys.stdin:
@@ -223,8 +231,11 @@ def serve(step, **more):
 
 
 def peak_of(command):
-    """Runs a program to its end; its peak memory in KiB. A program's peak counts what its parent had when it started it, which
-    is torch's half a GiB here: a small one comes between."""
+    """Runs a program and returns its peak memory in KiB.
+
+    A program's peak includes the memory of the process that started it, which is half a GiB here
+    because of torch. So a small process starts it.
+    """
     between = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
     between += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
     return int(call(sys.executable, "-c", between, *command).splitlines()[-1])

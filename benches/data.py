@@ -1,5 +1,6 @@
-"""Preparation: `mflag-data prepare --side 256` on films of 2544×3056 (grey JPEGs, DICOM with JPEG inside, DICOM uncompressed), in turns
-with what Python offers. Its time is that of the whole program, up to the last byte on disk; Python's is without its start."""
+"""Measures `mflag-data prepare --side 256` on films of 2544×3056 (grey JPEGs, DICOM with JPEG, and
+uncompressed DICOM), in turns with ways in Python. mflag's time is that of the whole program, up to
+the last byte on disk; Python's time excludes the start of Python."""
 
 import argparse
 import csv
@@ -24,7 +25,7 @@ OPPONENTS = {
 
 
 def jpegs(films):
-    """Phantoms of full size, at a quality that gives files as large as MIMIC-CXR-JPG's; made once."""
+    """Full-size phantoms whose files are as large as MIMIC-CXR-JPG's; made on first use."""
     folder = WORK / f"films-{films}"
     if not (folder / "complete").exists():
         call(BIN / "mflag-data", "phantom", "--films", films, "--side", HEIGHT, "--out", folder)
@@ -34,7 +35,7 @@ def jpegs(films):
 
 
 def dicoms(films, folder, syntax):
-    """The same films as DICOM: their JPEGs inside, or 12 bits uncompressed; made once."""
+    """The same films as DICOM with their JPEGs, or with 12 bits uncompressed; made on first use."""
     import numpy as np
     from PIL import Image
     from pydicom.dataset import Dataset, FileMetaDataset
@@ -109,11 +110,11 @@ def compare(kind, paths, rounds):
         ratio = "" if way == "mflag" else spread([s / own for s, own in zip(seconds, turns["mflag"], strict=True)], 2)
         rows.append([OPPONENTS.get(way, "`mflag-data prepare`"), rate, ratio])
     print(f"\n### {kind}\n\n{len(paths)} films of 2544×{HEIGHT}, {size / 1e6:.2f} MB each on average, {rounds} rounds.")
-    table(["", "films a second", "times our time"], rows)
+    table(["", "films per second", "time relative to mflag"], rows)
 
 
 def memory(few=1000, many=20_000):
-    """Peak memory of preparations of few and of many small films."""
+    """Prints the peak memory of preparing few and many small films."""
     folder = WORK / f"films-small-{many}"
     if not (folder / "complete").exists():
         call(BIN / "mflag-data", "phantom", "--as", "mimic", "--films", many, "--side", 128, "--out", folder)
@@ -134,7 +135,7 @@ def memory(few=1000, many=20_000):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--films", type=int, default=200)
-    parser.add_argument("--plain", type=int, default=50, help="uncompressed DICOM films, of 15.5 MB each")
+    parser.add_argument("--plain", type=int, default=50, help="uncompressed DICOM films (15.5 MB each)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=["jpeg", "dicom-jpeg", "dicom", "memory"])
     args = parser.parse_args()

@@ -1,5 +1,6 @@
-"""One detection step (YOLOv3 on a frozen ResNet-50, 224 px) end to end, in turns with the same in Python and with the bare kernels.
-RSNA's features would not fit into memory, so ours encodes each film in each step here, too."""
+"""Measures one detection step (YOLOv3 on a frozen ResNet-50, 224 px) end to end, in turns with the
+same step in Python and with the bare kernels. mflag encodes each film in each step here, because
+RSNA's features would not fit into memory."""
 
 from common import head_steps
 

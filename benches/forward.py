@@ -1,4 +1,5 @@
-"""Films to features, forward only: mflag in turns with torchvision, both on resident films in evaluation mode."""
+"""Measures the forward pass from films to features: mflag in turns with torchvision, both in
+evaluation mode on films that are already in memory."""
 
 import argparse
 import sys
@@ -22,7 +23,7 @@ def main():
     for name in sides:
         ratios = [turn[name] / turn["mflag, bf16"] for turn in turns]
         rows.append([name, spread([args.batch / turn[name] for turn in turns], 1), spread(ratios)])
-    table(["side", "films a second", "seconds, as times those of mflag, bf16"], rows)
+    table(["side", "films per second", "time relative to mflag, bf16"], rows)
     for worker in sides.values():
         worker.close()
 

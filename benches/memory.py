@@ -1,6 +1,6 @@
-"""Peak memory of the real program over the number of films in the store: 1,000, 10,000 and 100,000, each with its own report.
-The films are phantoms of one small store, repeated; the language model is one layer of BERT-base, so that 100,000 reports
-take minutes, not a day."""
+"""Measures the peak memory of pre-training on stores of 1,000, 10,000 and 100,000 films, each with
+its own report. The films are phantoms of one small store, repeated. The language model is one layer
+of BERT-base, so that 100,000 reports take minutes and not a day."""
 
 import argparse
 import json
@@ -14,7 +14,8 @@ SHARD = 4096
 
 
 def repeated(films):
-    """A store of `films` films: those of the small one again and again, under names and with reports of their own."""
+    """A store of `films` films: the small store repeated, each film with its own name and report.
+    """
     folder = WORK / f"store-repeated-{films}"
     if (folder / "store.json").exists():
         return folder
@@ -27,7 +28,7 @@ def repeated(films):
     for begin in range(0, films, SHARD):
         rows = np.arange(begin, min(begin + SHARD, films)) % len(records)
         np.save(folder / "shards" / f"{len(shards):05}.npy", pixels[rows])
-        # The digest of a shard is checked by `verify` alone.
+        # Only `verify` checks the digest of a shard.
         shards.append({"films": len(rows), "blake3": "0" * 64})
     with open(folder / "films.jsonl", "w") as lines:
         for i in range(films):

@@ -1,4 +1,4 @@
-"""The orthogonality loss, forward and backward, over the D×D matrix against over the N×N one."""
+"""Measures the orthogonality loss, forward and backward, over the D×D and over the N×N matrix."""
 
 import json
 
@@ -15,7 +15,7 @@ def main():
             features, samples = ([1000 * seconds for seconds in turns[side]] for side in ("features", "samples"))
             ratios = [a / b for a, b in zip(features, samples)]
             rows.append([turns["batch"], spread(features), spread(samples), spread(ratios, 1)])
-    table(["batch", "D×D, ms", "N×N, ms", "times faster"], rows)
+    table(["batch", "D×D, ms", "N×N, ms", "speed-up"], rows)
 
 
 if __name__ == "__main__":

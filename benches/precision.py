@@ -1,5 +1,5 @@
-"""Loss curves of one pre-training in fp32 and in bf16 (same seed, same batches), and in fp32 from another seed, for scale.
-Each session goes on where the last one stopped; the drawing is docs/precision.svg."""
+"""Compares the loss curves of one pre-training in fp32 and in bf16 (same seed, same batches), and,
+for scale, in fp32 with another seed. Each run resumes the last one. Writes docs/precision.svg."""
 
 import argparse
 import json
@@ -13,7 +13,7 @@ MODEL = ROOT / ".models/all-minilm-l6-v2"
 
 
 def small_store(side):
-    """The phantoms of `store()` at another size, with room for the crop as 256 px have around 224."""
+    """The phantoms of `store()` at another size, with the same margin for crops (256 px to 224)."""
     store()
     square = side * 8 // 7
     folder = WORK / f"store-720-{square}"
@@ -23,7 +23,7 @@ def small_store(side):
 
 
 def curve(precision, seed, args):
-    """The loss of each step, and the last recall."""
+    """Returns the loss of each step, and the last recall."""
     run = WORK / f"precision-{args.side}-{precision}-{seed}"
     if (run / "last.safetensors").exists():
         call(BIN / "mflag-pretrain", "train", "--quiet", "--resume", "--run", run)
@@ -47,12 +47,12 @@ def curve(precision, seed, args):
 
 
 def smooth(values, width):
-    """Means of consecutive pieces of `width` steps."""
+    """Returns the mean of every `width` consecutive steps."""
     return [sum(values[i : i + width]) / width for i in range(0, len(values) - width + 1, width)]
 
 
 def draw(curves, path):
-    """The curves on a logarithmic axis."""
+    """Draws the curves on a logarithmic axis."""
     from math import log10
 
     width, height, left, bottom = 640, 320, 50, 30
@@ -75,9 +75,9 @@ def draw(curves, path):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=10, help="of 40 steps each")
-    parser.add_argument("--side", type=int, default=64, help="of the view in pixels; 224 takes an hour and a half on two cores")
-    parser.add_argument("--threads", type=int, default=1, help="sums depend on their number")
+    parser.add_argument("--epochs", type=int, default=10, help="epochs of 40 steps")
+    parser.add_argument("--side", type=int, default=64, help="side of the view in pixels; 224 takes 1.5 hours on two cores")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; the last bits of sums depend on their number")
     args = parser.parse_args()
     print(machine())
     curves, recalls = {}, {}

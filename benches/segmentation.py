@@ -1,4 +1,5 @@
-"""One segmentation step (U-Net on a frozen ResNet-50, 224 px) end to end, in turns with the same in Python and with the bare kernels."""
+"""Measures one segmentation step (U-Net on a frozen ResNet-50, 224 px) end to end, in turns with
+the same step in Python and with the bare kernels."""
 
 from common import head_steps
 

@@ -1,4 +1,5 @@
-"""One pre-training step end to end, in turns with the published code's and with the bare kernels."""
+"""Measures one pre-training step end to end, in turns with the published code's and the bare
+kernels."""
 
 import argparse
 import os
@@ -13,9 +14,9 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--batch", type=int, nargs="+", default=[16, 32])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=5, help="of mflag and of the kernels in a turn; the published code does 1")
+    parser.add_argument("--steps", type=int, default=5, help="steps of mflag and the kernels per turn; the published code runs 1")
     parser.add_argument("--against", nargs="+", choices=["published", "kernels"], default=["published", "kernels"])
-    parser.add_argument("--threads", type=int, default=0, help="that compute, on every side; 0: one a core")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of every side; 0: one per core")
     args = parser.parse_args()
     if args.threads:
         os.environ["OMP_NUM_THREADS"] = str(args.threads)

@@ -1,10 +1,12 @@
-"""A detection step as MGCA's protocol has it: YOLOv3 heads on a ResNet-50 of fixed weights (its BatchNorm statistics move), boxes assigned
-to dense grids in loops of Python; network and losses are those of the goldens (tests/oracle/detection.py). Answers a Worker.
+"""A detection step by MGCA's protocol: YOLOv3 on a ResNet-50 with fixed weights (its BatchNorm
+statistics still change); Python loops assign boxes to dense grids. Network and losses are those of
+the goldens (tests/oracle/detection.py). Answers a Worker.
 
     detection.py STORE BATCH fp32|bf16|kernels
 
-bf16: autocast, channels-last, fused AdamW. kernels: the same on resident films of one channel with the encoder in evaluation mode, as
-mflag has it; nothing is read or checked."""
+bf16: with autocast, channels-last and fused AdamW. kernels: as bf16, but on one-channel films that
+are already in memory, with the encoder in evaluation mode, as in mflag; nothing is read or
+checked."""
 
 import sys
 from contextlib import nullcontext
@@ -26,7 +28,7 @@ SIDE = 224
 
 
 class Films(Dataset):
-    """Films and their boxes (class, centre x, centre y, width, height) in pixels of the square."""
+    """Films with their boxes (class, centre x, centre y, width, height) in pixels of the square."""
 
     def __init__(self, store):
         self.films = [(film, self.boxes(record)) for film, record in stored_films(store)]

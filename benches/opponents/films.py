@@ -1,4 +1,6 @@
-"""Ways of Python to make squares of films; prints the seconds that one takes: `films.py WAY MANIFEST SIDE`."""
+"""Makes squares from films in one of several ways, and prints the seconds that it takes.
+
+    films.py loop|loop-plain|draft|floor MANIFEST SIDE"""
 
 import csv
 import multiprocessing
@@ -20,14 +22,14 @@ SIDE = int(sys.argv[3])
 
 
 def pixels(path):
-    """All of a film's pixels."""
+    """Decodes a film at full size."""
     if path.endswith(".dcm"):
         return pydicom.dcmread(path).pixel_array
     return np.asarray(Image.open(path).convert("L"))
 
 
 def jpeg(path):
-    """The bytes of a film's JPEG; none of a film that has none."""
+    """Returns the bytes of a film's JPEG, or None if the film is not a JPEG."""
     if not path.endswith(".dcm"):
         with open(path, "rb") as file:
             return file.read()
@@ -38,7 +40,7 @@ def jpeg(path):
 
 
 def grey(values):
-    """Into 8 bits by the full range."""
+    """Scales the full range of values to 8 bits."""
     if values.dtype == np.uint8:
         return values
     low, high = values.min(), values.max()
@@ -66,7 +68,7 @@ def draft(path):
 
 
 def floor(path):
-    """No more than decoding, at the smallest size above `SIDE`."""
+    """Only decodes, at the smallest size above `SIDE`."""
     bytes_ = jpeg(path)
     if bytes_ is None:
         return cv2.resize(pixels(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)

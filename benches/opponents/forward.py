@@ -1,5 +1,5 @@
-"""torchvision's ResNet-50 without its classifier on resident films of three equal channels: fp32 as it comes, or bf16 autocast in
-channels-last. Answers a Worker.
+"""torchvision's ResNet-50 without its classifier, on three-channel films that are already in
+memory: in fp32, or in bf16 with autocast and channels-last. Answers a Worker.
 
     forward.py BATCH fp32|bf16"""
 

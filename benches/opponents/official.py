@@ -1,10 +1,10 @@
-"""The pre-training step as the published code does it, written from its description (docs/benchmarks.md): a frozen BERT-base runs
-on every batch, each report padded to 512 tokens; torchvision's augmentations in DataLoader workers; the orthogonality loss
-over the D×D matrix. Answers a Worker.
+"""The pre-training step of the published code, rewritten from its description (docs/benchmarks.md):
+a frozen BERT-base on every batch, with each report padded to 512 tokens; torchvision's
+augmentations in DataLoader workers; the orthogonality loss over the D×D matrix. Answers a Worker.
 
     official.py STORE MODEL BATCH fp32|bf16
 
-bf16 is the stronger opponent: autocast, channels-last, fused AdamW."""
+bf16 is faster than the published code: it adds autocast, channels-last and fused AdamW."""
 
 import sys
 from contextlib import nullcontext
@@ -91,7 +91,7 @@ def main():
     if fast:
         network = network.to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-5, weight_decay=0.05, fused=fast)
-    # More workers than this only take cores from the compute threads.
+    # More workers would take cores from the compute threads.
     loader = DataLoader(Pairs(store, model), batch, shuffle=True, drop_last=True, num_workers=2, persistent_workers=True)
     batches = endless(loader)
 

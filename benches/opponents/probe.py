@@ -1,10 +1,11 @@
-"""A linear probe that encodes every film anew in every epoch, as the published code does: ResNet-50 of fixed weights, one linear layer on
-its pooled features, films of a store cut to 224 px in DataLoader workers. A step is an epoch: training films, then validation films.
+"""A linear probe that encodes every film again in every epoch, as the published code does: a
+ResNet-50 with fixed weights, one linear layer on its pooled features, and DataLoader workers that
+crop the films of a store to 224 px. A step is an epoch: training films, then validation films.
 Answers a Worker.
 
     probe.py STORE BATCH fp32|bf16
 
-bf16: autocast, channels-last, fused AdamW."""
+bf16: with autocast, channels-last and fused AdamW."""
 
 import sys
 from contextlib import nullcontext

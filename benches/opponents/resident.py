@@ -1,5 +1,6 @@
-"""The kernels of a pre-training step and nothing else: films and report vectors lie ready in memory, nothing is read, augmented,
-logged or checked. bf16 autocast, channels-last, fused AdamW, the orthogonality loss over the smaller matrix. Answers a Worker.
+"""Only the kernels of a pre-training step: films and report vectors are already in memory; nothing
+is read, augmented, logged or checked. Uses bf16 autocast, channels-last, fused AdamW, and the
+orthogonality loss over the smaller matrix. Answers a Worker.
 
     resident.py BATCH CHANNELS"""
 

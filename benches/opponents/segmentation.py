@@ -1,10 +1,12 @@
-"""A segmentation step as MGCA's protocol has it: segmentation_models_pytorch's U-Net on a ResNet-50 of fixed weights (its BatchNorm
-statistics move), augmentation by OpenCV in DataLoader workers, focal loss and Dice. Answers a Worker.
+"""A segmentation step by MGCA's protocol: segmentation_models_pytorch's U-Net on a ResNet-50 with
+fixed weights (its BatchNorm statistics still change), OpenCV's augmentation in DataLoader workers,
+focal loss and Dice. Answers a Worker.
 
     segmentation.py STORE BATCH fp32|bf16|kernels
 
-bf16: autocast, channels-last, fused AdamW. kernels: the same on resident films of one channel with the encoder in evaluation mode, as
-mflag has it; nothing is read, augmented or checked."""
+bf16: with autocast, channels-last and fused AdamW. kernels: as bf16, but on one-channel films that
+are already in memory, with the encoder in evaluation mode, as in mflag; nothing is read, augmented
+or checked."""
 
 import sys
 from contextlib import nullcontext
@@ -44,7 +46,7 @@ class Films(Dataset):
 
 
 def drawing(mask):
-    """The mask of a record as an image; a film without one has nothing to outline."""
+    """The mask of a record as an image; empty if the record has none."""
     if mask is None:
         return np.zeros((SIDE, SIDE), np.uint8)
     columns = np.zeros(mask["width"] * mask["height"], np.uint8)

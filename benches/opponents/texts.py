@@ -1,5 +1,5 @@
-"""Distinct reports of a store through transformers, 32 a batch in the store's order, padded to the longest of the batch.
-Answers a Worker; a step is all reports.
+"""Encodes the distinct reports of a store with transformers, in batches of 32 in the store's order,
+each padded to its longest report. A step is all reports. Answers a Worker.
 
     texts.py STORE MODEL"""
 

@@ -1,4 +1,5 @@
-"""Goldens of AdamW with groups and clipping from torch.optim.AdamW: float64 (plain loops) and float32 (fused)."""
+"""Goldens of AdamW with parameter groups and clipping, by torch.optim.AdamW: float64 and fused
+float32."""
 
 import json
 from pathlib import Path
@@ -11,7 +12,7 @@ OUT = Path(__file__).parents[1] / "golden" / "adamw"
 OUT.mkdir(parents=True, exist_ok=True)
 
 SHAPES = {"stem.weight": (4, 3, 3, 3), "norm.weight": (4,), "norm.bias": (4,), "head.weight": (5, 4), "head.bias": (5,), "late.weight": (2, 2)}
-# Name of the group: its parameters, factor of the rate, weight decay of its matrices.
+# By group: its parameters, the factor of its learning rate, the weight decay of its matrices.
 GROUPS = {"body": (["stem.weight", "norm.weight", "norm.bias"], 1.0, 0.05), "head": (["head.weight", "head.bias", "late.weight"], 0.1, 0.2)}
 STEPS, CLIP = 10, 1.0
 
@@ -21,7 +22,7 @@ def rate(step):
 
 
 def gradient(name, step):
-    """Small in even steps, where nothing is clipped; the parameter `late` has none before step 4."""
+    """Small in even steps, so nothing is clipped there. `late` has no gradient before step 4."""
     if name.startswith("late") and step < 4:
         return None
     return torch.from_numpy(values(f"gradient.{step}.{name}", SHAPES[name])) * (0.05 if step % 2 == 0 else 1.0)

@@ -1,4 +1,5 @@
-"""Goldens of augmentation from torchvision: rotation and perspective of a tensor, bilinear, black outside; grey values, blur."""
+"""Goldens of augmentation, by torchvision: rotation and perspective (bilinear, black outside the
+film), autocontrast, brightness, contrast, blur."""
 
 import json
 import math

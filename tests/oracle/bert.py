@@ -1,4 +1,5 @@
-"""Goldens of mflag-encoder `bert` and `text`, by transformers: a tiny random BERT, and the MiniLM that `./just setup` installs."""
+"""Goldens of BERT and of text encoding, by transformers: a tiny random BERT, and the MiniLM that
+`./just setup` installs."""
 from collections import OrderedDict
 from pathlib import Path
 import json
@@ -20,7 +21,8 @@ def pool(hidden, mask):
     return {"cls": hidden[:, 0], "mean": (hidden * weight).sum(1) / weight.sum(1)}
 
 
-# The tiny model. Weights are far from their initial scale, so that every part of the network shows in the result.
+# The tiny model. Its weights are larger than usual initial weights, so that every part of the
+# network changes the result.
 words = "the heart is normal no effusion or pneumothorax lung s are clear mild left lower lobe".split()
 pieces = "##s ##ed ##al ##ion ##x".split()
 rest = list("abcdefghijklmnopqrstuvwxyz.,:()-/0123456789")
@@ -30,7 +32,7 @@ assert len(tokens) == len(set(tokens)) == 60
 (tiny / "vocab.txt").write_text("\n".join(tokens) + "\n")
 (tiny / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "strip_accents": None, "tokenizer_class": "BertTokenizer"}))
 written = BertWordPieceTokenizer(str(tiny / "vocab.txt"), lowercase=True)
-written.enable_truncation(4)  # both must be overridden by the reader
+written.enable_truncation(4)  # the reader must override both
 written.enable_padding(length=20)
 written.save(str(tiny / "tokenizer.json"), pretty=False)
 
@@ -42,7 +44,8 @@ model = BertModel(config, add_pooling_layer=False).eval()
 with torch.no_grad():
     for name, p in model.named_parameters():
         p.copy_((1.0 if "LayerNorm.weight" in name else 0.0) + 0.25 * torch.randn(p.shape))
-# A published config.json has position_embedding_type and many keys that a BERT does not need.
+# Like published files, config.json has position_embedding_type and many keys that BERT does not
+# need.
 (tiny / "config.json").write_text(json.dumps(config.to_dict() | {"model_type": "bert", "position_embedding_type": "absolute"}, indent=1))
 state = {k: v.clone().contiguous() for k, v in model.state_dict().items() if "position_ids" not in k}
 positions = {"embeddings.position_ids": torch.arange(24)[None]}  # a buffer of older checkpoints
@@ -68,12 +71,12 @@ for act in ("gelu", "gelu_new", "relu"):
     with torch.no_grad():
         hidden = again(input_ids=batch, attention_mask=mask).last_hidden_state
     if act == "gelu":
-        # Hidden states at padding mean nothing: they are set to zero here and in the test.
+        # Hidden states at padding are meaningless: set them to zero, as the test does.
         np.save(out / "hidden.npy", (hidden * mask[..., None]).numpy().astype("<f4"))
     for name, vectors in pool(hidden, mask).items():
         np.save(out / f"{name}_{act}.npy", vectors.numpy().astype("<f4"))
 
-# MiniLM: each text alone, so without padding.
+# MiniLM: one text at a time, so there is no padding.
 folder = root.parent / ".models" / "all-minilm-l6-v2"
 texts = [
     "No acute cardiopulmonary process.",

@@ -1,4 +1,5 @@
-"""Goldens of classification, in float64: a linear layer with its losses and their gradients by PyTorch, AUROC and F1 of its scores by scikit-learn."""
+"""Goldens of classification in float64: a linear layer, its losses and their gradients by PyTorch;
+the metrics of its scores by scikit-learn."""
 
 import json
 from pathlib import Path
@@ -57,7 +58,7 @@ for name, loss in losses.items():
         "bias": classifier.bias.grad.tolist(),
     })
 
-# What the metrics of the head are: of float32 scores, known entries alone, macro means over the labels.
+# The head's metrics: from float32 scores, over known entries only, as macro means over the labels.
 scores = (4 * values("scores", (FILMS, LABELS))).astype(np.float32).astype(np.float64)
 t, k = truth.numpy().astype(bool), known["some"].numpy()
 of = {"auroc": [], "average_precision": [], "f1": [], "accuracy": [], "threshold": []}
@@ -69,7 +70,8 @@ for label in range(LABELS):
     of["average_precision"].append(average_precision_score(y, s))
     of["f1"].append(f1_score(y, s >= best))
     of["accuracy"].append(accuracy_score(y, s >= best))
-    # Halfway from the last film called to the next one: all are told apart as by `best`.
+    # Halfway between the lowest positive film and the next lower one. This separates the films as
+    # `best` does.
     lower = thresholds[thresholds < best]
     edge, below = 1 / (1 + np.exp(-best)), 1 / (1 + np.exp(-lower[-1])) if len(lower) else 0.0
     of["threshold"].append(float((edge + below) / 2))

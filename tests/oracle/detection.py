@@ -1,5 +1,6 @@
-"""Goldens of detection, in float64: MGCA's YOLOv3 layers on ResNet-18, its assignment and losses with plain IoU of shapes, boxes from
-outputs, and torchvision's non-maximum suppression. `benches/opponents/detection.py` uses network and losses in float32."""
+"""Goldens of detection in float64: MGCA's YOLOv3 layers on ResNet-18, its assignment and losses
+(with plain IoU of shapes), boxes from outputs, and torchvision's non-maximum suppression.
+`benches/opponents/detection.py` uses network and losses in float32."""
 
 import json
 from pathlib import Path
@@ -22,7 +23,7 @@ COCO = [
 
 
 def anchors_of(side):
-    """COCO's shapes, which are of 416 pixels, in those of a view."""
+    """COCO's anchors, which are for 416 pixels, scaled to a view."""
     return torch.tensor(COCO, dtype=torch.get_default_dtype()) * side / 416
 
 
@@ -96,7 +97,7 @@ def network():
     write("yolo", golden)
 
 
-# Assignment and losses: boxes are (class, centre x, centre y, width, height) in pixels.
+# Assignment and losses. A box is (class, centre x, centre y, width, height) in pixels.
 
 
 def assign(boxes, anchors, stride, grid, classes):
@@ -145,7 +146,8 @@ def outputs_of(name, films, classes):
 
 def losses():
     cases = {
-        # Two boxes of one cell and shape, one in a corner, one of an anchor's own shape, one like two anchors, a film without boxes.
+        # Two boxes of the same cell and shape; a box in a corner; a film without boxes; a box with
+        # exactly an anchor's shape.
         "one": (1, [[(0, 20, 30, 12, 10), (0, 21, 29, 11, 11), (0, 63.5, 63.5, 1, 1)], [], [(0, 32, 32, 62 * 64 / 416, 45 * 64 / 416)]]),
         "several": (3, [[(2, 10, 50, 9, 14), (0, 40, 12, 40, 30)], [(1, 31, 33, 20, 26), (2, 31, 33, 20, 26)]]),
         "empty": (1, [[], []]),

@@ -1,7 +1,10 @@
-"""Exported encoders against mflag's own vectors on real films: torchvision, timm, torch.jit and ONNX Runtime.
+"""Compares exported encoders, run by torchvision, timm, torch.jit and ONNX Runtime, with mflag's
+vectors.
 
-Exports the encoder of a pre-training run in every format, prepares the films of a folder in MIMIC-CXR-JPG's layout, and compares what
-Python makes of the prepared pixels with what mflag makes of the films' files. Prints the largest differences; fails above TOLERANCE.
+Exports the encoder of a pre-training run in every format, and prepares the films of a folder in
+MIMIC-CXR-JPG's layout. Then compares the vectors that Python computes from the prepared pixels with
+those that mflag computes from the films' files. Prints the largest differences; fails above
+TOLERANCE.
 
 Run: cargo build -p mflag-data -p mflag-pretrain && cargo build -p mflag-encoder --example embed
      python tests/oracle/export.py RUN FILMS [--programs target/debug] [--count 64]
@@ -22,7 +25,7 @@ import torchvision
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-# Relative to the largest value of mflag's vectors.
+# Largest allowed difference, relative to the largest value of mflag's vectors.
 TOLERANCE = 1e-5
 
 
@@ -31,7 +34,7 @@ def run(*command):
 
 
 def prepared(store, preprocess, count):
-    """Pixels that the network sees, u8 [n, 1, S, S], and the films' files."""
+    """Returns the pixels that the network sees, u8 [n, 1, S, S], and the paths of the films."""
     records = [json.loads(line) for line in (store / "films.jsonl").read_text().splitlines()][:count]
     squares = np.concatenate([np.load(shard) for shard in sorted(store.glob("**/*.npy"))])[: len(records)]
     assert squares.dtype == np.uint8

@@ -1,4 +1,5 @@
-"""Goldens of mflag-film: decoding to grey, whole and small, from Pillow; squares by the area filter from OpenCV."""
+"""Goldens of film decoding: grey pixels at full and at reduced size by Pillow, squares by OpenCV's
+area filter."""
 
 import io
 import json
@@ -13,7 +14,7 @@ OUT.mkdir(parents=True, exist_ok=True)
 
 
 def picture(width, height, channels):
-    """Smooth shapes and a little texture, by formula."""
+    """Smooth shapes with a little texture, by formula."""
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
     waves = [127 + 90 * np.sin(x / (7 + c) + c) * np.cos(y / (11 - c)) + 20 * ((x * 3 + y * 5 + c) % 4 - 1.5) for c in range(channels)]
     return np.clip(np.stack(waves, -1), 0, 255).astype(np.uint8)
@@ -27,7 +28,7 @@ def square(image, side, fit):
     w, h = image.size
     if fit == "pad":
         longest = max(w, h)
-        # Half rounds up, as Rust's f64::round does.
+        # Round half up, as Rust's f64::round does for positive values.
         small = area(image, *[max(1, int(v * side / longest + 0.5)) for v in (w, h)])
         out = Image.new("L", (side, side), 0)
         out.paste(small, ((side - small.width) // 2, (side - small.height) // 2))
@@ -51,12 +52,11 @@ for name, width, height, channels, save in [
     image = Image.open(OUT / name)
     grey = image.convert("RGB").convert("L") if channels == 4 else image.convert("L")
     case = {"file": name, "width": width, "height": height, "pixels": np.asarray(grey).flatten().tolist()}
-    # No film grows here: where one does, OpenCV interpolates.
+    # Only films that shrink: if a film grows, OpenCV interpolates instead.
     for fit in ("pad", "crop") if min(width, height) >= 25 else ():
         case[fit] = np.asarray(square(grey, 25, fit)).flatten().tolist()
     cases.append(case)
-# PNG of other kinds, and what has no picture of Pillow's to compare with: films deeper than 8 bits run from their
-# smallest to their largest value.
+# Other kinds of PNG.
 grey = picture(20, 16, 1).squeeze()
 for name, image in [
     ("palette.png", Image.fromarray(picture(20, 16, 3)).quantize(30)),
@@ -68,7 +68,8 @@ for name, image in [
     read = read.convert("RGB").convert("L") if name.startswith("palette") else read.convert("L")
     cases.append({"file": name, "width": 20, "height": 16, "pixels": np.asarray(read).flatten().tolist()})
 Image.fromarray(picture(40, 30, 4), "CMYK").save(OUT / "cmyk.jpg", quality=90)
-# Films to be decoded small: as smooth as films are; and one of whole blocks, with all the texture.
+# Films for decoding at reduced size: some are smooth, as films are; one has whole blocks and
+# texture.
 for name, options in [("large.jpg", {}), ("tables.jpg", dict(optimize=True))]:
     smooth = Image.fromarray(picture(47, 51, 1).squeeze()).filter(ImageFilter.GaussianBlur(2)).resize((187, 203), Image.Resampling.BICUBIC)
     smooth.save(OUT / name, quality=90, **options)
@@ -76,7 +77,7 @@ Image.fromarray(picture(192, 160, 1).squeeze()).save(OUT / "restart.jpg", qualit
 smooth = Image.fromarray(picture(48, 40, 3)).filter(ImageFilter.GaussianBlur(2)).resize((192, 160), Image.Resampling.BICUBIC)
 smooth.convert("L").save(OUT / "large_progressive.jpg", quality=90, progressive=True)
 smooth.save(OUT / "large_colour.jpg", quality=90)
-# Pillow decodes at 1/8, 1/4 and 1/2 what these sides need, too.
+# For these sides, Pillow also decodes at 1/8, 1/4 and 1/2.
 for name in ("restart.jpg", "large_progressive.jpg", "large_colour.jpg"):
     case = {"file": name, "width": 192, "height": 160, "small": {}}
     for side, scale in ((15, 8), (30, 4), (70, 2)):
@@ -85,6 +86,7 @@ for name in ("restart.jpg", "large_progressive.jpg", "large_colour.jpg"):
         assert image.size == (192 // scale, 160 // scale)
         case["small"][side] = np.asarray(square(image.convert("L"), side, "pad")).flatten().tolist()
     cases.append(case)
+# A film of 16 bits: the window runs from its smallest to its largest value.
 deep = (picture(20, 16, 1).squeeze().astype(np.uint16) << 8) + 77
 Image.fromarray(deep).save(OUT / "deep.png")
 low, high = deep.min(), deep.max()

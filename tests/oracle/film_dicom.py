@@ -1,6 +1,7 @@
-"""Goldens of mflag-film's DICOM reader: small films written and read by pydicom, and samples of real ones.
+"""Goldens of the DICOM reader: small films written and read by pydicom, and samples of real ones.
 
-The real films are those of the package pydicom-data; they are not committed, only 16×16 of their pixels; those in lossless JPEG need pylibjpeg and pylibjpeg-libjpeg besides.
+The real films are those of the package pydicom-data. Only 16×16 of their pixels are committed.
+Those in lossless JPEG also need pylibjpeg and pylibjpeg-libjpeg.
 """
 
 import io
@@ -29,7 +30,7 @@ WIDTH, HEIGHT = 29, 22
 
 
 def picture(low, high):
-    """Smooth shapes and a little texture, by formula, between two values."""
+    """Smooth shapes with a little texture, by formula, between two values."""
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float64)
     wave = np.sin(x / 5) * np.cos(y / 7) + 0.1 * ((x * 3 + y * 5) % 4)
     wave = (wave - wave.min()) / (wave.max() - wave.min())
@@ -48,13 +49,14 @@ def film(values, stored, allocated=16, signed=False, **extra):
     ds.PixelRepresentation = int(signed)
     for name, value in extra.items():
         setattr(ds, name, value)
-    # Signed values of fewer bits leave the upper ones empty.
+    # Signed values of fewer bits leave the upper bits empty.
     ds.values = values & ((1 << stored) - 1)
     return ds
 
 
 def lossless_jpeg(values, bits):
-    """JPEG lossless, first-order prediction: every size of difference has a code of five bits (ITU-T T.81 annex H)."""
+    """Lossless JPEG with first-order prediction; each size class of a difference has a five-bit
+    code (ITU-T T.81 annex H)."""
     out, filled = [], 0
     word = 0
     for y in range(HEIGHT):
@@ -112,13 +114,13 @@ def save(name, ds, syntax):
     else:
         ds.PixelData = plain + b"\0" * (len(plain) % 2)
     ds["PixelData"].VR = "OW" if wide or big else "OB"
-    if big and not wide:  # two pixels share a word
+    if big and not wide:  # two pixels share one 16-bit word
         ds.PixelData = np.frombuffer(ds.PixelData, ">u2").astype("<u2").tobytes()
     ds.save_as(OUT / name, enforce_file_format=True)
 
 
 def greys(ds, values=None):
-    """What the windows `full_range` and `voi` make of the first frame, by pydicom's transforms."""
+    """Grey values of the first frame with the windows `full_range` and `voi`, by pydicom."""
     stored = ds.pixel_array if values is None else values
     stored = stored[0] if stored.ndim == 3 else stored
     modality = apply_modality_lut(stored, ds).astype(np.float64)
@@ -143,7 +145,7 @@ def greys(ds, values=None):
     for name, share in [("full_range", full), ("voi", voi)]:
         share = np.clip(share, 0, 1)
         share = 1 - share if ds.PhotometricInterpretation == "MONOCHROME1" else share
-        # Half rounds up, as Rust's f64::round does.
+        # Round half up, as Rust's f64::round does for positive values.
         grey[name] = np.floor(share * 255 + 0.5).astype(np.uint8)
     return grey
 
@@ -185,13 +187,14 @@ for name, ds, syntax, tolerance in FILMS:
     values = ds.values
     save(f"{name}.dcm", ds, syntax)
     read = pydicom.dcmread(OUT / f"{name}.dcm")
-    # pydicom decodes no lossless JPEG by itself: the values that went in.
+    # pydicom cannot decode lossless JPEG by itself: use the values that were encoded.
     grey = greys(read, values.astype(np.uint16) if syntax == JPEGLosslessSV1 else None)
     case = {"file": f"{name}.dcm", "width": WIDTH, "height": HEIGHT, "tolerance": tolerance}
     cases.append(case | {window: values.tobytes().hex() for window, values in grey.items()})
 (OUT / "film_dicom.json").write_text("[" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "]\n")
 
-# Real films, and other grey pictures that are hard to read; decoded by pydicom with Pillow and, where it is installed, pylibjpeg.
+# Real films, and other grey images that are hard to read, decoded by pydicom with Pillow and, if it
+# is installed, pylibjpeg. By name: the tolerance in grey values.
 GRID = 16
 REAL = {
     "RG1_UNCR": 0, "RG1_UNCI": 0, "RG1_J2KR": 0, "RG1_J2KI": 1, "RG3_UNCR": 0, "RG3_J2KR": 0, "RG3_J2KI": 1, "MR2_J2KR": 0, "MR2_J2KI": 1,

@@ -1,6 +1,8 @@
-"""Reproducible numbers without files: both sides of a golden compute weights and inputs from a name and an index.
+"""Reproducible numbers without files: Python and Rust compute the same weights and inputs of a
+golden from a name and an index.
 
-value(name, i) = unit(splitmix64(fnv1a64(name) + i)), uniform in [-1, 1). Its twin is `formula.rs` of the Rust tests.
+value(name, i) = unit(splitmix64(fnv1a64(name) + i)), uniform in [-1, 1). The Rust tests have the
+same formula in `formula.rs`.
 """
 import numpy as np
 
@@ -23,7 +25,8 @@ def values(name: str, shape) -> np.ndarray:
 
 
 def weights(name: str, shape) -> np.ndarray:
-    """Start values of a parameter or buffer: matrices and kernels scaled by 1/sqrt(fan in), norms near 1, biases small."""
+    """Values of a parameter or buffer: matrices and kernels scaled by 1/sqrt(fan in), norms near 1,
+    biases small."""
     shape = tuple(shape)
     x = values(name, shape)
     if name.endswith("running_var"):

@@ -1,4 +1,5 @@
-"""Goldens of mflag_store::labels: raw values of the 14 labels, and what the published protocols make of them, written anew."""
+"""Goldens of label policies: raw values of the 14 labels, and the targets of the published
+protocols."""
 
 import json
 from pathlib import Path
@@ -12,7 +13,7 @@ LABELS = [
     "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum", "Fracture", "Lung Lesion",
     "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other", "Pneumonia", "Pneumothorax", "Support Devices",
 ]  # fmt: skip
-# MGCA's constants: the tasks of the CheXpert competition, and what uncertain means for each.
+# MGCA's five labels (the tasks of the CheXpert competition), and the target of uncertain for each.
 MGCA = {"Atelectasis": 1, "Cardiomegaly": 0, "Consolidation": 0, "Edema": 1, "Pleural Effusion": 1}
 
 random = np.random.default_rng(14)
@@ -20,13 +21,13 @@ raw = random.choice([1.0, 0.0, -1.0, np.nan], size=(40, len(LABELS)))
 
 
 def mgca5(row):
-    """Blank → 0, then −1 by label."""
+    """MGCA's rule: blank becomes 0, then −1 becomes the value of its label."""
     filled = dict(zip(LABELS, np.nan_to_num(row, nan=0.0)))
     return [MGCA[task] if filled[task] == -1 else filled[task] for task in MGCA]
 
 
 def chexclusion(row):
-    """1 only where the value is above 0."""
+    """CheXclusion's rule: 1 if the value is above 0, else 0."""
     return np.where(row > 0, 1.0, 0.0).tolist()
 
 

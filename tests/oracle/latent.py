@@ -1,4 +1,4 @@
-"""Goldens of mflag-metrics `latent` and `retrieval`, straight from their definitions in numpy float64."""
+"""Goldens of latent-space and retrieval metrics, from their definitions, in NumPy float64."""
 from pathlib import Path
 import json
 import numpy as np

@@ -1,7 +1,8 @@
-"""Checkpoints of other programs, small: their names, nesting and shapes, by torch.save, into tests/golden/layouts.
+"""Writes small copies of other programs' checkpoints into tests/golden/layouts, with torch.save.
 
-Every tensor of a file is one number of one storage, expanded to the tensor's true shape: full names at a few kilobytes. The number follows
-from the tensor's name (`number`), so a test knows what it has to find where.
+A copy has the original's names, nesting and shapes. To stay at a few kilobytes, every tensor is one
+number, expanded to the tensor's shape. The number follows from the tensor's name (`number`), so a
+test knows which value belongs to which name.
 
 Run: python tests/oracle/layouts.py
 """
@@ -19,12 +20,12 @@ NUMBERS = torch.arange(STEPS, dtype=torch.float32) / 64
 
 
 def number(name):
-    """The place in NUMBERS of the tensor of this name."""
+    """The index in NUMBERS of the tensor with this name."""
     return sum((i + 1) * byte for i, byte in enumerate(name.encode())) % STEPS
 
 
 def small(state):
-    """The same names and shapes, of the one storage."""
+    """The same names and shapes, with all tensors in one storage."""
     floating = {name: NUMBERS[number(name)].expand(value.shape) for name, value in state.items() if value.is_floating_point()}
     return state | floating
 
@@ -46,7 +47,7 @@ def projector(width, output, convolution=False):
 
 
 def m_flag():
-    """What the authors' trainer saves as `…_total.pth`: encoder, two projectors and CXR-BERT."""
+    """The authors' `…_total.pth`: encoder, two projectors and CXR-BERT."""
     text = BertForMaskedLM(BertConfig(vocab_size=30522))
     state = under("encoder.", resnet50()) | under("proj_v.", projector(2048, 1024)) | under("proj_t.", projector(768, 1024))
     return small(state | under("lm_model.", text))
@@ -75,7 +76,7 @@ def mgca():
 
 
 def benchx():
-    """A fine-tuned classifier of BenchX; its networks are Sequentials with the children's names."""
+    """A fine-tuned classifier of BenchX."""
     state = under("cnn.model.", resnet50()) | under("classifier.classifier.", torch.nn.Linear(2048, 14))
     return {"model": small(state), "scaler": {"scale": 65536.0}}
 
@@ -96,7 +97,7 @@ def medclip():
 
 
 def numbered(children):
-    """A torchvision ResNet cut off as a Sequential, whose children have numbers for names."""
+    """The first children of a torchvision ResNet in a Sequential, which names them by number."""
     return torch.nn.Sequential(*list(torchvision.models.resnet50().children())[:children])
 
 
@@ -124,7 +125,7 @@ FILES = {
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     for name, make in FILES.items():
-        # The legacy form has no entry a tensor: the smaller one.
+        # The legacy format is smaller: it has no archive entry per tensor.
         torch.save(make(), OUT / name, _use_new_zipfile_serialization=False)
 
 

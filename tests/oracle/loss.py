@@ -1,5 +1,5 @@
-"""Goldens of the pre-training losses: value and gradient by torch autograd in float64, from the formulas of
-ARCHITECTURE.md and docs; inputs are float32."""
+"""Goldens of the pre-training losses: value and gradient by torch autograd in float64, by the
+formulas of docs/method.md; inputs are float32."""
 import json
 from pathlib import Path
 import torch

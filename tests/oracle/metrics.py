@@ -1,4 +1,4 @@
-"""Goldens of mflag-metrics: scikit-learn (classification, masks), pycocotools (boxes), NumPy (bootstrap by patient)."""
+"""Goldens of metrics: scikit-learn (labels, masks), pycocotools (boxes), NumPy (bootstrap)."""
 
 import contextlib
 import io
@@ -30,11 +30,11 @@ def defined(value):
 
 
 def float32(values, digits):
-    """Values of few digits, as float32 has them."""
+    """Rounds values to few digits, then to float32."""
     return np.round(values, digits).astype(np.float32).astype(np.float64)
 
 
-# Classification. A truth of None is a label that the sample lacks.
+# Classification. A truth of None means that the label of the sample is unknown.
 def known(scores, truth, counts):
     keep = [i for i, t in enumerate(truth) for _ in range(counts[i]) if t is not None]
     return np.array([scores[i] for i in keep]), np.array([truth[i] for i in keep], dtype=bool)
@@ -75,10 +75,11 @@ PLACES = [0.0, 0.05, 0.2, 0.5, 0.9, 1.0]
 
 
 def at_places(s, t):
-    """Sensitivity at rates of false positives, precision at sensitivities: steps, not lines, through scikit-learn's points."""
+    """Sensitivity at false positive rates, and precision at sensitivities, in steps between
+    scikit-learn's points (without interpolation)."""
     rate, sensitivity, _ = roc_curve(t, s, drop_intermediate=False)
     precision, recall, _ = precision_recall_curve(t, s)
-    # By falling thresholds, without the point that scikit-learn adds for none.
+    # By falling thresholds, without the last point, which scikit-learn adds.
     precision, recall = precision[-2::-1], recall[-2::-1]
     return {
         "sensitivity": [float(sensitivity[rate <= x].max()) for x in PLACES],
@@ -133,7 +134,7 @@ classes = 4
 truth = rng.integers(0, classes, 80)
 logits = rng.normal(0, 1, (80, classes)) + 1.2 * np.eye(classes)[truth]
 probabilities = float32(np.exp(logits) / np.exp(logits).sum(1, keepdims=True), 3)
-probabilities[5] = 0.25  # equal: the first class is chosen
+probabilities[5] = 0.25  # all equal: the first class wins
 missing = [None if rng.random() < 0.2 else int(t) for t in truth]
 counts = rng.integers(0, 4, 80).tolist()
 multiclass = {"scores": probabilities.tolist(), "truth": missing, "counts": counts, "bins": 10}
@@ -147,7 +148,7 @@ for name, times in [("once", [1] * 80), ("counted", counts)]:
 write("classification", {"binary": cases, "classes": multiclass})
 
 
-# Segmentation: masks of 8 × 8, some empty in one, the other or both.
+# Segmentation. Masks of 8 × 8; some true masks are empty, some predicted ones, some both.
 SIDE = 8
 images = []
 for i in range(24):
@@ -181,7 +182,8 @@ write("segmentation", {
 })
 
 
-# Detection. An image is (boxes, predictions): x, y, width, height, and the score of a prediction.
+# Detection. An image is (boxes, predictions); a box is x, y, width, height, and a prediction also
+# has a score.
 def coco(images, annotations):
     it = COCO()
     it.dataset = {"images": [{"id": i + 1} for i in range(images)], "categories": [{"id": 1}], "annotations": annotations}
@@ -198,7 +200,7 @@ def annotations(per_image):
 
 
 def evaluated(images, thresholds, most, rates):
-    """Average precision at each threshold, and sensitivity at each rate and threshold."""
+    """Average precision at each IoU threshold, and sensitivity at each false positive rate."""
     if not images:
         return {"average_precision": [None] * len(thresholds), "sensitivity": [[None] * len(thresholds) for _ in rates]}
     with contextlib.redirect_stdout(io.StringIO()):
@@ -268,7 +270,7 @@ def films(n, digits, spread=0.1, most_boxes=3):
 
 
 def crowd():
-    """Boxes over boxes: who claims which decides."""
+    """Overlapping boxes: the result depends on which prediction matches which box."""
     images = []
     for _ in range(4):
         first = box(100)
@@ -278,7 +280,8 @@ def crowd():
 
 
 one = [10.0, 10.0, 20.0, 20.0]
-# 100 boxes of which 70 are found, with false ones between: recalls fall on the 101 points, where rounding decides.
+# 100 boxes of which 70 are found, with false positives between. Recalls are exactly on the 101
+# points of COCO's curve, so rounding decides.
 hundred = [([one], [one + [float(np.float32(1 - i / 128))]] if i % 10 < 7 else [[100.0, 100.0, 5.0, 5.0, float(np.float32(1 - i / 128))]]) for i in range(100)]
 write("detection", [
     detection("films", films(20, 4)),
@@ -298,7 +301,7 @@ write("detection", [
 ])
 
 
-# Bootstrap: two models on 120 patients with one to three films each.
+# Bootstrap. Two models on 120 patients with one to three films each.
 patients = np.repeat(np.arange(120), rng.integers(1, 4, 120))
 truth = rng.random(len(patients)) < 0.35
 shared = rng.normal(0, 1, 120)[patients] + rng.normal(0, 0.5, len(patients))

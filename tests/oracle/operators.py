@@ -1,7 +1,9 @@
-"""The ONNX operators that exported encoders are made of, run by ONNX Runtime, into tests/golden/operators.
+"""Goldens of the ONNX operators in exported encoders, by ONNX Runtime, into tests/golden/operators.
 
-A small network by onnx's own helper, with extents, strides and constants that tell attributes and inputs apart. The Rust tests read the file
-with the messages that export writes, run it with their operators, and so know that both mean what ONNX means.
+onnx's own helper builds a small network. Its extents, strides and constants are all different, so
+that mixed-up attributes or inputs change the result. The Rust tests parse this file with the
+messages that the export uses, and run it with their own operators. If the result agrees with ONNX
+Runtime, both are right.
 
 Run: python tests/oracle/operators.py
 """

@@ -33,7 +33,8 @@ def autocast():
 
 
 def scaler():
-    """Overflows at the steps 0, 1 and 5; the scale doubles 2000 good steps after the last one."""
+    """Gradients overflow at steps 0, 1 and 5. The scale doubles 2000 good steps after the last
+    overflow."""
     p = torch.nn.Parameter(torch.from_numpy(values("p", (3,))).float())
     optimiser = torch.optim.AdamW([p], lr=1e-3, weight_decay=0.01, fused=True)
     scaler = torch.amp.GradScaler("cpu")

@@ -1,5 +1,5 @@
-"""Golden of ten optimisation steps of M-FLAG in PyTorch float64: torchvision ResNet-18, the two projectors, both
-losses, torch.optim.AdamW; same weights and batches as the Rust side by formula.py."""
+"""Golden of ten optimiser steps of M-FLAG in PyTorch float64: torchvision's ResNet-18, the two
+projectors, both losses, torch.optim.AdamW. formula.py gives the weights and batches, as in Rust."""
 import json
 from pathlib import Path
 import torch

@@ -1,4 +1,5 @@
-"""Goldens of mflag-data `report`: its written rules a second time, in regular expressions, on made-up reports."""
+"""Goldens of report cleaning: the same rules written again, as regular expressions, on made-up
+reports."""
 from pathlib import Path
 import json
 import re

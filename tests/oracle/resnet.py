@@ -1,4 +1,4 @@
-"""Goldens of ResNet-18 and -50 from torchvision, in float64: features, statistics and gradients."""
+"""Goldens of ResNet-18 and -50, by torchvision in float64: features, statistics and gradients."""
 
 import json
 from pathlib import Path

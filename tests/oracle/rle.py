@@ -1,4 +1,4 @@
-"""Goldens of mflag_store::rle: masks as both run-length strings, by numpy and by the competition's rule, written anew."""
+"""Goldens of run-length encoding: masks as both kinds of strings, by NumPy and SIIM's own rule."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ OUT.mkdir(parents=True, exist_ok=True)
 
 
 def absolute(mask):
-    """Kaggle's usual string: first pixel from 1 and length, column by column; by the differences of the padded plane."""
+    """Kaggle's usual string: pairs of first pixel (from 1) and length, column by column."""
     pixels = np.concatenate([[0], mask.T.reshape(-1), [0]])
     edges = np.flatnonzero(pixels[1:] != pixels[:-1]) + 1
     edges[1::2] -= edges[::2]
@@ -18,7 +18,7 @@ def absolute(mask):
 
 
 def relative(mask):
-    """SIIM's string: walks the transposed plane and counts the pixels since the last change."""
+    """SIIM's string: pairs of pixels since the end of the last run and length, column by column."""
     pairs, count, inside = [], 0, False
     for pixel in mask.T.reshape(-1):
         if bool(pixel) != inside:
@@ -31,7 +31,7 @@ def relative(mask):
 
 
 def decode_relative(text, width, height):
-    """The rule of mask_functions.rle2mask: the position moves on by every offset and every length."""
+    """SIIM's mask_functions.rle2mask: each offset and each length advances the position."""
     numbers = list(map(int, text.split()))
     plane, position = np.zeros(width * height, np.uint8), 0
     for offset, length in zip(numbers[::2], numbers[1::2]):
@@ -53,7 +53,7 @@ masks = {
     "first_and_last": np.array([[1, 0, 0], [0, 0, 1]], np.uint8),
     "one_row": np.array([[0, 1, 1, 0, 1]], np.uint8),
     "one_column": np.array([[1], [0], [1], [1]], np.uint8),
-    # A run goes on from the foot of one column to the head of the next.
+    # A run continues from the bottom of one column to the top of the next.
     "over_the_edge": np.array([[0, 1, 0], [0, 1, 0], [1, 0, 0]], np.uint8),
     "disc": disc(40, 30, 12, 17, 8.3),
     "cut_disc": disc(31, 47, 28, 40, 11),

@@ -1,4 +1,4 @@
-"""Goldens of the learning rate, step by step, from torch.optim.lr_scheduler."""
+"""Goldens of learning-rate schedules, step by step, by torch.optim.lr_scheduler."""
 
 import json
 import warnings
@@ -13,7 +13,7 @@ OUT.mkdir(parents=True, exist_ok=True)
 
 
 def rates(base, total, decay, warmup=0):
-    """`decay` makes the scheduler that follows the warm-up."""
+    """Learning rates of a warm-up followed by the scheduler that `decay` makes."""
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=base)
     if warmup:
         rise = LinearLR(optimiser, start_factor=1 / warmup, end_factor=1.0, total_iters=warmup - 1)
@@ -32,7 +32,8 @@ def constant(o):
     return ConstantLR(o, factor=1.0)
 
 
-# The paper's run: 50 epochs of 60 steps here, on four processes; T_0 = int(E * N / (4 * B) * 0.4).
+# The paper's schedule, here with 50 epochs of 60 steps on four processes:
+# T_0 = int(E * N / (4 * B) * 0.4).
 paper = 3000
 cases = {
     "constant": rates(1e-3, 20, constant),

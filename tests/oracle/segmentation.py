@@ -1,4 +1,5 @@
-"""Goldens of segmentation, in float64: the U-Net of segmentation_models_pytorch on ResNet-18, and the losses by PyTorch."""
+"""Goldens of segmentation in float64: the U-Net of segmentation_models_pytorch on ResNet-18; the
+losses by PyTorch."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Goldens of mflag_datasets::split: rows as scikit-learn's train_test_split divides them, called as MGCA's programs call it."""
+"""Goldens of MGCA's splits: scikit-learn's train_test_split, called as in MGCA's programs."""
 
 import json
 from pathlib import Path
@@ -13,20 +13,21 @@ TRAIN, VALIDATE, TEST = range(3)
 
 
 def two_calls(rows, validate, test, seed):
-    """RSNA and SIIM: what is held back, then test and validation of it."""
+    """RSNA and SIIM: first splits off the held-out rows, then divides them into test and
+    validation."""
     train, held = train_test_split(np.arange(rows), test_size=validate + test, random_state=seed)
     test, validate = train_test_split(held, test_size=validate / (validate + test), random_state=seed)
     return train, validate, test
 
 
 def one_call(rows, validate, _, seed):
-    """Object-CXR."""
+    """Object-CXR: splits off validation; the release has a test split."""
     train, validate = train_test_split(np.arange(rows), test_size=validate, random_state=seed)
     return train, validate, []
 
 
 def choice(rows, validate, _, seed):
-    """CheXpert: single rows by RandomState.choice."""
+    """CheXpert: draws single rows with RandomState.choice."""
     validate = np.random.RandomState(seed).choice(rows, size=round(validate * rows), replace=False)
     return np.setdiff1d(np.arange(rows), validate), validate, []
 
@@ -49,7 +50,8 @@ for rule, rows, validate, test, seed in CASES:
     _, validation, held_out = rule(rows, validate, test, seed)
     splits[validation] = VALIDATE
     splits[np.asarray(held_out, int)] = TEST
-    # Rows in ascending order, each times its place among its split, from 1.
+    # A checksum of each split: the sum of its rows in ascending order, each times its position from
+    # 1.
     parts = [np.flatnonzero(splits == split) for split in (TRAIN, VALIDATE, TEST)]
     golden.append(
         {

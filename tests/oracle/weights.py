@@ -1,4 +1,5 @@
-"""Small weight files by torch.save (zip and legacy) and safetensors, and their expected values, into tests/golden/weights.
+"""Writes small weight files (torch.save in zip and legacy format, safetensors) and their expected
+values into tests/golden/weights.
 
 Run: python tests/oracle/weights.py
 """
@@ -30,7 +31,7 @@ KINDS = [
 
 
 def numbers(*shape):
-    """0, 0.25, 0.5, ... minus 1: exact in every floating kind."""
+    """-1, -0.75, -0.5, ...: exact in every floating-point kind."""
     count = int(torch.tensor(shape).prod()) if shape else 1
     return (torch.arange(count, dtype=torch.float32) / 4 - 1).reshape(shape)
 
@@ -58,7 +59,7 @@ def shapes():
 
 
 def rounded(net):
-    """Values that JSON holds exactly in few digits."""
+    """Rounds parameters to values that JSON holds exactly in few digits."""
     for parameter in net.parameters():
         parameter.data = (parameter.data * 64).round() / 64
     return net
@@ -132,14 +133,14 @@ class Evil:
 
 
 class EvilTensor(Evil):
-    """A tensor whose storage would be the outcome of a command."""
+    """A tensor whose storage is the result of a command."""
 
     def __reduce__(self):
         arguments = (Evil(self.marker), 0, (2,), (1,), False, collections.OrderedDict())
         return torch._utils._rebuild_tensor_v2, arguments
 
 
-# The command would make this file in the working directory.
+# If the pickle is executed, it creates this file in the working directory.
 MARKER = "pickle-was-executed"
 
 FILES = {
@@ -179,7 +180,7 @@ def flatten(value, prefix=""):
 
 def save(value, name, **how):
     torch.save(value, OUT / f"{name}_zip.pt", **how)
-    # The legacy form holds the source of modules, and the path of it.
+    # The legacy format contains the source code of modules and its path: replace both.
     with mock.patch("torch.serialization.get_source_lines_and_file", lambda _: ([""], 0, "net.py")):
         torch.save(value, OUT / f"{name}_legacy.pt", _use_new_zipfile_serialization=False, **how)
 

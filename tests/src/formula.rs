@@ -1,6 +1,6 @@
-//! Reproducible numbers without files: the twin of `tests/oracle/formula.py`, bit for bit.
+//! Reproducible numbers without files, bit for bit the same as in `tests/oracle/formula.py`.
 
-/// `n` values in [-1, 1) that belong to `name`.
+/// Returns `n` values in [-1, 1) that depend only on `name`.
 pub fn values(name: &str, n: usize) -> Vec<f64> {
     let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, byte| {
         (h ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
@@ -12,7 +12,7 @@ pub fn values(name: &str, n: usize) -> Vec<f64> {
 
 const GOLDEN_RATIO: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A number in [0, 1) by the last rounds of splitmix64.
+/// Returns a number in [0, 1) by the last rounds of splitmix64.
 fn unit(mut z: u64) -> f64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -20,8 +20,8 @@ fn unit(mut z: u64) -> f64 {
     (z >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// Start values of the parameter or buffer `name` of `shape`: matrices and kernels scaled by 1/√(fan in), norms near 1,
-/// biases small.
+/// Values of the parameter or buffer `name` of `shape`: matrices and kernels scaled by 1/√(fan in),
+/// norms near 1, biases small.
 pub fn weights(name: &str, shape: &[i64]) -> Vec<f64> {
     let size: i64 = shape.iter().product();
     let (offset, scale) = match shape {

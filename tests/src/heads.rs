@@ -1,4 +1,5 @@
-//! What the end-to-end tests of the heads share: phantoms and their store, runs on them, and what every head's program does alike.
+//! Shared by the end-to-end tests of the heads: phantoms and their store, runs on them, and checks
+//! that are the same for every head's program.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -8,22 +9,22 @@ use serde_json::Value;
 
 use crate::programs::{fail, folder, program, succeed};
 
-/// A head's program on a store of phantoms.
+/// A head's program and a store of phantoms to run it on.
 #[derive(Debug)]
 pub struct Trial {
     /// The head's binary.
     pub program: &'static str,
-    /// Folder of its configurations, below `configs`.
+    /// Folder of the head's configurations, below `configs`.
     pub configs: &'static str,
-    /// What follows `mflag-data phantom --as`.
+    /// Arguments after `mflag-data phantom --as`.
     pub phantom: &'static [&'static str],
-    /// What follows `mflag-data prepare --dataset`.
+    /// Arguments after `mflag-data prepare --dataset`.
     pub prepare: &'static [&'static str],
-    /// The configuration that runs start from.
+    /// The configuration of the runs.
     pub config: &'static str,
-    /// What differs from it in every run.
+    /// Overrides (`--set`) of the configuration in every run.
     pub sets: &'static [&'static str],
-    /// Words that an uninterrupted run ends with.
+    /// Text in the output at the end of an uninterrupted run.
     pub says: &'static [&'static str],
     /// Empty at the beginning.
     pub folder: OnceLock<PathBuf>,
@@ -32,7 +33,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// The folder of all that the tests write, with films in `films` and their store in `store`.
+    /// The folder that the tests write to, with films in `films` and their store in `store`.
     pub fn folder(&self) -> &Path {
         self.folder.get_or_init(|| {
             let folder = folder(self.program);
@@ -51,7 +52,7 @@ impl Trial {
         program(self.program)
     }
 
-    /// `train` of the run `run` of the folder, on its store.
+    /// The command `train` for the run `run`, on the store of phantoms.
     pub fn train(&self, run: &str, sets: &[&str]) -> Command {
         let mut command = self.program();
         let config = format!("configs/{}/{}.yaml", self.configs, self.config);
@@ -64,14 +65,14 @@ impl Trial {
         command
     }
 
-    /// Trains to the end; gives the run's folder.
+    /// Trains to the end and returns the run's folder.
     #[track_caller]
     pub fn run(&self, run: &str, sets: &[&str]) -> PathBuf {
         succeed(&mut self.train(run, sets));
         self.folder().join(run)
     }
 
-    /// Two runs, one that keeps the features of all films, by its log, and one that does not.
+    /// Trains one run with cached features (checked in its log) and one without.
     #[track_caller]
     pub fn with_features_kept_and_not(&self, sets: &[&str]) -> [PathBuf; 2] {
         let run = |name: &str, mebibytes: usize| {
@@ -86,7 +87,8 @@ impl Trial {
         [run("kept", 1024), run("films-each-time", 0)]
     }
 
-    /// A run that stopped refuses to go on with an encoder that has changed, and none is left of a run that could not begin.
+    /// Checks that a stopped run refuses to resume with a changed encoder, and that a run that
+    /// could not begin leaves no folder.
     #[track_caller]
     pub fn refuses_what_has_changed(&self) {
         let encoder = self.folder().join("encoder.safetensors");
@@ -108,7 +110,7 @@ impl Trial {
         assert!(!self.folder().join("none").exists());
     }
 
-    /// An uninterrupted run, made once.
+    /// An uninterrupted run, made on first use.
     pub fn whole(&self) -> &Path {
         self.whole.get_or_init(|| {
             let said = succeed(&mut self.train("whole", &[]));
@@ -121,11 +123,12 @@ impl Trial {
         })
     }
 
-    /// A run that stopped after some steps, and was resumed until it had finished.
+    /// Stops a run after some steps, and resumes it until it has finished.
     pub fn stopped(&self, steps: usize) -> PathBuf {
         let run = self.run("stopped", &[&format!("train.stop_after_steps={steps}")]);
         assert!(!run.join("model.safetensors").exists());
-        // Not by --resume alone, which would stop again: the limit is of the session.
+        // `--resume` alone would stop again, because each session stops after the same number of
+        // steps.
         loop {
             let mut resume = self.program();
             let said = succeed(
@@ -144,7 +147,7 @@ impl Trial {
         }
     }
 
-    /// `eval` of a run, into `out` of the folder.
+    /// Runs `eval` on a run, into the folder `out`.
     #[track_caller]
     pub fn eval(&self, run: &Path, out: &str, more: &[&str]) -> PathBuf {
         let out = self.folder().join(out);
@@ -156,8 +159,9 @@ impl Trial {
         out
     }
 
-    /// `predict --overlays` of the whole run on three films of 90 × 60 pixels, `a.png`, `a.jpg` and `more/b.jpg`, and one that cannot be
-    /// read; gives the folder of the predictions.
+    /// Runs `predict --overlays` with the uninterrupted run on three films of 90 × 60 pixels,
+    /// `a.png`, `a.jpg` and `more/b.jpg`, and on one that cannot be read. Returns the folder of the
+    /// predictions.
     #[track_caller]
     pub fn predict_three_and_a_bad_one(&self) -> PathBuf {
         let films = self.folder().join("mixed");
@@ -192,7 +196,7 @@ impl Trial {
         out
     }
 
-    /// Three overlays, each of the grey film and, in colour or grey, of words below it or what is drawn.
+    /// Checks three overlays: each has the grey film, and text below it or a drawing on it.
     #[track_caller]
     fn check_overlays(&self, folder: &Path) {
         let overlays: Vec<_> = std::fs::read_dir(folder).unwrap().collect();
@@ -214,7 +218,8 @@ impl Trial {
         }
     }
 
-    /// `predict` of the whole run on what `pattern` matches below its films, into `out` of the folder.
+    /// Runs `predict` with the uninterrupted run on the films that `pattern` matches, into the
+    /// folder `out`.
     #[track_caller]
     pub fn predict(&self, pattern: &str, out: &str) -> PathBuf {
         let out = self.folder().join(out);
@@ -225,7 +230,8 @@ impl Trial {
         out
     }
 
-    /// The committed schema is the program's, and each committed configuration is taken as far as its store.
+    /// Checks that the committed schema is the program's, and that the program accepts each
+    /// committed configuration until it opens its store.
     #[track_caller]
     pub fn committed_is_true(&self, configs: &[&str]) {
         let schema = format!("../configs/{}/schema.json", self.configs);
@@ -245,7 +251,7 @@ impl Trial {
     }
 }
 
-/// Phantoms in `films`, and their store.
+/// Writes phantoms into `films`, and their store.
 pub fn prepare(phantom: &[&str], prepare: &[&str], films: &Path, store: &Path) {
     let mut command = program("mflag-data");
     command.args(["phantom", "--as"]).args(phantom);
@@ -255,7 +261,7 @@ pub fn prepare(phantom: &[&str], prepare: &[&str], films: &Path, store: &Path) {
     succeed(command.arg("--root").arg(films).arg("--out").arg(store));
 }
 
-/// The report that a program has left in `folder`, which it named in the last line that it `said`.
+/// Returns the report in `folder`; checks that the last line of the program's output names it.
 #[track_caller]
 pub fn reported(said: &str, folder: &Path) -> String {
     let file = folder.join("report.html");
@@ -264,7 +270,8 @@ pub fn reported(said: &str, folder: &Path) -> String {
     std::fs::read_to_string(file).unwrap()
 }
 
-/// The films that a run has drawn of its test split lie where the list says, best first, and are in its report, without their names.
+/// Checks the drawn films of a run's test split: their files are where the list says, the best
+/// comes first, and the report contains them without their names.
 #[track_caller]
 pub fn assert_films_are_drawn(run: &Path) {
     let cases = json(&run.join("test/cases.json"));
@@ -284,19 +291,19 @@ pub fn assert_films_are_drawn(run: &Path) {
     }
 }
 
-/// A JSON file.
+/// Reads a JSON file.
 #[track_caller]
 pub fn json(path: &Path) -> Value {
     serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
-/// The evaluation on the test split that a run ended with.
+/// Returns a run's evaluation on its test split.
 #[track_caller]
 pub fn tested(run: &Path) -> Value {
     json(&run.join("test/evaluation.json"))
 }
 
-/// The values of its metrics, in order.
+/// Returns the values of an evaluation's metrics, in order.
 #[track_caller]
 pub fn metrics(run: &Path) -> Vec<Option<f64>> {
     let evaluation = tested(run);
@@ -304,7 +311,8 @@ pub fn metrics(run: &Path) -> Vec<Option<f64>> {
     metrics.iter().map(|m| m["value"].as_f64()).collect()
 }
 
-/// The metrics of two runs differ by less than `tolerance`, and the same ones are undefined.
+/// Checks that the metrics of two runs differ by less than `tolerance`, and that the same ones are
+/// undefined.
 #[track_caller]
 pub fn assert_metrics_near(one: &Path, other: &Path, tolerance: f64) {
     let (one, other) = (metrics(one), metrics(other));

@@ -1,4 +1,4 @@
-//! What the tests of several crates share. End-to-end tests of the binaries live in `tests/`.
+//! Shared by the tests of several crates. End-to-end tests of the binaries are in `tests/`.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "test code")]
 
@@ -9,10 +9,10 @@ pub mod service;
 
 use std::path::PathBuf;
 
-/// A file of the goldens, by its path below `tests/golden`.
+/// Reads a golden file, by its path below `tests/golden`.
 ///
 /// # Panics
-/// If it is not there: `tests/oracle` has the Python that makes it.
+/// If the file does not exist. `tests/oracle` has the Python that makes it.
 pub fn golden(path: &str) -> PathBuf {
     let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")).join(path);
     assert!(
@@ -23,10 +23,10 @@ pub fn golden(path: &str) -> PathBuf {
     file
 }
 
-/// A golden in JSON.
+/// Reads a golden JSON file.
 ///
 /// # Panics
-/// If it is missing or damaged.
+/// If the file is missing or damaged.
 pub fn golden_json(path: &str) -> serde_json::Value {
     let read = std::fs::read_to_string(golden(path)).map(|text| serde_json::from_str(&text));
     match read {
@@ -35,7 +35,7 @@ pub fn golden_json(path: &str) -> serde_json::Value {
     }
 }
 
-/// The numbers of a JSON array, of any depth, row by row.
+/// Returns the numbers of a JSON array of any depth, row by row.
 pub fn numbers(value: &serde_json::Value) -> Vec<f64> {
     match value {
         serde_json::Value::Array(items) => items.iter().flat_map(numbers).collect(),
@@ -43,10 +43,11 @@ pub fn numbers(value: &serde_json::Value) -> Vec<f64> {
     }
 }
 
-/// Compares two lists of numbers; `tolerance` is relative to the larger of 1 and the golden's size.
+/// Compares two lists of numbers. `tolerance` is relative to the larger of 1 and the golden's
+/// absolute value.
 ///
 /// # Panics
-/// If they differ by more; the message has `what`.
+/// If they differ by more than `tolerance`; the message contains `what`.
 #[track_caller]
 pub fn assert_close(found: &[f64], golden: &[f64], tolerance: f64, what: &str) {
     assert_eq!(found.len(), golden.len(), "{what}: lengths differ");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-/// The folder of the binaries: that around the test's own.
+/// The folder of the binaries, which is the parent of the test binary's folder.
 fn binaries() -> PathBuf {
     let test = std::env::current_exe().unwrap_or_default();
     test.ancestors()
@@ -12,11 +12,11 @@ fn binaries() -> PathBuf {
         .unwrap_or_default()
 }
 
-/// An empty folder `name` for what tests share to the end of the process. It lies beside the binaries and is emptied by the next process:
-/// a static's `TempDir` would never be removed.
+/// Makes an empty folder `name` for files that tests share until the process ends. It is beside the
+/// binaries, and the next process empties it. (A static `TempDir` would never be removed.)
 ///
 /// # Panics
-/// If it cannot be made.
+/// If the folder cannot be made.
 pub fn folder(name: &str) -> PathBuf {
     let folder = binaries().join("end-to-end").join(name);
     if folder.exists() {
@@ -26,10 +26,10 @@ pub fn folder(name: &str) -> PathBuf {
     folder
 }
 
-/// A command of the binary `name`, which lies beside the test's own folder.
+/// Returns a command that runs the binary `name`.
 ///
 /// # Panics
-/// If it has not been built: `cargo test --workspace` builds it.
+/// If the binary has not been built; `cargo test --workspace` builds it.
 pub fn program(name: &str) -> Command {
     let binary = binaries().join(name);
     assert!(
@@ -38,15 +38,15 @@ pub fn program(name: &str) -> Command {
         binary.display()
     );
     let mut command = Command::new(binary);
-    // Relative paths in configurations are those of the checkout.
+    // Relative paths in configurations start at the checkout.
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     command
 }
 
-/// Runs to the end and expects success; gives what it printed on standard output.
+/// Runs a command, expects success, and returns its standard output.
 ///
 /// # Panics
-/// If it fails; the message has all that it printed.
+/// If the command fails; the message contains its output.
 #[track_caller]
 pub fn succeed(command: &mut Command) -> String {
     let (output, said) = run(command);
@@ -54,10 +54,11 @@ pub fn succeed(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Runs to the end and expects exit code 1, one message and no panic; gives what it printed on standard error.
+/// Runs a command, expects exit code 1, one error message and no panic, and returns its standard
+/// error.
 ///
 /// # Panics
-/// If it succeeds or ends in another way.
+/// If the command succeeds or ends in another way.
 #[track_caller]
 pub fn fail(command: &mut Command) -> String {
     let (output, said) = run(command);

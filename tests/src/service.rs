@@ -1,4 +1,4 @@
-//! A service, run as a user runs it, and asked over HTTP.
+//! Runs the example service as a user runs it, and sends requests to it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// A service that listens; it is killed with this value.
+/// A running service; dropping this value kills it.
 #[derive(Debug)]
 pub struct Service {
     process: Child,
@@ -16,14 +16,14 @@ pub struct Service {
     pub address: String,
 }
 
-/// Status and body of an answer.
+/// Status and body of a response.
 pub type Answered = (u16, Value);
 
 impl Service {
-    /// Starts `command` and waits until it says where it listens.
+    /// Starts `command` and waits until it prints its address.
     ///
     /// # Panics
-    /// If it does not.
+    /// If it does not print one.
     #[track_caller]
     pub fn start(command: &mut Command) -> Service {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -39,10 +39,10 @@ impl Service {
         }
     }
 
-    /// A connection to it, on which reading gives up after a minute.
+    /// Opens a connection to the service; reads time out after a minute.
     ///
     /// # Panics
-    /// If it does not listen.
+    /// If the service does not accept the connection.
     #[track_caller]
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).unwrap();
@@ -51,10 +51,10 @@ impl Service {
         stream
     }
 
-    /// Sends a request of these first lines and this body; gives the answer.
+    /// Sends a request with this head and body, and returns the response.
     ///
     /// # Panics
-    /// If the answer is no JSON.
+    /// If the response is not JSON.
     #[track_caller]
     pub fn ask(&self, head: &str, body: &[u8]) -> Answered {
         let mut stream = self.connect();
@@ -64,7 +64,7 @@ impl Service {
         answer(stream)
     }
 
-    /// The answer to a file.
+    /// Sends a file and returns the response.
     ///
     /// # Panics
     /// As [`Service::ask`].
@@ -74,15 +74,15 @@ impl Service {
         self.ask(&head, file)
     }
 
-    /// Its process.
+    /// The process of the service.
     pub fn process(&self) -> u32 {
         self.process.id()
     }
 
-    /// Waits for its end; gives the exit code and what it had yet to say.
+    /// Waits until the service ends; returns the exit code and the rest of its output.
     ///
     /// # Panics
-    /// If its output cannot be read.
+    /// If the output cannot be read.
     #[track_caller]
     pub fn ended(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
@@ -91,10 +91,10 @@ impl Service {
     }
 }
 
-/// Reads the answer on a connection to its end.
+/// Reads the whole response from a connection.
 ///
 /// # Panics
-/// If it is no JSON.
+/// If the response is not JSON.
 #[track_caller]
 pub fn answer(mut stream: TcpStream) -> Answered {
     let mut answer = String::new();

@@ -1,4 +1,4 @@
-//! Classification from phantoms in CheXpert's and RSNA's layouts to scores, by the binaries.
+//! Runs classification end to end, from phantoms in CheXpert's and RSNA's layouts to scores.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use mflag_tests::heads::{Trial, assert_metrics_near, json, prepare, tested};
 use mflag_tests::programs::{fail, program, succeed};
 use serde_json::Value;
 
-/// Some epochs on phantoms in CheXpert's layout.
+/// A short training on phantoms in CheXpert's layout.
 static TRIAL: Trial = Trial {
     program: "mflag-classify",
     configs: "classification",
@@ -65,7 +65,8 @@ const MGCA5: [&str; 5] = [
 fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
     let run = TRIAL.whole();
     let auroc = metric(run, "auroc").unwrap();
-    // Random features of a small network: above chance by more than chance of drawing patients, and a large heart is seen.
+    // The encoder is random. The interval of AUROC must still be above chance, and a large heart
+    // must be recognised.
     let low = tested(run)["metrics"][0]["low"].as_f64();
     assert!(low.unwrap() > 0.5, "{auroc}, {low:?}");
     assert!(metric(run, "auroc:Cardiomegaly").unwrap() > 0.75);
@@ -151,7 +152,7 @@ fn a_probe_finds_what_is_drawn_and_its_model_has_thresholds() {
         assert!(band.len() == 51 && band.iter().all(ascends), "{band:?}");
     }
 
-    // Judged again, the model comes to the same.
+    // A second evaluation gives the same result.
     let again = TRIAL.eval(run, "again", &[]);
     assert_eq!(json(&again.join("evaluation.json")), tested(run));
 }
@@ -162,7 +163,8 @@ fn thresholds_are_the_best_of_the_validation_films() {
     let evaluation = json(&out.join("evaluation.json"));
     let metrics = evaluation["metrics"].as_array().unwrap();
     let f1 = metrics.iter().find(|m| m["metric"] == "f1").unwrap()["value"].as_f64();
-    // The best epoch's line has F1 at thresholds chosen there and then: the same films, the same weights.
+    // The line of the best epoch in metrics.jsonl has the same F1, because its thresholds come from
+    // the same films and weights.
     let lines = std::fs::read_to_string(TRIAL.whole().join("metrics.jsonl")).unwrap();
     let found = lines
         .lines()
@@ -187,7 +189,7 @@ fn a_run_that_was_stopped_ends_as_one_that_was_not() {
 #[test]
 fn kept_features_train_as_films_do() {
     let [kept, films] = TRIAL.with_features_kept_and_not(&["train.epochs=3"]);
-    // Features of a film differ in their last bits with the films beside it in the batch.
+    // The last bits of a film's features depend on the other films of its batch.
     assert_metrics_near(&kept, &films, 0.01);
 }
 
@@ -217,7 +219,7 @@ fn a_damaged_model_is_refused() {
 fn a_model_of_a_gpu_predicts_on_a_cpu() {
     let model = TRIAL.folder().join("of-gpu.safetensors");
     let bytes = std::fs::read(TRIAL.whole().join("model.safetensors")).unwrap();
-    // The header alone is changed, to what has as many letters.
+    // Changes only the header, and keeps its length.
     let [trained, other] = ["fp32", "fp16"].map(|p| format!(r#"\"precision\":\"{p}\""#));
     let place = bytes
         .windows(trained.len())

@@ -1,4 +1,4 @@
-//! What all programs do alike on the command line.
+//! Checks what all programs have in common on the command line.
 
 use std::process::{Command, Output};
 
@@ -14,12 +14,12 @@ const PROGRAMS: [&str; 7] = [
     "mflag-report",
 ];
 
-/// Every command below a program, by its own help.
+/// Lists every subcommand of a program, from its help.
 fn commands(name: &str) -> Vec<String> {
     let help = succeed(program(name).arg("--help"));
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
     let list = list.take_while(|line| !line.is_empty());
-    // Further lines of a description stand further to the right.
+    // Continuation lines of a description are indented further.
     let words = list.filter(|line| !line.starts_with("   "));
     let words = words.filter_map(|line| line.split_whitespace().next());
     let words = words.filter(|word| *word != "help");
@@ -97,7 +97,7 @@ fn a_full_disk_behind_standard_output_is_told() {
         assert!(said.contains("cannot write to standard output"), "{said}");
     }
     assert!(report.exists(), "the work is done all the same");
-    // Nobody is left to tell; that is no reason to abort.
+    // Nobody reads the output any more; the program must not abort.
     let mut absent = program("mflag-report");
     let ended = absent.arg("absent").stderr(full()).status().unwrap();
     assert_eq!(ended.code(), Some(1));

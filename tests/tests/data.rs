@@ -1,4 +1,4 @@
-//! `mflag-data` as a user runs it.
+//! Runs `mflag-data` as a user runs it.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ fn phantoms_are_prepared_verified_and_looked_at() {
             .any(|l| l.starts_with("kept") && l.ends_with(" 30")),
         "{said}"
     );
-    // A second preparation has nothing to do, another side wants another folder.
+    // A second preparation has nothing to do; another side needs another folder.
     succeed(&mut prepare("mimic", 32, &at("films"), &at("store")));
     let other = fail(&mut prepare("mimic", 40, &at("films"), &at("store")));
     assert!(
@@ -68,7 +68,8 @@ fn phantoms_are_prepared_verified_and_looked_at() {
     );
 }
 
-/// Every layout but MIMIC's, which has its own test, with its films, those that its reader keeps, and a label that it shows.
+/// Tests every layout except MIMIC's, which has its own test. A case is the layout, its films, the
+/// films that its reader keeps, and one of its labels.
 #[test]
 fn phantoms_of_every_layout_are_prepared_by_its_reader() {
     let dir = tempfile::tempdir().unwrap();
@@ -77,7 +78,7 @@ fn phantoms_of_every_layout_are_prepared_by_its_reader() {
         ("nih", 10, 10, "Infiltration"),
         ("rsna", 10, 10, "No Lung Opacity / Not Normal"),
         ("siim", 10, 10, "Pneumothorax"),
-        // A tenth is in the part `test`, which this data set's protocol leaves out.
+        // A tenth of the films is in `test`, which this data set's protocol leaves out.
         ("object-cxr", 30, 27, "Foreign object"),
     ] {
         let (films_at, store) = (
@@ -122,7 +123,7 @@ fn phantoms_of_every_layout_are_prepared_by_its_reader() {
     }
 }
 
-/// Phantoms, and the bytes of the store that an undisturbed preparation makes of them: three shards of 16 films.
+/// Phantoms, and the bytes of the store of an uninterrupted preparation: three shards of 16 films.
 fn phantoms_and_their_store(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let films = folder.join("films");
     let phantom = ["--films", "40", "--side", "64", "--out"];
@@ -140,7 +141,7 @@ fn phantoms_and_their_store(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Squares so large that 16 fill a shard.
+/// Side of squares so large that 16 fill a shard.
 const LARGE: u32 = 2048;
 
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -176,10 +177,10 @@ fn a_preparation_killed_anywhere_goes_on_and_ends_with_the_same_bytes() {
     let whole = phantoms_and_their_store(dir.path());
     let out = dir.path().join("killed");
     let shards = out.join("shards");
-    // As a kill leaves it that came before the plan was written.
+    // The state after a kill before the plan was written.
     std::fs::create_dir(&out).unwrap();
     std::fs::write(out.join(".partial-a1b2c3"), b"{").unwrap();
-    // One after another, in one folder; the last kill may come after the end.
+    // Kills one preparation after another, in one folder; the last may have ended already.
     let moments: [&dyn Fn() -> bool; 7] = [
         &|| out.join("plan.json").exists(),
         &|| shards.exists(),
@@ -225,7 +226,7 @@ fn a_target_that_cannot_be_written_is_one_message_and_a_full_one_goes_on_later()
     assert!(nowhere.contains("cannot create /proc/store"), "{nowhere}");
     assert_eq!(nowhere.matches("error: ").count(), 1, "{nowhere}");
 
-    // A file may have 1,000 blocks of 1 KiB here, a shard has 64 MiB: as if the disk were full.
+    // A file may have 1,000 blocks of 1 KiB, but a shard has 64 MiB: this acts like a full disk.
     let out = dir.path().join("full");
     let mut limited = std::process::Command::new("bash");
     let script = "trap '' XFSZ; ulimit -f 1000; exec \"$@\"";
@@ -305,7 +306,8 @@ fn own_films_come_by_a_manifest() {
     assert!(counts.contains("Nodule"), "{counts}");
 }
 
-/// Ten films of ten patients in two tables, of which `split` gives the splits; masks and boxes on some.
+/// Writes ten films of ten patients in two tables, with the splits of `split`; some have masks and
+/// boxes.
 fn manifest(
     folder: &Path,
     name: &str,
@@ -331,7 +333,8 @@ fn manifest(
     path
 }
 
-/// Counts as JSON, a sheet of one label, and a test patient who trained elsewhere.
+/// Checks counts as JSON, a sheet of one label, and a test patient who is in another training
+/// split.
 #[test]
 fn stores_are_counted_drawn_and_compared() {
     let dir = tempfile::tempdir().unwrap();
@@ -372,7 +375,7 @@ fn stores_are_counted_drawn_and_compared() {
         (&4.into(), &1.into())
     );
     assert_eq!(counts["columns"]["most"], 60);
-    // One film, of which half is in the mask.
+    // One film; the mask covers half of it.
     let drawn = image::open(&sheet).unwrap().into_rgb8();
     assert_eq!(drawn.width(), 256);
     let coloured = drawn
@@ -405,7 +408,7 @@ fn stores_are_counted_drawn_and_compared() {
     assert!(!said.contains("p2"), "no patient in it: {said}");
     let said = fail(data("verify").arg("-v").arg(at("pre")).arg(at("eval")));
     assert!(said.contains("patient p2 of manifest is in"), "{said}");
-    // Squares of another side are compared by the films' files.
+    // Stores of different sides are compared by the films' files.
     let named = prepare("manifest", 48, &evaluation, &at("eval-48"))
         .args(["--name", "other"])
         .output();

@@ -1,4 +1,4 @@
-//! Detection from phantoms in RSNA's layout to boxes, by the binaries.
+//! Runs detection end to end, from phantoms in RSNA's layout to boxes.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use mflag_tests::heads::{Trial, assert_films_are_drawn, json, tested};
 use mflag_tests::programs::fail;
 use serde_json::Value;
 
-/// A few epochs on phantoms in RSNA's layout, encoder and all.
+/// A short training on phantoms in RSNA's layout, including the encoder.
 static TRIAL: Trial = Trial {
     program: "mflag-detect",
     configs: "detection",
@@ -28,7 +28,8 @@ static TRIAL: Trial = Trial {
     whole: OnceLock::new(),
 };
 
-/// Boxes of COCO's results, each within its film of `width` × `height`; by film in falling order of the scores.
+/// Checks the boxes of COCO's results: each is within its film of `width` × `height`, and the
+/// scores of each film fall.
 fn check_boxes(results: &Value, width: f64, height: f64) {
     for result in results.as_array().unwrap() {
         let bbox: Vec<f64> = serde_json::from_value(result["bbox"].clone()).unwrap();
@@ -82,7 +83,7 @@ fn a_run_ends_with_a_model_and_its_test_results() {
         "each film is there, and its rows are together"
     );
 
-    // Judged again, the model comes to the same, and writes the same bytes.
+    // A second evaluation gives the same result, and writes the same bytes.
     let again = TRIAL.eval(run, "again", &[]);
     assert_eq!(json(&again.join("evaluation.json")), evaluation);
     for file in ["predictions.json", "predictions.csv"] {

@@ -1,4 +1,4 @@
-//! An experiment from phantoms to tables, by the binaries.
+//! Runs an experiment end to end, from phantoms to tables.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use mflag_tests::heads::{json, prepare, reported};
 use mflag_tests::programs::{fail, folder, program, succeed};
 use serde_json::Value;
 
-/// A folder with a store of phantoms.
+/// Makes a folder with a store of phantoms.
 fn prepared() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -34,7 +34,7 @@ fn prepared() -> &'static Path {
     })
 }
 
-/// An experiment of four cells in a folder of its own.
+/// An experiment of four cells, in a separate folder.
 fn experiment(name: &str) -> PathBuf {
     let folder = prepared().join(name);
     std::fs::create_dir_all(&folder).unwrap();
@@ -76,7 +76,7 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
     let runs = file.with_file_name("runs");
     let said = succeed(&mut experiments("plan", &file));
     assert!(said.contains("unknown until one is done"), "{said}");
-    // One of two seeds first.
+    // First with one of two seeds.
     let said = succeed(experiments("run", &file).args(["--set", "seeds=[1]"]));
     assert!(
         said.contains("2 of 2: Opacities, Other, 50 %, seed 1"),
@@ -85,7 +85,7 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
     let said = succeed(&mut experiments("plan", &file));
     assert!(said.contains("about "), "the time left is told: {said}");
 
-    // A run that stopped within its evaluation goes on.
+    // A run that stopped during its evaluation is resumed.
     let cell = runs.join("opacities/random/50-seed-1");
     let job = cell.with_file_name("50-seed-1.job.json");
     let mut known = json(&job);
@@ -120,7 +120,7 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
     assert!(markdown.contains("| encoder | 50 % |"), "{markdown}");
     let table = std::fs::read_to_string(runs.join("results.csv")).unwrap();
     assert_eq!(table.lines().count(), 3, "{table}");
-    // The mean of the table is that of the cells.
+    // The mean in the table is the mean of the cells.
     let of = |seed: u32| {
         let folder = runs.join(format!("opacities/random/50-seed-{seed}/test"));
         json(&folder.join("evaluation.json"))["metrics"][0]["value"]
@@ -131,7 +131,7 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
     let mean: f64 = row.split(',').nth(5).unwrap().parse().unwrap();
     assert!((mean - f64::midpoint(of(0), of(1))).abs() < 1e-12, "{row}");
 
-    // All is done: nothing is run again.
+    // All cells are done, so nothing runs again.
     let said = succeed(&mut experiments("run", &file));
     assert!(!said.contains("done in"), "{said}");
     let told = fail(experiments("run", &file).args([
@@ -159,14 +159,14 @@ fn what_is_missing_or_fails_is_told() {
     );
     let told = fail(experiments("run", &file).args(["--set", "seed=[0]"]));
     assert!(told.contains("did you mean 'seeds'?"), "{told}");
-    // Before anything is run.
+    // The error comes before anything runs.
     let unknown = "encoders=[{name: Bad, set: {encoder.arch: resnet19}}]";
     let told = fail(experiments("run", &file).args(["--set", unknown]));
     assert!(
         told.contains("Opacities, Bad, 50 %, seed 0") && told.contains("'resnet19'"),
         "{told}"
     );
-    // A cell that fails leaves the others be.
+    // If a cell fails, the others still run.
     let bad = format!(
         "encoders=[{{name: Bad, weights: {}}}, {{name: Random, set: {{encoder.arch: resnet18}}}}]",
         file.display()

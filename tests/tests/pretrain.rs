@@ -1,4 +1,4 @@
-//! Pre-training from phantoms to an encoder, by the binaries.
+//! Runs pre-training end to end, from phantoms to an encoder.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
 
-/// A folder with phantoms, their store and a text cache, made once for all tests here.
+/// A folder with phantoms, their store and a text cache; made on first use by any test here.
 fn prepared() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -37,7 +37,8 @@ fn prepared() -> &'static Path {
     })
 }
 
-/// `mflag-pretrain <command>` on the store in `folder`: a small network, 3 epochs of 5 batches.
+/// The command `mflag-pretrain <command>` on the store in `folder`: a small network, 3 epochs of 5
+/// batches.
 fn configured<'a>(command: &str, folder: &Path) -> &'a mut Command {
     let mut sets = vec![
         format!("data.store={}", folder.join("store").display()),
@@ -64,7 +65,7 @@ fn resume(run: &Path) -> Command {
     command
 }
 
-/// An uninterrupted run, made once.
+/// An uninterrupted run, made on first use.
 fn whole() -> &'static Path {
     static RUN: OnceLock<PathBuf> = OnceLock::new();
     RUN.get_or_init(|| {
@@ -79,7 +80,7 @@ fn whole() -> &'static Path {
     })
 }
 
-/// Every tensor of a safetensors file, by name.
+/// Reads every tensor of a safetensors file, by name.
 fn tensors(file: &Path) -> BTreeMap<String, Vec<u8>> {
     let bytes = std::fs::read(file).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
@@ -90,13 +91,13 @@ fn tensors(file: &Path) -> BTreeMap<String, Vec<u8>> {
 
 fn metrics(run: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
-    // The last line of a run that is being written may be half there.
+    // The last line of a run in progress may be incomplete.
     text.lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .collect()
 }
 
-/// What of the metrics does not depend on the clock.
+/// Returns the metrics that do not depend on the clock.
 fn repeatable(run: &Path) -> Vec<Value> {
     let mut lines = metrics(run);
     for line in &mut lines {
@@ -123,7 +124,7 @@ fn assert_as_if_never_killed(run: &Path, when: &str) {
     );
 }
 
-/// Waits until `ready`, or the program ends.
+/// Waits until `ready`, or until the program ends.
 fn wait_until(child: &mut Child, ready: impl Fn() -> bool) {
     let begin = Instant::now();
     while !ready() && child.try_wait().unwrap().is_none() {
@@ -159,7 +160,8 @@ fn a_run_writes_all_that_it_was() {
             .filter(|l| l["kind"] == kind)
             .collect::<Vec<_>>()
     };
-    // Before training and after each of three epochs; one training line for two of nine steps, and one for the last.
+    // Validation lines: before training and after each of three epochs. Training lines: one for
+    // every two of nine steps, and one for the last step.
     assert_eq!((of("validation").len(), of("train").len()), (4, 5));
     for key in [
         "loss",
@@ -190,7 +192,7 @@ fn a_run_writes_all_that_it_was() {
             "{key}"
         );
     }
-    // The spectrum begins with the largest value, as a share of which it is told.
+    // The spectrum begins with the largest value; all are shares of it.
     let spectrum = of("validation")[3]["spectrum"].as_array().unwrap();
     assert!(spectrum.len() > 1 && spectrum[0] == serde_json::json!([1.0, 1.0]));
     let report = std::fs::read_to_string(run.join("report.html")).unwrap();
@@ -206,7 +208,7 @@ fn a_run_writes_all_that_it_was() {
     assert!(again.contains("--resume"), "{again}");
 }
 
-/// The metadata of a safetensors file.
+/// Reads the metadata of a safetensors file.
 fn metadata(file: &Path) -> BTreeMap<String, Value> {
     let bytes = std::fs::read(file).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
@@ -271,7 +273,8 @@ fn an_encoder_is_exported_in_every_format_with_a_card() {
     }
     assert!(!card.contains("{{"), "{card}");
 
-    // The last epoch, alone; folding leaves an ONNX file smaller by the norms; a card that is there stays.
+    // Exports the last epoch. Folding removes the BatchNorms from the ONNX file; an existing card
+    // stays.
     std::fs::write(out.join("MODEL_CARD.md"), "filled in").unwrap();
     let size = || std::fs::metadata(out.join("encoder.onnx")).unwrap().len();
     let kept = size();
@@ -291,7 +294,7 @@ fn an_encoder_is_exported_in_every_format_with_a_card() {
     );
     assert_eq!(metadata(&encoder)["provenance"]["checkpoint"], "best");
 
-    // From an encoder's file, which says less: the card has more to fill in.
+    // An encoder's file holds less metadata, so the card has more to fill in.
     std::fs::remove_file(out.join("MODEL_CARD.md")).unwrap();
     let file = run.join("encoder.safetensors");
     succeed(&mut export(&[
@@ -337,7 +340,7 @@ fn the_same_seed_gives_the_same_weights_and_another_does_not() {
 
 #[test]
 fn a_killed_run_goes_on_as_if_never_killed() {
-    // Before the first checkpoint, within an epoch, at an epoch's end, and twice.
+    // Kills: before the first checkpoint, within an epoch, at an epoch's end, and twice.
     for (n, kills) in [vec![0], vec![2], vec![4], vec![1, 5]]
         .into_iter()
         .enumerate()
@@ -409,7 +412,8 @@ fn a_second_run_encodes_nothing_and_another_model_setting_does() {
 #[test]
 fn a_loss_that_is_not_finite_stops_and_keeps_the_last_checkpoint() {
     let run = prepared().join("diverged");
-    // An encoder whose last norm is so large that the orthogonality loss, of the fourth power, is beyond float's range.
+    // An encoder whose last BatchNorm has such a large scale that the orthogonality loss, its
+    // fourth power, overflows f32.
     let bytes = std::fs::read(whole().join("encoder.safetensors")).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let large = 1e20f32.to_le_bytes().repeat(512);
@@ -510,7 +514,7 @@ fn committed_configurations_and_schema_are_true() {
     let schema = succeed(program("mflag-pretrain").arg("schema"));
     assert_eq!(committed, schema, "write it again by `just schema`");
     for file in ["paper", "demo", "real-films"] {
-        // Read whole and found right, up to the store that is not there.
+        // The configuration is accepted; the missing store is the first error.
         let config = format!("configs/pretrain/{file}.yaml");
         let mut command = program("mflag-pretrain");
         command.args([
@@ -525,7 +529,7 @@ fn committed_configurations_and_schema_are_true() {
     }
 }
 
-/// `mflag-pretrain <command>` of the whole run on the store.
+/// The command `mflag-pretrain <command>` with the uninterrupted run, on the store.
 fn ask(command: &str) -> Command {
     let mut asked = program("mflag-pretrain");
     asked.arg(command).arg("--run").arg(whole());
@@ -557,7 +561,8 @@ fn zero_shot_writes_scores_and_figures_that_agree() {
         .position(|name| *name == "Cardiomegaly")
         .unwrap();
     assert_eq!(head[column + 1], "Cardiomegaly_truth");
-    // AUROC by its definition: how often a film with the finding scores above one without it.
+    // AUROC by its definition: how often a film with the finding has a higher score than one
+    // without.
     let films: Vec<(f64, bool)> = rows
         .map(|row| (row[column].parse().unwrap(), row[column + 1] == "1"))
         .collect();
@@ -597,7 +602,8 @@ fn retrieval_finds_films_by_words_and_words_by_a_film() {
     assert!(cosine(&films[0]) >= cosine(&films[1]) && cosine(&films[1]) >= cosine(&films[2]));
     assert!(films.iter().all(|film| film["film"].is_string()));
 
-    // The film of a pair as a file and as the store has it lie at one place: its own report has the same cosine either way round.
+    // A film has the same vector from its file as from the store, so the cosine with its own report
+    // is the same in both directions.
     let store = prepared().join("store/films.jsonl");
     let record = std::fs::read_to_string(store).unwrap();
     let record: Value = serde_json::from_str(record.lines().next().unwrap()).unwrap();
@@ -638,7 +644,8 @@ fn what_cannot_be_asked_is_told() {
     let said = fail(command.arg("--prompts").arg(&prompts));
     assert!(said.contains("Pneumothorax"), "{said}");
 
-    // The same run, once its language model makes other vectors of texts, is not there, or before its end.
+    // Copies of the run with a language model that gives other vectors, with a missing language
+    // model, and before the end of training.
     let other = prepared().join("other-text");
     std::fs::create_dir_all(&other).unwrap();
     for file in std::fs::read_dir(whole()).unwrap() {

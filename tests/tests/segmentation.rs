@@ -1,4 +1,4 @@
-//! Segmentation from phantoms in SIIM-ACR's layout to masks, by the binaries.
+//! Runs segmentation end to end, from phantoms in SIIM-ACR's layout to masks.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use mflag_tests::heads::{Trial, assert_films_are_drawn, assert_metrics_near, json, tested};
 use mflag_tests::programs::fail;
 
-/// Two epochs on phantoms in SIIM-ACR's layout.
+/// Trains for two epochs on phantoms in SIIM-ACR's layout.
 static TRIAL: Trial = Trial {
     program: "mflag-segment",
     configs: "segmentation",
@@ -46,7 +46,7 @@ fn a_run_ends_with_a_model_and_its_test_results() {
     );
     assert_eq!(table.lines().count(), films + 1);
 
-    // Judged again, the model comes to the same.
+    // A second evaluation gives the same result.
     let again = TRIAL.eval(run, "again", &[]);
     assert_eq!(json(&again.join("evaluation.json")), evaluation);
 }
@@ -114,7 +114,7 @@ fn dicom_films_get_masks_of_their_size_as_in_the_evaluation() {
         let [one, other] = [&judged, file].map(|f| image::open(f).unwrap().into_luma8());
         assert_eq!(one.dimensions(), (1024, 1024));
         assert_eq!(one.dimensions(), other.dimensions());
-        // Features of a film differ in their last bits with the films beside it in the batch.
+        // The last bits of a film's features depend on the other films of its batch.
         let differ = one.iter().zip(other.iter()).filter(|(a, b)| a != b).count();
         assert!(differ < one.len() / 1000, "{name}: {differ} pixels");
     }

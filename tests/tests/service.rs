@@ -1,4 +1,4 @@
-//! The example service with a trained classification head, by the binaries.
+//! Runs the example service with a trained classification head.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::io::Write;
@@ -10,7 +10,7 @@ use mflag_tests::heads::Trial;
 use mflag_tests::programs::{fail, program, succeed};
 use mflag_tests::service::{Service, answer};
 
-/// A short run: what it has learned does not matter.
+/// A short run; its quality does not matter.
 static TRIAL: Trial = Trial {
     program: "mflag-classify",
     configs: "classification",
@@ -37,14 +37,14 @@ static TRIAL: Trial = Trial {
     whole: OnceLock::new(),
 };
 
-/// Predictions of the run on two films, made once.
+/// Predictions of the run on two films, made on first use.
 static PREDICTED: OnceLock<PathBuf> = OnceLock::new();
 
 fn predicted() -> &'static Path {
     PREDICTED.get_or_init(|| TRIAL.predict_three_and_a_bad_one())
 }
 
-/// One of these films.
+/// Returns one of these films.
 fn film() -> Vec<u8> {
     std::fs::read(predicted().with_file_name("mixed").join("a.png")).unwrap()
 }
@@ -86,7 +86,7 @@ fn a_film_is_answered_as_predict_answers_it() {
         let label = label.as_str().unwrap();
         let probability = finding["probability"].as_f64().unwrap();
         let expected: f64 = column(label).parse().unwrap();
-        // The batch of `predict` has one film more: sums may differ in their last bits.
+        // The batch of `predict` has one more film, so sums may differ in their last bits.
         assert!(
             (probability - expected).abs() < 1e-5,
             "{label}: {probability} {expected}"
@@ -119,7 +119,7 @@ fn what_is_no_film_is_refused_in_words() {
     let (status, body) = service.post("/film", &film);
     assert_eq!(status, 200, "the service goes on: {body}");
 
-    // Refused by what it says of itself: not a byte of it is sent.
+    // The service refuses a file by its declared length, before any byte of it is sent.
     let large = "POST /film HTTP/1.1\r\nContent-Length: 1048577";
     let (status, body) = service.ask(large, b"");
     assert_eq!(status, 413);
@@ -135,7 +135,7 @@ fn what_is_no_film_is_refused_in_words() {
             "{body}"
         );
     }
-    // And by what comes, if it says nothing.
+    // Without a declared length, it refuses the file by the bytes that arrive.
     let mut chunks = format!("{:x}\r\n", (1 << 20) + 1).into_bytes();
     chunks.extend(vec![0; (1 << 20) + 1]);
     chunks.extend(b"\r\n");
@@ -146,7 +146,7 @@ fn what_is_no_film_is_refused_in_words() {
 #[test]
 fn more_films_than_places_are_told_to_come_again() {
     let service = service(&["--places", "1"]);
-    // A film that is on its way holds the one place.
+    // A film in progress takes the only place.
     let film = film();
     let mut slow = service.connect();
     let head = format!(
@@ -158,7 +158,8 @@ fn more_films_than_places_are_told_to_come_again() {
     while service.ask("GET /health HTTP/1.1", b"").1["free_places"] != 0 {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    // A file that is too large for the buffers of the connection is read to its end, so that who sends it hears the answer.
+    // The service reads a file to its end even if it is larger than the connection's buffers, so
+    // that the client receives the response.
     let (status, body) = service.post("/film", &vec![0; 16 << 20]);
     assert_eq!(status, 503, "{body}");
     let asks_first = format!(
@@ -167,7 +168,7 @@ fn more_films_than_places_are_told_to_come_again() {
     );
     assert_eq!(service.ask(&asks_first, b"").0, 503, "nothing is sent");
 
-    // Asked to end, it answers that film first.
+    // After SIGTERM, the service first answers that film.
     signal(&service, "TERM");
     slow.write_all(&film[10..]).unwrap();
     let (status, body) = answer(slow);

@@ -509,6 +509,28 @@ fn a_damaged_checkpoint_is_named() {
 }
 
 #[test]
+fn a_run_without_a_checkpoint_resumes_only_with_its_initial_weights() {
+    let weights = prepared().join("initial.safetensors");
+    let mut bytes = std::fs::read(whole().join("encoder.safetensors")).unwrap();
+    std::fs::write(&weights, &bytes).unwrap();
+    let run = prepared().join("initial-weights");
+    let set = format!("encoder.weights={}", weights.display());
+    succeed(train(&run).args(["--set", &set, "--set", "train.stop_after_steps=1"]));
+
+    // A checkpoint holds the encoder's weights.
+    std::fs::remove_file(&weights).unwrap();
+    succeed(&mut resume(&run));
+
+    std::fs::remove_file(run.join("last.safetensors")).unwrap();
+    let message = fail(&mut resume(&run));
+    assert!(message.contains("initial.safetensors"), "{message}");
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&weights, bytes).unwrap();
+    let message = fail(&mut resume(&run));
+    assert!(message.contains("the encoder is not the one"), "{message}");
+}
+
+#[test]
 fn committed_configurations_and_schema_are_true() {
     let committed = std::fs::read_to_string("../configs/pretrain/schema.json").unwrap();
     let schema = succeed(program("mflag-pretrain").arg("schema"));

@@ -1,22 +1,21 @@
 //! The command line of a head's program: the same for all of them.
 
-use mflag_core::Named;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
-use mflag_cli::{Common, Completions, ConfigArgs, DeviceArgs, OutputArgs, TrainArgs, after_help};
+use mflag_cli::{Common, Completions, DeviceArgs, OutputArgs, TrainArgs, after_help};
 use mflag_core::output::Output;
-use mflag_core::run::{LAST, Provenance, RunFolder};
+use mflag_core::run::{LAST, RunFolder};
 use mflag_core::table::write_csv;
-use mflag_core::{atomic, digest};
+use mflag_core::{Named, atomic};
 use mflag_metrics::bootstrap::Bootstrap;
 use mflag_store::{Split, Store};
-use mflag_train::device;
-use mflag_train::fit;
-use mflag_train::shim::libtorch_version;
+use mflag_train::lifecycle::{self, RunKind};
+use mflag_train::{TaskResult, TrainerConfig};
 use tch::Device;
 
 use crate::config::HeadConfig;
@@ -24,9 +23,6 @@ use crate::files;
 use crate::head::{Head, Purpose, Writer};
 use crate::model::{MODEL, Model};
 use crate::task::Training;
-
-/// Role of the encoder's weights in a run's provenance.
-const ENCODER: &str = "encoder";
 
 /// What a program says of itself.
 #[derive(Debug, Clone, Copy)]
@@ -117,8 +113,7 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
     };
     cli.common.init();
     cli.output.run(|out| match cli.command {
-        Command::Train(args) if args.resume => resume::<H>(program, &args.run, out),
-        Command::Train(args) => begin::<H>(program, &args.config, &args.run, out),
+        Command::Train(args) => train::<H>(program, &args, out),
         Command::Eval(args) => evaluate::<H>(&args, out),
         Command::Predict(args) => predict_films::<H>(&args, out),
         Command::Completions(completions) => {
@@ -133,77 +128,104 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
     })
 }
 
-fn begin<H: Head>(
-    program: &Program,
-    args: &ConfigArgs,
-    folder: &Path,
-    out: &mut Output,
-) -> Result<ExitCode> {
-    let config: HeadConfig<H::Settings> = args.load()?.config;
-    RunFolder::check_free(folder)?;
-    let store = Arc::new(Store::open(&config.data.store)?);
-    let libraries = [("libtorch", libtorch_version())];
-    let mut digests = vec![("store", store.digest()?)];
-    if let Some(weights) = &config.encoder.weights {
-        digests.push((ENCODER, digest::file(weights)?));
-    }
-    let device = device::setup(&config.train)?;
-    // Before there is a run: what cannot be trained leaves none behind.
-    let task = Training::<H>::new(config, &store, device)?;
-    let provenance = Provenance::collect(&libraries, &digests);
-    let run = RunFolder::create(folder, task.config(), &provenance)?;
-    train(program, task, &store, device, &run, out)
+/// A run of a head.
+struct HeadRun<H> {
+    program: &'static str,
+    head: PhantomData<H>,
 }
 
-fn resume<H: Head>(program: &Program, folder: &Path, out: &mut Output) -> Result<ExitCode> {
-    let (run, config) = RunFolder::resume::<HeadConfig<H::Settings>>(folder)?;
-    let store = Arc::new(Store::open(&config.data.store)?);
-    run.same_digest("store", &store.digest()?)?;
-    let device = device::setup(&config.train)?;
-    if run.file(MODEL).exists() && !run.file(LAST).exists() {
-        // Trained to its end, and its checkpoints are gone, as those of an experiment's cells.
-        return finish::<H>(&store, &run, device, out);
+impl<H: Head> RunKind for HeadRun<H> {
+    type Config = HeadConfig<H::Settings>;
+    type Inputs = Arc<Store>;
+    type Task = Training<H>;
+
+    fn program(&self) -> &str {
+        self.program
     }
-    if let Some(weights) = &config.encoder.weights {
-        run.same_digest(ENCODER, &digest::file(weights)?)?;
+
+    fn trainer<'a>(&self, config: &'a Self::Config) -> &'a TrainerConfig {
+        &config.train
     }
-    let task = Training::<H>::new(config, &store, device)?;
-    train(program, task, &store, device, &run, out)
+
+    fn initial_weights<'a>(&self, config: &'a Self::Config) -> Option<&'a Path> {
+        config.encoder.weights.as_deref()
+    }
+
+    fn open(&self, config: &Self::Config, _device: Device) -> TaskResult<Arc<Store>> {
+        Ok(Arc::new(Store::open(&config.data.store)?))
+    }
+
+    fn digests(&self, store: &Arc<Store>) -> TaskResult<Vec<(&'static str, String)>> {
+        Ok(vec![("store", store.digest()?)])
+    }
+
+    fn task(
+        &self,
+        config: &Self::Config,
+        store: Arc<Store>,
+        device: Device,
+    ) -> TaskResult<Training<H>> {
+        Ok(Training::new(config.clone(), &store, device)?)
+    }
+
+    fn complete(&self, _config: Self::Config, task: &Training<H>) -> Self::Config {
+        task.config().clone()
+    }
+
+    fn finish(
+        &self,
+        task: Training<H>,
+        _config: &Self::Config,
+        run: &RunFolder,
+        device: Device,
+        out: &mut Output,
+    ) -> TaskResult<()> {
+        task.write_model(run.path())
+            .context("the best checkpoint could not be exported")?;
+        let store = task.store().clone();
+        // Frees the memory of the network in training.
+        drop(task);
+        Ok(report_model::<H>(&store, run, device, out)?)
+    }
+
+    /// An experiment's cells, for instance, keep their model and no checkpoint.
+    fn finish_again(
+        &self,
+        run: &RunFolder,
+        store: &Arc<Store>,
+        device: Device,
+        out: &mut Output,
+    ) -> TaskResult<bool> {
+        let is_trained = run.file(MODEL).exists() && !run.file(LAST).exists();
+        if is_trained {
+            report_model::<H>(store, run, device, out)?;
+        }
+        Ok(is_trained)
+    }
 }
 
-fn train<H: Head>(
-    program: &Program,
-    mut task: Training<H>,
+fn train<H: Head>(program: &Program, args: &TrainArgs, out: &mut Output) -> Result<ExitCode> {
+    let kind = HeadRun::<H> {
+        program: program.name,
+        head: PhantomData,
+    };
+    let code = if args.resume {
+        lifecycle::resume(&kind, &args.run, out)?
+    } else {
+        lifecycle::begin(&kind, args.config.load()?.config, &args.run, out)?
+    };
+    mflag_report::write_beside(&args.run, out);
+    Ok(code)
+}
+
+/// Prints where the model of a trained run is, and evaluates it on the test split, if the store has
+/// one.
+fn report_model<H: Head>(
     store: &Arc<Store>,
-    device: Device,
-    run: &RunFolder,
-    out: &mut Output,
-) -> Result<ExitCode> {
-    let settings = task.config().train.clone();
-    let outcome = fit(&mut task, &settings, device, run.path())?;
-    let words = mflag_train::summary(run.path(), &outcome)?;
-    out.say("training", outcome.json(), words);
-    if !outcome.ended.is_end() {
-        let (name, folder) = (program.name, run.path().display());
-        out.remark(format!(
-            "not finished; go on: {name} train --resume --run {folder}\n"
-        ));
-        mflag_report::write_beside(run.path(), out);
-        return Ok(ExitCode::from(outcome.exit_code()));
-    }
-    task.write_model(run.path())
-        .context("the best checkpoint could not be exported")?;
-    drop(task);
-    finish::<H>(store, run, device, out)
-}
-
-/// Judges the model of a finished run on the test split, if the store has one, and writes the run's report.
-fn finish<H: Head>(
-    store: &Arc<Store>,
     run: &RunFolder,
     device: Device,
     out: &mut Output,
-) -> Result<ExitCode> {
+) -> Result<()> {
     let model = run.file(MODEL);
     let words = format!("model of the best epoch: {}\n", model.display());
     out.say("model", &model, words);
@@ -215,8 +237,7 @@ fn finish<H: Head>(
         let bootstrap = Bootstrap::default();
         write_evaluation(&model, store, Split::Test, bootstrap, &folder, out)?;
     }
-    mflag_report::write_beside(run.path(), out);
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn evaluate<H: Head>(args: &EvalArgs, out: &mut Output) -> Result<ExitCode> {

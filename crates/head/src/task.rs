@@ -76,6 +76,11 @@ impl<H: Head> Training<H> {
         &self.config
     }
 
+    /// The store of the films.
+    pub fn store(&self) -> &Arc<Store> {
+        self.train.store()
+    }
+
     /// Encodes all films, if they and the encoder stay as they are and memory allows.
     fn keep_features(&mut self) -> Result<()> {
         let limit = self.config.data.keep_features << 20;

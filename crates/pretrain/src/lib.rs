@@ -8,6 +8,7 @@ pub mod latent;
 pub mod loss;
 pub mod model;
 pub mod pairs;
+pub mod run;
 pub mod space;
 pub mod task;
 pub mod text_cache;

@@ -2,27 +2,20 @@
 
 mod ask;
 
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use mflag_cli::{Common, Completions, ConfigArgs, OutputArgs, TrainArgs, after_help};
-use mflag_core::digest;
 use mflag_core::output::Output;
-use mflag_core::run::{LAST, Provenance, RunFolder};
 use mflag_core::table::Table;
-use mflag_encoder::text::TextEncoder;
 use mflag_pretrain::config::PretrainConfig;
-use mflag_pretrain::export::{ENCODER, ExportArgs, Kept, export_encoder};
-use mflag_pretrain::pairs::{Chosen, LANGUAGE_MODEL, Pairs, encode_texts};
-use mflag_pretrain::task::Pretraining;
+use mflag_pretrain::export::ExportArgs;
+use mflag_pretrain::pairs::{Chosen, encode_texts};
+use mflag_pretrain::run::PretrainRun;
 use mflag_store::Store;
-use mflag_train::shim::libtorch_version;
-use mflag_train::{device, fit, summary};
-use tch::Device;
+use mflag_train::{device, lifecycle};
 
 /// Pre-train a film encoder on chest films and their reports (M-FLAG, MICCAI 2023)
 #[derive(Debug, Parser)]
@@ -72,8 +65,7 @@ fn main() -> ExitCode {
     cli.common.init();
     cli.output.run(|out| match cli.command {
         Command::EncodeText { config } => encode(&config.load()?.config, out),
-        Command::Train(args) if args.resume => resume(&args.run, out),
-        Command::Train(args) => begin(&args.config, &args.run, out),
+        Command::Train(args) => train(&args, out),
         Command::ZeroShot(zero_shot) => {
             zero_shot.run(out)?;
             Ok(ExitCode::SUCCESS)
@@ -121,86 +113,12 @@ fn encode(config: &PretrainConfig, out: &mut Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn begin(args: &ConfigArgs, folder: &Path, out: &mut Output) -> Result<ExitCode> {
-    let config: PretrainConfig = args.load()?.config;
-    RunFolder::check_free(folder)?;
-    let store = Arc::new(Store::open(&config.data.store)?);
-    let device = device::setup(&config.train)?;
-    let text = config.text.encoder(device)?;
-    let libraries = [("libtorch", libtorch_version())];
-    let mut digests = vec![
-        ("store", store.digest()?),
-        (LANGUAGE_MODEL, text.fingerprint()),
-    ];
-    if let Some(weights) = &config.encoder.weights {
-        digests.push(("encoder", digest::file(weights)?));
-    }
-    // Before there is a run: what cannot be trained leaves none behind.
-    let task = pretraining(config.clone(), store, text, device)?;
-    let provenance = Provenance::collect(&libraries, &digests);
-    let run = RunFolder::create(folder, &config, &provenance)?;
-    train(&config, task, device, &run, out)
-}
-
-fn resume(folder: &Path, out: &mut Output) -> Result<ExitCode> {
-    let (run, config) = RunFolder::resume::<PretrainConfig>(folder)?;
-    let store = Arc::new(Store::open(&config.data.store)?);
-    run.same_digest("store", &store.digest()?)?;
-    let device = device::setup(&config.train)?;
-    let text = config.text.encoder(device)?;
-    run.same_digest(LANGUAGE_MODEL, &text.fingerprint())?;
-    let mut settings = config.clone();
-    if run.file(LAST).exists() {
-        // It has the encoder's weights; those of the start may be gone.
-        settings.encoder.weights = None;
-    }
-    let task = pretraining(settings, store, text, device)?;
-    train(&config, task, device, &run, out)
-}
-
-/// The job: pairs chosen, reports encoded, a model with the weights of the start.
-fn pretraining(
-    config: PretrainConfig,
-    store: Arc<Store>,
-    text: TextEncoder,
-    device: Device,
-) -> Result<Pretraining> {
-    let chosen = Chosen::of(&store, &config.data, config.train.batch_size)?;
-    tracing::info!(
-        "{} training pairs, {} validation pairs, {}, {device:?}",
-        chosen.train.len(),
-        chosen.validation.len(),
-        config.encoder.arch.name()
-    );
-    let (cache, _) = encode_texts(&text, &config.text.cache, &chosen.texts(&store))?;
-    // Its weights are needed no more.
-    drop(text);
-    let pairs = Pairs::new(store, &chosen, cache, &config)?;
-    Ok(Pretraining::new(config, pairs, device)?)
-}
-
-fn train(
-    config: &PretrainConfig,
-    mut task: Pretraining,
-    device: Device,
-    run: &RunFolder,
-    out: &mut Output,
-) -> Result<ExitCode> {
-    let outcome = fit(&mut task, &config.train, device, run.path())?;
-    let words = summary(run.path(), &outcome)?;
-    out.say("training", outcome.json(), words);
-    if outcome.ended.is_end() {
-        let encoder = run.file(ENCODER);
-        export_encoder(run, Kept::Best, config, task.preprocess(), &encoder)
-            .context("the best checkpoint could not be exported")?;
-        let words = format!("encoder of the best epoch: {}\n", encoder.display());
-        out.say("encoder", &encoder, words);
+fn train(args: &TrainArgs, out: &mut Output) -> Result<ExitCode> {
+    let code = if args.resume {
+        lifecycle::resume(&PretrainRun, &args.run, out)?
     } else {
-        let folder = run.path().display();
-        out.remark(format!(
-            "not finished; go on: mflag-pretrain train --resume --run {folder}\n"
-        ));
-    }
-    mflag_report::write_beside(run.path(), out);
-    Ok(ExitCode::from(outcome.exit_code()))
+        lifecycle::begin(&PretrainRun, args.config.load()?.config, &args.run, out)?
+    };
+    mflag_report::write_beside(&args.run, out);
+    Ok(code)
 }

@@ -4,6 +4,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod device;
 mod error;
+pub mod lifecycle;
 mod meter;
 pub mod optim;
 mod outcome;

@@ -1,0 +1,101 @@
+//! Pre-training as a kind of run.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use mflag_core::output::Output;
+use mflag_core::run::RunFolder;
+use mflag_encoder::text::TextEncoder;
+use mflag_store::Store;
+use mflag_train::lifecycle::RunKind;
+use mflag_train::{TaskResult, TrainerConfig};
+use tch::Device;
+
+use crate::config::PretrainConfig;
+use crate::export::{ENCODER, Kept, export_encoder};
+use crate::pairs::{Chosen, LANGUAGE_MODEL, Pairs, encode_texts};
+use crate::task::Pretraining;
+
+/// A run of pre-training.
+#[derive(Debug, Clone, Copy)]
+pub struct PretrainRun;
+
+/// What a run of pre-training reads.
+#[derive(Debug)]
+pub struct Inputs {
+    store: Arc<Store>,
+    text: TextEncoder,
+}
+
+impl RunKind for PretrainRun {
+    type Config = PretrainConfig;
+    type Inputs = Inputs;
+    type Task = Pretraining;
+
+    fn program(&self) -> &str {
+        "mflag-pretrain"
+    }
+
+    fn trainer<'a>(&self, config: &'a PretrainConfig) -> &'a TrainerConfig {
+        &config.train
+    }
+
+    fn initial_weights<'a>(&self, config: &'a PretrainConfig) -> Option<&'a Path> {
+        config.encoder.weights.as_deref()
+    }
+
+    fn open(&self, config: &PretrainConfig, device: Device) -> TaskResult<Inputs> {
+        let store = Arc::new(Store::open(&config.data.store)?);
+        let text = config.text.encoder(device)?;
+        Ok(Inputs { store, text })
+    }
+
+    fn digests(&self, inputs: &Inputs) -> TaskResult<Vec<(&'static str, String)>> {
+        Ok(vec![
+            ("store", inputs.store.digest()?),
+            (LANGUAGE_MODEL, inputs.text.fingerprint()),
+        ])
+    }
+
+    /// The checkpoint holds the encoder's weights, so the file of the initial ones may be gone.
+    fn adapt_to_checkpoint(&self, config: &mut PretrainConfig) {
+        config.encoder.weights = None;
+    }
+
+    fn task(
+        &self,
+        config: &PretrainConfig,
+        Inputs { store, text }: Inputs,
+        device: Device,
+    ) -> TaskResult<Pretraining> {
+        let chosen = Chosen::of(&store, &config.data, config.train.batch_size)?;
+        tracing::info!(
+            "{} training pairs, {} validation pairs, {}, {device:?}",
+            chosen.train.len(),
+            chosen.validation.len(),
+            config.encoder.arch.name()
+        );
+        let (cache, _) = encode_texts(&text, &config.text.cache, &chosen.texts(&store))?;
+        // Frees the memory of the language model.
+        drop(text);
+        let pairs = Pairs::new(store, &chosen, cache, config)?;
+        Ok(Pretraining::new(config.clone(), pairs, device)?)
+    }
+
+    fn finish(
+        &self,
+        task: Pretraining,
+        config: &PretrainConfig,
+        run: &RunFolder,
+        _device: Device,
+        out: &mut Output,
+    ) -> TaskResult<()> {
+        let encoder = run.file(ENCODER);
+        export_encoder(run, Kept::Best, config, task.preprocess(), &encoder)
+            .context("the best checkpoint could not be exported")?;
+        let words = format!("encoder of the best epoch: {}\n", encoder.display());
+        out.say("encoder", &encoder, words);
+        Ok(())
+    }
+}

@@ -1,9 +1,7 @@
 //! Encoder and head together, and films through both.
 
-use mflag_core::seed;
 use mflag_encoder::preprocess::Preprocess;
-use mflag_store::augment::{Augment, View};
-use mflag_store::loader::Batch;
+use mflag_store::loader::{Batch, Source};
 use mflag_train::Upload;
 use mflag_train::shim::Autocast;
 use tch::{Device, Tensor, nn};
@@ -85,7 +83,7 @@ impl<H: Head> Network<H> {
         mut judge: impl FnMut(f64, &[usize], Vec<H::Prediction>, &[H::Target]) -> Result<()>,
     ) -> Result<()> {
         let _no_gradients = tch::no_grad_guard();
-        for batch in batches(films, kept, None) {
+        for batch in films.loader().in_order(source(kept), films.target()) {
             let batch = batch?;
             let inputs = self.inputs_of(&batch, kept, false)?;
             let output = self.head.forward(&inputs, false)?;
@@ -103,40 +101,10 @@ impl<H: Head> Network<H> {
     }
 }
 
-/// How the films of an epoch are drawn: augmentation, seed, epoch, first batch.
-pub(crate) type Drawn<'a> = (&'a Augment, u64, u64, usize);
-
-/// Batches of films, drawn for training, or in order. Films whose features are kept come without pixels.
-pub(crate) fn batches<H: Head>(
-    films: &Films<H>,
-    kept: Option<&Kept>,
-    drawn: Option<Drawn<'_>>,
-) -> Box<dyn Iterator<Item = mflag_store::Result<Batch<H::Target>>>> {
-    let (loader, target) = (films.loader(), films.target());
-    match (kept, drawn) {
-        (None, None) => Box::new(loader.in_order(target)),
-        (None, Some((augment, seed, epoch, first))) => {
-            Box::new(loader.shuffled(augment, seed, epoch, first, target))
-        }
-        (Some(_), drawn) => {
-            let number = films.films().len();
-            let (order, first) = match drawn {
-                Some((_, seed, epoch, first)) => (seed::permutation(seed, epoch, number), first),
-                None => ((0..number as u32).collect(), 0),
-            };
-            let (side, size) = (loader.options().side, loader.options().batch_size);
-            let view = View::centre(films.store().side(), side);
-            let films: Vec<usize> = order.iter().map(|&i| films.films()[i as usize]).collect();
-            let batch = move |chunk: usize| {
-                let films = &films[chunk * size..((chunk + 1) * size).min(films.len())];
-                Ok(Batch {
-                    pixels: Vec::new(),
-                    side,
-                    films: films.to_vec(),
-                    targets: films.iter().map(|&film| target(film, &view)).collect(),
-                })
-            };
-            Box::new((first..number.div_ceil(size)).map(batch))
-        }
+/// What batches need to hold: pixels, unless features are cached.
+pub(crate) fn source(kept: Option<&Kept>) -> Source {
+    match kept {
+        Some(_) => Source::Features,
+        None => Source::Pixels,
     }
 }

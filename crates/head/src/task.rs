@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::ENCODER_PREFIX;
 use mflag_metrics::Counts;
-use mflag_store::loader::Batch;
+use mflag_store::loader::{Batch, Epoch, Source};
 use mflag_store::{Split, Store};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
@@ -22,7 +22,7 @@ use crate::films::Films;
 use crate::head::Head;
 use crate::kept::Kept;
 use crate::model;
-use crate::network::{Network, batches};
+use crate::network::{Network, source};
 
 /// A run of a head: network, films and labels.
 pub struct Training<H: Head> {
@@ -92,9 +92,12 @@ impl<H: Head> Training<H> {
         let all = self.train.films().len() + self.validation.films().len();
         let keep = |films: &Films<H>| -> Result<Option<Kept>> {
             let _no_gradients = tch::no_grad_guard();
-            let encoded = films.loader().in_order(|_, _| ()).map(|batch| {
-                precision.autocast(device, || network.inputs(&batch?.pixels, false))?
-            });
+            let encoded = films
+                .loader()
+                .in_order(Source::Pixels, |_, _| ())
+                .map(|batch| {
+                    precision.autocast(device, || network.inputs(&batch?.pixels, false))?
+                });
             Kept::fill(films.films(), all, limit, encoded)
         };
         // Both or none, so that training and validation see the same.
@@ -179,17 +182,21 @@ impl<H: Head> Task for Training<H> {
     }
 
     fn batches_per_epoch(&self) -> usize {
-        self.train.loader().batches()
+        self.train.loader().batches_per_epoch()
     }
 
     fn batches(&self, epoch: usize, first_batch: usize) -> TaskResult<Batches<Self::Batch>> {
-        let drawn = (
-            &self.config.augment,
-            self.config.train.seed,
-            epoch as u64,
+        let epoch = Epoch {
+            augment: &self.config.augment,
+            seed: self.config.train.seed,
+            epoch: epoch as u64,
             first_batch,
-        );
-        let batches = batches(&self.train, self.kept[0].as_ref(), Some(drawn));
+        };
+        let source = source(self.kept[0].as_ref());
+        let batches = self
+            .train
+            .loader()
+            .shuffled(source, &epoch, self.train.target());
         Ok(Box::new(batches.map(|batch| Ok(batch?))))
     }
 

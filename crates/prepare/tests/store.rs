@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mflag_film::{Fit, Squaring};
 use mflag_prepare::prepare::{Options, prepare};
 use mflag_store::augment::Augment;
-use mflag_store::loader::{self, Batch, Loader};
+use mflag_store::loader::{self, Batch, Epoch, Loader, Source};
 use mflag_store::{BoundingBox, Dataset, Mask, Record, Split, Store};
 
 const FILMS: usize = 40;
@@ -274,13 +274,19 @@ fn what_does_not_fit_is_refused_in_words() {
     assert!(say(Store::open(&out)).contains("00000.npy"));
 }
 
-fn batches(loader: &Loader, epoch: u64, first: usize) -> Vec<Batch<usize>> {
+fn batches(loader: &Loader, source: Source, epoch: u64, first_batch: usize) -> Vec<Batch<usize>> {
     let augment = Augment {
         crop: true,
         ..Augment::default()
     };
+    let epoch = Epoch {
+        augment: &augment,
+        seed: 5,
+        epoch,
+        first_batch,
+    };
     loader
-        .shuffled(&augment, 5, epoch, first, |film, _| film)
+        .shuffled(source, &epoch, |film, _| film)
         .map(std::result::Result::unwrap)
         .collect()
 }
@@ -303,24 +309,32 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
     };
     let with = |threads, prefetch| of(true, threads, prefetch);
     let one = with(1, 1);
-    assert_eq!((train.len(), one.batches()), (29, 7));
-    let all = batches(&one, 3, 0);
+    assert_eq!((train.len(), one.batches_per_epoch()), (29, 7));
+    let all = batches(&one, Source::Pixels, 3, 0);
     assert_eq!(all.len(), 7);
-    assert_eq!(all, batches(&with(3, 8), 3, 0));
-    assert_eq!(all[5..], batches(&with(2, 2), 3, 5));
-    assert_ne!(all, batches(&one, 4, 0));
+    assert_eq!(all, batches(&with(3, 8), Source::Pixels, 3, 0));
+    assert_eq!(all[5..], batches(&with(2, 2), Source::Pixels, 3, 5));
+    assert_ne!(all, batches(&one, Source::Pixels, 4, 0));
     let mut seen: Vec<usize> = all.iter().flat_map(|b| b.films.clone()).collect();
     seen.sort_unstable();
     seen.dedup();
     assert_eq!(seen.len(), 28);
     assert!(all.iter().all(|b| b.films == b.targets));
 
-    let every = batches(&of(false, 2, 2), 3, 0);
+    // Batches for cached features have the same films, and no pixels.
+    let mut features = batches(&with(2, 2), Source::Features, 3, 0);
+    assert!(features.iter().all(|b| b.pixels.is_empty()));
+    for (batch, full) in features.iter_mut().zip(&all) {
+        batch.pixels.clone_from(&full.pixels);
+    }
+    assert_eq!(features, all);
+
+    let every = batches(&of(false, 2, 2), Source::Pixels, 3, 0);
     assert_eq!(every[..7], all);
     assert_eq!(every[7].films.len(), 1);
 
     let ordered: Vec<Batch<()>> = with(2, 2)
-        .in_order(|_, _| ())
+        .in_order(Source::Pixels, |_, _| ())
         .map(std::result::Result::unwrap)
         .collect();
     assert_eq!(
@@ -332,7 +346,7 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
     );
     assert_eq!(ordered.last().unwrap().films.len(), 1);
     // An iterator left half-way lets its threads go.
-    drop(with(2, 1).in_order(|_, _| ()).next());
+    drop(with(2, 1).in_order(Source::Pixels, |_, _| ()).next());
 
     let large = loader::Options {
         side: 64,

@@ -11,7 +11,7 @@ use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::text::TextEncoder;
 use mflag_film::Film;
 use mflag_store::Store;
-use mflag_store::loader::{Loader, Options};
+use mflag_store::loader::{Loader, Options, Source};
 use mflag_train::{BEST, Checkpoint, Precision, Upload};
 use ndarray::{Array1, Array2, ArrayView1};
 use tch::{Device, Kind, Tensor, nn};
@@ -91,7 +91,8 @@ impl Space {
         };
         let progress = Progress::new("encode films", films.len() as u64, "films");
         let mut all = Vec::new();
-        for batch in Loader::new(store.clone(), films, options)?.in_order(|_, _| ()) {
+        for batch in Loader::new(store.clone(), films, options)?.in_order(Source::Pixels, |_, _| ())
+        {
             let batch = batch?;
             let pixels = self.upload.films(&batch.pixels, batch.side)?;
             all.push(self.films(&self.preprocess.normalise(&pixels)?)?);

@@ -2,7 +2,7 @@
 
 use mflag_encoder::preprocess::Preprocess;
 use mflag_encoder::weights::{Allow, ENCODER_PREFIX, below, load_into};
-use mflag_store::loader::Batch;
+use mflag_store::loader::{Batch, Epoch, Source};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload};
@@ -121,18 +121,17 @@ impl Task for Pretraining {
     }
 
     fn batches_per_epoch(&self) -> usize {
-        self.pairs.train.batches()
+        self.pairs.train.batches_per_epoch()
     }
 
     fn batches(&self, epoch: usize, first_batch: usize) -> TaskResult<Batches<Batch>> {
-        let seed = self.config.train.seed;
-        let batches = self.pairs.train.shuffled(
-            &self.config.augment,
-            seed,
-            epoch as u64,
+        let epoch = Epoch {
+            augment: &self.config.augment,
+            seed: self.config.train.seed,
+            epoch: epoch as u64,
             first_batch,
-            |_, _| (),
-        );
+        };
+        let batches = self.pairs.train.shuffled(Source::Pixels, &epoch, |_, _| ());
         Ok(Box::new(batches.map(|batch| Ok(batch?))))
     }
 
@@ -169,7 +168,7 @@ impl Task for Pretraining {
 
     fn validate(&mut self, epoch: usize) -> TaskResult<Vec<(String, f64)>> {
         let mut all = Vec::new();
-        for batch in self.pairs.validation.in_order(|_, _| ()) {
+        for batch in self.pairs.validation.in_order(Source::Pixels, |_, _| ()) {
             all.push(self.latents(&batch?, false)?);
         }
         let _full = Autocast::enter(self.device, None)?;

@@ -1,7 +1,8 @@
-//! Batches of films from a store, made ahead by threads of their own.
+//! Batches of films from a store, made ahead of time by worker threads.
 //!
-//! A batch has 8 bits a pixel, of a store of 16 bits too: there views are resampled and stretched in 16 bits and rounded last,
-//! so that a dark film keeps its steps, and no more than one byte a pixel goes to the device.
+//! A batch has 8 bits a pixel even if the store has 16. Views of a 16-bit store are resampled and
+//! stretched in 16 bits and rounded last: a dark film keeps its grey levels, and only one byte a
+//! pixel goes to the device.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,16 +16,16 @@ use crate::augment::{Augment, View};
 use crate::store::Greys;
 use crate::{Error, Result, Store};
 
-/// A batch of films, and of each what is to be learned of it.
+/// A batch of films, each with its training target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch<T = ()> {
-    /// `[n, 1, side, side]`, row by row.
+    /// `[n, 1, side, side]`, row by row; empty for [`Source::Features`].
     pub pixels: Vec<u8>,
-    /// Side of the films in pixels.
+    /// Side of the views in pixels.
     pub side: u32,
-    /// Which films of the store they are.
+    /// Indices of the films in the store.
     pub films: Vec<usize>,
-    /// One a film.
+    /// One target a film.
     pub targets: Vec<T>,
 }
 
@@ -35,11 +36,11 @@ pub struct Options {
     pub side: u32,
     /// Films in a batch.
     pub batch_size: usize,
-    /// Leave out the films that do not fill a batch; they are others in each epoch.
+    /// Leave out the last, smaller batch of an epoch. Each epoch leaves out other films.
     pub full_only: bool,
-    /// Threads; 0: a quarter of the cores.
+    /// Worker threads; 0: a quarter of the cores.
     pub threads: usize,
-    /// Batches kept ready.
+    /// Batches that are kept ready.
     pub prefetch: usize,
 }
 
@@ -54,7 +55,30 @@ impl Options {
     }
 }
 
-/// Films of a store, to be gone through in batches.
+/// What the network is given of a film.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The pixels of a view.
+    Pixels,
+    /// Features of the film's centre, which the caller has cached: batches have no pixels, and
+    /// targets belong to [`View::centre`].
+    Features,
+}
+
+/// Which epoch of which run batches are made for. Batches depend on nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct Epoch<'a> {
+    /// Random changes of the films.
+    pub augment: &'a Augment,
+    /// Seed of the run.
+    pub seed: u64,
+    /// Number of the epoch.
+    pub epoch: u64,
+    /// Number of the first batch to make: 0, or where a resumed run continues.
+    pub first_batch: usize,
+}
+
+/// Makes batches of some films of a store.
 #[derive(Debug, Clone)]
 pub struct Loader {
     store: Arc<Store>,
@@ -63,16 +87,17 @@ pub struct Loader {
 }
 
 impl Loader {
-    /// A loader of these `films` of the store, by index.
+    /// A loader of `films`, which are indices into the store.
     ///
     /// # Errors
     /// If the views are larger than the store's films.
     pub fn new(store: Arc<Store>, films: &[usize], options: Options) -> Result<Loader> {
         if options.side > store.side() {
             let reason = format!(
-                "its films are {} px wide, views of {} px were asked for: prepare larger films or lower data.side",
-                store.side(),
-                options.side
+                "views of {} px are larger than the store's films of {} px: prepare larger films \
+                 or lower data.side",
+                options.side,
+                store.side()
             );
             return Err(Error::file(store.folder() as &Path, reason));
         }
@@ -83,13 +108,8 @@ impl Loader {
         })
     }
 
-    /// How batches are made.
-    pub fn options(&self) -> Options {
-        self.options
-    }
-
     /// Batches in an epoch of training.
-    pub fn batches(&self) -> usize {
+    pub fn batches_per_epoch(&self) -> usize {
         if self.options.full_only {
             self.films.len() / self.options.batch_size
         } else {
@@ -97,70 +117,83 @@ impl Loader {
         }
     }
 
-    /// Training batches of `epoch` from number `first` on: augmented films in an order drawn from (seed, epoch). `target`
-    /// says what is to be learned of a film of the store in a view of it.
+    /// The batches of a training epoch: augmented films in random order. `target` computes the
+    /// target of a film in a view of it.
     pub fn shuffled<T: Send + 'static>(
         &self,
-        augment: &Augment,
-        seed: u64,
-        epoch: u64,
-        first: usize,
+        source: Source,
+        epoch: &Epoch<'_>,
         target: impl Fn(usize, &View) -> T + Clone + Send + 'static,
     ) -> Batches<T> {
-        let order = seed::permutation(seed, epoch, self.films.len());
-        let (films, augment) = (self.films.clone(), augment.clone());
-        let picked: Vec<usize> = order.iter().map(|&i| films[i as usize]).collect();
+        let &Epoch {
+            seed,
+            epoch: number,
+            first_batch,
+            ..
+        } = epoch;
+        let order = seed::permutation(seed, number, self.films.len());
+        let films = order.iter().map(|&i| self.films[i as usize]).collect();
+        let augment = epoch.augment.clone();
         let (from, to) = (self.store.side(), self.options.side);
-        let view =
-            move |film: usize| augment.draw(from, to, &mut seed::rng(seed, epoch, film as u64));
-        self.start(picked, first, self.batches(), view, target)
+        let view = move |film: usize| match source {
+            Source::Pixels => augment.draw(from, to, &mut seed::rng(seed, number, film as u64)),
+            Source::Features => View::centre(from, to),
+        };
+        let plan = Plan {
+            films,
+            first_batch,
+            end: self.batches_per_epoch(),
+        };
+        self.start(plan, source, view, target)
     }
 
-    /// All films in order, the middle of each, without augmentation; the last batch may be smaller. `target` as in
-    /// [`Loader::shuffled`].
+    /// All films once, in the order of [`Loader::new`], without augmentation. The last batch may be
+    /// smaller. `target` as in [`Loader::shuffled`].
     pub fn in_order<T: Send + 'static>(
         &self,
+        source: Source,
         target: impl Fn(usize, &View) -> T + Clone + Send + 'static,
     ) -> Batches<T> {
         let (from, to) = (self.store.side(), self.options.side);
-        let films = self.films.to_vec();
-        let batches = films.len().div_ceil(self.options.batch_size);
-        self.start(films, 0, batches, move |_| View::centre(from, to), target)
+        let plan = Plan {
+            films: self.films.clone(),
+            first_batch: 0,
+            end: self.films.len().div_ceil(self.options.batch_size),
+        };
+        self.start(plan, source, move |_| View::centre(from, to), target)
     }
 
-    /// Thread `k` of `t` makes the batches `first + k`, `first + k + t`, …; [`Batches`] takes them in turn.
-    fn start<T, V, G>(
-        &self,
-        films: Vec<usize>,
-        first: usize,
-        end: usize,
-        view: V,
-        target: G,
-    ) -> Batches<T>
+    /// Starts the worker threads. Thread `k` of `t` makes the batches `first_batch + k`,
+    /// `first_batch + k + t`, …; [`Batches`] takes one batch from each thread in turn.
+    fn start<T, V, G>(&self, plan: Plan, source: Source, view: V, target: G) -> Batches<T>
     where
         T: Send + 'static,
         V: Fn(usize) -> View + Clone + Send + 'static,
         G: Fn(usize, &View) -> T + Clone + Send + 'static,
     {
+        let Plan {
+            films,
+            first_batch,
+            end,
+        } = plan;
         let threads = self.options.threads();
         let ahead = self.options.prefetch.div_ceil(threads);
-        let films: Arc<[usize]> = films.into();
         let start = |k: usize| {
             let (sender, receiver) = sync_channel(ahead);
-            let (store, films) = (self.store.clone(), films.clone());
-            let (view, target) = (view.clone(), target.clone());
-            let Options {
-                side, batch_size, ..
-            } = self.options;
+            let maker = Maker {
+                store: self.store.clone(),
+                side: self.options.side,
+                source,
+                view: view.clone(),
+                target: target.clone(),
+            };
+            let (films, size) = (films.clone(), self.options.batch_size);
             let work = move || {
-                for number in (first + k..end).step_by(threads) {
-                    let begin = number * batch_size;
-                    let films = &films[begin..(begin + batch_size).min(films.len())];
-                    if sender
-                        .send(batch(&store, films, side, &view, &target))
-                        .is_err()
-                    {
-                        return; // Nobody wants more.
+                for number in (first_batch + k..end).step_by(threads) {
+                    let begin = number * size;
+                    let batch = maker.batch(&films[begin..(begin + size).min(films.len())]);
+                    if sender.send(batch).is_err() {
+                        return; // The iterator was dropped.
                     }
                 }
             };
@@ -171,55 +204,80 @@ impl Loader {
             receivers,
             workers,
             next: 0,
-            left: end.saturating_sub(first),
+            left: end.saturating_sub(first_batch),
         }
     }
 }
 
-fn batch<T>(
-    store: &Store,
-    films: &[usize],
+/// Which batches are made: films `n · batch_size..` for each number `n` in `first_batch..end`.
+struct Plan {
+    films: Arc<[usize]>,
+    first_batch: usize,
+    end: usize,
+}
+
+/// What a worker thread makes batches with.
+struct Maker<V, G> {
+    store: Arc<Store>,
     side: u32,
-    view: impl Fn(usize) -> View,
-    target: impl Fn(usize, &View) -> T,
-) -> Batch<T> {
-    let area = (side as usize).pow(2);
-    let mut pixels = vec![0; films.len() * area];
-    let places = films.iter().zip(pixels.chunks_exact_mut(area));
-    let targets = places.map(|(&film, place)| {
-        let view = view(film);
-        fill(place, store.greys(film), &view);
-        target(film, &view)
-    });
-    let targets = targets.collect();
-    Batch {
-        pixels,
-        side,
-        films: films.to_vec(),
-        targets,
+    source: Source,
+    view: V,
+    target: G,
+}
+
+impl<V: Fn(usize) -> View, G> Maker<V, G> {
+    fn batch<T>(&self, films: &[usize]) -> Batch<T>
+    where
+        G: Fn(usize, &View) -> T,
+    {
+        let views: Vec<View> = films.iter().map(|&film| (self.view)(film)).collect();
+        let pixels = match self.source {
+            Source::Pixels => self.pixels(films, &views),
+            Source::Features => Vec::new(),
+        };
+        let targets = films.iter().zip(&views);
+        Batch {
+            pixels,
+            side: self.side,
+            targets: targets
+                .map(|(&film, view)| (self.target)(film, view))
+                .collect(),
+            films: films.to_vec(),
+        }
+    }
+
+    fn pixels(&self, films: &[usize], views: &[View]) -> Vec<u8> {
+        let area = (self.side as usize).pow(2);
+        let mut pixels = vec![0; films.len() * area];
+        for ((&film, view), out) in films.iter().zip(views).zip(pixels.chunks_exact_mut(area)) {
+            draw(view, self.store.greys(film), out);
+        }
+        pixels
     }
 }
 
-/// The view of `film` into `place`.
-fn fill(place: &mut [u8], film: Greys<'_>, view: &View) {
+/// Writes the view of `film` into `out`.
+fn draw(view: &View, film: Greys<'_>, out: &mut [u8]) {
     match film {
-        Greys::Eight(film) => view.film(film, place),
+        Greys::Eight(film) => view.film(film, out),
         Greys::Sixteen(film) => {
-            let mut deep = vec![0; place.len()];
+            let mut deep = vec![0; out.len()];
             view.film(film, &mut deep);
-            for (pixel, value) in place.iter_mut().zip(deep) {
+            for (pixel, value) in out.iter_mut().zip(deep) {
                 *pixel = value.to_eight();
             }
         }
     }
 }
 
-/// Batches in order; dropping it ends the threads.
+/// Batches in order. Dropping it ends the worker threads.
 #[derive(Debug)]
 pub struct Batches<T = ()> {
     receivers: Vec<Receiver<Batch<T>>>,
     workers: Vec<JoinHandle<()>>,
+    /// The thread that makes the next batch.
     next: usize,
+    /// Batches still to come.
     left: usize,
 }
 
@@ -233,8 +291,7 @@ impl<T> Iterator for Batches<T> {
         let lost = |_| {
             self.left = 0;
             Error::Data(
-                "a loader thread stopped before its time: the store was changed while it was read"
-                    .into(),
+                "a loader thread has failed: was the store changed while it was read?".into(),
             )
         };
         Some(receiver.recv().map_err(lost))

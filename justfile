@@ -23,7 +23,7 @@ test-light:
 
 # Build release binaries into target/release
 build: setup
-    cargo build --release --workspace
+    cargo build --release
 
 # Pre-train: `just pretrain train --config FILE --set KEY=VALUE`
 pretrain *ARGS: setup

@@ -1,5 +1,5 @@
-"""Measures how long builds take, in debug and release: everything from nothing, everything again
-after one file of a crate has changed, and torch-sys alone, with its C++ wrappers optimised (as
+"""Measures how long builds take, in debug and release: all programs and all tests from nothing, the programs
+again after one file of a crate has changed, and torch-sys alone, with its C++ wrappers optimised (as
 without the overrides in Cargo.toml) and not optimised. Builds in a separate folder; libtorch and
 the crates' sources must be present already."""
 
@@ -15,10 +15,10 @@ OPTIMISED = {"debug": "profile.dev.package.torch-sys.opt-level=2", "release": "p
 FILES = {"mflag-train": "crates/train/src/lib.rs", "mflag-segment": "crates/segment/src/lib.rs"}
 
 
-def seconds(target, *flags):
+def seconds(command, target, *flags):
     begin = time.perf_counter()
     env = os.environ | {"CARGO_TARGET_DIR": str(target)}
-    subprocess.run(["cargo", "build", "--quiet", *flags], cwd=ROOT, env=env, check=True)
+    subprocess.run(["cargo", command, "--quiet", *flags], cwd=ROOT, env=env, check=True)
     return time.perf_counter() - begin
 
 
@@ -35,14 +35,17 @@ def main():
 
         def cold(*more):
             shutil.rmtree(target, ignore_errors=True)
-            return f"{seconds(target, *flags, *more):.0f}"
+            return f"{seconds('build', target, *flags, *more):.0f}"
 
         rows.append([profile, "torch-sys and its dependencies, C++ optimised", cold("--package", "torch-sys", "--config", OPTIMISED[profile])])
         rows.append([profile, "torch-sys and its dependencies", cold("--package", "torch-sys")])
-        rows.append([profile, "everything, from nothing", cold("--workspace")])
+        rows.append([profile, "all programs, from nothing", cold()])
         for package, file in FILES.items():
             (ROOT / file).touch()
-            rows.append([profile, f"after a change in {package}", f"{seconds(target, '--workspace', *flags):.1f}"])
+            rows.append([profile, f"after a change in {package}", f"{seconds('build', target, *flags):.1f}"])
+        if profile == "debug":
+            shutil.rmtree(target)
+            rows.append([profile, "all tests, from nothing", f"{seconds('test', target, '--workspace', '--no-run'):.0f}"])
         shutil.rmtree(target)
     table(["profile", "what", "seconds"], rows)
 

@@ -34,7 +34,7 @@ pub fn program(name: &str) -> Command {
     let binary = binaries().join(name);
     assert!(
         binary.exists(),
-        "{} is missing: run `cargo build --workspace`",
+        "{} is missing: run `cargo build`",
         binary.display()
     );
     let mut command = Command::new(binary);

@@ -1,12 +1,12 @@
-//! Lets what links this package's code find libtorch; see `../rpath.rs`.
+//! Links this package's code against libtorch (see `../rpath.rs`), and passes the folder of
+//! libtorch to the build scripts of dependents as `DEP_MFLAG_ENCODER_LIBTORCH`: link arguments do
+//! not reach programs outside this workspace.
 
 #[path = "../rpath.rs"]
 mod rpath;
 
 fn main() {
-    rpath::link();
-    // Link arguments reach no program outside of this workspace: its own build script reads DEP_MFLAG_ENCODER_LIBTORCH.
-    if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
-        println!("cargo::metadata=libtorch={lib}");
+    if let Some(libtorch) = rpath::link() {
+        println!("cargo::metadata=libtorch={libtorch}");
     }
 }

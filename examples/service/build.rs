@@ -1,4 +1,4 @@
-//! Lets what links this package's code find libtorch; see `../../crates/rpath.rs`.
+//! Links this package's code against libtorch; see `../../crates/rpath.rs`.
 
 #[path = "../../crates/rpath.rs"]
 mod rpath;

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Asks a running mflag-service for films from several connections, and says how long answers took.
+"""Sends films to a running mflag-service over several connections, and measures the time to the answer.
 
-Needs Python's standard library alone. Each connection stays open and sends its next film when it has the last one's answer, so the load
-follows the service; films are taken in turn, the same for each connection.
+Needs only Python's standard library. Each connection stays open and sends its next film after the answer to the last
+one, so that the load follows the service. All connections send the same films in the same order.
 """
 
 import argparse
@@ -26,7 +26,7 @@ def ask(address: str, films: list[bytes], start: int, until: float, times: list[
             response = connection.getresponse()
             response.read()
         except (http.client.HTTPException, OSError) as error:
-            # The connection is made anew with the next film.
+            # The next film opens a new connection.
             connection.close()
             refused.append(type(error).__name__)
             continue
@@ -39,7 +39,7 @@ def ask(address: str, films: list[bytes], start: int, until: float, times: list[
 
 
 def memory(process: int, field: str) -> float:
-    """MiB of a field of Linux' account of a process."""
+    """A field of /proc/PROCESS/status, in MiB."""
     for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) / 1024
@@ -50,10 +50,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--address", default="127.0.0.1:8080", help="host and port (%(default)s)")
     parser.add_argument("--films", type=Path, required=True, help="folder of films")
-    parser.add_argument("--connections", type=int, default=8, help="how many ask at once (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=20, help="for how long (%(default)s)")
-    parser.add_argument("--warm-up", type=float, default=2, help="seconds before that, not counted (%(default)s)")
-    parser.add_argument("--process", type=int, help="the service's process: says its memory")
+    parser.add_argument("--connections", type=int, default=8, help="connections at once (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="seconds to measure (%(default)s)")
+    parser.add_argument("--warm-up", type=float, default=2, help="seconds before the measurement (%(default)s)")
+    parser.add_argument("--process", type=int, help="process of the service: print its memory")
     args = parser.parse_args()
     films = [file.read_bytes() for file in sorted(args.films.rglob("*")) if file.suffix.lower() in ENDINGS]
     if not films:

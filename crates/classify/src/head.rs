@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use mflag_encoder::resnet::{Arch, Features};
-use mflag_encoder::start::linear;
+use mflag_encoder::init::linear;
+use mflag_encoder::{Arch, Features};
 use mflag_head::{Calibrate, Details, Error, Head, Measures, Overlay, Purpose, Result, Shown};
 use mflag_store::augment::View;
 use mflag_store::picture::{Colour, GREY, colour};

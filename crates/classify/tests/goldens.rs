@@ -4,7 +4,7 @@
 
 use mflag_classify::loss::{cross_entropy, masked_bce};
 use mflag_classify::{Case, Classification, ClassificationConfig, Facts, Target, Task};
-use mflag_encoder::resnet::Arch;
+use mflag_encoder::Arch;
 use mflag_head::Head;
 use mflag_metrics::Counts;
 use mflag_tests::{assert_close, formula, golden_json, numbers};

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mflag_core::suggest;
-use mflag_encoder::resnet::{Arch, Features};
+use mflag_encoder::{Arch, Features};
 use mflag_film::Squaring;
 use mflag_head::{
     Details, Drawing, Error, Head, Mark, Measure, Measures, Overlay, Purpose, Result, Shown,

@@ -1,7 +1,7 @@
 //! The YOLOv3 decoder (Redmon & Farhadi, 2018) on a ResNet as MGCA has it: the same layers under the same names, so that its weights load.
 
-use mflag_encoder::resnet::{Arch, Features};
-use mflag_encoder::start::{batch_norm, uniform};
+use mflag_encoder::init::{batch_norm, uniform};
+use mflag_encoder::{Arch, Features};
 use mflag_head::{Error, Result};
 use tch::{Tensor, nn, nn::Module, nn::ModuleT};
 

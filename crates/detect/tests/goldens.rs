@@ -5,7 +5,7 @@ use mflag_detect::anchors;
 use mflag_detect::boxes::{Found, Limits, of_outputs, without_doubles};
 use mflag_detect::loss::{Truth, loss};
 use mflag_detect::yolo::{STRIDES, Yolo};
-use mflag_encoder::resnet::Arch;
+use mflag_encoder::Arch;
 use mflag_metrics::detection::Rect;
 use mflag_tests::{assert_close, formula, golden_json, numbers};
 use serde_json::Value;

@@ -1,75 +1,99 @@
-//! What can go wrong here.
+//! Errors of this crate.
 
-use std::io::ErrorKind;
+use std::io;
 use std::path::{Path, PathBuf};
+
+pub use mflag_weights::IoError;
+
+use crate::batcher::Closed;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate; each message names the file, what is wrong and what to do.
+/// Errors of this crate. Each message names the file, what is wrong, and how to fix it.
+///
+/// A service can choose the HTTP status by the variant:
+///
+/// | variant | cause | status |
+/// | --- | --- | --- |
+/// | [`Error::Film`] | the upload is not a readable film: a fault of the client | 422 |
+/// | [`Error::Closed`] | the encoder's thread has ended | 503 |
+/// | [`Error::Io`], [`Error::Model`] | a file on the server: a fault of its operator | 500 |
+/// | [`Error::Input`] | an argument that does not fit: a fault of the program | 500 |
+/// | [`Error::Torch`], [`Error::Thread`] | the machine, usually too little memory | 500 |
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// A file could not be read or written.
-    #[error("cannot {action} {}: {source}{}", path.display(), fix(source))]
-    Io {
-        /// What was tried: "read", "write", "create".
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// Why it failed.
-        source: std::io::Error,
-    },
-    /// A file is there but cannot be used: damaged, of another kind, or not safe to read.
-    #[error("{}: {reason}", path.display())]
-    File {
-        /// The file or model folder.
-        path: PathBuf,
-        /// What is wrong with it, and what to do.
+    /// The operating system could not read or write a file.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// A file or folder of a model is damaged, has another format, or does not fit the model.
+    #[error(transparent)]
+    Model(mflag_weights::Error),
+    /// The content of a film cannot be used: it is damaged, of a kind that is not read, or exceeds
+    /// the limits.
+    #[error("{}{reason}", subject(path.as_deref()))]
+    Film {
+        /// The file, unless the film was decoded from memory.
+        path: Option<PathBuf>,
+        /// What is wrong with the film.
         reason: String,
     },
-    /// Weights do not fit the model they were to go into.
-    #[error("{}: its weights do not fit the model: {reason}", path.display())]
-    Mismatch {
-        /// The weight file.
-        path: PathBuf,
-        /// Which names or shapes disagree.
-        reason: String,
-    },
-    /// An input that the model cannot take, such as a batch of the wrong shape.
+    /// The caller passed an argument that does not fit, such as a batch of the wrong shape.
     #[error("{0}")]
     Input(String),
-    /// From the film crate.
-    #[error(transparent)]
-    Film(#[from] mflag_film::Error),
-    /// From libtorch.
+    /// libtorch failed, for example for lack of memory.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+    /// The operating system could not start the thread of a [`SharedEncoder`].
+    ///
+    /// [`SharedEncoder`]: crate::SharedEncoder
+    #[error("cannot start the encoder's thread: {0}")]
+    Thread(io::Error),
+    /// The thread of a [`SharedEncoder`] has ended.
+    ///
+    /// [`SharedEncoder`]: crate::SharedEncoder
+    #[error(transparent)]
+    Closed(#[from] Closed),
 }
 
-/// What to do about the usual causes.
-fn fix(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "; free some space and run the same command again"
-        }
-        ErrorKind::NotFound => "; check the path",
-        _ => "",
-    }
+/// The beginning of a message about a film.
+fn subject(path: Option<&Path>) -> String {
+    path.map_or_else(
+        || "the film ".to_owned(),
+        |path| format!("{}: ", path.display()),
+    )
 }
 
 impl Error {
-    pub(crate) fn io(action: &'static str, path: &Path, source: std::io::Error) -> Error {
-        Error::Io {
-            action,
-            path: path.to_owned(),
-            source,
-        }
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Error {
+        Error::Io(IoError::new(action, path, source))
     }
 
-    pub(crate) fn file(path: &Path, reason: impl Into<String>) -> Error {
-        Error::File {
-            path: path.to_owned(),
-            reason: reason.into(),
+    pub(crate) fn model(path: &Path, reason: impl Into<String>) -> Error {
+        Error::Model(mflag_weights::Error::file(path, reason))
+    }
+}
+
+impl From<mflag_weights::Error> for Error {
+    fn from(error: mflag_weights::Error) -> Error {
+        match error {
+            mflag_weights::Error::Io(error) => Error::Io(error),
+            mflag_weights::Error::Input(problem) => Error::Input(problem),
+            mflag_weights::Error::Torch(error) => Error::Torch(error),
+            error => Error::Model(error),
+        }
+    }
+}
+
+impl From<mflag_film::Error> for Error {
+    fn from(error: mflag_film::Error) -> Error {
+        match error {
+            mflag_film::Error::Io { path, source } => Error::io("read", &path, source),
+            mflag_film::Error::Film { path, reason } => Error::Film {
+                path: Some(path),
+                reason,
+            },
         }
     }
 }

@@ -1,16 +1,28 @@
-//! ResNet and BERT with upstream checkpoint names, and weight files in and out: the crate to reuse elsewhere.
 #![doc = include_str!("../README.md")]
 
-mod atomic;
+mod batcher;
+#[cfg(feature = "text")]
 pub mod bert;
 mod error;
+#[cfg(feature = "export")]
 pub mod export;
-pub mod film;
-pub mod preprocess;
-pub mod resnet;
-pub mod start;
+mod film_encoder;
+pub mod init;
+mod preprocess;
+mod resnet;
+mod shared;
+#[cfg(feature = "text")]
 pub mod text;
-pub mod weights;
 
-pub use error::{Error, Result};
-pub use tch;
+pub use batcher::{BatchOptions, Batcher, Closed};
+pub use error::{Error, IoError, Result};
+pub use film_encoder::{FilmEncoder, write_encoder};
+pub use mflag_film::{Film, Fit, Limits, Squaring, Window};
+pub use mflag_weights as weights;
+pub use preprocess::Preprocess;
+pub use resnet::{Arch, Features, ResNet};
+pub use shared::SharedEncoder;
+pub use {ndarray, tch};
+
+/// The prefix of an encoder's variables in the weights of a larger model.
+pub const ENCODER_PREFIX: &str = "encoder.";

@@ -1,4 +1,4 @@
-//! What a film goes through before the network; it travels with the weights.
+//! How a film is prepared for the network. The settings are stored with the weights.
 
 use std::path::Path;
 
@@ -8,22 +8,22 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{Error, Result};
 
-/// Film → square → its middle of `side` pixels → `(x / 255 − mean) / std`.
+/// Film → square → its centre of `side` pixels → `(x / 255 − mean) / std`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Preprocess {
-    /// How the film becomes a square: that of the store which the network was trained on.
+    /// How a film becomes a square: as in the store that the network was trained on.
     pub square: Squaring,
-    /// Side of the middle that the network sees, at most the square's.
+    /// The side of the centre that the network sees, at most the square's.
     pub side: u32,
-    /// Grey, from 0 to 1, that becomes 0.
+    /// The grey value, from 0 to 1, that becomes 0.
     pub mean: f64,
-    /// Distance from it that becomes 1.
+    /// The difference from it that becomes 1.
     pub std: f64,
 }
 
 impl Preprocess {
-    /// M-FLAG's normalisation (mean 0.5, std 0.5) for such squares and views of this side.
+    /// Squares and centres of these sizes with M-FLAG's normalisation (mean 0.5, std 0.5).
     pub fn new(square: Squaring, side: u32) -> Preprocess {
         Preprocess {
             square,
@@ -33,43 +33,52 @@ impl Preprocess {
         }
     }
 
-    /// What is wrong with it, as with that of a damaged file.
+    /// Checks the values, which may come from a damaged file.
     ///
     /// # Errors
-    /// If a side is 0, the view larger than the square or this beyond 16,384 pixels, or the normalisation no number.
+    /// If a side is 0, the centre is larger than the square, the square is larger than 16,384
+    /// pixels, or the normalisation is not finite or divides by zero.
     pub fn check(&self) -> std::result::Result<(), String> {
         let Preprocess {
             side, mean, std, ..
         } = *self;
-        let square = self.square.side;
-        if side == 0 || side > square || square > Limits::default().side {
+        let (square, largest) = (self.square.side, Limits::default().side);
+        if side == 0 || side > square {
             return Err(format!(
-                "a view of {side} px out of a square of {square} px cannot be"
+                "the view ({side} px) must be from 1 px to the square ({square} px)"
+            ));
+        }
+        if square > largest {
+            return Err(format!(
+                "the square ({square} px) is larger than {largest} px"
             ));
         }
         if !(mean.is_finite() && std.is_finite() && std > 0.0) {
             return Err(format!(
-                "a normalisation by mean {mean} and std {std} cannot be"
+                "the normalisation (mean {mean}, std {std}) must be finite, with std above 0"
             ));
         }
         Ok(())
     }
 
-    /// The square of the film in a file: to the bit what preparation made of the file for training.
+    /// Reads a JPEG, PNG or DICOM file as a square: exactly the pixels that preparation for
+    /// training makes of the file.
     ///
     /// # Errors
-    /// If the file cannot be read, is no film, is damaged, or is beyond the limits.
-    pub fn read(&self, path: &Path, limits: &Limits) -> Result<Film> {
-        Ok(self.film(self.square.read(path, limits)?))
+    /// [`Error::Io`] if the file cannot be read. [`Error::Film`] if it is not a film, is damaged or
+    /// exceeds the limits.
+    pub fn read(&self, path: impl AsRef<Path>, limits: &Limits) -> Result<Film> {
+        Ok(self.film(self.square.read(path.as_ref(), limits)?))
     }
 
-    /// As [`Self::read`], for the content of a file.
+    /// Like [`read`](Self::read), for the content of a file.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// [`Error::Film`] if the content is not a film, is damaged or exceeds the limits.
     pub fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<Film> {
         let squared = self.square.decode(bytes, limits);
-        Ok(self.film(squared.map_err(|reason| Error::Input(format!("the film {reason}")))?))
+        let squared = squared.map_err(|reason| Error::Film { path: None, reason })?;
+        Ok(self.film(squared))
     }
 
     fn film(&self, squared: Squared) -> Film {
@@ -85,10 +94,10 @@ impl Preprocess {
         (1.0 / (255.0 * self.std), -self.mean / self.std)
     }
 
-    /// Grey values u8 `[B, 1, S, S]`, on any device, as the network wants them: f32 of the same shape.
+    /// Normalises grey values u8 `[B, 1, S, S]` on any device to f32 of the same shape.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// [`Error::Torch`] if memory does not suffice.
     pub fn normalise(&self, films: &Tensor) -> Result<Tensor> {
         let (scale, shift) = self.scale_and_shift();
         Ok(films
@@ -97,32 +106,33 @@ impl Preprocess {
             .f_add_scalar_(shift)?)
     }
 
-    /// Films as a batch f32 `[B, 1, side, side]` on `device`: squares of [`Self::read`], or films of any size, which become
-    /// squares here.
+    /// Films as a batch f32 `[B, 1, side, side]` on `device`. The films are squares of
+    /// [`read`](Self::read), or have any size and become squares here.
     ///
     /// # Errors
-    /// If a film has not as many pixels as its sides say, or `side` is above `square`.
+    /// [`Error::Input`] if a film does not have as many pixels as its sides require, or `side` is
+    /// larger than the square.
     pub fn batch(&self, films: &[Film], device: Device) -> Result<Tensor> {
+        self.check().map_err(Error::Input)?;
         let (square_side, side) = (i64::from(self.square.side), i64::from(self.side));
         let mut pixels = Vec::with_capacity(films.len() * (self.square.side as usize).pow(2));
         for film in films {
             let (w, h) = (film.width as usize, film.height as usize);
-            if w == 0 || h == 0 || film.pixels.len() != w * h || side > square_side {
-                let problem = format!(
-                    "a film of {w}×{h} with {} pixels cannot become a view of {side} px out of {square_side} px",
+            if w == 0 || h == 0 || film.pixels.len() != w * h {
+                return Err(Error::Input(format!(
+                    "a film of {w}×{h} pixels has {} values",
                     film.pixels.len()
-                );
-                return Err(Error::Input(problem));
+                )));
             }
             pixels.extend(self.square.of(film).pixels);
         }
         let shape = [films.len() as i64, 1, square_side, square_side];
         let start = (square_side - side) / 2;
-        let middle = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?
+        let centre = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?
             .f_narrow(2, start, side)?
             .f_narrow(3, start, side)?
             .f_to_device(device)?;
-        self.normalise(&middle)
+        self.normalise(&centre)
     }
 }
 
@@ -145,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused() {
+    fn invalid_settings_are_refused() {
         let good = Preprocess::new(Squaring::new(256, Fit::Pad), 224);
         assert_eq!(good.check(), Ok(()));
         let huge = Squaring::new(4_000_000_000, Fit::Pad);
@@ -160,13 +170,13 @@ mod tests {
             ),
             (Preprocess { std: 0.0, ..good }, "std 0"),
         ] {
-            let told = bad.check().unwrap_err();
-            assert!(told.contains(word), "{told}");
+            let message = bad.check().unwrap_err();
+            assert!(message.contains(word), "{message}");
         }
     }
 
     #[test]
-    fn the_middle_of_the_square_is_seen() {
+    fn the_network_sees_the_centre_of_the_square() {
         let mut film = Film::filled(8, 4, 0);
         film.pixels[8 + 3] = 255;
         let found = Preprocess::new(Squaring::new(8, Fit::Pad), 4)
@@ -177,18 +187,16 @@ mod tests {
     }
 
     #[test]
-    fn a_film_that_lies_about_its_size_is_refused() {
+    fn a_film_with_too_many_pixels_is_refused() {
         let film = Film {
             width: 8,
             height: 4,
             pixels: vec![0; 9],
         };
-        let message = Preprocess::new(Squaring::new(8, Fit::Pad), 4)
+        let error = Preprocess::new(Squaring::new(8, Fit::Pad), 4)
             .batch(&[film], Device::Cpu)
             .unwrap_err();
-        assert!(
-            message.to_string().contains("8×4 with 9 pixels"),
-            "{message}"
-        );
+        assert!(matches!(error, Error::Input(_)), "{error:?}");
+        assert!(error.to_string().contains("8×4 pixels has 9 values"));
     }
 }

@@ -1,9 +1,9 @@
-//! ResNet-18/34/50/101 (He et al., CVPR 2016) as torchvision builds them: same parameter names, same start, stride in
-//! the 3×3 convolution of a bottleneck ("v1.5").
+//! ResNet-18/34/50/101 (He et al., CVPR 2016) as torchvision builds them: the same parameter names
+//! and initial values, and the stride in the 3×3 convolution of a bottleneck ("v1.5").
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use tch::{Tensor, nn};
+use tch::{Device, Kind, Tensor, nn};
 
 use crate::{Error, Result};
 
@@ -15,14 +15,14 @@ pub enum Arch {
     ResNet18,
     /// 21.3 million parameters, 512 features.
     ResNet34,
-    /// 23.5 million parameters, 2048 features: the paper's.
+    /// 23.5 million parameters, 2048 features: the architecture of the paper.
     ResNet50,
     /// 42.5 million parameters, 2048 features.
     ResNet101,
 }
 
 impl Arch {
-    /// All of them.
+    /// All architectures.
     pub const ALL: [Arch; 4] = [
         Arch::ResNet18,
         Arch::ResNet34,
@@ -30,7 +30,7 @@ impl Arch {
         Arch::ResNet101,
     ];
 
-    /// The name as configurations write it.
+    /// The name in configurations.
     pub fn name(self) -> &'static str {
         match self {
             Arch::ResNet18 => "resnet18",
@@ -40,7 +40,7 @@ impl Arch {
         }
     }
 
-    /// Blocks in each of the four stages.
+    /// The number of blocks in each of the four stages.
     fn depths(self) -> [usize; 4] {
         match self {
             Arch::ResNet18 => [2, 2, 2, 2],
@@ -53,7 +53,7 @@ impl Arch {
         matches!(self, Arch::ResNet50 | Arch::ResNet101)
     }
 
-    /// Channels of the stage features C2 to C5.
+    /// The channels of the feature maps C2 to C5.
     pub fn channels(self) -> [i64; 4] {
         [64, 128, 256, 512].map(|planes| {
             if self.has_bottlenecks() {
@@ -64,24 +64,25 @@ impl Arch {
         })
     }
 
-    /// Width of the pooled output.
+    /// The length of the pooled vector.
     pub fn width(self) -> i64 {
         self.channels()[3]
     }
 }
 
-/// What a batch of films `[B, C, H, W]` becomes.
+/// The features of a batch of films `[B, C, H, W]`.
 #[derive(Debug)]
 pub struct Features {
-    /// Output of the first convolution after BatchNorm and ReLU, `[B, 64, H/2, W/2]`.
+    /// The output of the first convolution after BatchNorm and ReLU, `[B, 64, H/2, W/2]`.
     pub stem: Tensor,
-    /// Output of the four stages, C2 `[B, c, H/4, W/4]` to C5 `[B, c, H/32, W/32]`.
+    /// The outputs of the four stages, C2 `[B, c, H/4, W/4]` to C5 `[B, c, H/32, W/32]`, with the
+    /// channels of [`Arch::channels`].
     pub stages: [Tensor; 4],
-    /// Mean of C5 over the plane, `[B, width]`.
+    /// The mean of C5 over height and width, `[B, width]`.
     pub pooled: Tensor,
 }
 
-/// The network without its classifier (`fc`).
+/// A ResNet without its classifier (`fc`).
 #[derive(Debug)]
 pub struct ResNet {
     arch: Arch,
@@ -91,10 +92,11 @@ pub struct ResNet {
 }
 
 impl ResNet {
-    /// A network with torchvision's random start in `p`: kernels normal with variance 2 / fan out, norms 1 and 0.
+    /// Adds a network to `p` with torchvision's initial values: kernels normal with variance
+    /// 2 / fan out, BatchNorm weights 1 and biases 0.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// [`Error::Torch`] if the memory of the device does not suffice.
     pub fn new(p: &nn::Path<'_>, arch: Arch) -> Result<ResNet> {
         let bottlenecks = arch.has_bottlenecks();
         let mut input = 64;
@@ -122,11 +124,13 @@ impl ResNet {
         self.arch
     }
 
-    /// Features of films `[B, 3, H, W]`, or grey ones `[B, 1, H, W]`: these give the same as if repeated three times, at
-    /// less work. With `train`, BatchNorm uses and updates the statistics of the batch.
+    /// The features of films `[B, 3, H, W]`, or of grey films `[B, 1, H, W]`, which give the same
+    /// result as three equal channels with less work. With `train`, BatchNorm uses and updates the
+    /// statistics of the batch.
     ///
     /// # Errors
-    /// If the shape is another, and libtorch's own.
+    /// [`Error::Input`] for another shape. [`Error::Torch`] for another kind or device than the
+    /// network's, and if memory does not suffice.
     pub fn features(&self, films: &Tensor, train: bool) -> Result<Features> {
         let stem = self.stem(films, train)?;
         let x = stem.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
@@ -149,7 +153,7 @@ impl ResNet {
         })
     }
 
-    /// The pooled output alone, `[B, width]`.
+    /// Only the pooled vectors, `[B, width]`.
     ///
     /// # Errors
     /// As [`ResNet::features`].
@@ -157,10 +161,57 @@ impl ResNet {
         Ok(self.features(films, train)?.pooled)
     }
 
+    /// The variables by their names in torchvision, BatchNorm's statistics included. They share the
+    /// network's memory.
+    pub fn variables(&self) -> Vec<(String, Tensor)> {
+        let mut variables = Vec::new();
+        add_layer(&mut variables, "conv1", &self.conv1, "bn1", &self.bn1);
+        for (stage, blocks) in (1..).zip(&self.stages) {
+            for (n, block) in blocks.iter().enumerate() {
+                block.add_variables(&mut variables, &format!("layer{stage}.{n}"));
+            }
+        }
+        variables
+    }
+
+    /// The device of the weights.
+    pub fn device(&self) -> Device {
+        self.conv1.weight.device()
+    }
+
+    /// The kind of the convolutions' weights, which films must have, too.
+    pub fn kind(&self) -> Kind {
+        self.conv1.weight.kind()
+    }
+
+    /// The same network, on the same memory, without gradients.
+    pub(crate) fn detached(&self) -> Result<ResNet> {
+        self.map(Tensor::f_detach, Tensor::f_detach)
+    }
+
+    /// A copy whose convolutions compute in bfloat16.
+    pub(crate) fn with_bf16_kernels(&self) -> Result<ResNet> {
+        self.map(|kernel| kernel.f_to_kind(Kind::BFloat16), Tensor::f_detach)
+    }
+
+    /// The same network with its kernels and the tensors of its norms replaced.
+    fn map(&self, kernel: TensorMap, norm: TensorMap) -> Result<ResNet> {
+        let stage = |blocks: &Vec<Block>| -> Result<Vec<Block>> {
+            blocks.iter().map(|block| block.map(kernel, norm)).collect()
+        };
+        Ok(ResNet {
+            arch: self.arch,
+            conv1: self.conv1.map(kernel)?,
+            bn1: self.bn1.map(norm)?,
+            stages: self.stages.iter().map(stage).collect::<Result<_>>()?,
+        })
+    }
+
     fn stem(&self, films: &Tensor, train: bool) -> Result<Tensor> {
         let x = match films.size()[..] {
             [_, 3, _, _] => self.conv1.forward(films)?,
-            // Three equal channels times their kernels: one channel times the sum of the kernels.
+            // Three equal channels times their kernels are one channel times the sum of the
+            // kernels.
             [_, 1, _, _] => {
                 let films = in_layout_of(&self.conv1.weight, films)?;
                 self.conv1.summed_over_input()?.forward(&films)?
@@ -174,8 +225,8 @@ impl ResNet {
     }
 }
 
-/// Films of one channel, said to be channels-last where `weight` is: their bytes lie alike either way, and libtorch computes in the
-/// order that the strides tell.
+/// Gives films of one channel the strides of channels-last if `weight` has them. Their bytes are
+/// the same in both layouts, but libtorch chooses the computation by the strides.
 fn in_layout_of(weight: &Tensor, films: &Tensor) -> Result<Tensor> {
     let [batch, _, height, width] = films.size()[..] else {
         return Ok(films.shallow_clone());
@@ -187,7 +238,10 @@ fn in_layout_of(weight: &Tensor, films: &Tensor) -> Result<Tensor> {
     Ok(films.f_permute([0, 3, 1, 2])?)
 }
 
-/// A residual block: two 3×3 convolutions, or 1×1, 3×3, 1×1 as a bottleneck.
+/// A function from a tensor of a network to the tensor that replaces it.
+type TensorMap = fn(&Tensor) -> std::result::Result<Tensor, tch::TchError>;
+
+/// A residual block: two 3×3 convolutions, or a bottleneck of 1×1, 3×3 and 1×1.
 #[derive(Debug)]
 pub(crate) struct Block {
     /// `conv1` and `bn1`, `conv2` and `bn2`, …
@@ -230,6 +284,31 @@ impl Block {
         Ok(Block { layers, downsample })
     }
 
+    fn add_variables(&self, variables: &mut Vec<(String, Tensor)>, block: &str) {
+        for (n, (conv, norm)) in (1..).zip(&self.layers) {
+            let (conv_name, norm_name) = (format!("{block}.conv{n}"), format!("{block}.bn{n}"));
+            add_layer(variables, &conv_name, conv, &norm_name, norm);
+        }
+        if let Some((conv, norm)) = &self.downsample {
+            let name = format!("{block}.downsample");
+            add_layer(
+                variables,
+                &format!("{name}.0"),
+                conv,
+                &format!("{name}.1"),
+                norm,
+            );
+        }
+    }
+
+    fn map(&self, kernel: TensorMap, norm: TensorMap) -> Result<Block> {
+        let layer = |(conv, bn): &(Conv, Norm)| Ok((conv.map(kernel)?, bn.map(norm)?));
+        Ok(Block {
+            layers: self.layers.iter().map(layer).collect::<Result<_>>()?,
+            downsample: self.downsample.as_ref().map(layer).transpose()?,
+        })
+    }
+
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
         let identity = match &self.downsample {
             Some((conv, norm)) => norm.forward(&conv.forward(x)?, train)?,
@@ -246,6 +325,26 @@ impl Block {
     }
 }
 
+/// Adds the variables of a convolution and its BatchNorm by their names.
+fn add_layer(
+    variables: &mut Vec<(String, Tensor)>,
+    conv_name: &str,
+    conv: &Conv,
+    norm_name: &str,
+    norm: &Norm,
+) {
+    let tensors = [
+        (conv_name, "weight", &conv.weight),
+        (norm_name, "weight", &norm.weight),
+        (norm_name, "bias", &norm.bias),
+        (norm_name, "running_mean", &norm.running_mean),
+        (norm_name, "running_var", &norm.running_var),
+    ];
+    for (layer, part, tensor) in tensors {
+        variables.push((format!("{layer}.{part}"), tensor.shallow_clone()));
+    }
+}
+
 /// A convolution without bias.
 #[derive(Debug)]
 pub(crate) struct Conv {
@@ -256,12 +355,19 @@ pub(crate) struct Conv {
 impl Conv {
     fn new(p: &nn::Path<'_>, input: i64, output: i64, kernel: i64, stride: i64) -> Result<Conv> {
         let stdev = (2.0 / (output * kernel * kernel) as f64).sqrt();
-        let start = nn::Init::Randn { mean: 0.0, stdev };
-        let weight = p.f_var("weight", &[output, input, kernel, kernel], start)?;
+        let init = nn::Init::Randn { mean: 0.0, stdev };
+        let weight = p.f_var("weight", &[output, input, kernel, kernel], init)?;
         Ok(Conv { weight, stride })
     }
 
-    /// This convolution for one channel that stands for all.
+    fn map(&self, kernel: TensorMap) -> Result<Conv> {
+        Ok(Conv {
+            weight: kernel(&self.weight)?,
+            stride: self.stride,
+        })
+    }
+
+    /// The convolution of one channel with the same result as this one on equal channels.
     pub(crate) fn summed_over_input(&self) -> Result<Conv> {
         let weight = self
             .weight
@@ -272,12 +378,12 @@ impl Conv {
         })
     }
 
-    /// Side of the kernel.
+    /// The side of the kernel.
     pub(crate) fn kernel(&self) -> i64 {
         self.weight.size()[2]
     }
 
-    /// Zeros around the plane: half of the kernel.
+    /// The width of the zeros around the input: half of the kernel.
     pub(crate) fn padding(&self) -> i64 {
         self.kernel() / 2
     }
@@ -289,7 +395,7 @@ impl Conv {
     }
 }
 
-/// BatchNorm over the plane.
+/// BatchNorm over batch, height and width.
 #[derive(Debug)]
 pub(crate) struct Norm {
     pub(crate) weight: Tensor,
@@ -298,7 +404,7 @@ pub(crate) struct Norm {
     pub(crate) running_var: Tensor,
 }
 
-/// Added to the variance before the root.
+/// Added to the variance before its square root is taken.
 pub(crate) const EPSILON: f64 = 1e-5;
 
 impl Norm {
@@ -308,6 +414,15 @@ impl Norm {
             bias: p.f_var("bias", &[channels], nn::Init::Const(0.0))?,
             running_mean: p.f_zeros_no_train("running_mean", &[channels])?,
             running_var: p.f_ones_no_train("running_var", &[channels])?,
+        })
+    }
+
+    fn map(&self, tensor: TensorMap) -> Result<Norm> {
+        Ok(Norm {
+            weight: tensor(&self.weight)?,
+            bias: tensor(&self.bias)?,
+            running_mean: tensor(&self.running_mean)?,
+            running_var: tensor(&self.running_var)?,
         })
     }
 

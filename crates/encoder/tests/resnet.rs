@@ -1,7 +1,7 @@
-//! Goldens against torchvision (`tests/oracle/resnet.py`), both sides in float64; tolerance 1e-9.
+//! ResNets equal those of torchvision (`tests/oracle/resnet.py`), both in float64, to 1e-9.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use mflag_encoder::resnet::{Arch, ResNet};
+use mflag_encoder::{Arch, ResNet};
 use mflag_tests::{assert_close, formula, golden_json, numbers};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, nn};
@@ -13,11 +13,11 @@ fn filled(name: &str, shape: &[i64]) -> Tensor {
     Tensor::from_slice(&formula::values(name, size as usize)).view(shape)
 }
 
-/// A network in float64 whose weights come from the formula.
+/// A network in float64 with the weights of the formula.
 fn network(arch: Arch) -> (nn::VarStore, ResNet) {
     let mut store = nn::VarStore::new(Device::Cpu);
     let network = ResNet::new(&store.root(), arch).unwrap();
-    // In place, kind and all: the network holds the same variables.
+    // In place: the network shares these variables.
     store.double();
     tch::no_grad(|| {
         for (name, mut variable) in store.variables() {
@@ -66,13 +66,13 @@ fn check(arch: Arch, file: &str) {
     let (store, network) = network(arch);
     let mut names: Vec<String> = store.variables().into_keys().collect();
     names.sort();
-    let names_there: Vec<&str> = golden["names"]
+    let expected_names: Vec<&str> = golden["names"]
         .as_array()
         .unwrap()
         .iter()
         .filter_map(Value::as_str)
         .collect();
-    assert_eq!(names, names_there);
+    assert_eq!(names, expected_names);
     let parameters: usize = store.trainable_variables().iter().map(Tensor::numel).sum();
     assert_eq!(parameters as u64, golden["parameters"].as_u64().unwrap());
 
@@ -99,18 +99,18 @@ fn check(arch: Arch, file: &str) {
 }
 
 #[test]
-fn resnet18_is_that_of_torchvision() {
+fn resnet18_equals_torchvision() {
     check(Arch::ResNet18, "resnet/resnet18.json");
 }
 
 #[test]
-fn resnet50_is_that_of_torchvision() {
+fn resnet50_equals_torchvision() {
     check(Arch::ResNet50, "resnet/resnet50.json");
 }
 
 #[test]
-fn the_other_sizes_are_theirs_too() {
-    // torchvision's parameter counts without the classifier's.
+fn the_other_sizes_have_the_parameters_of_torchvision() {
+    // The parameter counts of torchvision without the classifier.
     for (arch, parameters) in [(Arch::ResNet34, 21_284_672), (Arch::ResNet101, 42_500_160)] {
         let store = nn::VarStore::new(Device::Cpu);
         ResNet::new(&store.root(), arch).unwrap();
@@ -120,7 +120,7 @@ fn the_other_sizes_are_theirs_too() {
 }
 
 #[test]
-fn grey_films_count_as_three_equal_channels() {
+fn grey_films_equal_three_equal_channels() {
     let (_store, network) = network(Arch::ResNet18);
     let grey = filled("films", &[2, 1, 64, 64]);
     let one = network.forward(&grey, false).unwrap();
@@ -131,7 +131,7 @@ fn grey_films_count_as_three_equal_channels() {
 }
 
 #[test]
-fn the_start_is_that_of_torchvision() {
+fn initial_values_are_those_of_torchvision() {
     tch::manual_seed(1);
     let store = nn::VarStore::new(Device::Cpu);
     ResNet::new(&store.root(), Arch::ResNet18).unwrap();

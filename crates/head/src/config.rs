@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use mflag_core::config::Config;
 use mflag_core::suggest;
-use mflag_encoder::resnet::Arch;
+use mflag_encoder::Arch;
 use mflag_store::augment::Augment;
 use mflag_train::{Direction, TrainerConfig};
 use schemars::JsonSchema;

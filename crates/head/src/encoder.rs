@@ -1,7 +1,7 @@
 //! The film encoder under a head: frozen, or trained with it.
 
-use mflag_encoder::resnet::{Arch, Features, ResNet};
-use mflag_encoder::weights::{Allow, ENCODER_PREFIX, below, load_into};
+use mflag_encoder::{Arch, ENCODER_PREFIX, Features, ResNet};
+use mflag_weights::{Allow, load_into, strip_prefix};
 use tch::{Tensor, nn};
 
 use crate::config::EncoderConfig;
@@ -23,7 +23,7 @@ impl Encoder {
     pub fn new(variables: &nn::VarStore, config: &EncoderConfig) -> Result<Encoder> {
         let network = ResNet::new(&(variables.root() / "encoder"), config.arch)?;
         if config.frozen {
-            for (_, variable) in below(ENCODER_PREFIX, variables.variables()) {
+            for (_, variable) in strip_prefix(ENCODER_PREFIX, variables.variables()) {
                 let _ = variable.f_set_requires_grad(false)?;
             }
         }
@@ -43,7 +43,7 @@ impl Encoder {
             tracing::info!("encoder: random weights");
             return Ok(());
         };
-        let variables = below(ENCODER_PREFIX, variables.variables());
+        let variables = strip_prefix(ENCODER_PREFIX, variables.variables());
         let report = load_into(weights, &variables, &Allow::heads())?;
         tracing::info!("encoder: {}: {report}", weights.display());
         Ok(())

@@ -28,6 +28,9 @@ pub enum Error {
     /// From the encoder crate.
     #[error(transparent)]
     Encoder(#[from] mflag_encoder::Error),
+    /// From the weights crate.
+    #[error(transparent)]
+    Weights(#[from] mflag_weights::Error),
     /// From the metrics.
     #[error(transparent)]
     Metrics(#[from] mflag_metrics::Error),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mflag_encoder::resnet::{Arch, Features};
+use mflag_encoder::{Arch, Features};
 use mflag_film::Film;
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::{Bootstrap, Patients};

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use mflag_core::device::DeviceSettings;
 pub use mflag_core::run::MODEL;
-use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::weights::{Allow, load_into, metadata, write_safetensors};
+use mflag_encoder::Preprocess;
+use mflag_weights::{Allow, load_into, metadata, write_safetensors};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Device, Tensor};

@@ -1,6 +1,6 @@
 //! Encoder and head together, and films through both.
 
-use mflag_encoder::preprocess::Preprocess;
+use mflag_encoder::Preprocess;
 use mflag_store::loader::{Batch, Source};
 use mflag_train::Upload;
 use mflag_train::shim::Autocast;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use mflag_core::progress::Progress;
-use mflag_encoder::preprocess::Preprocess;
+use mflag_encoder::Preprocess;
 use mflag_film::{Film, Limits, Squaring};
 use mflag_store::augment::View;
 use rayon::prelude::*;

@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::weights::ENCODER_PREFIX;
+use mflag_encoder::{ENCODER_PREFIX, Preprocess};
 use mflag_metrics::Counts;
 use mflag_store::loader::{Batch, Epoch, Source};
 use mflag_store::{Split, Store};

@@ -5,8 +5,7 @@
 use std::time::Instant;
 
 use anyhow::{Context, Result};
-use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::resnet::{Arch, ResNet};
+use mflag_encoder::{Arch, Preprocess, ResNet};
 use mflag_film::{Fit, Squaring};
 use mflag_train::{Precision, TrainerConfig, device, shim};
 use tch::{Device, Kind, Tensor, nn};

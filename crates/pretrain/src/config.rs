@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use mflag_core::config::Config;
-use mflag_encoder::resnet::Arch;
+use mflag_encoder::Arch;
 use mflag_encoder::text::{Pooling, TextEncoder};
 use mflag_store::augment::Augment;
 use mflag_train::TrainerConfig;

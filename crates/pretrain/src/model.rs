@@ -1,7 +1,7 @@
 //! The trainable network: film encoder and the two projectors.
 
-use mflag_encoder::resnet::{Arch, ResNet};
-use mflag_encoder::start::{batch_norm, linear};
+use mflag_encoder::init::{batch_norm, linear};
+use mflag_encoder::{Arch, ResNet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn, nn::ModuleT};

@@ -1,11 +1,11 @@
 //! Pre-training as a job for the loop of `mflag-train`.
 
-use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::weights::{Allow, ENCODER_PREFIX, below, load_into};
+use mflag_encoder::{ENCODER_PREFIX, Preprocess};
 use mflag_store::loader::{Batch, Epoch, Source};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload};
+use mflag_weights::{Allow, load_into, strip_prefix};
 use tch::{Device, Tensor, nn};
 
 use crate::config::PretrainConfig;
@@ -44,7 +44,7 @@ impl Pretraining {
             config.projector,
         )?;
         if let Some(weights) = &config.encoder.weights {
-            let encoder = below(ENCODER_PREFIX, variables.variables());
+            let encoder = strip_prefix(ENCODER_PREFIX, variables.variables());
             let report = load_into(weights, &encoder, &Allow::heads())?;
             tracing::info!("{}: {report}", weights.display());
         }

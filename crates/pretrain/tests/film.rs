@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use mflag_encoder::preprocess::Preprocess;
+use mflag_encoder::Preprocess;
 use mflag_film::{Depth, Fit, Limits, Squaring, Window};
 use mflag_prepare::prepare::{Options, prepare};
 use mflag_store::{Dataset, Record, Split};

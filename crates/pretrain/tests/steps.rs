@@ -2,7 +2,7 @@
 //! float64: losses, gradient norms and weights agree within 1e-7.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use mflag_encoder::resnet::Arch;
+use mflag_encoder::Arch;
 use mflag_pretrain::loss::{Gram, OrthogonalityForm, alignment, orthogonality};
 use mflag_pretrain::model::{Model, ProjectorConfig};
 use mflag_tests::{assert_close, formula, golden_json, numbers};

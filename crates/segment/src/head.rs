@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mflag_encoder::resnet::{Arch, Features};
+use mflag_encoder::{Arch, Features};
 use mflag_film::{Film, Squaring};
 use mflag_head::{Details, Drawing, Error, Head, Mark, Measures, Overlay, Purpose, Result, Shown};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};

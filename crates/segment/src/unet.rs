@@ -1,7 +1,7 @@
 //! The U-Net decoder of segmentation_models_pytorch on a ResNet: the same blocks under the same names, so that its weights load.
 
-use mflag_encoder::resnet::{Arch, Features};
-use mflag_encoder::start::{batch_norm, uniform};
+use mflag_encoder::init::{batch_norm, uniform};
+use mflag_encoder::{Arch, Features};
 use mflag_head::{Error, Result};
 use tch::{Tensor, nn, nn::Module, nn::ModuleT};
 

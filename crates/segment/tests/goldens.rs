@@ -1,7 +1,7 @@
 //! Goldens against segmentation_models_pytorch and PyTorch (`tests/oracle/segmentation.py`), both sides in float64; tolerance 1e-9.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use mflag_encoder::resnet::{Arch, ResNet};
+use mflag_encoder::{Arch, ResNet};
 use mflag_segment::Loss;
 use mflag_segment::loss::loss;
 use mflag_segment::unet::Unet;

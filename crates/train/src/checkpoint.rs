@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
-use mflag_encoder::weights::{self, below, metadata, write_safetensors};
+use mflag_weights::{metadata, strip_prefix, write_safetensors};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -121,7 +121,7 @@ impl Checkpoint {
     /// The tensors of one part, by the names they were added under.
     #[must_use]
     pub fn part(&self, part: &str) -> Vec<(String, Tensor)> {
-        below(&format!("{part}."), self.all())
+        strip_prefix(&format!("{part}."), self.all())
     }
 
     /// The tensors themselves, by their whole names.
@@ -158,8 +158,8 @@ impl Checkpoint {
                 ),
             )
         };
-        let unreadable = |error: mflag_encoder::Error| match error {
-            mflag_encoder::Error::File { reason, .. } => damaged(&reason),
+        let unreadable = |error: mflag_weights::Error| match error {
+            mflag_weights::Error::File { reason, .. } => damaged(&reason),
             other => other.into(),
         };
         let metadata = metadata(path).map_err(unreadable)?;
@@ -182,7 +182,7 @@ impl Checkpoint {
         let meta: Meta = serde_json::from_value(meta).map_err(|e| damaged(&e))?;
         Ok(Checkpoint {
             counters: meta.counters,
-            tensors: weights::read(path).map_err(unreadable)?,
+            tensors: mflag_weights::read(path).map_err(unreadable)?,
         })
     }
 

@@ -59,9 +59,9 @@ pub enum Error {
     /// From the core crate: files, configuration.
     #[error(transparent)]
     Core(#[from] mflag_core::Error),
-    /// From the encoder crate: weight files.
+    /// From the weights crate: checkpoint files.
     #[error(transparent)]
-    Encoder(#[from] mflag_encoder::Error),
+    Weights(#[from] mflag_weights::Error),
     /// The task itself failed.
     #[error(transparent)]
     Task(#[from] TaskError),

@@ -1,13 +1,14 @@
-//! `mflag-service`: answers films over HTTP with their embedding and the scores of their findings.
+//! `mflag-service`: an HTTP service that answers a film with its embedding and the scores of its
+//! findings.
 
 mod api;
 mod network;
-mod worker;
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -15,14 +16,16 @@ use anyhow::{Context, Result};
 use axum::Router;
 use clap::{Args, Parser};
 use mflag_cli::{Common, DeviceArgs, after_help_of_service, run_main};
+use mflag_encoder::{BatchOptions, Batcher, Film};
 use tokio::net::TcpListener;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Semaphore;
 
-use crate::network::Source;
-use crate::worker::{Options, Worker};
+use crate::api::{Service, router};
+use crate::network::{Network, Source};
 
-/// How long films on their way may take once the service is asked to end.
+/// How long the films in the service may take after a signal to stop.
 const GRACE: Duration = Duration::from_secs(30);
 
 const EXAMPLES: &str = "Examples:
@@ -44,23 +47,23 @@ struct Cli {
     /// Largest file, in MiB
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1024))]
     max_upload: u32,
-    /// Films at once, from the first byte to the answer; more are told to come again
+    /// Most films in the service at once, from first byte to answer; others get status 503
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
     places: u32,
-    /// Films that go through the network together, if as many wait
+    /// Most films that the network computes together
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
     #[command(flatten)]
-    on: DeviceArgs,
+    device: DeviceArgs,
 }
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 struct NetworkArgs {
-    /// Run of mflag-classify, or its model.safetensors: embeddings and findings
+    /// Run of mflag-classify, or its model.safetensors: answers have embedding and findings
     #[arg(short, long, value_name = "RUN")]
     model: Option<PathBuf>,
-    /// encoder.safetensors of a pre-training run: embeddings alone
+    /// encoder.safetensors of a pre-training run: answers have only the embedding
     #[arg(short, long, value_name = "FILE")]
     encoder: Option<PathBuf>,
 }
@@ -76,50 +79,61 @@ fn run(cli: Cli) -> Result<ExitCode> {
         (Some(run), _) => Source::Model(run),
         (None, file) => Source::Encoder(file.unwrap_or_default()),
     };
-    let options = Options {
-        on: cli.on.into(),
-        waiting: cli.places as usize,
-        batch: cli.batch as usize,
+    let network = Network::open(&source, cli.device.into())?;
+    let about = Arc::new(network.about());
+    let places = cli.places as usize;
+    let options = BatchOptions {
+        max_batch: cli.batch as usize,
+        queue: places,
     };
-    let (worker, thread) = Worker::start(source, options)?;
-    let router = api::router(worker, options.waiting, (cli.max_upload as usize) << 20);
-    let decoders = available_parallelism().map_or(1, usize::from);
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
-        .max_blocking_threads(decoders)
-        .enable_all()
-        .build()
-        .context("the service cannot start")?;
-    let served = runtime.block_on(serve(cli.listen, router));
-    // Drops what is left of requests, and with it the last ways to the network.
+    let network = Batcher::start(options, move |films: &[Film]| network.answer(films))
+        .context("cannot start the network's thread")?;
+    let service = Service {
+        network: network.clone(),
+        about,
+        places: Arc::new(Semaphore::new(places)),
+        max_upload: (cli.max_upload as usize) << 20,
+    };
+    let runtime = runtime().context("cannot start the service")?;
+    let served = runtime.block_on(serve(cli.listen, router(service)));
+    // Drops requests that took too long.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served?;
-    if thread.join().is_err() {
-        anyhow::bail!("the network's thread met a fault of its own");
+    if !network.is_alive() {
+        anyhow::bail!("the network's thread panicked");
     }
     println!("stopped");
     Ok(ExitCode::SUCCESS)
 }
 
-/// Serves until SIGINT or SIGTERM, then answers what is on its way.
+/// Two threads for connections, and one on each core for decoding.
+fn runtime() -> io::Result<Runtime> {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(available_parallelism().map_or(1, usize::from))
+        .enable_all()
+        .build()
+}
+
+/// Serves until SIGINT or SIGTERM, then finishes the films in the service.
 async fn serve(listen: SocketAddr, router: Router) -> Result<()> {
     let listener = TcpListener::bind(listen)
         .await
         .with_context(|| format!("cannot listen on {listen}"))?;
-    let (asked, late) = (signalled()?, signalled()?);
+    let (stop, late) = (stop_signal()?, stop_signal()?);
     println!("listening on http://{}", listener.local_addr()?);
-    let server = axum::serve(listener, router).with_graceful_shutdown(asked);
+    let server = axum::serve(listener, router).with_graceful_shutdown(stop);
     tokio::select! {
         ended = server => ended?,
         () = async { late.await; tokio::time::sleep(GRACE).await } => {
-            tracing::warn!("films on their way took more than {} s: left", GRACE.as_secs());
+            tracing::warn!("stopped after {} s with films unanswered", GRACE.as_secs());
         }
     }
     Ok(())
 }
 
-/// Waits for SIGINT or SIGTERM, from now on.
-fn signalled() -> io::Result<impl Future<Output = ()>> {
+/// Waits for SIGINT or SIGTERM from now on.
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {

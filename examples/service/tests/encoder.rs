@@ -1,13 +1,10 @@
-//! The service with an encoder alone answers as the encoder does.
+//! A service with only an encoder returns the embeddings of the encoder.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::Path;
 use std::process::Command;
 
-use mflag_encoder::film::{FilmEncoder, write_encoder};
-use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::resnet::{Arch, ResNet};
-use mflag_film::{Fit, Squaring};
+use mflag_encoder::{Arch, FilmEncoder, Fit, Preprocess, ResNet, Squaring};
 use mflag_tests::service::Service;
 use tch::{Device, nn};
 
@@ -15,23 +12,14 @@ use tch::{Device, nn};
 fn embeddings_are_those_of_the_encoder() {
     let folder = tempfile::tempdir().unwrap();
     let weights = folder.path().join("encoder.safetensors");
-    let store = nn::VarStore::new(Device::Cpu);
-    ResNet::new(&store.root(), Arch::ResNet18).unwrap();
+    let network = ResNet::new(&nn::VarStore::new(Device::Cpu).root(), Arch::ResNet18).unwrap();
     let preprocess = Preprocess::new(Squaring::new(64, Fit::Pad), 64);
-    let none = serde_json::Value::Null;
-    write_encoder(
-        &weights,
-        Arch::ResNet18,
-        preprocess,
-        &none,
-        store.variables(),
-    )
-    .unwrap();
+    let encoder = FilmEncoder::new(&network, preprocess, serde_json::Value::Null).unwrap();
+    encoder.write(&weights).unwrap();
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_mflag-service"));
     command.args(["--listen", "127.0.0.1:0", "--device", "cpu", "--encoder"]);
     let service = Service::start(command.arg(&weights));
-    let encoder = FilmEncoder::open(&weights, Device::Cpu).unwrap();
     let film = image::GrayImage::from_fn(90, 60, |x, y| image::Luma([(x + 2 * y) as u8]));
     let saved = ["film.png", "film.jpg"].map(|name| {
         let file = folder.path().join(name);
@@ -49,8 +37,8 @@ fn embeddings_are_those_of_the_encoder() {
         assert_eq!(status, 200, "{found}");
         assert!(found.get("findings").is_none());
         let found = mflag_tests::numbers(&found["embedding"]);
-        let expected: Vec<f64> = expected[0].iter().map(|v| f64::from(*v)).collect();
-        // libtorch may have another number of threads in the service: sums differ in their last bits.
+        let expected: Vec<f64> = expected.into_iter().map(f64::from).collect();
+        // The service may use another number of threads, which changes the last bits of a sum.
         mflag_tests::assert_close(&found, &expected, 1e-5, &file.display().to_string());
     }
 }

@@ -1,4 +1,4 @@
-//! What `config.json` of a Hugging Face BERT says.
+//! The `config.json` of a Hugging Face BERT.
 
 use std::path::Path;
 
@@ -7,37 +7,37 @@ use tch::Tensor;
 
 use crate::{Error, Result};
 
-/// Sizes and choices of a BERT; the fields are named as the keys of `config.json`.
+/// The sizes and options of a BERT. Fields have the names of the keys in `config.json`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// Width of the hidden states; a multiple of `num_attention_heads`.
+    /// The width of the hidden states, a multiple of `num_attention_heads`.
     pub hidden_size: i64,
-    /// How many layers the encoder has.
+    /// The number of layers.
     pub num_hidden_layers: i64,
-    /// Into how many heads attention is split.
+    /// The number of attention heads.
     pub num_attention_heads: i64,
-    /// Width inside the feed-forward part of a layer.
+    /// The width of the hidden layer of each feed-forward block.
     pub intermediate_size: i64,
-    /// The nonlinearity of the feed-forward part.
+    /// The activation function of the feed-forward blocks.
     pub hidden_act: Activation,
-    /// How many token identifiers there are.
+    /// The number of token identifiers.
     pub vocab_size: i64,
-    /// The most tokens a text can have.
+    /// The most tokens in a text.
     pub max_position_embeddings: i64,
-    /// How many token types there are; only type 0 is used.
+    /// The number of token types. Only type 0 is used.
     pub type_vocab_size: i64,
     /// Added to the variance in layer normalisation.
     pub layer_norm_eps: f64,
-    /// Standard deviation of freshly drawn weights.
+    /// The standard deviation of random weights.
     pub initializer_range: f64,
 }
 
-/// Nonlinearity of the feed-forward part.
+/// The activation function of the feed-forward blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activation {
-    /// GELU by the error function.
+    /// GELU with the error function.
     Gelu,
-    /// GELU by its tanh approximation.
+    /// GELU with its tanh approximation.
     GeluNew,
     /// ReLU.
     Relu,
@@ -53,20 +53,22 @@ impl Activation {
     }
 }
 
-/// No published BERT comes near; a file that asks for more is damaged, and would ask libtorch for all memory.
+/// Bounds that no published BERT reaches. A damaged file could otherwise request all memory.
 const LARGEST_SIZE: i64 = 1 << 24;
 const MOST_LAYERS: i64 = 1 << 10;
 
 impl Config {
-    /// Reads `config.json`. The sizes must be there; for the rest, Hugging Face's defaults hold.
+    /// Reads `config.json`. The sizes are required; other missing keys have the defaults of Hugging
+    /// Face's transformers.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read; [`Error::File`] with the key and its value when it is not of a BERT that
-    /// this crate can run.
-    pub fn read(path: &Path) -> Result<Config> {
+    /// [`Error::Io`] if the file cannot be read. [`Error::Model`] with the key and its value if
+    /// this crate cannot run such a BERT.
+    pub fn read(path: impl AsRef<Path>) -> Result<Config> {
+        let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
         let keys = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::file(path, format!("is not a JSON object: {e}")))?;
+            .map_err(|e| Error::model(path, format!("is not a JSON object: {e}")))?;
         Keys { path, keys }.config()
     }
 }
@@ -113,7 +115,7 @@ impl Keys<'_> {
         Ok(config)
     }
 
-    /// The key's value; null is as good as absent.
+    /// The value of a key. Null counts as absent.
     fn get(&self, key: &str) -> Option<&Value> {
         self.keys.get(key).filter(|value| !value.is_null())
     }
@@ -121,7 +123,7 @@ impl Keys<'_> {
     fn size(&self, key: &str, largest: i64) -> Result<i64> {
         let size = self.get(key).and_then(Value::as_i64);
         size.filter(|size| (1..=largest).contains(size))
-            .ok_or_else(|| self.wrong(key, &format!("a whole number from 1 to {largest}")))
+            .ok_or_else(|| self.wrong(key, &format!("an integer from 1 to {largest}")))
     }
 
     fn positive(&self, key: &str, default: f64) -> Result<f64> {
@@ -152,10 +154,10 @@ impl Keys<'_> {
     fn wrong(&self, key: &str, wanted: &str) -> Error {
         let reason = match self.keys.get(key) {
             Some(value) => {
-                format!("{key} is {value}, must be {wanted} for a BERT that mflag can run")
+                format!("{key} is {value}, but must be {wanted} for a BERT that mflag can run")
             }
-            None => format!("{key} is missing, must be {wanted} for a BERT that mflag can run"),
+            None => format!("{key} is missing, but must be {wanted} for a BERT that mflag can run"),
         };
-        Error::file(self.path, reason)
+        Error::model(self.path, reason)
     }
 }

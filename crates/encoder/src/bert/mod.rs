@@ -1,7 +1,8 @@
-//! BERT as a frozen reader of text: the encoder stack without dropout, with Hugging Face's parameter names.
+//! A frozen BERT: the encoder layers without dropout.
 //!
-//! Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers"; names and details follow `BertModel` of
-//! transformers, so a checkpoint loads with no renaming. The pooler is left out: its output is not used here.
+//! Devlin et al. 2019, "BERT: Pre-training of Deep Bidirectional Transformers". Parameter names and
+//! details are those of `BertModel` in Hugging Face's transformers, so that checkpoints load
+//! without renaming. The pooler is left out because its output is not used.
 
 mod config;
 
@@ -24,11 +25,12 @@ pub struct Bert {
 }
 
 impl Bert {
-    /// Adds the model's variables to `path`: weights and biases are zero and layer norms neutral until weights are loaded
-    /// or [`Bert::randomise`] is called, so that libtorch's global generator is left as it was.
+    /// Adds the model's variables to `path`. Weights and biases are zero and layer norms neutral
+    /// until weights are loaded or [`Bert::randomise`] is called: libtorch's global random
+    /// generator is not used.
     ///
     /// # Errors
-    /// [`Error::Torch`] when the memory or the device does not suffice.
+    /// [`Error::Torch`] if the memory of the device does not suffice.
     pub fn new<'a>(path: impl Borrow<nn::Path<'a>>, config: &Config) -> Result<Bert> {
         let path = path.borrow();
         let layers = path / "encoder" / "layer";
@@ -41,19 +43,20 @@ impl Bert {
         })
     }
 
-    /// What the model was built by.
+    /// The configuration of the model.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
     /// The last hidden states, f32 `[B, T, hidden_size]`.
     ///
-    /// `ids`: i64 `[B, T]`, each in `0..vocab_size`; `mask`: `[B, T]` of any kind, zero at padding, which no token attends
-    /// to. All tokens are of type 0. Each row must hold at least one token that is not padding.
+    /// `ids` are i64 `[B, T]`, each in `0..vocab_size`. `mask` is `[B, T]` of any kind, zero at
+    /// padding; no token attends to padding. All tokens have type 0. Each row must have at least
+    /// one token that is not padding.
     ///
     /// # Errors
-    /// [`Error::Input`] for another shape or kind or more tokens than the model has positions; [`Error::Torch`] when memory
-    /// does not suffice or, on the CPU, an identifier is out of range.
+    /// [`Error::Input`] for another shape or kind, or more tokens than the model has positions.
+    /// [`Error::Torch`] if memory does not suffice or, on the CPU, an identifier is out of range.
     pub fn forward(&self, ids: &Tensor, mask: &Tensor) -> Result<Tensor> {
         self.check(ids, mask)?;
         let attended = mask.f_ne(0)?.f_unsqueeze(1)?.f_unsqueeze(1)?;
@@ -67,7 +70,8 @@ impl Bert {
         let shape = ids.size();
         if shape.len() != 2 || shape != mask.size() || ids.kind() != Kind::Int64 {
             return Err(Error::Input(format!(
-                "BERT takes token identifiers of kind Int64 and a mask, both [batch, tokens]; these are {:?} {shape:?} and {:?}",
+                "BERT needs token identifiers of kind Int64 and a mask, both [batch, tokens]; \
+                 these are {:?} {shape:?} and {:?}",
                 ids.kind(),
                 mask.size()
             )));
@@ -75,18 +79,20 @@ impl Bert {
         let positions = self.config.max_position_embeddings;
         if shape[1] < 1 || shape[1] > positions {
             return Err(Error::Input(format!(
-                "BERT takes 1 to {positions} tokens a text (max_position_embeddings); these have {}",
+                "BERT needs 1 to {positions} tokens per text (max_position_embeddings); \
+                 these have {}",
                 shape[1]
             )));
         }
         Ok(())
     }
 
-    /// Draws new weights as BERT's authors did: normal with standard deviation `initializer_range`, biases zero, layer norms
-    /// neutral, the embedding of identifier 0 (padding) zero. The same seed gives the same weights on every device.
+    /// Draws random weights as BERT's authors did: normal with standard deviation
+    /// `initializer_range`, biases zero, layer norms neutral, the embedding of identifier 0
+    /// (padding) zero. A seed gives the same weights on every device.
     ///
     /// # Errors
-    /// [`Error::Torch`] when memory does not suffice.
+    /// [`Error::Torch`] if memory does not suffice.
     pub fn randomise(&mut self, seed: u64) -> Result<()> {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let stdev = self.config.initializer_range;
@@ -119,11 +125,11 @@ impl Embeddings {
 
     fn forward(&self, ids: &Tensor) -> Result<Tensor> {
         let words = Tensor::f_embedding(&self.words, ids, -1, false, false)?;
-        let places = self
+        let positions = self
             .positions
             .f_narrow(0, 0, ids.size()[1])?
             .f_add(&self.types.f_get(0)?)?;
-        self.norm.forward(&words.f_add(&places)?)
+        self.norm.forward(&words.f_add(&positions)?)
     }
 
     fn randomise(&mut self, stdev: f64, rng: &mut ChaCha8Rng) -> Result<()> {
@@ -176,7 +182,7 @@ impl Layer {
             .forward(&hidden.f_add(&self.narrow.forward(&wide)?)?)
     }
 
-    /// `hidden` `[B, T, H]`, `attended` bool `[B, 1, 1, T]`, result `[B, T, H]`.
+    /// `hidden` is `[B, T, H]`, `attended` bool `[B, 1, 1, T]`, the result `[B, T, H]`.
     fn attention(&self, hidden: &Tensor, attended: &Tensor) -> Result<Tensor> {
         let split = |linear: &Linear| -> Result<Tensor> {
             let projected = linear.forward(hidden)?;
@@ -268,9 +274,11 @@ impl Norm {
     }
 }
 
-/// Fills `tensor` with normal values: uniform ones of `rng` through the inverse of the normal distribution.
+/// Fills `tensor` with normal values: uniform values of `rng`, through the inverse of the normal
+/// distribution.
 fn fill_normal(tensor: &mut Tensor, stdev: f64, rng: &mut ChaCha8Rng) -> Result<()> {
-    // 52 random bits and a half: symmetric about zero and never -1 or 1, where the inverse is infinite.
+    // 52 random bits and a half: symmetric about 0, and never -1 or 1, where the inverse is
+    // infinite.
     let uniform: Vec<f64> = (0..tensor.numel())
         .map(|_| ((rng.next_u64() >> 12) as f64 + 0.5) / (1u64 << 51) as f64 - 1.0)
         .collect();

@@ -1,7 +1,9 @@
-//! Encoders for other programs: ONNX and TorchScript. (Safetensors: [`crate::film::write_encoder`].)
+//! Encoders for other programs, as ONNX and TorchScript. (For safetensors see
+//! [`FilmEncoder::write`](crate::FilmEncoder::write).)
 //!
-//! Both take grey values from 0 to 255 as f32 `[N, 1, S, S]`, the middle of the film's square ([`crate::preprocess`]), with the
-//! normalisation inside, and give the pooled output `[N, width]`, for any `N`.
+//! Both take grey values from 0 to 255 as f32 `[N, 1, S, S]`, the centre of the film's square
+//! ([`Preprocess`](crate::Preprocess)), for any `N`. They normalise the values and return the
+//! pooled vectors `[N, width]`.
 
 mod onnx;
 mod proto;
@@ -9,9 +11,9 @@ mod proto;
 mod tests;
 mod torchscript;
 
-pub use onnx::{Norms, write_onnx};
+pub use onnx::{BatchNorms, write_onnx};
 pub use torchscript::write_torchscript;
 
-/// Names of the one input and the one output.
+/// The names of the input and the output.
 const INPUT: &str = "films";
 const OUTPUT: &str = "features";

@@ -1,4 +1,4 @@
-//! An encoder as ONNX.
+//! Writes an encoder as ONNX.
 
 use std::path::Path;
 
@@ -10,31 +10,35 @@ use super::proto::{
     Value,
 };
 use super::{INPUT, OUTPUT};
-use crate::film::FilmEncoder;
+use crate::Result;
+use crate::film_encoder::FilmEncoder;
 use crate::resnet::{Block, Conv, EPSILON, Norm, ResNet};
-use crate::weights::bytes_of;
-use crate::{Result, atomic};
+use mflag_weights::{atomic, tensor_bytes};
 
-/// Version of the operators, and of the file format that came with it.
+/// The version of the operators, and the version of the file format that belongs to it.
 const OPSET: i64 = 17;
 const IR_VERSION: i64 = 8;
 
-/// What becomes of the BatchNorms.
+/// How the BatchNorms are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Norms {
-    /// Nodes of their own, with the names and values of the encoder.
-    Kept,
+pub enum BatchNorms {
+    /// As separate nodes, with the names and values of the encoder.
+    Separate,
     /// Folded into the convolution before each: fewer nodes, the same function up to rounding.
     Folded,
 }
 
-/// Writes an encoder as ONNX, of operator set 17: input `films` f32 `[N, 1, S, S]`, grey values from 0 to 255, output `features` f32
-/// `[N, width]`. Initialisers have torchvision's names; `conv1.weight` is summed over its three input channels. The model's metadata
-/// is that of [`FilmEncoder::metadata`]. The same encoder gives the same bytes.
+/// Writes an encoder as ONNX with operator set 17. The input `films` is f32 `[N, 1, S, S]`, grey
+/// values from 0 to 255; the output `features` is f32 `[N, width]`. Initialisers have torchvision's
+/// names; `conv1.weight` is summed over its three input channels. The metadata is that of
+/// [`FilmEncoder::metadata`]. The same encoder gives the same bytes.
 ///
 /// # Errors
-/// [`Error::Io`](crate::Error::Io) if the file cannot be written; libtorch's own.
-pub fn write_onnx(path: &Path, encoder: &FilmEncoder, norms: Norms) -> Result<()> {
+/// [`Error::Io`](crate::Error::Io) if the file cannot be written. [`Error::Torch`] if memory does
+/// not suffice for a copy of the weights.
+///
+/// [`Error::Torch`]: crate::Error::Torch
+pub fn write_onnx(path: impl AsRef<Path>, encoder: &FilmEncoder, norms: BatchNorms) -> Result<()> {
     let mut graph = Graph::new(norms);
     let (scale, shift) = encoder.preprocess().scale_and_shift();
     graph.network(encoder.network(), scale, shift)?;
@@ -47,7 +51,8 @@ pub fn write_onnx(path: &Path, encoder: &FilmEncoder, norms: Norms) -> Result<()
         producer_name: "mflag".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         doc_string: format!(
-            "{INPUT}: grey values from 0 to 255, the middle of the film's square; {OUTPUT}: the encoder's pooled output"
+            "{INPUT}: grey values from 0 to 255, the middle of the film's square; \
+             {OUTPUT}: the encoder's pooled output"
         ),
         graph: Some(proto::Graph {
             node: graph.nodes,
@@ -62,10 +67,12 @@ pub fn write_onnx(path: &Path, encoder: &FilmEncoder, norms: Norms) -> Result<()
         }],
         metadata_props: metadata.map(|(key, value)| Entry { key, value }).collect(),
     };
-    atomic::write(path, |file| file.write_all(&model.encode_to_vec()))
+    Ok(atomic::write(path.as_ref(), |file| {
+        file.write_all(&model.encode_to_vec())
+    })?)
 }
 
-/// A float tensor from or to outside; `None` is the number of films.
+/// The type of an input or output; `None` stands for the number of films.
 fn value(name: &str, extents: &[Option<i64>]) -> Value {
     let dimension = |extent: &Option<i64>| Dimension {
         extent: Some(extent.map_or_else(|| Extent::Named("N".to_owned()), Extent::Fixed)),
@@ -84,15 +91,16 @@ fn value(name: &str, extents: &[Option<i64>]) -> Value {
     }
 }
 
-/// Nodes in the order they run in, and the constants that they read. A node's output has the node's name.
+/// The nodes, in the order in which they run, and the constants that they read. The output of a
+/// node has the name of the node.
 struct Graph {
-    norms: Norms,
+    norms: BatchNorms,
     nodes: Vec<Node>,
     initialisers: Vec<proto::Tensor>,
 }
 
 impl Graph {
-    fn new(norms: Norms) -> Graph {
+    fn new(norms: BatchNorms) -> Graph {
         Graph {
             norms,
             nodes: Vec::new(),
@@ -100,7 +108,7 @@ impl Graph {
         }
     }
 
-    /// From [`INPUT`] to [`OUTPUT`].
+    /// Adds the whole network, from [`INPUT`] to [`OUTPUT`].
     fn network(&mut self, network: &ResNet, scale: f64, shift: f64) -> Result<()> {
         self.constant("preprocess.scale", &Tensor::from(scale))?;
         self.constant("preprocess.shift", &Tensor::from(shift))?;
@@ -145,7 +153,7 @@ impl Graph {
         Ok(self.node("Relu", &format!("{name}.relu"), &[&sum], []))
     }
 
-    /// A convolution and its BatchNorm.
+    /// Adds a convolution and its BatchNorm. Returns the name of the output.
     fn layer(
         &mut self,
         conv_name: &str,
@@ -154,33 +162,33 @@ impl Graph {
         norm: &Norm,
         x: &str,
     ) -> Result<String> {
-        let of_conv = |part: &str| format!("{conv_name}.{part}");
-        let of_norm = |part: &str| format!("{norm_name}.{part}");
+        let conv_part = |part: &str| format!("{conv_name}.{part}");
+        let norm_part = |part: &str| format!("{norm_name}.{part}");
         let attributes = window(conv.kernel(), conv.stride, conv.padding());
         match self.norms {
-            Norms::Kept => {
-                let weight = self.constant(&of_conv("weight"), &conv.weight)?;
+            BatchNorms::Separate => {
+                let weight = self.constant(&conv_part("weight"), &conv.weight)?;
                 let x = self.node("Conv", conv_name, &[x, &weight], attributes);
                 let inputs = [
                     x,
-                    self.constant(&of_norm("weight"), &norm.weight)?,
-                    self.constant(&of_norm("bias"), &norm.bias)?,
-                    self.constant(&of_norm("running_mean"), &norm.running_mean)?,
-                    self.constant(&of_norm("running_var"), &norm.running_var)?,
+                    self.constant(&norm_part("weight"), &norm.weight)?,
+                    self.constant(&norm_part("bias"), &norm.bias)?,
+                    self.constant(&norm_part("running_mean"), &norm.running_mean)?,
+                    self.constant(&norm_part("running_var"), &norm.running_var)?,
                 ];
                 let epsilon = Attribute::float("epsilon", EPSILON);
                 Ok(self.node("BatchNormalization", norm_name, &inputs, [epsilon]))
             }
-            Norms::Folded => {
+            BatchNorms::Folded => {
                 let (weight, bias) = folded(conv, norm)?;
-                let weight = self.constant(&of_conv("weight"), &weight)?;
-                let bias = self.constant(&of_conv("bias"), &bias)?;
+                let weight = self.constant(&conv_part("weight"), &weight)?;
+                let bias = self.constant(&conv_part("bias"), &bias)?;
                 Ok(self.node("Conv", conv_name, &[x, &weight, &bias], attributes))
             }
         }
     }
 
-    /// Adds a node, and gives the name of its output.
+    /// Adds a node. Returns the name of its output.
     fn node<S: AsRef<str>>(
         &mut self,
         operator: &str,
@@ -198,19 +206,19 @@ impl Graph {
         name.to_owned()
     }
 
-    /// Adds a constant, as f32, and gives its name.
+    /// Adds a constant as f32. Returns its name.
     fn constant(&mut self, name: &str, value: &Tensor) -> Result<String> {
         self.initialisers.push(proto::Tensor {
             dims: value.size(),
             data_type: FLOAT,
             name: name.to_owned(),
-            raw_data: bytes_of(&value.f_to_kind(Kind::Float)?)?,
+            raw_data: tensor_bytes(&value.f_to_kind(Kind::Float)?)?,
         });
         Ok(name.to_owned())
     }
 }
 
-/// How a square window goes over the plane.
+/// The attributes of a square sliding window.
 fn window(kernel: i64, stride: i64, padding: i64) -> [Attribute; 3] {
     [
         Attribute::ints("kernel_shape", &[kernel; 2]),
@@ -219,7 +227,8 @@ fn window(kernel: i64, stride: i64, padding: i64) -> [Attribute; 3] {
     ]
 }
 
-/// Kernels and bias of the convolution that does what `conv` and `norm` do one after the other; reckoned in float64.
+/// The kernels and bias of a convolution that equals `conv` followed by `norm`, computed in
+/// float64.
 fn folded(conv: &Conv, norm: &Norm) -> Result<(Tensor, Tensor)> {
     let double = |x: &Tensor| x.f_to_kind(Kind::Double);
     let deviation = double(&norm.running_var)?.f_add_scalar(EPSILON)?.f_sqrt()?;

@@ -1,6 +1,5 @@
-//! The messages of ONNX that an encoder needs, with the fields that are written.
-//!
-//! Format: `onnx/onnx.proto`, IR version 8.
+//! The messages of `onnx/onnx.proto` (IR version 8) that an encoder needs, with the fields that it
+//! needs.
 
 use prost::{Message, Oneof};
 
@@ -26,7 +25,7 @@ pub(super) struct Model {
     pub(super) metadata_props: Vec<Entry>,
 }
 
-/// `OperatorSetIdProto`; the empty domain is ONNX's own.
+/// `OperatorSetIdProto`. The empty domain is that of ONNX itself.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Opset {
     #[prost(string, tag = "1")]
@@ -88,7 +87,7 @@ pub(super) struct Attribute {
 }
 
 impl Attribute {
-    /// Of `AttributeType.FLOAT`.
+    /// An attribute of `AttributeType.FLOAT`.
     pub(super) fn float(name: &str, value: f64) -> Attribute {
         Attribute {
             name: name.to_owned(),
@@ -98,7 +97,7 @@ impl Attribute {
         }
     }
 
-    /// Of `AttributeType.INTS`.
+    /// An attribute of `AttributeType.INTS`.
     pub(super) fn ints(name: &str, values: &[i64]) -> Attribute {
         Attribute {
             name: name.to_owned(),
@@ -109,7 +108,7 @@ impl Attribute {
     }
 }
 
-/// `TensorProto`; the values lie row by row, little-endian, in `raw_data`.
+/// `TensorProto`. `raw_data` has the values row by row, little-endian.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Tensor {
     #[prost(int64, repeated, tag = "1")]
@@ -131,7 +130,7 @@ pub(super) struct Value {
     pub(super) kind: Option<Type>,
 }
 
-/// `TypeProto`, of tensors alone.
+/// `TypeProto` of a tensor.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Type {
     #[prost(message, optional, tag = "1")]
@@ -161,7 +160,7 @@ pub(super) struct Dimension {
     pub(super) extent: Option<Extent>,
 }
 
-/// How far a dimension goes: a number, or a name for what is known at run time alone.
+/// The length of a dimension: a number, or a name for a length that is known only at run time.
 #[derive(Clone, PartialEq, Oneof)]
 pub(super) enum Extent {
     #[prost(int64, tag = "1")]

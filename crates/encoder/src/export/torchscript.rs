@@ -1,26 +1,31 @@
-//! An encoder as TorchScript.
+//! Writes an encoder as TorchScript.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use mflag_weights::atomic;
 use tch::{CModule, Device, Kind, Tensor};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-use crate::film::FilmEncoder;
-use crate::{Error, Result, atomic};
+use crate::film_encoder::FilmEncoder;
+use crate::{Error, Result};
 
-/// Folder of the archive, whatever the file is called: the same encoder gives the same bytes.
+/// The folder in the archive. It does not depend on the name of the file, so that the same encoder
+/// gives the same bytes.
 const ROOT: &str = "encoder";
 
-/// Writes an encoder as TorchScript for `torch.jit.load` and libtorch, on the CPU: `forward` takes grey values from 0 to 255 as f32
-/// `[N, 1, S, S]` and gives f32 `[N, width]`. [`FilmEncoder::metadata`] lies in it as extra files
+/// Writes an encoder on the CPU as TorchScript for `torch.jit.load` and libtorch. `forward` takes
+/// grey values from 0 to 255 as f32 `[N, 1, S, S]` and returns f32 `[N, width]`. The values of
+/// [`FilmEncoder::metadata`] are extra files
 /// (`torch.jit.load(path, _extra_files={"preprocess": ""})`).
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be written; libtorch's own.
-pub fn write_torchscript(path: &Path, encoder: &FilmEncoder) -> Result<()> {
+/// [`Error::Io`] if the file cannot be written. [`Error::Torch`] if the encoder is not on the CPU,
+/// or libtorch cannot write the program.
+pub fn write_torchscript(path: impl AsRef<Path>, encoder: &FilmEncoder) -> Result<()> {
+    let path = path.as_ref();
     let write = |e| Error::io("write", path, e);
     let module = trace(encoder)?;
     let folder = tempfile::Builder::new()
@@ -31,17 +36,17 @@ pub fn write_torchscript(path: &Path, encoder: &FilmEncoder) -> Result<()> {
     module.save(&file)?;
     add_extra_files(&file, encoder).map_err(write)?;
     let bytes = fs::read(&file).map_err(write)?;
-    atomic::write(path, |file| file.write_all(&bytes))
+    Ok(atomic::write(path, |file| file.write_all(&bytes))?)
 }
 
-/// The encoder's operations on one batch, recorded; no shape is part of the record.
+/// Records the encoder's operations on a batch. The record does not depend on the batch's shape.
 fn trace(encoder: &FilmEncoder) -> Result<CModule> {
     let _no_gradients = tch::no_grad_guard();
     let side = i64::from(encoder.preprocess().side);
     let films = Tensor::f_zeros([2, 1, side, side], (Kind::Float, Device::Cpu))?;
-    // Errors within have no way out but this.
+    // The closure cannot return an error.
     let mut failure = None;
-    let mut forward = |inputs: &[Tensor]| match encoder.forward(&inputs[0]) {
+    let mut forward = |inputs: &[Tensor]| match forward_greys(encoder, &inputs[0]) {
         Ok(features) => vec![features],
         Err(error) => {
             failure = Some(error);
@@ -55,7 +60,15 @@ fn trace(encoder: &FilmEncoder) -> Result<CModule> {
     }
 }
 
-/// Adds what libtorch calls extra files; tch has no way to hand them to it.
+/// The pooled vectors `[N, width]` of grey values from 0 to 255, `[N, 1, S, S]`.
+fn forward_greys(encoder: &FilmEncoder, greys: &Tensor) -> Result<Tensor> {
+    let (scale, shift) = encoder.preprocess().scale_and_shift();
+    // Not in place as in `Preprocess::normalise`: the grey values belong to the caller.
+    let films = greys.f_mul_scalar(scale)?.f_add_scalar(shift)?;
+    encoder.network().forward(&films, false)
+}
+
+/// Adds the metadata as extra files, which tch cannot pass to libtorch.
 fn add_extra_files(file: &Path, encoder: &FilmEncoder) -> io::Result<()> {
     let opened = File::options().read(true).write(true).open(file)?;
     let mut archive = ZipWriter::new_append(opened)?;

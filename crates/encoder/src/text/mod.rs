@@ -1,4 +1,4 @@
-//! Texts to vectors by a frozen BERT of a model folder in Hugging Face's layout.
+//! Turns texts into vectors with a frozen BERT in Hugging Face's folder layout.
 
 mod tokenizer;
 
@@ -13,22 +13,23 @@ use tch::{Device, Kind, Tensor, nn};
 use tokenizers::Tokenizer;
 
 use crate::bert::{Bert, Config};
-use crate::weights::{Allow, load_into};
 use crate::{Error, Result};
+use mflag_weights::{Allow, load_into};
 
-/// To be raised with every change to this crate that changes vectors, so that no cache serves old ones.
+/// Raise this with every change that changes vectors: caches then recompute them.
 const VERSION: u32 = 1;
 
-/// The fewest tokens that leave room for one between `[CLS]` and `[SEP]`.
+/// The fewest tokens that leave room for a token between `[CLS]` and `[SEP]`.
 const FEWEST_TOKENS: usize = 3;
 
-/// How the hidden states of a text become one vector.
+/// How the hidden states of a text become a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Pooling {
-    /// The last hidden state of `[CLS]`, as it is: no pooler, no normalisation.
+    /// The last hidden state of `[CLS]`, without pooler and normalisation.
     Cls,
-    /// The mean of the last hidden states of all tokens, `[CLS]` and `[SEP]` included, padding not.
+    /// The mean of the last hidden states of all tokens, including `[CLS]` and `[SEP]` but not
+    /// padding.
     Mean,
 }
 
@@ -43,21 +44,24 @@ pub struct TextEncoder {
 }
 
 impl TextEncoder {
-    /// Opens a model folder: `config.json`, `model.safetensors` or else `pytorch_model.bin`, `tokenizer.json` or else
-    /// `vocab.txt` (with `tokenizer_config.json` where there is one).
+    /// Opens a model folder with `config.json`, the weights (`model.safetensors`, else
+    /// `pytorch_model.bin`) and the tokenizer (`tokenizer.json`, else `vocab.txt` and, if present,
+    /// `tokenizer_config.json`).
     ///
-    /// Texts are cut at `max_tokens` tokens, `[CLS]` and `[SEP]` included: 3 to the model's `max_position_embeddings`.
-    /// Truncation and padding that `tokenizer.json` asks for are switched off.
+    /// Texts are cut at `max_tokens` tokens, including `[CLS]` and `[SEP]`: from 3 to the model's
+    /// `max_position_embeddings`. This replaces the truncation and padding of `tokenizer.json`.
     ///
     /// # Errors
-    /// [`Error::Io`] and [`Error::File`] for files that are missing, damaged or of another kind of model;
-    /// [`Error::Mismatch`] for weights that do not fit `config.json`; [`Error::Input`] for `max_tokens` out of range.
+    /// [`Error::Io`] if a file cannot be read. [`Error::Model`] if one is missing, damaged or of
+    /// another model, or the weights do not fit `config.json`. [`Error::Input`] if `max_tokens` is
+    /// out of range.
     pub fn open(
-        folder: &Path,
+        folder: impl AsRef<Path>,
         pooling: Pooling,
         max_tokens: usize,
         device: Device,
     ) -> Result<TextEncoder> {
+        let folder = folder.as_ref();
         let parts = Parts::read(folder, max_tokens)?;
         let weights = weight_file(folder)?;
         let mut store = nn::VarStore::new(device);
@@ -70,19 +74,20 @@ impl TextEncoder {
         Ok(parts.encoder(bert, pooling, device, &digest))
     }
 
-    /// The same without the folder's weights, which need not be there: weights are drawn from `seed`, the same on every
-    /// device. For an ablation: what does the language model's knowledge give?
+    /// Like [`TextEncoder::open`], but with random weights; the folder needs none. A seed gives the
+    /// same weights on every device. This is for ablations: what does the knowledge of the language
+    /// model contribute?
     ///
     /// # Errors
     /// As [`TextEncoder::open`].
     pub fn random(
-        folder: &Path,
+        folder: impl AsRef<Path>,
         seed: u64,
         pooling: Pooling,
         max_tokens: usize,
         device: Device,
     ) -> Result<TextEncoder> {
-        let parts = Parts::read(folder, max_tokens)?;
+        let parts = Parts::read(folder.as_ref(), max_tokens)?;
         let mut store = nn::VarStore::new(device);
         let mut bert = Bert::new(store.root(), &parts.config)?;
         bert.randomise(seed)?;
@@ -92,39 +97,43 @@ impl TextEncoder {
         Ok(parts.encoder(bert, pooling, device, &digest))
     }
 
-    /// Length of a text's vector.
+    /// The length of a text's vector.
     pub fn hidden(&self) -> usize {
         self.bert.config().hidden_size as usize
     }
 
-    /// BLAKE3 in hexadecimal digits of all that decides a text's vector: the files' contents, pooling, `max_tokens` and the
-    /// version of this code. The device is not part of it.
+    /// A BLAKE3 digest, in hexadecimal digits, of everything that determines the vectors: the
+    /// content of the files, the pooling, `max_tokens` and the version of this code, but not the
+    /// device.
     pub fn fingerprint(&self) -> String {
         self.fingerprint.clone()
     }
 
-    /// Token identifiers of each text, `[CLS]` first and `[SEP]` last, at most `max_tokens` of them; in parallel.
+    /// The token identifiers of each text: `[CLS]` first, `[SEP]` last, at most `max_tokens`. Uses
+    /// all cores.
     ///
     /// # Errors
-    /// [`Error::Input`] when the tokenizer refuses a text.
+    /// [`Error::Input`] if the tokenizer fails on a text.
     pub fn tokenize(&self, texts: &[String]) -> Result<Vec<Vec<u32>>> {
         let tokenizer = &self.tokenizer;
         texts
             .par_iter()
             .map(|text| match tokenizer.encode_fast(text.as_str(), true) {
                 Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-                Err(e) => Err(Error::Input(format!("a text cannot be tokenised: {e}"))),
+                Err(e) => Err(Error::Input(format!("the tokenizer failed on a text: {e}"))),
             })
             .collect()
     }
 
-    /// The texts' vectors, f32 `[texts, hidden]`, in their order.
+    /// The vectors of texts, `[texts, hidden]`: one row for each text, in their order.
     ///
-    /// Texts of similar length share a batch of at most `batch_tokens` tokens, padding included, or one text; which ones
-    /// share it changes a vector by rounding alone (below 1e-5). `progress` is told after each batch how many texts it held.
+    /// Texts of similar length are computed in one batch of at most `batch_tokens` tokens,
+    /// including padding, or of one text. Which texts share a batch changes a vector only by
+    /// rounding (below 1e-5). After each batch, `progress` is called with its number of texts.
     ///
     /// # Errors
-    /// As [`TextEncoder::tokenize`]; [`Error::Torch`] when memory does not suffice: lower `batch_tokens`.
+    /// As [`TextEncoder::tokenize`]. [`Error::Torch`] if memory does not suffice: lower
+    /// `batch_tokens`.
     pub fn embed(
         &self,
         texts: &[String],
@@ -144,7 +153,7 @@ impl TextEncoder {
         Ok(vectors)
     }
 
-    /// Vectors of the rows, one after the other.
+    /// The vectors of the rows, one after the other.
     fn embed_batch(&self, rows: &[&[u32]]) -> Result<Vec<f32>> {
         let _frozen = tch::no_grad_guard();
         let (ids, mask) = padded(rows)?;
@@ -166,7 +175,7 @@ impl TextEncoder {
 }
 
 impl Pooling {
-    /// `hidden` `[B, T, H]` and `mask` bool `[B, T]` to `[B, H]`.
+    /// From `hidden` `[B, T, H]` and `mask` bool `[B, T]` to `[B, H]`.
     fn pool(self, hidden: &Tensor, mask: &Tensor) -> Result<Tensor> {
         Ok(match self {
             Pooling::Cls => hidden.f_select(1, 0)?,
@@ -189,7 +198,7 @@ impl Pooling {
     }
 }
 
-/// What a model folder holds besides weights.
+/// The content of a model folder, without its weights.
 struct Parts {
     config: Config,
     config_file: PathBuf,
@@ -199,15 +208,16 @@ struct Parts {
 impl Parts {
     fn read(folder: &Path, max_tokens: usize) -> Result<Parts> {
         if !folder.is_dir() {
-            let reason = "is not there or no folder: name the folder of a BERT with config.json, weights and tokenizer";
-            return Err(Error::file(folder, reason));
+            let reason = "is not a folder: give the folder of a BERT \
+                          with config.json, weights and tokenizer";
+            return Err(Error::model(folder, reason));
         }
         let config_file = folder.join("config.json");
         let config = Config::read(&config_file)?;
         let positions = config.max_position_embeddings;
         if !(FEWEST_TOKENS..=positions as usize).contains(&max_tokens) {
             return Err(Error::Input(format!(
-                "max_tokens is {max_tokens}, must be from {FEWEST_TOKENS} to {positions} \
+                "max_tokens is {max_tokens}, but must be from {FEWEST_TOKENS} to {positions} \
                  (max_position_embeddings in {})",
                 config_file.display()
             )));
@@ -244,7 +254,7 @@ impl Parts {
     }
 }
 
-/// A digest over named parts.
+/// A digest of named parts.
 struct Digest(blake3::Hasher);
 
 impl Digest {
@@ -272,9 +282,9 @@ fn weight_file(folder: &Path) -> Result<PathBuf> {
         .map(|name| folder.join(name))
         .find(|path| path.exists())
         .ok_or_else(|| {
-            Error::file(
+            Error::model(
                 folder,
-                format!("has no weights: neither {} nor {}", names[0], names[1]),
+                format!("has no weights, neither {} nor {}", names[0], names[1]),
             )
         })
 }
@@ -285,8 +295,9 @@ fn sorted_variables(store: &nn::VarStore) -> Vec<(String, Tensor)> {
     variables
 }
 
-/// Indices of texts, the longest first (so that memory runs short at once if at all), cut into batches of at most
-/// `batch_tokens` tokens, padding to a batch's longest included, and at least one text.
+/// The indices of texts in batches of at most `batch_tokens` tokens, counting the padding to the
+/// longest text, or of one text. The longest texts come first, so that a lack of memory shows at
+/// once.
 fn batches(tokens: &[Vec<u32>], batch_tokens: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..tokens.len()).collect();
     order.sort_by_key(|&i| Reverse(tokens[i].len()));
@@ -301,7 +312,7 @@ fn batches(tokens: &[Vec<u32>], batch_tokens: usize) -> Vec<Vec<usize>> {
     batches
 }
 
-/// Identifiers, i64 `[rows, longest]`, and their mask, bool of the same shape. Padding is 0, which the mask hides.
+/// The identifiers, i64 `[rows, longest]`, and their mask, bool of the same shape. Padding is 0.
 fn padded(rows: &[&[u32]]) -> Result<(Tensor, Tensor)> {
     let longest = rows.iter().map(|row| row.len()).max().unwrap_or(0);
     let padding = |row: &[u32]| longest - row.len();
@@ -315,7 +326,7 @@ fn padded(rows: &[&[u32]]) -> Result<(Tensor, Tensor)> {
         .collect();
     let lengths: Vec<i64> = rows.iter().map(|row| row.len() as i64).collect();
     let shape = [rows.len() as i64, longest as i64];
-    let places = Tensor::f_arange(longest as i64, (Kind::Int64, Device::Cpu))?;
-    let mask = places.f_lt_tensor(&Tensor::f_from_slice(&lengths)?.f_unsqueeze(1)?)?;
+    let positions = Tensor::f_arange(longest as i64, (Kind::Int64, Device::Cpu))?;
+    let mask = positions.f_lt_tensor(&Tensor::f_from_slice(&lengths)?.f_unsqueeze(1)?)?;
     Ok((Tensor::f_from_slice(&ids)?.f_view(shape)?, mask))
 }

@@ -11,14 +11,14 @@ use tokenizers::{AddedToken, ModelWrapper, Tokenizer, TruncationParams};
 
 use crate::{Error, Result};
 
-/// A tokenizer and the files it was read from.
+/// A tokenizer, and the files that it was read from.
 pub(super) struct Source {
     pub(super) tokenizer: Tokenizer,
     pub(super) files: Vec<PathBuf>,
 }
 
-/// Reads the tokenizer of `folder`; it cuts texts at `max_tokens`, special tokens included, and pads nothing, whatever its
-/// file says. Identifiers must be below `vocab_size`.
+/// Reads the tokenizer of `folder`. Whatever its file says, it cuts texts at `max_tokens` tokens,
+/// including special tokens, and does not pad. Identifiers must be below `vocab_size`.
 pub(super) fn read(folder: &Path, max_tokens: usize, vocab_size: i64) -> Result<Source> {
     let (json, vocab) = (folder.join("tokenizer.json"), folder.join("vocab.txt"));
     let mut source = if json.exists() {
@@ -29,9 +29,9 @@ pub(super) fn read(folder: &Path, max_tokens: usize, vocab_size: i64) -> Result<
     } else if vocab.exists() {
         from_vocab(folder, &vocab)?
     } else {
-        return Err(Error::file(
+        return Err(Error::model(
             folder,
-            "has neither tokenizer.json nor vocab.txt: copy the model's",
+            "has neither tokenizer.json nor vocab.txt: copy them from the model",
         ));
     };
     let file = source.files[0].clone();
@@ -44,7 +44,7 @@ pub(super) fn read(folder: &Path, max_tokens: usize, vocab_size: i64) -> Result<
         .with_padding(None)
         .with_truncation(Some(cut))
         .map_err(|e| {
-            Error::file(
+            Error::model(
                 &file,
                 format!("cannot cut texts at {max_tokens} tokens: {e}"),
             )
@@ -56,20 +56,20 @@ pub(super) fn read(folder: &Path, max_tokens: usize, vocab_size: i64) -> Result<
 fn from_json(path: &Path) -> Result<Tokenizer> {
     let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
     Tokenizer::from_bytes(bytes)
-        .map_err(|e| Error::file(path, format!("is not a tokenizer of Hugging Face: {e}")))
+        .map_err(|e| Error::model(path, format!("is not a Hugging Face tokenizer: {e}")))
 }
 
-/// As transformers' `BertTokenizer` builds it, with the same defaults.
+/// The tokenizer that `BertTokenizer` of transformers builds, with the same defaults.
 fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
     let bytes = std::fs::read(vocab).map_err(|e| Error::io("read", vocab, e))?;
-    let broken = |e: tokenizers::Error| Error::file(vocab, format!("is not a vocabulary: {e}"));
+    let broken = |e: tokenizers::Error| Error::model(vocab, format!("is not a vocabulary: {e}"));
     let pieces = WordPiece::read_bytes(&bytes).map_err(broken)?;
     let special = |token: &str| {
         let id = pieces.get(token).copied();
         id.map(|id| (token.to_owned(), id)).ok_or_else(|| {
-            Error::file(
+            Error::model(
                 vocab,
-                format!("has no line {token}: it is not the vocabulary of a BERT"),
+                format!("has no line {token}, so it is not the vocabulary of a BERT"),
             )
         })
     };
@@ -82,10 +82,10 @@ fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
         .collect();
 
     let config = folder.join("tokenizer_config.json");
-    let switches = Switches::read(&config)?;
+    let options = NormalizerOptions::read(&config)?;
     let mut tokenizer = Tokenizer::new(WordPiece::builder().vocab(pieces).build().map_err(broken)?);
     tokenizer
-        .with_normalizer(Some(switches.normalizer()))
+        .with_normalizer(Some(options.normalizer()))
         .map_err(broken)?;
     tokenizer
         .with_pre_tokenizer(Some(BertPreTokenizer))
@@ -96,33 +96,33 @@ fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
     Ok(Source { tokenizer, files })
 }
 
-/// What `tokenizer_config.json` says of the normaliser.
-struct Switches {
+/// The options of the normaliser in `tokenizer_config.json`.
+struct NormalizerOptions {
     do_lower_case: bool,
     strip_accents: Option<bool>,
     tokenize_chinese_chars: bool,
 }
 
-impl Switches {
-    fn read(path: &Path) -> Result<Switches> {
+impl NormalizerOptions {
+    fn read(path: &Path) -> Result<NormalizerOptions> {
         let config: Value = match std::fs::read(path) {
             Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|e| Error::file(path, format!("is not JSON: {e}")))?,
+                .map_err(|e| Error::model(path, format!("is not JSON: {e}")))?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Value::Null,
             Err(e) => return Err(Error::io("read", path, e)),
         };
-        let switch = |key: &str| match &config[key] {
+        let option = |key: &str| match &config[key] {
             Value::Null => Ok(None),
             Value::Bool(on) => Ok(Some(*on)),
-            other => Err(Error::file(
+            other => Err(Error::model(
                 path,
-                format!("{key} is {other}, must be true or false"),
+                format!("{key} is {other}, but must be true or false"),
             )),
         };
-        Ok(Switches {
-            do_lower_case: switch("do_lower_case")?.unwrap_or(true),
-            strip_accents: switch("strip_accents")?,
-            tokenize_chinese_chars: switch("tokenize_chinese_chars")?.unwrap_or(true),
+        Ok(NormalizerOptions {
+            do_lower_case: option("do_lower_case")?.unwrap_or(true),
+            strip_accents: option("strip_accents")?,
+            tokenize_chinese_chars: option("tokenize_chinese_chars")?.unwrap_or(true),
         })
     }
 
@@ -136,29 +136,30 @@ impl Switches {
     }
 }
 
-/// Finds at once what would otherwise come out at some text in the middle of a run.
+/// Finds faults now that would otherwise appear at some text in the middle of a run.
 fn check(tokenizer: &Tokenizer, file: &Path, vocab_size: i64) -> Result<()> {
     if let ModelWrapper::WordPiece(model) = tokenizer.get_model()
         && tokenizer.token_to_id(&model.unk_token).is_none()
     {
         let reason = format!("its vocabulary lacks the unknown token {}", model.unk_token);
-        return Err(Error::file(file, reason));
+        return Err(Error::model(file, reason));
     }
     let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0);
     if i64::from(largest) >= vocab_size {
         let reason = format!(
-            "has token identifier {largest}, but vocab_size in config.json is {vocab_size}: the files are of different models"
+            "has token identifier {largest}, but vocab_size in config.json is {vocab_size}: \
+             the files belong to different models"
         );
-        return Err(Error::file(file, reason));
+        return Err(Error::model(file, reason));
     }
     let empty = tokenizer
         .encode_fast("", true)
-        .map_err(|e| Error::file(file, format!("cannot tokenise: {e}")))?;
+        .map_err(|e| Error::model(file, format!("fails on an empty text: {e}")))?;
     let ends = ["[CLS]", "[SEP]"].map(|token| tokenizer.token_to_id(token));
     if empty.get_ids().iter().map(|id| Some(*id)).ne(ends) {
-        return Err(Error::file(
+        return Err(Error::model(
             file,
-            "does not put a text between [CLS] and [SEP], as BERT needs",
+            "does not put texts between [CLS] and [SEP], which BERT needs",
         ));
     }
     Ok(())

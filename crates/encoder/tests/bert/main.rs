@@ -1,4 +1,4 @@
-//! BERT and the text encoder against transformers (tests/oracle/bert.py), and their errors.
+//! BERT and the text encoder equal those of transformers (tests/oracle/bert.py); and their errors.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,7 +21,8 @@ use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, nn};
 use tempfile::TempDir;
 
-/// Largest difference from transformers: of the tiny model, whose values are of the order of 1, and of MiniLM.
+/// The largest difference from transformers for the tiny model, whose values are of the order of 1,
+/// and for MiniLM.
 const TINY: f32 = 1e-5;
 const MINILM: f64 = 1e-4;
 
@@ -45,7 +46,7 @@ fn npy(name: &str) -> Vec<f32> {
         .unwrap()
 }
 
-/// A folder with some of the tiny model's files.
+/// A folder with these files of the tiny model.
 fn tiny(files: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
     for name in files {
@@ -87,7 +88,7 @@ fn assert_near(ours: &[f32], theirs: &[f32], tolerance: f32) {
         .zip(theirs)
         .map(|(a, b)| (a - b).abs())
         .fold(0.0, f32::max);
-    // `fold` passes over NaN.
+    // `f32::max` ignores NaN.
     assert!(
         ours.iter().all(|x| x.is_finite()) && worst <= tolerance,
         "differs by {worst}"
@@ -102,7 +103,7 @@ fn embed(encoder: &TextEncoder, texts: &[String], batch_tokens: usize) -> Array2
 #[case::padded_together(10_000)]
 #[case::in_several_batches(32)]
 #[case::one_by_one(1)]
-fn tiny_vectors_are_transformers(#[case] batch_tokens: usize) {
+fn tiny_vectors_equal_transformers(#[case] batch_tokens: usize) {
     for (pooling, name) in [(Pooling::Cls, "cls"), (Pooling::Mean, "mean")] {
         for act in ["gelu", "gelu_new", "relu"] {
             let folder = tiny_json();
@@ -118,9 +119,9 @@ fn tiny_vectors_are_transformers(#[case] batch_tokens: usize) {
     }
 }
 
-/// The tiny model, filled without the crate's own reader of weights.
+/// The tiny model. Its weights are loaded without this project's reader.
 fn tiny_bert() -> Bert {
-    let config = Config::read(&golden().join("tiny/config.json")).unwrap();
+    let config = Config::read(golden().join("tiny/config.json")).unwrap();
     let mut store = nn::VarStore::new(Device::Cpu);
     let bert = Bert::new(store.root(), &config).unwrap();
     store.freeze();
@@ -135,15 +136,17 @@ fn tiny_bert() -> Bert {
 }
 
 #[test]
-fn hidden_states_are_transformers() {
+fn hidden_states_equal_transformers() {
     let ids = ids("ids");
     let longest = ids.iter().map(Vec::len).max().unwrap();
     let at = |i: usize, j: usize| ids[i].get(j).map(|id| i64::from(*id));
-    let places = || (0..ids.len()).flat_map(|i| (0..longest).map(move |j| (i, j)));
+    let positions = || (0..ids.len()).flat_map(|i| (0..longest).map(move |j| (i, j)));
     let shape = [ids.len() as i64, longest as i64];
-    // What stands at padding must not matter: 7 in place of transformers' 0.
-    let batch: Vec<i64> = places().map(|(i, j)| at(i, j).unwrap_or(7)).collect();
-    let mask: Vec<i64> = places().map(|(i, j)| at(i, j).is_some().into()).collect();
+    // The identifier at padding must not matter: here it is 7, in transformers 0.
+    let batch: Vec<i64> = positions().map(|(i, j)| at(i, j).unwrap_or(7)).collect();
+    let mask: Vec<i64> = positions()
+        .map(|(i, j)| at(i, j).is_some().into())
+        .collect();
     let (batch, mask) = (
         Tensor::from_slice(&batch).view(shape),
         Tensor::from_slice(&mask).view(shape),
@@ -160,8 +163,8 @@ fn hidden_states_are_transformers() {
 }
 
 #[test]
-fn variables_have_the_names_of_hugging_face() {
-    let config = Config::read(&golden().join("tiny/config.json")).unwrap();
+fn variables_have_the_names_of_transformers() {
+    let config = Config::read(golden().join("tiny/config.json")).unwrap();
     let store = nn::VarStore::new(Device::Cpu);
     Bert::new(store.root(), &config).unwrap();
     let mut ours: Vec<_> = store.variables().into_keys().collect();
@@ -179,14 +182,14 @@ fn variables_have_the_names_of_hugging_face() {
 }
 
 #[test]
-fn a_pytorch_file_without_prefix_gives_the_same() {
+fn a_pytorch_file_without_prefix_gives_the_same_vectors() {
     let folder = tiny(&["config.json", "pytorch_model.bin", "vocab.txt"]);
     let vectors = embed(&open(folder.path(), Pooling::Cls), &texts(), 64);
     assert_near(vectors.as_slice().unwrap(), &npy("cls_gelu.npy"), TINY);
 }
 
 #[test]
-fn tokens_are_transformers_from_either_file() {
+fn tokens_equal_transformers_with_either_tokenizer_file() {
     let json = tiny_json();
     let vocab = tiny(&[
         "config.json",
@@ -213,7 +216,7 @@ fn tokens_are_transformers_from_either_file() {
 }
 
 #[test]
-fn a_vector_depends_on_its_text_alone() {
+fn a_vector_depends_only_on_its_text() {
     let folder = tiny_json();
     for pooling in [Pooling::Cls, Pooling::Mean] {
         let encoder = open(folder.path(), pooling);
@@ -233,20 +236,20 @@ fn a_vector_depends_on_its_text_alone() {
 }
 
 #[test]
-fn progress_counts_texts_and_none_is_fine() {
+fn progress_counts_texts_and_an_empty_list_gives_no_vectors() {
     let folder = tiny_json();
     let encoder = open(folder.path(), Pooling::Mean);
-    let told = RefCell::new(Vec::new());
+    let counts = RefCell::new(Vec::new());
     encoder
-        .embed(&texts(), 32, &|n| told.borrow_mut().push(n))
+        .embed(&texts(), 32, &|n| counts.borrow_mut().push(n))
         .unwrap();
-    assert!(told.borrow().len() > 1);
-    assert_eq!(told.borrow().iter().sum::<usize>(), texts().len());
+    assert!(counts.borrow().len() > 1);
+    assert_eq!(counts.borrow().iter().sum::<usize>(), texts().len());
     assert_eq!(embed(&encoder, &[], 32).dim(), (0, 32));
 }
 
 #[test]
-fn fingerprints_tell_apart_what_changes_vectors() {
+fn a_fingerprint_changes_with_everything_that_changes_vectors() {
     let folder = tiny(&[
         "config.json",
         "model.safetensors",
@@ -296,7 +299,7 @@ fn random_weights_follow_the_seed() {
     let first = random(1);
     assert_eq!(first, random(1));
     assert_ne!(first, random(2));
-    // Different texts differ, and each is normalised by the last layer norm.
+    // Texts have different vectors, and the last layer norm normalises each.
     assert_ne!(first.row(0), first.row(1));
     let variance = first.var_axis(Axis(1), 0.0);
     assert!(
@@ -306,7 +309,7 @@ fn random_weights_follow_the_seed() {
 }
 
 #[test]
-fn making_an_encoder_leaves_the_global_generator_alone() {
+fn opening_an_encoder_does_not_use_the_global_generator() {
     let folder = tiny(&["config.json", "vocab.txt", "model.safetensors"]);
     let draw = || f64::try_from(Tensor::rand([1], (Kind::Double, Device::Cpu))).unwrap();
     tch::manual_seed(3);
@@ -318,8 +321,8 @@ fn making_an_encoder_leaves_the_global_generator_alone() {
 }
 
 #[test]
-fn random_weights_are_normal_with_the_range_of_the_config() {
-    let mut config = Config::read(&golden().join("tiny/config.json")).unwrap();
+fn random_weights_are_normal_with_the_initializer_range() {
+    let mut config = Config::read(golden().join("tiny/config.json")).unwrap();
     config.vocab_size = 4000;
     let store = nn::VarStore::new(Device::Cpu);
     let mut bert = Bert::new(store.root(), &config).unwrap();
@@ -335,7 +338,7 @@ fn random_weights_are_normal_with_the_range_of_the_config() {
     assert!((within_one - 0.6827).abs() < 0.005, "{within_one}");
 }
 
-/// The model that set-up installs.
+/// The model that `./just setup` installs.
 fn minilm() -> PathBuf {
     let folder = root().join(".models/all-minilm-l6-v2");
     assert!(
@@ -349,10 +352,10 @@ fn minilm() -> PathBuf {
 #[rstest]
 #[case(Pooling::Cls, "cls")]
 #[case(Pooling::Mean, "mean")]
-fn minilm_is_transformers(#[case] pooling: Pooling, #[case] name: &str) {
+fn minilm_equals_transformers(#[case] pooling: Pooling, #[case] name: &str) {
     let golden = json_file(&golden().join("minilm.json"));
     let max_tokens = golden["max_tokens"].as_u64().unwrap() as usize;
-    let encoder = TextEncoder::open(&minilm(), pooling, max_tokens, Device::Cpu).unwrap();
+    let encoder = TextEncoder::open(minilm(), pooling, max_tokens, Device::Cpu).unwrap();
     assert_eq!(encoder.hidden(), 384);
     let rows = golden["rows"].as_array().unwrap();
     let texts: Vec<String> = rows
@@ -364,7 +367,7 @@ fn minilm_is_transformers(#[case] pooling: Pooling, #[case] name: &str) {
         .map(|r| serde_json::from_value(r["ids"].clone()).unwrap())
         .collect();
     assert_eq!(encoder.tokenize(&texts).unwrap(), ids);
-    assert_eq!(ids[5].len(), max_tokens, "the last text is there to be cut");
+    assert_eq!(ids[5].len(), max_tokens, "the last text is longer");
 
     let vectors = embed(&encoder, &texts, 10_000);
     for (row, vector) in rows.iter().zip(vectors.rows()) {

@@ -1,4 +1,4 @@
-//! Folders and inputs that are refused, and what the message says.
+//! Refused folders and inputs, and the messages.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::{change, json_file, tiny, tiny_bert, tiny_json};
 
-/// What opening the folder is answered by.
+/// The message of the error when the folder is opened.
 fn refusal(folder: &Path) -> String {
     TextEncoder::open(folder, Pooling::Cls, 16, Device::Cpu)
         .unwrap_err()
@@ -21,8 +21,8 @@ fn refusal(folder: &Path) -> String {
 #[rstest]
 #[case::missing("hidden_size", None, "hidden_size is missing")]
 #[case::no_type("model_type", None, "model_type is missing")]
-#[case::other("model_type", Some(json!("roberta")), "model_type is \"roberta\", must be \"bert\"")]
-#[case::zero("num_hidden_layers", Some(json!(0)), "num_hidden_layers is 0, must be a whole number")]
+#[case::other("model_type", Some(json!("roberta")), "model_type is \"roberta\", but must be \"bert\"")]
+#[case::zero("num_hidden_layers", Some(json!(0)), "num_hidden_layers is 0, but must be an integer")]
 #[case::text("vocab_size", Some(json!("many")), "vocab_size is \"many\"")]
 #[case::huge("intermediate_size", Some(json!(1u64 << 60)), "intermediate_size is 115292150")]
 #[case::activation("hidden_act", Some(json!("swish")), "\"gelu\" or \"gelu_new\" or \"relu\"")]
@@ -31,7 +31,7 @@ fn refusal(folder: &Path) -> String {
 #[case::eps("layer_norm_eps", Some(json!(-1.0)), "layer_norm_eps is -1.0")]
 #[case::heads("num_attention_heads", Some(json!(5)), "must be a divisor of hidden_size, 32")]
 #[case::vocabulary("vocab_size", Some(json!(59)), "token identifier 59, but vocab_size")]
-fn a_wrong_config_is_named(
+fn a_wrong_value_in_the_config_is_named(
     #[case] key: &str,
     #[case] value: Option<Value>,
     #[case] expected: &str,
@@ -49,7 +49,7 @@ fn a_wrong_config_is_named(
 fn missing_files_are_named() {
     let nowhere = TempDir::new().unwrap().path().join("nowhere");
     assert!(
-        refusal(&nowhere).contains("nowhere: is not there"),
+        refusal(&nowhere).contains("nowhere: is not a folder"),
         "{}",
         refusal(&nowhere)
     );
@@ -130,7 +130,7 @@ fn a_vocabulary_without_special_tokens_is_refused(#[case] token: &str) {
 }
 
 #[test]
-fn a_tokenizer_that_is_not_berts_is_refused() {
+fn a_tokenizer_of_another_model_is_refused() {
     let folder = tiny_json();
     change(
         folder.path(),

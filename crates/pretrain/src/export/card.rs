@@ -1,7 +1,7 @@
 //! The model card: a template, filled with what is known of an encoder.
 
 use mflag_core::table::Table;
-use mflag_encoder::film::FilmEncoder;
+use mflag_encoder::FilmEncoder;
 use mflag_train::checkpoint::Counters;
 use serde_json::Value;
 

@@ -6,9 +6,8 @@ use clap::ValueEnum;
 use mflag_core::run::RunFolder;
 use mflag_core::table::Table;
 use mflag_core::{atomic, config};
-use mflag_encoder::export::{Norms, write_onnx, write_torchscript};
-use mflag_encoder::film::FilmEncoder;
-use mflag_encoder::preprocess::Preprocess;
+use mflag_encoder::export::{BatchNorms, write_onnx, write_torchscript};
+use mflag_encoder::{FilmEncoder, Preprocess};
 use mflag_store::Store;
 use tch::Device;
 
@@ -126,9 +125,9 @@ impl ExportArgs {
 
     fn write(&self, format: Format, encoder: &FilmEncoder, path: &Path) -> Result<()> {
         let norms = if self.fold_batch_norm {
-            Norms::Folded
+            BatchNorms::Folded
         } else {
-            Norms::Kept
+            BatchNorms::Separate
         };
         match format {
             Format::Safetensors => encoder.write(path)?,

@@ -8,11 +8,10 @@ use std::path::Path;
 use clap::ValueEnum;
 use mflag_core::run::RunFolder;
 use mflag_core::{config, digest};
-use mflag_encoder::film::write_encoder;
-use mflag_encoder::preprocess::Preprocess;
-use mflag_encoder::weights::{ENCODER_PREFIX, below};
+use mflag_encoder::{ENCODER_PREFIX, Preprocess, write_encoder};
 use mflag_train::checkpoint::Counters;
 use mflag_train::{BEST, Checkpoint, LAST};
+use mflag_weights::strip_prefix;
 use serde_json::{Map, Value, json};
 
 pub use command::ExportArgs;
@@ -61,7 +60,7 @@ pub fn export_encoder(
     path: &Path,
 ) -> Result<Counters> {
     let checkpoint = Checkpoint::read(&run.file(kept.file()))?;
-    let variables = below(ENCODER_PREFIX, checkpoint.part("model"));
+    let variables = strip_prefix(ENCODER_PREFIX, checkpoint.part("model"));
     let latest = checkpoint.counters.latest.iter();
     let metrics = latest.map(|(name, value)| (name.clone(), Value::from(value.0)));
     let began = run.provenance()?;

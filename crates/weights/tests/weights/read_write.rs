@@ -1,10 +1,10 @@
-//! Files as they should be, in and out.
+//! Sound files, read and written.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use mflag_encoder::weights::{Tensors, read, write_safetensors};
+use mflag_weights::{Tensors, read, write_safetensors};
 use rstest::rstest;
 use tch::{Device, Kind, Tensor};
 
@@ -47,7 +47,7 @@ fn assert_as_expected(tensors: &Tensors, name: &str) {
 }
 
 #[rstest]
-fn reads_what_pytorch_wrote(
+fn reads_pytorch_files(
     #[values(
         "kinds",
         "kinds_protocol4",
@@ -62,19 +62,19 @@ fn reads_what_pytorch_wrote(
     name: &str,
     #[values("zip", "legacy")] form: &str,
 ) {
-    let tensors = read(&golden(&format!("{name}_{form}.pt"))).unwrap();
+    let tensors = read(golden(&format!("{name}_{form}.pt"))).unwrap();
     assert_as_expected(&tensors, name);
     assert_not_executed();
 }
 
 #[test]
 fn reads_safetensors() {
-    assert_as_expected(&read(&golden("kinds.safetensors")).unwrap(), "kinds");
+    assert_as_expected(&read(golden("kinds.safetensors")).unwrap(), "kinds");
 }
 
 #[rstest]
 fn tied_weights_share_memory(#[values("zip", "legacy")] form: &str) {
-    let tensors = read(&golden(&format!("shapes_{form}.pt"))).unwrap();
+    let tensors = read(golden(&format!("shapes_{form}.pt"))).unwrap();
     assert_eq!(tensors["tied_a"].data_ptr(), tensors["tied_b"].data_ptr());
 }
 
@@ -82,10 +82,11 @@ fn tied_weights_share_memory(#[values("zip", "legacy")] form: &str) {
 fn real_bert_weights_are_read() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../.models/all-minilm-l6-v2/model.safetensors");
-    if !path.exists() {
-        eprintln!("skipped: no {}", path.display());
-        return;
-    }
+    assert!(
+        path.exists(),
+        "{} is missing: run ./just setup",
+        path.display()
+    );
     let tensors = read(&path).unwrap();
     let words = &tensors["embeddings.word_embeddings.weight"];
     assert_eq!(
@@ -95,7 +96,7 @@ fn real_bert_weights_are_read() {
 }
 
 #[test]
-fn written_files_read_back_alike_and_are_the_same_each_time() {
+fn written_files_are_reproducible_and_read_back_equal() {
     let dir = tempfile::tempdir().unwrap();
     let metadata: BTreeMap<_, _> = (0..20)
         .map(|i| (format!("key{i}"), "ü".to_owned()))
@@ -103,7 +104,7 @@ fn written_files_read_back_alike_and_are_the_same_each_time() {
     for name in ["kinds", "shapes"] {
         let [a, b] = ["a", "b"].map(|file| dir.path().join(file));
         for path in [&a, &b] {
-            let tensors = read(&golden(&format!("{name}_zip.pt"))).unwrap();
+            let tensors = read(golden(&format!("{name}_zip.pt"))).unwrap();
             write_safetensors(path, tensors, &metadata).unwrap();
         }
         assert_as_expected(&read(&a).unwrap(), name);
@@ -125,7 +126,7 @@ fn a_failed_write_leaves_the_old_file_and_nothing_else() {
     let none = BTreeMap::new();
     let twice = ["a", "a"].map(|name| (name.to_owned(), Tensor::from(1.0)));
     let error = write_safetensors(&path, twice, &none).unwrap_err();
-    assert!(error.to_string().contains("two tensors are named `a`"));
+    assert!(error.to_string().contains("two tensors have the name `a`"));
     let complex = Tensor::zeros([1], (Kind::ComplexFloat, Device::Cpu));
     assert!(write_safetensors(&path, [("a".to_owned(), complex)], &none).is_err());
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");

@@ -1,9 +1,8 @@
-//! Weights into models.
+//! Weights are loaded into models.
 
 use std::collections::BTreeMap;
 
-use mflag_encoder::Error;
-use mflag_encoder::weights::{Allow, load_into, read, write_safetensors};
+use mflag_weights::{Allow, Error, load_into, read, write_safetensors};
 use rstest::rstest;
 use tch::{Device, Kind, Tensor};
 
@@ -31,27 +30,27 @@ fn loads_through_a_prefix_and_converts(
     #[values(Kind::Float, Kind::Double, Kind::BFloat16)] kind: Kind,
 ) {
     let model = variables(TINY, kind);
-    let report = load_into(&golden(file), &model, &Allow::heads()).unwrap();
+    let report = load_into(golden(file), &model, &Allow::heads()).unwrap();
     assert_eq!(report.prefix, "module.");
-    assert_eq!((report.applied, report.unused.len()), (5, 3));
+    assert_eq!((report.loaded, report.unused.len()), (5, 3));
     assert_eq!(
         report.to_string(),
         "5 variables loaded, `module.` stripped; 3 unused: module.bn1.num_batches_tracked, …"
     );
-    let source = &read(&golden(file)).unwrap()["module.conv1.weight"];
+    let source = &read(golden(file)).unwrap()["module.conv1.weight"];
     assert_eq!(values(&model[0].1), values(&source.to_kind(kind)));
     assert!(model[0].1.requires_grad() && model[0].1.is_leaf());
 }
 
 #[test]
-fn what_is_not_allowed_is_an_error_and_changes_nothing() {
+fn a_difference_that_is_not_allowed_is_an_error_and_changes_nothing() {
     let path = golden("module_zip.pt");
     let model = variables(TINY, Kind::Float);
     let error = load_into(&path, &model, &Allow::nothing()).unwrap_err();
     assert!(matches!(error, Error::Mismatch { .. }));
     let message = error.to_string();
     assert!(
-        message.contains("3 of its tensors have no place"),
+        message.contains("3 of its tensors are not in the model"),
         "{message}"
     );
 
@@ -63,8 +62,9 @@ fn what_is_not_allowed_is_an_error_and_changes_nothing() {
     let message = error.to_string();
     assert!(
         message.contains(
-            "1 of 6 variables have another shape in it: `conv1.weight` [2, 3, 3, 3] (in the file [2, 1, 3, 3]); \
-             1 of 6 variables are not in it: `conv2.weight` [7]"
+            "1 of the model's 6 variables have another shape in it: \
+             `conv1.weight` [2, 3, 3, 3] (in the file [2, 1, 3, 3]); \
+             1 of the model's 6 variables are missing in it: `conv2.weight` [7]"
         ),
         "{message}"
     );
@@ -75,19 +75,19 @@ fn what_is_not_allowed_is_an_error_and_changes_nothing() {
     let report = load_into(&path, &model, &allow).unwrap();
     assert_eq!(report.mismatched, ["conv1.weight"]);
     assert_eq!(report.missing, ["conv2.weight"]);
-    assert_eq!(report.applied, 4);
+    assert_eq!(report.loaded, 4);
 }
 
 #[test]
-fn old_bert_names_are_known() {
+fn old_bert_names_are_recognised() {
     let shapes: &[(&str, &[i64])] = &[
         ("embeddings.LayerNorm.weight", &[4]),
         ("embeddings.LayerNorm.bias", &[4]),
         ("encoder.layer.0.output.dense.weight", &[4, 4]),
     ];
     let model = variables(shapes, Kind::Float);
-    let report = load_into(&golden("bert_legacy.pt"), &model, &Allow::heads()).unwrap();
-    assert_eq!((report.applied, report.prefix.as_str()), (3, "bert."));
+    let report = load_into(golden("bert_legacy.pt"), &model, &Allow::heads()).unwrap();
+    assert_eq!((report.loaded, report.prefix.as_str()), (3, "bert."));
     assert_eq!(report.unused, ["cls.predictions.bias"]);
     assert_eq!(values(&model[1].1), [0.0, 0.25, 0.5, 0.75]);
 }
@@ -128,7 +128,7 @@ fn another_depth_is_recognised() {
         "{message}"
     );
     assert!(
-        message.contains("8 of 49 variables have another shape"),
+        message.contains("8 of the model's 49 variables have another shape"),
         "{message}"
     );
     assert_eq!(message.matches("(in the file").count(), 5, "{message}");
@@ -137,10 +137,10 @@ fn another_depth_is_recognised() {
 #[rstest]
 #[case::one_tower(&["img_encoder.model.", "text_encoder."], Ok("img_encoder.model."))]
 #[case::nested(&["module.encoder."], Ok("module.encoder."))]
-#[case::unheard_of(&["my.own."], Ok("my.own."))]
+#[case::unknown_prefix(&["my.own."], Ok("my.own."))]
 #[case::plain_first(&["", "copy."], Ok(""))]
 #[case::momentum(&["module.encoder_k.", "module.encoder_q."], Ok("module.encoder_q."))]
-#[case::two_towers(&["left.", "right."], Err("`left.` and `right.`"))]
+#[case::two_towers(&["left.", "right."], Err("its part `left.` and its part `right.` fit"))]
 fn the_prefix_is_found(#[case] prefixes: &[&str], #[case] expected: Result<&str, &str>) {
     let mut names = Vec::new();
     for prefix in prefixes {
@@ -155,7 +155,7 @@ fn the_prefix_is_found(#[case] prefixes: &[&str], #[case] expected: Result<&str,
     match (outcome, expected) {
         (Ok(report), Ok(prefix)) => {
             assert_eq!(report.prefix, prefix);
-            assert_eq!(report.applied, TINY.len());
+            assert_eq!(report.loaded, TINY.len());
         }
         (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
         (outcome, _) => panic!("{outcome:?}"),

@@ -1,11 +1,10 @@
-//! Files that are damaged, of another format, or made to do harm.
+//! Files that are damaged, have another format, or were made to do harm.
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 
-use mflag_encoder::Error;
-use mflag_encoder::weights::read;
+use mflag_weights::{Error, read};
 use proptest::prelude::*;
 use rstest::rstest;
 use tch::Device;
@@ -18,7 +17,7 @@ fn write_temporary(bytes: &[u8]) -> tempfile::NamedTempFile {
     file
 }
 
-/// The error's message; it must name the file.
+/// The message of the error, which must name the file.
 fn refusal(path: &Path) -> String {
     let error = read(path).unwrap_err();
     assert!(matches!(error, Error::File { .. }), "{error:?}");
@@ -36,8 +35,8 @@ fn refusal_of(bytes: &[u8]) -> String {
 #[case("evil_storage", "posix.system")]
 #[case("whole_model", "torch.nn.modules.container.Sequential")]
 #[case("complex", "torch.ComplexFloatStorage")]
-#[case("tensor_alone", "no tensors by name")]
-fn refuses_what_is_not_weights(
+#[case("tensor_alone", "no named tensors")]
+fn objects_without_weights_are_refused(
     #[case] name: &str,
     #[case] reason: &str,
     #[values("zip", "legacy")] form: &str,
@@ -54,23 +53,23 @@ fn refuses_what_is_not_weights(
 #[case(b"\x89HDF\r\n\x1a\n", "HDF5")]
 #[case(b"PK\x03\x04 and no more", "damaged or incomplete")]
 #[case(b"\xff\xff\xff\xff\xff\xff\xff\x7f{\"a\":1}", "damaged safetensors")]
-#[case(b"anything at all", "neither safetensors nor")]
-fn foreign_files_are_told_apart(#[case] bytes: &[u8], #[case] reason: &str) {
+#[case(b"anything at all", "neither a safetensors file nor")]
+fn other_formats_are_recognised(#[case] bytes: &[u8], #[case] reason: &str) {
     let message = refusal_of(bytes);
     assert!(message.contains(reason), "{message}");
 }
 
 #[test]
-fn a_missing_file_and_a_plain_pickle_are_named() {
+fn a_missing_file_and_a_plain_pickle_are_refused() {
     let error = read(Path::new("absent.pt")).unwrap_err();
     assert!(error.to_string().contains("cannot read absent.pt"));
-    assert!(refusal(&golden("plain_pickle.pkl")).contains("not one of torch.save"));
+    assert!(refusal(&golden("plain_pickle.pkl")).contains("not written by torch.save"));
 }
 
-/// A legacy file whose object is made by `program`, with one storage "0" of `count` floats, all present.
+/// A legacy file whose object `program` makes, with one complete storage "0" of `count` floats.
 fn legacy(program: &[u8], count: i64) -> Vec<u8> {
     let real = fs::read(golden("nested_legacy.pt")).unwrap();
-    // Magic number, version and system: each ends by STOP, and the next begins by PROTO.
+    // Magic number, version and system: each ends with STOP, and the next begins with PROTO.
     let starts = real.windows(3).enumerate();
     let mut starts = starts.filter(|(_, w)| *w == b".\x80\x02");
     let (end_of_system, _) = starts.nth(2).unwrap();
@@ -86,7 +85,7 @@ fn legacy(program: &[u8], count: i64) -> Vec<u8> {
     .concat()
 }
 
-/// {"w": tensor of storage "0" (4 floats declared) with this offset, size and stride}.
+/// The program of {"w": tensor} with this offset, size and stride in storage "0" of 4 floats.
 fn one_tensor(offset: i64, size: &[i64], stride: &[i64]) -> Vec<u8> {
     fn long(value: i64) -> Vec<u8> {
         [&b"\x8a\x08"[..], &value.to_le_bytes()].concat()
@@ -130,17 +129,18 @@ fn a_tensor_outside_its_storage_is_refused(
     assert!(message.contains("damaged: a tensor"), "{message}");
 }
 
-/// Where "nothing says what storage 0 holds", the program itself was read to its end without harm.
+/// Where the message is "no tensor uses storage 0", the program itself was read to its end without
+/// harm.
 #[rstest]
-#[case::nested_deep([vec![b')'], vec![0x85; 1_000_000]].concat(), "nothing says what")]
+#[case::nested_deep([vec![b')'], vec![0x85; 1_000_000]].concat(), "no tensor uses")]
 #[case::too_many_values(vec![b']'; 5_000_000], "more than 4000000 values")]
-#[case::list_of_itself(b"]q\x00h\x00a".to_vec(), "nothing says what")]
+#[case::list_of_itself(b"]q\x00h\x00a".to_vec(), "no tensor uses")]
 #[case::long_text(b"X\xff\xff\xff\xff".to_vec(), "cut off")]
 #[case::longer_text(b"\x8d\xff\xff\xff\xff\xff\xff\xff\xff".to_vec(), "cut off")]
-#[case::empty_stack(b"0".to_vec(), "too few values")]
-#[case::below_the_mark(b"N(0".to_vec(), "too few values")]
-#[case::no_mark(b"Nt".to_vec(), "no mark")]
-#[case::forgotten(b"h\x07".to_vec(), "nothing remembered")]
+#[case::empty_stack(b"0".to_vec(), "from an empty stack")]
+#[case::below_the_mark(b"N(0".to_vec(), "from an empty stack")]
+#[case::no_mark(b"Nt".to_vec(), "uses a mark that it did not set")]
+#[case::forgotten(b"h\x07".to_vec(), "reads a memo that it did not write")]
 #[case::odd_items(b"}(Nu".to_vec(), "key without a value")]
 #[case::unknown_opcode(b"\x00".to_vec(), "opcode 0x00")]
 fn hostile_pickles_are_refused(#[case] program: Vec<u8>, #[case] reason: &str) {
@@ -149,8 +149,9 @@ fn hostile_pickles_are_refused(#[case] program: Vec<u8>, #[case] reason: &str) {
 }
 
 #[test]
-fn dictionaries_that_hold_themselves_or_multiply_are_read_once() {
-    // Level 0 holds itself; each of 60 levels above holds the one below it twice: 2^60 paths.
+fn a_dictionary_is_read_once_however_often_it_occurs() {
+    // Level 0 contains itself. Each of the levels above contains the one below it twice: 2^60
+    // paths.
     let mut program = one_tensor(0, &[4], &[1]);
     program.extend(b"q\x00U\x01ah\x00s");
     for level in 1..60 {
@@ -159,7 +160,10 @@ fn dictionaries_that_hold_themselves_or_multiply_are_read_once() {
         program.extend([b'U', 1, b'a', b'h', below, b'U', 1, b'b', b'h', below, b'u']);
     }
     let start = write_temporary(&legacy(&program[..], 4));
-    assert!(refusal(start.path()).contains("no tensors"), "too deep");
+    assert!(
+        refusal(start.path()).contains("no named tensors"),
+        "too deep"
+    );
     program.extend(b"h\x03");
     let tensors = read(write_temporary(&legacy(&program, 4)).path()).unwrap();
     assert!(tensors.keys().eq(["a.a.a.w"]));
@@ -169,11 +173,11 @@ fn dictionaries_that_hold_themselves_or_multiply_are_read_once() {
 fn lengths_that_disagree_with_the_file_are_refused() {
     let good = legacy(&one_tensor(0, &[4], &[1]), 4);
     assert!(refusal_of(&good[..good.len() - 1]).contains("cut off in storage 0"));
-    assert!(refusal_of(&legacy(&one_tensor(0, &[4], &[1]), 3)).contains("two lengths"));
+    assert!(refusal_of(&legacy(&one_tensor(0, &[4], &[1]), 3)).contains("two different lengths"));
 }
 
 #[test]
-fn a_changed_byte_in_a_zip_file_is_noticed() {
+fn a_changed_byte_in_a_zip_file_is_detected() {
     let mut bytes = fs::read(golden("nested_zip.pt")).unwrap();
     let number = (-0.25_f32).to_le_bytes(); // nowhere else in the file
     let at = bytes.windows(4).rposition(|w| w == number).unwrap();
@@ -185,7 +189,7 @@ fn a_changed_byte_in_a_zip_file_is_noticed() {
 #[case::compressed(
     zip::CompressionMethod::Deflated,
     "little",
-    "`byteorder` is compressed"
+    "compressed entry `byteorder`"
 )]
 #[case::big_endian(zip::CompressionMethod::Stored, "big", "big-endian")]
 #[case::empty_pickle(zip::CompressionMethod::Stored, "little", "cut off")]

@@ -1,29 +1,29 @@
-//! The few classes and functions that weight files need: each stands for a [`Node`] here, none is run.
+//! The few classes and functions that weight files need. Each gives a [`Node`]; none is executed.
 
 use tch::Kind;
 
 use super::machine::{Machine, Made};
 use super::{Global, Id, Node, Storage, View};
-use crate::weights::Parsed;
+use crate::Parsed;
 
-/// NumPy's limit, and more than any layer has.
+/// NumPy's limit. No layer has as many.
 const MAX_DIMENSIONS: usize = 64;
 
 impl<'a> Machine<'a> {
-    /// What `callee(*arguments)` would give.
+    /// The node for `callee(*arguments)`.
     pub(super) fn object(&mut self, mut callee: Id, mut arguments: Id) -> Parsed<Made<'a>> {
         loop {
             let (Node::Global(global) | Node::Opaque(global)) = *self.node(callee) else {
                 return Ok(Made::New(Node::Other));
             };
             let Node::Tuple(items) = self.node(arguments) else {
-                return Err("damaged: arguments that are no tuple".to_owned());
+                return Err("is damaged: the arguments of a call are not a tuple".to_owned());
             };
             return match (global.module, global.name, items.as_slice()) {
                 ("torch._utils", "_rebuild_tensor" | "_rebuild_tensor_v2", items) => {
                     self.tensor(items)
                 }
-                // A parameter is its tensor; whether it requires a gradient is the model's concern.
+                // A parameter is its tensor. The model decides whether it requires a gradient.
                 (
                     "torch._utils",
                     "_rebuild_parameter" | "_rebuild_parameter_with_state",
@@ -45,7 +45,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// A dictionary; Python 2 gave its items as a list of pairs.
+    /// A dictionary. Python 2 passed its items as a list of pairs.
     fn dict(&mut self, pairs: Option<Id>) -> Parsed<Made<'a>> {
         let pairs = pairs
             .and_then(|id| self.take_list(id))
@@ -53,28 +53,28 @@ impl<'a> Machine<'a> {
             .into_iter()
             .map(|pair| match self.node(pair) {
                 Node::Tuple(pair) | Node::List(pair) if pair.len() == 2 => Ok((pair[0], pair[1])),
-                _ => Err("damaged: a key without a value".to_owned()),
+                _ => Err("is damaged: a dictionary has a key without a value".to_owned()),
             })
             .collect::<Parsed<_>>()?;
         Ok(Made::New(Node::Dict(pairs)))
     }
 
-    /// A tensor of (storage, offset, size, stride, …).
+    /// A tensor from (storage, offset, size, stride, …).
     fn tensor(&self, items: &[Id]) -> Parsed<Made<'a>> {
         let &[storage, offset, size, stride, ..] = items else {
-            return Err("damaged: a tensor of too few arguments".to_owned());
+            return Err("is damaged: a tensor has too few arguments".to_owned());
         };
         let storage = match *self.node(storage) {
             Node::Storage(storage) => storage,
             Node::Opaque(class) => {
                 return Err(format!(
-                    "holds a tensor of `{class}`, which is not supported; save it as float32"
+                    "holds a tensor of type `{class}`, which is not supported; save it as float32"
                 ));
             }
-            _ => return Err("damaged: a tensor without a storage".to_owned()),
+            _ => return Err("is damaged: a tensor has no storage".to_owned()),
         };
         let Node::Int(offset) = *self.node(offset) else {
-            return Err("damaged: a tensor without an offset".to_owned());
+            return Err("is damaged: a tensor has no offset".to_owned());
         };
         let view = View {
             storage,
@@ -87,7 +87,7 @@ impl<'a> Machine<'a> {
     }
 
     fn lengths(&self, id: Id) -> Parsed<Vec<i64>> {
-        let wrong = || "damaged: a tensor without a shape".to_owned();
+        let wrong = || "is damaged: a tensor has no shape".to_owned();
         let (Node::Tuple(items) | Node::List(items)) = self.node(id) else {
             return Err(wrong());
         };
@@ -103,24 +103,24 @@ impl<'a> Machine<'a> {
             .collect()
     }
 
-    /// What lies outside of the pickle: ("storage", class, key, device, number of elements, …).
+    /// A reference to a storage: ("storage", class, key, device, number of elements, …).
     pub(super) fn persistent(&mut self, id: Id) -> Parsed<Node<'a>> {
         let Node::Tuple(items) = self.node(id) else {
-            return Err("damaged: a storage without a description".to_owned());
+            return Err(undescribed());
         };
         if let &[label, class, ..] = items.as_slice()
             && let (Node::Text("module"), &Node::Global(class)) =
                 (self.node(label), self.node(class))
         {
-            return Ok(Node::Global(class)); // a class with its source text, as old files have it
+            return Ok(Node::Global(class)); // old files add a class's source code
         }
         let &[_, class, key, _, length, ref view @ ..] = items.as_slice() else {
-            return Err("damaged: a storage without a description".to_owned());
+            return Err(undescribed());
         };
         let (&Node::Global(class), &Node::Text(key), &Node::Int(length)) =
             (self.node(class), self.node(key), self.node(length))
         else {
-            return Err("damaged: a storage without a description".to_owned());
+            return Err(undescribed());
         };
         if view.iter().any(|&id| !matches!(self.node(id), Node::None)) {
             return Err(
@@ -136,14 +136,18 @@ impl<'a> Machine<'a> {
         storage.bytes()?;
         match self.storages.insert(key, storage) {
             Some(other) if other != storage => {
-                Err(format!("damaged: storage {key} is described in two ways"))
+                Err(format!("is damaged: storage {key} has two descriptions"))
             }
             _ => Ok(Node::Storage(storage)),
         }
     }
 }
 
-/// The kind of elements of `torch.FloatStorage`, `torch.cuda.FloatStorage` and so on.
+fn undescribed() -> String {
+    "is damaged: a storage has no description".to_owned()
+}
+
+/// The kind of the elements of `torch.FloatStorage`, `torch.cuda.FloatStorage` and so on.
 fn kind(class: Global<'_>) -> Option<Kind> {
     if !matches!(class.module, "torch" | "torch.cuda") {
         return None;
@@ -164,19 +168,19 @@ fn kind(class: Global<'_>) -> Option<Kind> {
 }
 
 impl View<'_> {
-    /// All elements must lie within the storage.
+    /// Checks that all elements are within the storage.
     fn check(&self) -> Parsed<()> {
         let outside = || {
             let View { size, storage, .. } = self;
             format!(
-                "damaged: a tensor of shape {size:?} does not fit its storage of {}",
+                "is damaged: a tensor of shape {size:?} does not fit its storage of {} elements",
                 storage.length
             )
         };
         if self.size.len() != self.stride.len() || self.offset < 0 {
             return Err(outside());
         }
-        // The number of elements must be a number, even where a stride of 0 repeats one element.
+        // The number of elements must not overflow, even if a stride of 0 repeats one element.
         self.size
             .iter()
             .try_fold(1_i64, |n, &length| n.checked_mul(length.max(1)))

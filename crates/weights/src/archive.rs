@@ -1,17 +1,19 @@
-//! PyTorch's zip form: `<archive>/data.pkl` names the tensors, `<archive>/data/<key>` holds each storage.
+//! PyTorch's zip form: `<root>/data.pkl` describes the tensors, `<root>/data/<key>` holds a
+//! storage.
 
 use std::io::{Cursor, Read};
 
 use zip::{CompressionMethod, ZipArchive};
 
 use super::pickle::Pickle;
-use super::{Parsed, Tensors, from_bytes, state};
+use super::{Parsed, Tensors, state_dict, tensor_from_bytes};
 
 struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
-    /// The archive's folder within the zip, with its slash.
+    /// The folder of all entries, with its slash.
     root: String,
-    /// Bytes that may still be taken out. Together the storages cannot be longer than the file, except if entries overlap.
+    /// How many more bytes may be read. All entries together are no longer than the file, unless
+    /// a hostile file lets them overlap.
     budget: u64,
 }
 
@@ -19,25 +21,26 @@ pub(super) fn read(bytes: &[u8]) -> Parsed<Tensors> {
     let mut archive = Archive::open(bytes)?;
     let program = archive.entry("data.pkl")?;
     let pickle = Pickle::parse(&program).map_err(|e| archive.explain(e))?;
-    let views = state::named_views(&pickle).map_err(|e| archive.explain(e))?;
-    state::build(views, |storage| {
+    let views = state_dict::named_views(&pickle).map_err(|e| archive.explain(e))?;
+    state_dict::build(views, |storage| {
         let mut data = archive.entry(&format!("data/{}", storage.key))?;
-        // A record may be padded at its end.
+        // PyTorch may pad an entry at its end.
         data.truncate(storage.bytes()?);
-        from_bytes(&data, &[storage.length], storage.kind)
+        tensor_from_bytes(&data, &[storage.length], storage.kind)
     })
 }
 
 impl<'a> Archive<'a> {
     fn open(bytes: &'a [u8]) -> Parsed<Self> {
-        let zip = ZipArchive::new(Cursor::new(bytes))
-            .map_err(|e| format!("damaged or incomplete PyTorch zip file ({e}); fetch it again"))?;
+        let zip = ZipArchive::new(Cursor::new(bytes)).map_err(|e| {
+            format!("is a damaged or incomplete PyTorch zip file ({e}); download it again")
+        })?;
         let root = zip
             .file_names()
             .filter_map(|name| name.strip_suffix("data.pkl"))
             .filter(|root| root.is_empty() || root.ends_with('/'))
             .min_by_key(|root| root.len())
-            .ok_or("is a zip file without `data.pkl`, so not one of PyTorch's; unpack it first?")?
+            .ok_or("is a zip file without `data.pkl`, so not a PyTorch file; unpack it first?")?
             .to_owned();
         let mut archive = Archive {
             zip,
@@ -55,17 +58,19 @@ impl<'a> Archive<'a> {
         self.zip.index_for_name(&name).is_some()
     }
 
-    /// The content of one entry, its checksum verified.
+    /// Reads an entry and verifies its checksum.
     fn entry(&mut self, name: &str) -> Parsed<Vec<u8>> {
-        let damaged =
-            |e: &dyn std::fmt::Display| format!("damaged at `{name}` ({e}); fetch it again");
+        let damaged = |e: &dyn std::fmt::Display| {
+            format!("is damaged at its entry `{name}` ({e}); download it again")
+        };
         let file = self
             .zip
             .by_name(&format!("{}{name}", self.root))
             .map_err(|e| damaged(&e))?;
         if file.compression() != CompressionMethod::Stored {
             return Err(format!(
-                "`{name}` is compressed, which PyTorch never does; save it again by torch.save"
+                "has a compressed entry `{name}`, which PyTorch never writes; \
+                 save it again with torch.save"
             ));
         }
         let size = file.size();
@@ -80,7 +85,7 @@ impl<'a> Archive<'a> {
         Ok(bytes)
     }
 
-    /// TorchScript files look like state dictionaries from outside.
+    /// Replaces `reason` where the archive is a TorchScript program, which has the same layout.
     fn explain(&self, reason: String) -> String {
         if self.has("constants.pkl") {
             "is a TorchScript program; in Python, save `torch.jit.load(file).state_dict()` instead"

@@ -1,13 +1,13 @@
-//! Telling by names and shapes which model weights belong to, for messages.
+//! Recognises which model weights belong to, by their names and shapes. Only messages use it.
 
 use std::fmt;
 
-/// A model, as far as its variables tell.
+/// A kind of model.
 #[derive(Debug, PartialEq)]
 pub(super) enum Family {
-    /// A ResNet of this depth, and what sets it apart from the one that mflag has.
+    /// A ResNet of this depth, with its difference from torchvision's plain ResNet.
     ResNet(u32, Option<&'static str>),
-    /// A BERT of so many layers, with its hidden size where its word embeddings tell.
+    /// A BERT with this number of layers and, if its word embeddings are known, this hidden size.
     Bert(usize, Option<i64>),
 }
 
@@ -16,29 +16,33 @@ impl fmt::Display for Family {
         match self {
             Family::ResNet(depth, None) => write!(f, "ResNet-{depth}"),
             Family::ResNet(depth, Some(variant)) => write!(f, "ResNet-{depth} {variant}"),
-            Family::Bert(layers, None) => write!(f, "BERT of {layers} layers"),
+            Family::Bert(layers, None) => write!(f, "BERT with {layers} layers"),
             Family::Bert(layers, Some(width)) => {
-                write!(f, "BERT of {layers} layers and hidden size {width}")
+                write!(f, "BERT with {layers} layers and hidden size {width}")
             }
         }
     }
 }
 
-/// The family of variables given by name and shape; names may carry a prefix.
+/// The family of variables, given by name and shape. The names may have a prefix.
 pub(super) fn family(variables: &[(&str, Vec<i64>)]) -> Option<Family> {
-    let has = |part: &str| variables.iter().any(|(name, _)| name.contains(part));
-    let bottleneck = has("layer1.0.conv3.");
+    resnet(variables).or_else(|| bert(variables))
+}
+
+fn resnet(variables: &[(&str, Vec<i64>)]) -> Option<Family> {
+    let bottleneck = has(variables, "layer1.0.conv3.");
     let depth = match (count(variables, "layer3."), bottleneck) {
-        (2, false) => Some(18),
-        (6, false) => Some(34),
-        (6, true) => Some(50),
-        (23, true) => Some(101),
-        (36, true) => Some(152),
-        _ => None,
+        (2, false) => 18,
+        (6, false) => 34,
+        (6, true) => 50,
+        (23, true) => 101,
+        (36, true) => 152,
+        _ => return None,
     };
-    if let Some(depth) = depth.filter(|_| has("layer1.0.conv1.")) {
-        return Some(Family::ResNet(depth, variant(variables)));
-    }
+    has(variables, "layer1.0.conv1.").then(|| Family::ResNet(depth, variant(variables)))
+}
+
+fn bert(variables: &[(&str, Vec<i64>)]) -> Option<Family> {
     let width = variables
         .iter()
         .find(|(name, _)| name.ends_with("word_embeddings.weight"))
@@ -49,27 +53,30 @@ pub(super) fn family(variables: &[(&str, Vec<i64>)]) -> Option<Family> {
     }
 }
 
-/// What sets a ResNet apart from torchvision's plain one.
+/// How a ResNet differs from torchvision's plain one.
 fn variant(variables: &[(&str, Vec<i64>)]) -> Option<&'static str> {
-    let has = |part: &str| variables.iter().any(|(name, _)| name.contains(part));
     let kernels = variables
         .iter()
         .find(|(name, _)| name.ends_with("layer1.0.conv2.weight"))
         .map(|(_, shape)| shape.as_slice());
-    if has("conv1.0.weight") {
-        return Some("with a stem of three convolutions (timm's resnet50d and the like)");
+    if has(variables, "conv1.0.weight") {
+        return Some("with a stem of three convolutions (timm's resnet50d and similar)");
     }
-    if has("layer1.0.se.") {
+    if has(variables, "layer1.0.se.") {
         return Some("with squeeze and excitation");
     }
     match kernels {
-        Some(&[output, input, ..]) if input < output => Some("of grouped convolutions (ResNeXt)"),
+        Some(&[output, input, ..]) if input < output => Some("with grouped convolutions (ResNeXt)"),
         Some(&[output, ..]) if output > 64 => Some("of double width"),
         _ => None,
     }
 }
 
-/// How many blocks there are: the highest number after `marker`, plus one.
+fn has(variables: &[(&str, Vec<i64>)], part: &str) -> bool {
+    variables.iter().any(|(name, _)| name.contains(part))
+}
+
+/// The number of blocks: the highest number after `marker`, plus one.
 fn count(variables: &[(&str, Vec<i64>)], marker: &str) -> usize {
     variables
         .iter()

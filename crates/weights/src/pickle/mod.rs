@@ -1,13 +1,17 @@
 //! A reader of Python pickles that executes nothing.
 //!
-//! A pickle is a program for a small stack machine. Here it makes [`Node`]s: plain values, storages and tensors. Classes are only
-//! names; the few that weight files need are known to `objects.rs`, every other becomes [`Node::Opaque`].
+//! A pickle is a program for a small stack machine. This machine makes [`Node`]s: plain values,
+//! storages and tensors. Classes are only names. `objects.rs` knows the few that weight files need;
+//! every other class becomes [`Node::Opaque`].
 //!
-//! Nodes lie in one list and refer to each other by number: pickles that nest a million deep, or hold themselves, can then
-//! neither overflow the stack nor leak. Text and bytes stay in the file. So memory is bounded by the pickle's length.
+//! All nodes are in one list and refer to each other by index. A pickle that is nested a million
+//! levels deep, or contains itself, can therefore neither overflow the stack nor leak memory. Text
+//! and bytes are slices of the file. The length of the pickle thus bounds the memory.
 
+mod input;
 mod machine;
 mod objects;
+pub(super) mod opcode;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,16 +20,16 @@ use tch::Kind;
 
 use super::Parsed;
 
-/// Number of a node.
+/// The index of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Id(u32);
 
-/// A value, as far as weight files need it.
+/// A Python value, as far as weight files need it.
 #[derive(Debug)]
 pub(super) enum Node<'a> {
     /// Python's None.
     None,
-    /// Floats, bytes, sets: nothing that a tensor is made of.
+    /// A float, bytes or a set: no part of a tensor.
     Other,
     Bool(bool),
     Int(i64),
@@ -34,17 +38,17 @@ pub(super) enum Node<'a> {
     Text(&'a str),
     Tuple(Vec<Id>),
     List(Vec<Id>),
-    /// Pairs in the order they were set; the last of a key holds.
+    /// Pairs in the order in which they were set. The last pair of a key counts.
     Dict(Vec<(Id, Id)>),
-    /// A class or function: its name, nothing more.
+    /// The name of a class or function.
     Global(Global<'a>),
     Storage(Storage<'a>),
     Tensor(View<'a>),
-    /// An object of a class that is not known here.
+    /// An object of a class that `objects.rs` does not know.
     Opaque(Global<'a>),
 }
 
-/// Name of a class or function.
+/// The name of a class or function.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Global<'a> {
     module: &'a str,
@@ -57,7 +61,7 @@ impl fmt::Display for Global<'_> {
     }
 }
 
-/// A block of numbers, kept outside of the pickle.
+/// A block of numbers. Its content is outside the pickle.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Storage<'a> {
     pub(super) key: &'a str,
@@ -67,18 +71,19 @@ pub(super) struct Storage<'a> {
 }
 
 impl Storage<'_> {
+    /// The length in bytes.
     pub(super) fn bytes(&self) -> Parsed<usize> {
         usize::try_from(self.length)
             .ok()
             .and_then(|n| n.checked_mul(self.kind.elt_size_in_bytes()))
             .ok_or_else(|| {
                 let Storage { key, length, .. } = self;
-                format!("damaged: storage {key} of {length} elements")
+                format!("is damaged: storage {key} has {length} elements")
             })
     }
 }
 
-/// A tensor: a window on a storage, whose bounds have been checked.
+/// A tensor: a view of a storage. Its bounds have been checked.
 #[derive(Clone, Debug)]
 pub(super) struct View<'a> {
     pub(super) storage: Storage<'a>,
@@ -87,19 +92,19 @@ pub(super) struct View<'a> {
     pub(super) stride: Vec<i64>,
 }
 
-/// A pickle that has been read.
+/// A parsed pickle.
 #[derive(Debug)]
 pub(super) struct Pickle<'a> {
     nodes: Vec<Node<'a>>,
     pub(super) root: Id,
-    /// Length of the pickle in bytes; more may follow it in a file.
+    /// The length of the pickle in bytes. More may follow it in a file.
     pub(super) end: usize,
-    /// All storages that it refers to, by key.
+    /// All storages that the pickle refers to, by key.
     pub(super) storages: BTreeMap<&'a str, Storage<'a>>,
 }
 
 impl<'a> Pickle<'a> {
-    /// Reads the pickle at the start of `bytes`, of protocol 2 to 5.
+    /// Parses the pickle at the start of `bytes`, of protocol 2 to 5.
     pub(super) fn parse(bytes: &'a [u8]) -> Parsed<Pickle<'a>> {
         machine::run(bytes)
     }

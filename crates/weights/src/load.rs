@@ -1,4 +1,4 @@
-//! From a weight file into a live model.
+//! Loads a weight file into a model.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,31 +11,33 @@ use super::names::{self, Ambiguous};
 use super::{Tensors, read};
 use crate::{Error, Result};
 
-/// Names shown in a message.
-const SHOWN: usize = 5;
+/// How many names an error message lists.
+const LISTED: usize = 5;
 
-/// Differences between a file and a model that the caller accepts.
+/// Differences between a file and a model that are not errors.
 ///
-/// A pattern is a name, or with `*` a beginning (`fc.*`) or an ending (`*.num_batches_tracked`). Patterns are compared with the
-/// model's names, and with the file's both with and without the prefix that was stripped.
+/// A pattern is a name, or the beginning (`fc.*`) or ending (`*.num_batches_tracked`) of names.
+/// Patterns are compared with the model's names, and with the file's names both with and without
+/// the stripped prefix.
 #[derive(Clone, Debug, Default)]
 pub struct Allow {
-    /// Variables that may be absent from the file, or have another shape there; they keep their values.
+    /// Variables that the file may lack or have in another shape. They keep their values.
     pub missing: Vec<String>,
-    /// Tensors of the file that the model may have no use for.
+    /// Tensors of the file that the model may lack.
     pub unused: Vec<String>,
-    /// Whether the file may hold other parts of a larger model, outside of the prefix that was stripped.
+    /// Whether the file may hold other parts of a larger model, outside the stripped prefix.
     pub other_parts: bool,
 }
 
 impl Allow {
-    /// File and model must agree exactly.
+    /// No difference: file and model must match exactly.
     pub fn nothing() -> Allow {
         Allow::default()
     }
 
-    /// For encoders: the file's classifier, language-model head, pooler and counters may stay unused, as may other parts of a
-    /// larger model; the model's batch counters may be missing.
+    /// The usual differences when an encoder is loaded. The file's classifier, language-model head,
+    /// pooler and counters, and other parts of a larger model, may stay unused. The model's batch
+    /// counters may be missing.
     pub fn heads() -> Allow {
         Allow {
             other_parts: true,
@@ -50,25 +52,25 @@ impl Allow {
         .unused("*position_ids")
     }
 
-    /// Allows variables of this pattern to be missing, too.
+    /// Also allows variables with this pattern to be missing.
     #[must_use]
     pub fn missing(mut self, pattern: impl Into<String>) -> Allow {
         self.missing.push(pattern.into());
         self
     }
 
-    /// Allows tensors of this pattern to be unused, too.
+    /// Also allows tensors with this pattern to be unused.
     #[must_use]
     pub fn unused(mut self, pattern: impl Into<String>) -> Allow {
         self.unused.push(pattern.into());
         self
     }
 
-    fn may_miss(&self, name: &str) -> bool {
+    fn allows_missing(&self, name: &str) -> bool {
         self.missing.iter().any(|pattern| matches(pattern, name))
     }
 
-    fn may_waste(&self, name: &str, prefix: &str) -> bool {
+    fn allows_unused(&self, name: &str, prefix: &str) -> bool {
         let inner = name.strip_prefix(prefix);
         (inner.is_none() && self.other_parts)
             || self.unused.iter().any(|pattern| {
@@ -87,33 +89,34 @@ fn matches(pattern: &str, name: &str) -> bool {
     }
 }
 
-/// What [`load_into`] did. Shown as one short line.
+/// What [`load_into`] did. Its `Display` is one short line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Variables that got the file's values.
-    pub applied: usize,
-    /// Variables that the file lacks; they kept their values.
+#[non_exhaustive]
+pub struct LoadReport {
+    /// How many variables were loaded.
+    pub loaded: usize,
+    /// Variables that the file lacks. They kept their values.
     pub missing: Vec<String>,
-    /// Variables that have another shape in the file; they kept their values.
+    /// Variables that have another shape in the file. They kept their values.
     pub mismatched: Vec<String>,
-    /// Tensors of the file that were not used, by their names there.
+    /// Unused tensors of the file, by their names in the file.
     pub unused: Vec<String>,
-    /// What was stripped from the file's names: empty, or with its dot, such as "module.".
+    /// The prefix that was stripped from the file's names: empty, or with its dot ("module.").
     pub prefix: String,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for LoadReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} variables loaded", self.applied)?;
+        write!(f, "{} variables loaded", self.loaded)?;
         if !self.prefix.is_empty() {
             write!(f, ", `{}` stripped", self.prefix)?;
         }
-        let kinds = [
+        let lists = [
             ("not in the file", &self.missing),
-            ("of another shape", &self.mismatched),
+            ("in another shape", &self.mismatched),
             ("unused", &self.unused),
         ];
-        for (what, names) in kinds {
+        for (what, names) in lists {
             match names.as_slice() {
                 [] => {}
                 [name] => write!(f, "; 1 {what}: {name}")?,
@@ -124,15 +127,23 @@ impl fmt::Display for Report {
     }
 }
 
-/// Copies the weights of a file into `variables` (name and live tensor, of any kind and device), converting their kinds.
+/// Copies the weights of a file into `variables`: names and tensors of a model, of any kind and on
+/// any device. Values are converted to the variable's kind.
 ///
-/// Prefixes that wrappers added to the file's names are found and stripped; LayerNorm's old names `gamma` and `beta` are known.
-/// All is compared first: on an error nothing has changed.
+/// Prefixes that wrappers added to the file's names are found and stripped. LayerNorm's old names
+/// `gamma` and `beta` count as `weight` and `bias`. Everything is compared before the first copy:
+/// after an error the model is unchanged.
 ///
 /// # Errors
-/// As [`read`]; [`Error::Mismatch`] if a variable is missing or of another shape, or a tensor of the file unused, and `allow`
-/// does not accept it.
-pub fn load_into(path: &Path, variables: &[(String, Tensor)], allow: &Allow) -> Result<Report> {
+/// [`Error::Io`] and [`Error::File`] if the file cannot be read ([`read`]). [`Error::Mismatch`] if
+/// a variable is missing or has another shape, or a tensor of the file is unused, and `allow` does
+/// not permit it.
+pub fn load_into(
+    path: impl AsRef<Path>,
+    variables: &[(String, Tensor)],
+    allow: &Allow,
+) -> Result<LoadReport> {
+    let path = path.as_ref();
     let file = read(path)?;
     let mismatch = |reason| Error::Mismatch {
         path: path.to_owned(),
@@ -140,7 +151,8 @@ pub fn load_into(path: &Path, variables: &[(String, Tensor)], allow: &Allow) -> 
     };
     let prefix = names::prefix(&file, variables).map_err(|Ambiguous(one, other)| {
         mismatch(format!(
-            "two parts of it fit, `{one}` and `{other}`; save the one you mean to a file of its own"
+            "both its part `{one}` and its part `{other}` fit; \
+             save the right one to a file of its own"
         ))
     })?;
     let plan = Plan::new(&file, prefix, variables);
@@ -153,17 +165,18 @@ pub fn load_into(path: &Path, variables: &[(String, Tensor)], allow: &Allow) -> 
     Ok(plan.report)
 }
 
-/// What goes where, before anything is changed.
+/// Which tensor goes into which variable. Nothing is changed yet.
 struct Plan<'t> {
     file: &'t Tensors,
     variables: &'t [(String, Tensor)],
+    /// Variables and their tensors of the file.
     pairs: Vec<(&'t Tensor, &'t Tensor)>,
-    report: Report,
+    report: LoadReport,
 }
 
 impl<'t> Plan<'t> {
     fn new(file: &'t Tensors, prefix: String, variables: &'t [(String, Tensor)]) -> Plan<'t> {
-        let mut report = Report::default();
+        let mut report = LoadReport::default();
         let mut pairs = Vec::new();
         let mut unused: BTreeSet<&String> = file.keys().collect();
         for (name, variable) in variables {
@@ -178,7 +191,7 @@ impl<'t> Plan<'t> {
                 report.mismatched.push(name.clone());
             }
         }
-        report.applied = pairs.len();
+        report.loaded = pairs.len();
         report.unused = unused.into_iter().cloned().collect();
         report.prefix = prefix;
         Plan {
@@ -189,39 +202,39 @@ impl<'t> Plan<'t> {
         }
     }
 
-    /// An error in words if the plan needs more than `allow` grants.
+    /// Describes all differences that `allow` does not permit.
     fn check(&self, allow: &Allow) -> std::result::Result<(), String> {
-        let Report {
+        let LoadReport {
             missing,
             mismatched,
             unused,
             prefix,
             ..
         } = &self.report;
-        let wanted = |names: &[String]| -> Vec<String> {
-            let kept = names.iter().filter(|name| !allow.may_miss(name));
-            kept.map(|name| self.describe(name)).collect()
+        let refused = |names: &[String]| -> Vec<String> {
+            names
+                .iter()
+                .filter(|name| !allow.allows_missing(name))
+                .map(|name| self.describe(name))
+                .collect()
         };
-        let wasted: Vec<String> = unused
+        let unused: Vec<String> = unused
             .iter()
-            .filter(|name| !allow.may_waste(name, prefix))
+            .filter(|name| !allow.allows_unused(name, prefix))
             .map(|name| format!("`{name}` {:?}", self.file[name].size()))
             .collect();
-        let total = self.variables.len();
+        let of_model = format!("of the model's {} variables", self.variables.len());
         let complaints: Vec<String> = [
-            (wanted(mismatched), "variables have another shape in it"),
-            (wanted(missing), "variables are not in it"),
+            (
+                refused(mismatched),
+                format!("{of_model} have another shape in it"),
+            ),
+            (refused(missing), format!("{of_model} are missing in it")),
+            (unused, "of its tensors are not in the model".to_owned()),
         ]
         .into_iter()
         .filter(|(names, _)| !names.is_empty())
-        .map(|(names, what)| format!("{} of {total} {what}: {}", names.len(), some_of(&names)))
-        .chain((!wasted.is_empty()).then(|| {
-            format!(
-                "{} of its tensors have no place in the model: {}",
-                wasted.len(),
-                some_of(&wasted)
-            )
-        }))
+        .map(|(names, what)| format!("{} {what}: {}", names.len(), list(&names)))
         .collect();
         if complaints.is_empty() {
             return Ok(());
@@ -229,10 +242,10 @@ impl<'t> Plan<'t> {
         Err(format!("{}. {}", complaints.join("; "), self.advice()))
     }
 
-    /// A variable with its shape, and the file's shape if it has one.
+    /// A variable with its shape and, if the file has it, the shape there.
     fn describe(&self, name: &str) -> String {
-        let of_model = self.variables.iter().find(|(n, _)| n == name);
-        let shape = of_model.map_or_else(Vec::new, |(_, variable)| variable.size());
+        let variable = self.variables.iter().find(|(n, _)| n == name);
+        let shape = variable.map_or_else(Vec::new, |(_, variable)| variable.size());
         match names::find(self.file, &self.report.prefix, name) {
             Some((_, weights)) => {
                 format!("`{name}` {shape:?} (in the file {:?})", weights.size())
@@ -243,33 +256,34 @@ impl<'t> Plan<'t> {
 
     fn advice(&self) -> String {
         let prefix = &self.report.prefix;
-        let of_file: Vec<_> = self
+        let in_file: Vec<_> = self
             .file
             .iter()
             .filter(|(name, _)| name.starts_with(prefix.as_str()))
             .map(|(name, tensor)| (name.as_str(), tensor.size()))
             .collect();
-        let of_model: Vec<_> = self
+        let in_model: Vec<_> = self
             .variables
             .iter()
             .map(|(name, variable)| (name.as_str(), variable.size()))
             .collect();
-        match (family(&of_file), family(&of_model)) {
+        match (family(&in_file), family(&in_model)) {
             (Some(file), Some(model)) if file != model => {
                 format!("The file looks like {file}, the model is {model}: change one of them")
             }
             _ => match self.file.keys().next() {
-                Some(name) if self.report.applied == 0 => {
-                    format!("Is it a file of another model? Its first tensor is `{name}`")
+                Some(name) if self.report.loaded == 0 => {
+                    format!("Is it the file of another model? Its first tensor is `{name}`")
                 }
-                _ => "Is it a file of another variant of the model?".to_owned(),
+                _ => "Is it the file of another variant of the model?".to_owned(),
             },
         }
     }
 }
 
-fn some_of(names: &[String]) -> String {
-    let more = if names.len() > SHOWN { ", …" } else { "" };
-    let shown = &names[..names.len().min(SHOWN)];
-    format!("{}{more}", shown.join(", "))
+/// The first few names, separated by commas.
+fn list(names: &[String]) -> String {
+    let more = if names.len() > LISTED { ", …" } else { "" };
+    let listed = &names[..names.len().min(LISTED)];
+    format!("{}{more}", listed.join(", "))
 }

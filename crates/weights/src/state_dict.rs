@@ -7,7 +7,7 @@ use tch::Tensor;
 use super::pickle::{Id, Node, Pickle, Storage, View};
 use super::{Parsed, Tensors};
 
-/// Keys under which checkpoints keep the weights, next to epoch, optimiser and such.
+/// Keys under which checkpoints keep the weights, beside the epoch, the optimiser and so on.
 const WRAPPERS: [&str; 6] = [
     "state_dict",
     "model_state_dict",
@@ -16,7 +16,8 @@ const WRAPPERS: [&str; 6] = [
     "net",
     "weights",
 ];
-/// Bounds that no honest file comes near.
+
+/// Bounds that only hostile files exceed.
 const MAX_NESTING: usize = 16;
 const MAX_NAME: usize = 1024;
 
@@ -35,10 +36,10 @@ pub(super) fn named_views<'p>(pickle: &'p Pickle<'_>) -> Parsed<BTreeMap<String,
     }
     Err(match pickle.root() {
         Node::Opaque(class) | Node::Global(class) => format!(
-            "holds an object of class `{class}`, not weights by name, and objects are never run here; \
-             in Python, save `model.state_dict()`"
+            "holds an object of class `{class}`, not named weights, and this reader never executes \
+             objects; in Python, save `model.state_dict()`"
         ),
-        _ => "holds no tensors by name; in Python, save `model.state_dict()`".to_owned(),
+        _ => "holds no named tensors; in Python, save `model.state_dict()`".to_owned(),
     })
 }
 
@@ -60,17 +61,18 @@ fn wrapped(pickle: &Pickle<'_>, id: Id) -> Option<Id> {
         return None;
     };
     WRAPPERS.iter().find_map(|wrapper| {
-        let named = |&&(key, value): &&(Id, Id)| {
+        let is_wrapper = |&&(key, value): &&(Id, Id)| {
             matches!(pickle.node(key), Node::Text(text) if text == wrapper)
                 && matches!(pickle.node(value), Node::Dict(_))
         };
-        items.iter().rfind(named).map(|&(_, value)| value)
+        items.iter().rfind(is_wrapper).map(|&(_, value)| value)
     })
 }
 
 struct Collector<'p, 'a> {
     pickle: &'p Pickle<'a>,
-    /// Each dictionary is read once: pickles may hold themselves, or one dictionary a million times.
+    /// Each dictionary is read once. A hostile pickle may contain itself, or one dictionary a
+    /// million times.
     visited: HashSet<Id>,
     found: BTreeMap<String, &'p View<'a>>,
 }
@@ -89,7 +91,7 @@ impl<'p> Collector<'p, '_> {
             };
             if prefix.len() + key.len() > MAX_NAME {
                 return Err(format!(
-                    "damaged: a tensor's name is longer than {MAX_NAME} bytes"
+                    "is damaged: the name of a tensor is longer than {MAX_NAME} bytes"
                 ));
             }
             match self.pickle.node(value) {
@@ -98,7 +100,7 @@ impl<'p> Collector<'p, '_> {
                 }
                 Node::Dict(_) => self.dict(value, &format!("{prefix}{key}."), depth + 1)?,
                 Node::Opaque(class) => {
-                    tracing::debug!("`{prefix}{key}` is a `{class}`, not a tensor: passed over");
+                    tracing::debug!("skipped `{prefix}{key}`: a `{class}`, not a tensor");
                 }
                 _ => {}
             }
@@ -107,7 +109,7 @@ impl<'p> Collector<'p, '_> {
     }
 }
 
-/// The tensors as views of their storages, each of which `storage` gives once.
+/// Makes the tensors as views of their storages. `storage` is called once for each storage.
 pub(super) fn build<'p>(
     views: BTreeMap<String, &'p View<'p>>,
     mut storage: impl FnMut(&Storage<'p>) -> Parsed<Tensor>,
@@ -121,7 +123,7 @@ pub(super) fn build<'p>(
         }
         let tensor = storages[key]
             .f_as_strided(&view.size, &view.stride, view.offset)
-            .map_err(|e| format!("tensor `{name}` cannot be made: {e}"))?;
+            .map_err(|e| format!("libtorch cannot make the tensor `{name}`: {e}"))?;
         tensors.insert(name, tensor);
     }
     Ok(tensors)

@@ -1,4 +1,5 @@
-//! Weight files against what PyTorch wrote (`tests/oracle/weights.py`; values must agree exactly), damaged and hostile ones.
+//! Weight files that PyTorch wrote (`tests/oracle/weights.py`; values must be equal), and damaged
+//! and hostile ones.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,7 +9,6 @@
 )]
 
 mod hostile;
-mod layouts;
 mod load;
 mod read_write;
 
@@ -17,9 +17,7 @@ use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
 pub(crate) fn golden(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../../tests/golden/weights")
-        .join(name)
+    mflag_tests::golden(&format!("weights/{name}"))
 }
 
 pub(crate) fn values(tensor: &Tensor) -> Vec<f64> {

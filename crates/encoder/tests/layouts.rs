@@ -1,10 +1,12 @@
-//! Checkpoints of other programs (`tests/oracle/layouts.py`): full names and shapes, and for every tensor a number that its name gives.
+//! Checkpoints of other programs (`tests/oracle/layouts.py`). They have the full names and shapes;
+//! all values of a tensor are one number that follows from its name.
+#![allow(clippy::unwrap_used, missing_docs, reason = "test code")]
 
 use std::path::PathBuf;
 
 use mflag_encoder::bert::{Activation, Bert, Config};
-use mflag_encoder::resnet::{Arch, ResNet};
-use mflag_encoder::weights::{Allow, load_into};
+use mflag_encoder::{Arch, ResNet};
+use mflag_weights::{Allow, load_into};
 use rstest::rstest;
 use tch::{Device, Tensor, nn};
 
@@ -12,7 +14,7 @@ fn layout(name: &str) -> PathBuf {
     mflag_tests::golden(&format!("layouts/{name}"))
 }
 
-/// What `number` gives in `tests/oracle/layouts.py`, as the tensor's value.
+/// The value of a tensor: the function `number` of `tests/oracle/layouts.py`.
 fn value(name: &str) -> f64 {
     let sum: usize = name
         .bytes()
@@ -22,7 +24,7 @@ fn value(name: &str) -> f64 {
     (sum % 251) as f64 / 64.0
 }
 
-/// Every variable must hold the number of the name that it has in the file.
+/// Checks that every variable has the value that follows from its name in the file.
 fn assert_values(variables: &[(String, Tensor)], in_file: impl Fn(&str) -> String) {
     for (name, variable) in variables {
         let expected = value(&in_file(name));
@@ -48,19 +50,19 @@ fn resnet50() -> Vec<(String, Tensor)> {
 #[case::medclip("medclip_resnet50.bin", "vision_model.model.")]
 fn encoders_of_other_programs_load(#[case] file: &str, #[case] prefix: &str) {
     let variables = resnet50();
-    let report = load_into(&layout(file), &variables, &Allow::heads()).unwrap();
-    assert_eq!((report.applied, report.prefix.as_str()), (265, prefix));
+    let report = load_into(layout(file), &variables, &Allow::heads()).unwrap();
+    assert_eq!((report.loaded, report.prefix.as_str()), (265, prefix));
     assert!(report.missing.is_empty() && report.mismatched.is_empty());
     assert_values(&variables, |name| format!("{prefix}{name}"));
 }
 
 #[test]
-fn children_of_a_sequential_are_known_by_their_numbers() {
+fn numbered_children_of_a_sequential_load() {
     let variables = resnet50();
     let file = layout("numbered_resnet50.pth");
     let report = load_into(&file, &variables, &Allow::heads()).unwrap();
     assert_eq!(
-        (report.applied, report.prefix.as_str()),
+        (report.loaded, report.prefix.as_str()),
         (265, "module.backbone.")
     );
     assert_values(&variables, |name| {
@@ -76,14 +78,17 @@ fn children_of_a_sequential_are_known_by_their_numbers() {
 
 #[rstest]
 #[case("timm_resnet50d.pth", "ResNet-50 with a stem of three convolutions")]
-#[case("timm_resnext50.pth", "ResNet-50 of grouped convolutions (ResNeXt)")]
+#[case("timm_resnext50.pth", "ResNet-50 with grouped convolutions (ResNeXt)")]
 #[case("torchvision_wide_resnet50_2.pth", "ResNet-50 of double width")]
-#[case("medklip.pth", "50 of 265 variables are not in it: `layer4.")]
-#[case("bert_plain.bin", "The file looks like BERT of 2 layers")]
-fn other_networks_are_refused_in_words(#[case] file: &str, #[case] reason: &str) {
+#[case(
+    "medklip.pth",
+    "50 of the model's 265 variables are missing in it: `layer4."
+)]
+#[case("bert_plain.bin", "The file looks like BERT with 2 layers")]
+fn other_networks_are_refused_with_a_reason(#[case] file: &str, #[case] reason: &str) {
     let variables = resnet50();
     let before: Vec<Tensor> = variables.iter().map(|(_, v)| v.detach().copy()).collect();
-    let error = load_into(&layout(file), &variables, &Allow::heads()).unwrap_err();
+    let error = load_into(layout(file), &variables, &Allow::heads()).unwrap_err();
     assert!(error.to_string().contains(reason), "{error}");
     assert!(
         variables
@@ -98,7 +103,7 @@ fn other_networks_are_refused_in_words(#[case] file: &str, #[case] reason: &str)
 #[case::masked("bert_masked.bin", "bert.")]
 #[case::pretraining("bert_pretraining.bin", "bert.")]
 #[case::convirt("convirt.pth", "linguistic.encoder.")]
-fn berts_of_transformers_load(#[case] file: &str, #[case] prefix: &str) {
+fn bert_checkpoints_of_transformers_load(#[case] file: &str, #[case] prefix: &str) {
     let config = Config {
         hidden_size: 768,
         num_hidden_layers: 2,
@@ -114,9 +119,9 @@ fn berts_of_transformers_load(#[case] file: &str, #[case] prefix: &str) {
     let store = nn::VarStore::new(Device::Cpu);
     Bert::new(store.root(), &config).unwrap();
     let variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
-    let report = load_into(&layout(file), &variables, &Allow::heads()).unwrap();
+    let report = load_into(layout(file), &variables, &Allow::heads()).unwrap();
     assert_eq!(
-        (report.applied, report.prefix.as_str()),
+        (report.loaded, report.prefix.as_str()),
         (variables.len(), prefix)
     );
     assert_values(&variables, |name| format!("{prefix}{name}"));

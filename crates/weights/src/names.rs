@@ -1,4 +1,4 @@
-//! Which name in a file stands for which variable of a model.
+//! Finds which tensor of a file belongs to which variable of a model.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -7,7 +7,8 @@ use tch::Tensor;
 
 use super::Tensors;
 
-/// Names that wrappers commonly put before those of the model, preferred where two prefixes fit equally well.
+/// Names that wrappers often put before those of the model. If two prefixes fit equally well, one
+/// of these wins.
 const WRAPPERS: [&str; 8] = [
     "module",
     "model",
@@ -16,13 +17,14 @@ const WRAPPERS: [&str; 8] = [
     "bert",
     "resnet",
     "img_encoder",
-    "encoder_q", // MoCo: of its two encoders the one that is trained
+    "encoder_q", // the trained encoder of the two in MoCo
 ];
 
-/// LayerNorm parameters in BERT checkpoints converted from TensorFlow.
+/// LayerNorm parameters in BERT checkpoints that were converted from TensorFlow.
 const OLD_ENDINGS: [(&str, &str); 2] = [(".gamma", ".weight"), (".beta", ".bias")];
 
-/// Children of a torchvision ResNet within a `Sequential`, which numbers them (ReLU and pooling are 2 and 3).
+/// Children of a torchvision ResNet within a `Sequential`, which numbers them. ReLU is 2 and
+/// pooling is 3; both have no weights.
 const NUMBERED: [(&str, &str); 6] = [
     ("0.", "conv1."),
     ("1.", "bn1."),
@@ -32,7 +34,7 @@ const NUMBERED: [(&str, &str); 6] = [
     ("7.", "layer4."),
 ];
 
-/// Other names that a file may have for the model's variable `name`.
+/// Other names that a file may use for the model's variable `name`.
 fn aliases(name: &str) -> impl Iterator<Item = String> {
     let old = OLD_ENDINGS
         .iter()
@@ -53,11 +55,38 @@ pub(super) fn find<'t>(
     named(name).or_else(|| aliases(name).find_map(|alias| named(&alias)))
 }
 
-/// Two parts of a file that both fit the whole model.
+/// Two prefixes that both fit the whole model.
 pub(super) struct Ambiguous(pub(super) String, pub(super) String);
 
-/// The prefix under which most of the file's tensors bear the model's names and shapes: "" or with its dot, such as "module.".
+/// The prefix under which most of the file's tensors have the model's names and shapes: empty, or
+/// with its dot, such as "module.".
 pub(super) fn prefix(file: &Tensors, variables: &[(String, Tensor)]) -> Result<String, Ambiguous> {
+    let mut ranked: Vec<_> = scores(file, variables).into_iter().collect();
+    ranked.sort_by_key(|&(prefix, score)| (Reverse(score), !is_common(prefix), prefix.len()));
+    match ranked.as_slice() {
+        [] => Ok(String::new()),
+        &[(first, best), (second, score), ..]
+            if score == best
+                && best.right_shape == variables.len()
+                && is_common(first) == is_common(second) =>
+        {
+            Err(Ambiguous(first.to_owned(), second.to_owned()))
+        }
+        &[(first, _), ..] => Ok(first.to_owned()),
+    }
+}
+
+/// How many of the model's variables a prefix finds. Ordered by the fields, the first one first.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Score {
+    /// Variables found in their shape.
+    right_shape: usize,
+    /// Variables found in any shape.
+    any_shape: usize,
+}
+
+/// The score of every prefix in the file that finds a variable.
+fn scores<'f>(file: &'f Tensors, variables: &[(String, Tensor)]) -> BTreeMap<&'f str, Score> {
     let shapes: HashMap<String, Vec<i64>> = variables
         .iter()
         .flat_map(|(name, variable)| {
@@ -65,32 +94,19 @@ pub(super) fn prefix(file: &Tensors, variables: &[(String, Tensor)]) -> Result<S
             names.map(|name| (name, variable.size()))
         })
         .collect();
-    // Of each prefix: variables found in their shape, variables found.
-    let mut scores: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
     for (name, tensor) in file {
         let starts = std::iter::once(0).chain(name.match_indices('.').map(|(dot, _)| dot + 1));
         for start in starts {
             let (prefix, rest) = name.split_at(start);
             if let Some(shape) = shapes.get(rest) {
                 let score = scores.entry(prefix).or_default();
-                score.0 += usize::from(*shape == tensor.size());
-                score.1 += 1;
+                score.right_shape += usize::from(*shape == tensor.size());
+                score.any_shape += 1;
             }
         }
     }
-    let mut ranked: Vec<_> = scores.into_iter().collect();
-    ranked.sort_by_key(|&(prefix, score)| (Reverse(score), !is_common(prefix), prefix.len()));
-    match ranked.as_slice() {
-        [] => Ok(String::new()),
-        &[(first, best), (second, score), ..]
-            if score == best
-                && best.0 == variables.len()
-                && is_common(first) == is_common(second) =>
-        {
-            Err(Ambiguous(first.to_owned(), second.to_owned()))
-        }
-        &[(first, _), ..] => Ok(first.to_owned()),
-    }
+    scores
 }
 
 fn is_common(prefix: &str) -> bool {

@@ -1,35 +1,37 @@
-//! Files that are there whole or not at all: `mflag_core::atomic` once more, so that whoever takes this crate need not take that one.
+//! Writes a file completely or not at all.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::IoError;
 
-/// How the names of temporary files begin.
-pub(crate) const PARTIAL: &str = ".partial-";
+/// The names of temporary files begin with this.
+pub const PARTIAL: &str = ".partial-";
 
-/// The folder that `path` lies in.
-pub(crate) fn folder(path: &Path) -> &Path {
+/// The folder that holds `path`.
+pub fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
     }
 }
 
-/// Writes `path` by `fill`: under a temporary name in the same folder, flushed to disk and renamed.
+/// Lets `fill` write a temporary file in the same folder, flushes it to disk and renames it to
+/// `path`.
 ///
 /// # Errors
-/// If the folder cannot be written or `fill` fails; `path` is then untouched.
-pub(crate) fn write(
+/// If the folder is not writable or `fill` fails. An existing file at `path` then stays as it was.
+pub fn write(
     path: &Path,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> Result<()> {
-    replace(path, fill).map_err(|e| Error::io("write", path, e))
+) -> Result<(), IoError> {
+    replace(path, fill).map_err(|e| IoError::new("write", path, e))
 }
 
 fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
-    // By themselves temporary files are for their owner alone; what the umask takes away stays away.
+    // By default only the owner may read a temporary file. The umask still applies to this mode.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.prefix(PARTIAL).tempfile_in(folder(path))?;
@@ -40,5 +42,5 @@ fn replace(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> 
         .map_err(io::IntoInnerError::into_error)?;
     temporary.as_file().sync_all()?;
     temporary.persist(path).map_err(|e| e.error)?;
-    std::fs::File::open(folder(path))?.sync_all()
+    File::open(folder(path))?.sync_all()
 }

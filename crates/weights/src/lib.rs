@@ -1,0 +1,129 @@
+#![doc = include_str!("../README.md")]
+
+mod archive;
+pub mod atomic;
+mod error;
+mod family;
+mod legacy;
+mod load;
+mod names;
+mod pickle;
+mod safetensors;
+mod state_dict;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::Path;
+
+use memmap2::Mmap;
+use tch::{Kind, Tensor};
+
+pub use error::{Error, IoError, Result};
+pub use load::{Allow, LoadReport, load_into};
+pub use safetensors::{tensor_bytes, write_safetensors};
+pub use tch;
+
+/// The tensors of a weight file by name, on the CPU.
+///
+/// Tensors of a PyTorch file that shared memory when they were saved (tied weights) share it here.
+pub type Tensors = BTreeMap<String, Tensor>;
+
+/// The result of parsing a file's content. [`read`] adds the file's name to the reason.
+type Parsed<T> = std::result::Result<T, String>;
+
+/// Reads the tensors of a weight file: safetensors, or a file of `torch.save` in the zip form
+/// (PyTorch 1.6 and later) or the legacy form. The content decides which, not the name.
+///
+/// If the file is a checkpoint that wraps its weights (`{"state_dict": …, "epoch": 3}`,
+/// `{"model": …}`), only the weights are returned. Nested dictionaries give dotted names. Nothing
+/// in the file is executed: objects of unknown classes are skipped.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be opened. [`Error::File`] if it is damaged, has another
+/// format, or holds no named tensors.
+pub fn read(path: impl AsRef<Path>) -> Result<Tensors> {
+    let path = path.as_ref();
+    parse(&map(path)?).map_err(|reason| Error::file(path, reason))
+}
+
+/// Reads the metadata in the header of a safetensors file.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be opened. [`Error::File`] if it is not a complete safetensors
+/// file.
+pub fn metadata(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
+    let path = path.as_ref();
+    safetensors::metadata(&map(path)?).map_err(|reason| Error::file(path, reason))
+}
+
+/// Keeps the variables whose names begin with `prefix`, and removes the prefix from their names.
+pub fn strip_prefix(
+    prefix: &str,
+    variables: impl IntoIterator<Item = (String, Tensor)>,
+) -> Vec<(String, Tensor)> {
+    variables
+        .into_iter()
+        .filter_map(|(name, variable)| Some((name.strip_prefix(prefix)?.to_owned(), variable)))
+        .collect()
+}
+
+fn map(path: &Path) -> Result<Mmap> {
+    let unreadable = |e| IoError::new("read", path, e);
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.len() == 0 {
+        return Err(Error::file(path, "is empty; download or write it again"));
+    }
+    #[allow(
+        unsafe_code,
+        reason = "weight files have gigabytes; a map avoids a second copy of them in memory"
+    )]
+    // SAFETY: the map is read-only and short-lived. Weight files are replaced by renaming, not
+    // written in place.
+    let map = unsafe { Mmap::map(&file) };
+    Ok(map.map_err(unreadable)?)
+}
+
+fn parse(bytes: &[u8]) -> Parsed<Tensors> {
+    if bytes.get(8) == Some(&b'{') {
+        safetensors::read(bytes)
+    } else if bytes.starts_with(b"PK\x03\x04") {
+        archive::read(bytes)
+    } else if bytes.starts_with(&[pickle::opcode::PROTO]) {
+        legacy::read(bytes)
+    } else {
+        Err(unknown_format(bytes).to_owned())
+    }
+}
+
+/// Says which other kind of file this is, and how to get the weights.
+fn unknown_format(bytes: &[u8]) -> &'static str {
+    if bytes.starts_with(b"version https://git-lfs") {
+        "is a Git LFS pointer, not the weights; run `git lfs pull`"
+    } else if bytes.starts_with(b"\x89HDF") {
+        "is an HDF5 file (Keras, TensorFlow); convert it to safetensors or to a PyTorch state_dict"
+    } else if bytes.starts_with(b"<") {
+        "is a web page, not a weight file: the download failed; download it again"
+    } else {
+        "is neither a safetensors file nor a PyTorch file (zip or legacy), or its start is damaged"
+    }
+}
+
+/// Makes a CPU tensor from little-endian bytes, exactly as many as `size` and `kind` need.
+fn tensor_from_bytes(bytes: &[u8], size: &[i64], kind: Kind) -> Parsed<Tensor> {
+    let needed = size
+        .iter()
+        .try_fold(kind.elt_size_in_bytes() as i64, |n, &d| n.checked_mul(d));
+    if needed != i64::try_from(bytes.len()).ok() {
+        return Err(format!(
+            "is damaged: a tensor of {kind:?} {size:?} has {} bytes",
+            bytes.len()
+        ));
+    }
+    let tensor = match kind {
+        // In memory a bool must be 0 or 1. Bytes of a file may have other values.
+        Kind::Bool => Tensor::f_from_data_size(bytes, size, Kind::Uint8)
+            .and_then(|bytes| bytes.f_to_kind(Kind::Bool)),
+        kind => Tensor::f_from_data_size(bytes, size, kind),
+    };
+    tensor.map_err(|e| format!("libtorch cannot make a tensor of {kind:?} {size:?}: {e}"))
+}

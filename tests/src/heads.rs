@@ -267,7 +267,22 @@ pub fn reported(said: &str, folder: &Path) -> String {
     let file = folder.join("report.html");
     let line = format!("report: {}", file.display());
     assert_eq!(said.lines().last(), Some(line.as_str()), "{said}");
+    assert_metrics_have_titles(folder);
     std::fs::read_to_string(file).unwrap()
+}
+
+/// The catalogue has each metric of a run, so no chart has a bare key as its title.
+#[track_caller]
+fn assert_metrics_have_titles(run: &Path) {
+    let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+    for line in lines.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let values = line.as_object().unwrap().keys();
+        let others = ["kind", "step", "epoch", "spectrum"];
+        for metric in values.filter(|key| !others.contains(&key.as_str())) {
+            assert!(mflag_metrics::catalogue::find(metric).is_some(), "{metric}");
+        }
+    }
 }
 
 /// Checks the drawn films of a run's test split: their files are where the list says, the best

@@ -1,8 +1,8 @@
 //! The settings of the classification head.
 
 use mflag_head::{DataConfig, Error, Result, Settings};
+use mflag_metrics::catalogue::{CLASSIFICATION, Metric};
 use mflag_store::labels::{Policy, Targets};
-use mflag_train::Direction;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,14 +78,7 @@ impl ClassificationConfig {
 }
 
 impl Settings for ClassificationConfig {
-    const MONITORS: &'static [(&'static str, Direction)] = &[
-        ("loss", Direction::Lower),
-        ("auroc", Direction::Higher),
-        ("average_precision", Direction::Higher),
-        ("f1", Direction::Higher),
-        ("accuracy", Direction::Higher),
-        ("calibration_error", Direction::Lower),
-    ];
+    const METRICS: &'static [Metric] = CLASSIFICATION;
 
     fn check(&self, _data: &DataConfig) -> Vec<String> {
         if self.labels.is_empty() {

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use mflag_head::{Measure, Measures, Result};
+use mflag_metrics::catalogue::{
+    ACCURACY, AUROC, AVERAGE_PRECISION, CALIBRATION_ERROR, F1, LABELS_WITH_AUROC, Metric,
+};
 use mflag_metrics::classification::{
     BINS, Confusion, Ranking, calibration_error, class_accuracy, class_calibration_error, per_label,
 };
-use mflag_metrics::{Counts, Metric, mean_defined};
+use mflag_metrics::{Counts, mean_defined};
 use ndarray::{Array1, Array2, ArrayView1};
 
 use crate::config::Task;
@@ -64,25 +67,23 @@ impl Scores {
             let scores = scores.clone();
             (name, Box::new(move |counts| value(&scores, counts)))
         };
-        let named = |metric: Metric, value| of(metric.name().to_owned(), value);
+        let named = |metric: Metric, value| of(metric.key.to_owned(), value);
         let mut measures = vec![
-            named(Metric::Auroc, |s, counts| s.mean(|l| s.auroc(l, counts))),
-            named(Metric::AveragePrecision, |s, counts| {
+            named(AUROC, |s, counts| s.mean(|l| s.auroc(l, counts))),
+            named(AVERAGE_PRECISION, |s, counts| {
                 s.mean(|l| s.rankings[l].average_precision(counts))
             }),
-            named(Metric::F1, |s, counts| {
-                s.mean(|l| Ok(s.confusion(l, counts)?.f1()))
-            }),
-            named(Metric::Accuracy, Scores::accuracy),
-            named(Metric::CalibrationError, Scores::calibration_error),
+            named(F1, |s, counts| s.mean(|l| Ok(s.confusion(l, counts)?.f1()))),
+            named(ACCURACY, Scores::accuracy),
+            named(CALIBRATION_ERROR, Scores::calibration_error),
         ];
         if scores.rankings.len() > 1 {
             for (label, name) in scores.facts.labels.iter().enumerate() {
                 let one = scores.clone();
-                let name = format!("{}:{name}", Metric::Auroc.name());
+                let name = AUROC.of_label(name);
                 measures.push((name, Box::new(move |counts| one.auroc(label, counts))));
             }
-            measures.push(of("labels_with_auroc".to_owned(), Scores::with_auroc));
+            measures.push(named(LABELS_WITH_AUROC, Scores::with_auroc));
         }
         measures
     }

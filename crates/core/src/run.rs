@@ -6,7 +6,7 @@
 //! <run>/metrics.jsonl, events.out.tfevents.*, last.safetensors, …    by the program
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -246,35 +246,20 @@ impl RunFolder {
 /// The keys whose values differ between two configurations, as `key: old → new`.
 ///
 /// # Errors
-/// If one cannot be written as JSON.
+/// If a configuration cannot be written as JSON.
 pub fn differences<T: Serialize>(old: &T, new: &T) -> Result<Vec<String>> {
     let json = |v: &T| serde_json::to_value(v).map_err(|e| Error::config(e.to_string()));
-    let mut lines = Vec::new();
-    compare("", &json(old)?, &json(new)?, &mut lines);
-    Ok(lines)
-}
-
-fn compare(key: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
-    match (old, new) {
-        (Value::Object(a), Value::Object(b)) => {
-            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            for k in keys {
-                let key = if key.is_empty() {
-                    k.clone()
-                } else {
-                    format!("{key}.{k}")
-                };
-                compare(
-                    &key,
-                    a.get(k).unwrap_or(&Value::Null),
-                    b.get(k).unwrap_or(&Value::Null),
-                    lines,
-                );
-            }
-        }
-        _ if old == new => {}
-        _ => lines.push(format!("{key}: {old} → {new}")),
-    }
+    let (old, new) = (json(old)?, json(new)?);
+    let (old, new) = (config::dotted_keys(&old), config::dotted_keys(&new));
+    let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let line = |key: &String| {
+        let value = |config: &BTreeMap<String, &Value>| {
+            config.get(key).map_or(Value::Null, |v| (*v).clone())
+        };
+        let (old, new) = (value(&old), value(&new));
+        (old != new).then(|| format!("{key}: {old} → {new}"))
+    };
+    Ok(keys.into_iter().filter_map(line).collect())
 }
 
 #[cfg(test)]
@@ -321,5 +306,9 @@ mod tests {
     fn differences_are_named() {
         let lines = differences(&Toy { epochs: 3, seed: 1 }, &Toy { epochs: 4, seed: 1 }).unwrap();
         assert_eq!(lines, ["epochs: 3 → 4"]);
+        let old = serde_json::json!({"a": {"b": 1, "c": {}}, "d": null});
+        let new = serde_json::json!({"a": {"b": 1}, "e": {"f": "x"}});
+        let lines = differences(&old, &new).unwrap();
+        assert_eq!(lines, ["a.c: {} → null", "e.f: null → \"x\""]);
     }
 }

@@ -1,32 +1,41 @@
 //! Tables: for people at the end of a run, and as CSV.
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::{Error, Result, atomic};
+use crate::{Result, atomic};
 
-/// Writes a CSV, atomically.
+/// Writes a CSV atomically.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If the file cannot be written.
 pub fn write_csv(
     path: &Path,
     header: impl IntoIterator<Item = impl AsRef<[u8]>>,
-    rows: impl IntoIterator<Item = impl IntoIterator<Item = String>>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = impl AsRef<[u8]>>>,
 ) -> Result<()> {
-    let mut table = csv::Writer::from_writer(Vec::new());
-    let unwritable = |e: csv::Error| Error::io("write", path, e.into());
-    table.write_record(header).map_err(unwritable)?;
+    atomic::write(path, |file| fill_csv(file, header, rows).map(|_| ()))
+}
+
+/// Writes a CSV into `file`, and returns the file.
+///
+/// # Errors
+/// If a row cannot be written.
+pub fn fill_csv<W: Write>(
+    file: W,
+    header: impl IntoIterator<Item = impl AsRef<[u8]>>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = impl AsRef<[u8]>>>,
+) -> io::Result<W> {
+    let mut table = csv::Writer::from_writer(file);
+    table.write_record(header)?;
     for row in rows {
-        table.write_record(row).map_err(unwritable)?;
+        table.write_record(row)?;
     }
-    let bytes = table
-        .into_inner()
-        .map_err(|e| Error::io("write", path, e.into_error()))?;
-    atomic::write(path, |file| file.write_all(&bytes))
+    table.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
 /// A table with a header; cells that look like numbers are aligned to the right.

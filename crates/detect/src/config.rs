@@ -1,7 +1,7 @@
 //! The settings of the detection head.
 
 use mflag_head::{DataConfig, Settings, Unmarked};
-use mflag_train::Direction;
+use mflag_metrics::catalogue::{DETECTION, Metric};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -71,13 +71,7 @@ impl DetectionConfig {
 }
 
 impl Settings for DetectionConfig {
-    const MONITORS: &'static [(&'static str, Direction)] = &[
-        ("loss", Direction::Lower),
-        ("map", Direction::Higher),
-        ("map_mgca", Direction::Higher),
-        ("ap50", Direction::Higher),
-        ("ap", Direction::Higher),
-    ];
+    const METRICS: &'static [Metric] = DETECTION;
 
     fn check(&self, data: &DataConfig) -> Vec<String> {
         let mut problems: Vec<String> = data.multiple_of(32, "YOLOv3 needs").into_iter().collect();

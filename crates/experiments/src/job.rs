@@ -1,8 +1,8 @@
-//! A run of a program, and what is known of it. Beside the run's folder lie what it was asked for, and what it said:
+//! A run of a program, and its record. The record and the log lie beside the run folder:
 //!
 //! ```text
-//! <folder>/           the run folder, by the program
-//! <folder>.job.json   configuration, digests of its inputs, seconds so far, whether it has finished
+//! <folder>/           the run folder, written by the program
+//! <folder>.job.json   configuration, digests of the inputs, seconds so far, whether it is finished
 //! <folder>.log        what the program printed
 //! ```
 
@@ -14,21 +14,21 @@ use mflag_core::{Error, Result, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::config::Sets;
+use crate::config::Overrides;
 
-/// The ending of the file with what is known of a run.
+/// Extension of the record.
 const RECORD: &str = "job.json";
 
-/// A run as an experiment asks for it.
+/// A run, as an experiment specifies it.
 #[derive(Debug, Clone)]
-pub struct Wanted {
-    /// What it is, in words.
+pub struct JobSpec {
+    /// Name for people.
     pub name: String,
     /// The program's binary.
     pub program: &'static str,
     /// The program's configuration.
     pub config: PathBuf,
-    /// What differs from it, each `key=value`.
+    /// Values that replace those of the configuration, each `key=value`.
     pub sets: Vec<String>,
     /// The run folder.
     pub folder: PathBuf,
@@ -37,226 +37,252 @@ pub struct Wanted {
 /// A run that an experiment needs.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// What is asked for.
-    pub wanted: Wanted,
-    /// Films times epochs, at most; `None` where the store is not there or no number of epochs is stated.
+    /// The run.
+    pub spec: JobSpec,
+    /// Films times epochs, at most. `None` if the store is missing, or the configuration states no
+    /// number of epochs.
     pub passes: Option<u64>,
-    asked: Asked,
-    known: Option<Known>,
+    stored: StoredSpec,
+    record: Option<JobRecord>,
 }
 
-/// What a run is asked for.
+/// What a record keeps of a specification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Asked {
-    /// The values that its configuration states.
+struct StoredSpec {
+    /// The values that the configuration states.
     config: Value,
-    /// Digests of what it reads, by role. What is not there yet has none.
+    /// Digests of the inputs by role, without those that are missing.
     inputs: BTreeMap<String, String>,
 }
 
-/// What is known of a run that was begun.
+/// The record of a run that was started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Known {
+struct JobRecord {
+    /// The specification at the start.
     #[serde(flatten)]
-    asked: Asked,
+    spec: StoredSpec,
     /// Wall time so far.
     seconds: f64,
     finished: bool,
 }
 
-/// How far a job is.
+/// The state of a job.
 #[derive(Debug, Clone, PartialEq)]
-pub enum State {
-    /// Not begun.
+pub enum JobState {
+    /// Not started.
     Missing,
-    /// Begun, not finished: it goes on where it stopped.
-    Begun,
-    /// Finished, after so many seconds in all.
+    /// Started but not finished. It can be resumed.
+    Started,
+    /// Finished after this many seconds.
     Done(f64),
-    /// Begun or finished as another run than is asked for now: what differs.
+    /// Started or finished with another specification; the differences.
     Changed(Vec<String>),
 }
 
 impl Job {
-    /// A job whose configuration states `config`, with what lies in its folder.
+    /// A job whose configuration states the values `config`. Reads its record.
     ///
     /// # Errors
-    /// If the file beside the folder cannot be understood.
+    /// If the record is damaged.
     pub fn new(
-        wanted: Wanted,
+        spec: JobSpec,
         config: Value,
         inputs: BTreeMap<String, String>,
         passes: Option<u64>,
     ) -> Result<Job> {
         Ok(Job {
-            known: Known::read(&wanted.beside(RECORD))?,
-            wanted,
+            record: JobRecord::read(&spec.beside(RECORD))?,
+            spec,
             passes,
-            asked: Asked { config, inputs },
+            stored: StoredSpec { config, inputs },
         })
     }
 
-    /// How far it is.
+    /// The state of the job.
     ///
     /// # Errors
-    /// None that is known: configurations can be compared.
-    pub fn state(&self) -> Result<State> {
-        let Some(known) = &self.known else {
-            return Ok(State::Missing);
+    /// If a configuration cannot be written as JSON.
+    pub fn state(&self) -> Result<JobState> {
+        let Some(record) = &self.record else {
+            return Ok(JobState::Missing);
         };
-        let mut changed = differences(&known.asked.config, &self.asked.config)?;
-        for (role, digest) in &self.asked.inputs {
-            if known.asked.inputs.get(role).is_some_and(|d| d != digest) {
-                changed.push(format!("the {role} has other content"));
+        let mut changes = differences(&record.spec.config, &self.stored.config)?;
+        for (role, digest) in &self.stored.inputs {
+            if record.spec.inputs.get(role).is_some_and(|d| d != digest) {
+                changes.push(format!("the {role} has other content"));
             }
         }
-        Ok(match known {
-            _ if !changed.is_empty() => State::Changed(changed),
-            known if known.finished => State::Done(known.seconds),
-            _ => State::Begun,
+        Ok(match record {
+            _ if !changes.is_empty() => JobState::Changed(changes),
+            record if record.finished => JobState::Done(record.seconds),
+            _ => JobState::Started,
         })
     }
 
-    /// The program's arguments: to begin, or to go on where there is a run to go on with.
+    /// The program's arguments: to resume the run if its folder exists, else to start it.
     pub fn arguments(&self) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
-        let Wanted {
-            config,
-            sets,
-            folder,
-            ..
-        } = &self.wanted;
-        let mut arguments = vec!["train".into(), "--run".into(), path(folder)];
-        if RunFolder::exists(folder) {
+        let spec = &self.spec;
+        let mut arguments = vec!["train".into(), "--run".into(), path(&spec.folder)];
+        if RunFolder::exists(&spec.folder) {
             arguments.push("--resume".into());
             return arguments;
         }
-        arguments.extend(["--config".into(), path(config)]);
-        for set in sets {
+        arguments.extend(["--config".into(), path(&spec.config)]);
+        for set in &spec.sets {
             arguments.extend(["--set".into(), set.clone()]);
         }
         arguments
     }
 
-    /// The file with what the program printed.
+    /// The file of what the program printed.
     pub fn log(&self) -> PathBuf {
-        self.wanted.beside("log")
+        self.spec.beside("log")
     }
 
-    /// Notes that it was at work for `seconds` more, 0 where it begins, and whether it has finished.
+    /// Adds `seconds` of work to the record, 0 at the start, and whether the run has finished.
     ///
     /// # Errors
-    /// If that cannot be written.
-    pub fn note(&mut self, seconds: f64, finished: bool) -> Result<()> {
-        let before = self.known.as_ref().map_or(0.0, |k| k.seconds);
-        let known = Known {
-            asked: self.asked.clone(),
+    /// If the record cannot be written.
+    pub fn write_record(&mut self, seconds: f64, finished: bool) -> Result<()> {
+        let before = self.record.as_ref().map_or(0.0, |record| record.seconds);
+        let record = JobRecord {
+            spec: self.stored.clone(),
             seconds: before + seconds,
             finished,
         };
-        let file = self.wanted.beside(RECORD);
+        let file = self.spec.beside(RECORD);
         if let Some(folder) = file.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
         }
-        atomic::write_json(&file, &known)?;
-        self.known = Some(known);
+        atomic::write_json(&file, &record)?;
+        self.record = Some(record);
         Ok(())
     }
 
-    /// Removes the checkpoints of a run that has left its model: nobody goes on with it. Those of pre-training stay for zero-shot and
-    /// export, as do those of a run that stopped before its end.
+    /// Removes the checkpoints of a run that has written its model, as it will not be resumed. Runs
+    /// without a model keep theirs: zero-shot and export need those of pre-trainings, and a stopped
+    /// run is resumed from its own.
     ///
     /// # Errors
-    /// If one cannot be removed.
+    /// If a checkpoint cannot be removed.
     pub fn remove_checkpoints(&self) -> Result<()> {
-        if !self.wanted.folder.join(MODEL).exists() {
+        if !self.spec.folder.join(MODEL).exists() {
             return Ok(());
         }
         for name in [LAST, BEST] {
-            atomic::remove(&self.wanted.folder.join(name))?;
+            atomic::remove(&self.spec.folder.join(name))?;
         }
         Ok(())
     }
 }
 
-impl Known {
-    fn read(file: &Path) -> Result<Option<Known>> {
+impl JobRecord {
+    /// Reads a record; `None` if the file is absent.
+    fn read(file: &Path) -> Result<Option<JobRecord>> {
         if !file.exists() {
             return Ok(None);
         }
         let bytes = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
-        let known = serde_json::from_slice(&bytes).map_err(|e| Error::Run {
+        let record = serde_json::from_slice(&bytes).map_err(|e| Error::Run {
             path: file.to_owned(),
             reason: format!(
-                "is damaged ({e}); remove it with the folder beside it, and the run is made again"
+                "is damaged ({e}); remove it and the folder beside it to repeat the run"
             ),
         })?;
-        Ok(Some(known))
+        Ok(Some(record))
     }
 }
 
-impl Wanted {
-    /// Folders may have dots in their names, so that an ending is added and none replaced.
-    fn beside(&self, ending: &str) -> PathBuf {
+impl JobSpec {
+    /// The path of the folder with an extension. Folders may have dots in their names, so the
+    /// extension is appended, and replaces nothing.
+    fn beside(&self, extension: &str) -> PathBuf {
         let mut name = self.folder.clone().into_os_string();
         name.push(".");
-        name.push(ending);
+        name.push(extension);
         name.into()
     }
 }
 
-/// Values of a configuration as a program's flags say them.
-pub(crate) fn flags(sets: &Sets) -> impl Iterator<Item = String> {
-    // JSON is YAML.
-    sets.iter().map(|(key, value)| format!("{key}={value}"))
+/// Overrides as the values of `--set` arguments. Values are written as JSON, which is valid YAML.
+pub(crate) fn set_arguments(overrides: &Overrides) -> impl Iterator<Item = String> {
+    overrides
+        .iter()
+        .map(|(key, value)| format!("{key}={value}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_job_knows_how_far_it_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let config = dir.path().join("c.yaml");
+    /// Makes jobs of one run folder below `root`.
+    fn job(root: &Path, sets: &[&str], store: &str) -> Result<Job> {
+        let config = root.join("c.yaml");
         std::fs::write(&config, "train: { epochs: 3 }\n").unwrap();
-        let folder = dir.path().join("cells/0.1");
-        let job = |sets: &[&str], store: &str| {
-            let wanted = Wanted {
-                name: "cell".into(),
-                program: "mflag-segment",
-                config: config.clone(),
-                sets: sets.iter().map(|s| (*s).to_owned()).collect(),
-                folder: folder.clone(),
-            };
-            let stated = mflag_core::config::stated(&config, &wanted.sets)?;
-            let inputs = BTreeMap::from([("store".to_owned(), store.to_owned())]);
-            Job::new(wanted, stated, inputs, None)
+        let spec = JobSpec {
+            name: "cell".into(),
+            program: "mflag-segment",
+            config,
+            sets: sets.iter().map(|s| (*s).to_owned()).collect(),
+            folder: root.join("cells/0.1"),
         };
-        let mut first = job(&[], "a").unwrap();
-        assert_eq!(first.state().unwrap(), State::Missing);
+        let stated = mflag_core::config::stated(&spec.config, &spec.sets)?;
+        let inputs = BTreeMap::from([("store".to_owned(), store.to_owned())]);
+        Job::new(spec, stated, inputs, None)
+    }
+
+    #[test]
+    fn a_job_is_started_resumed_and_done() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let mut first = job(root, &[], "a").unwrap();
+        assert_eq!(first.state().unwrap(), JobState::Missing);
         assert!(first.arguments().contains(&"--config".to_owned()));
-        first.note(0.0, false).unwrap();
-        first.note(2.0, false).unwrap();
-        let mut again = job(&[], "a").unwrap();
-        assert_eq!(again.state().unwrap(), State::Begun);
+        first.write_record(0.0, false).unwrap();
+        first.write_record(2.0, false).unwrap();
+        let mut again = job(root, &[], "a").unwrap();
+        assert_eq!(again.state().unwrap(), JobState::Started);
+        let folder = again.spec.folder.clone();
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("config.yaml"), "").unwrap();
         assert_eq!(again.arguments().last().unwrap(), "--resume");
+        again.write_record(1.5, true).unwrap();
+        let done = job(root, &[], "a").unwrap();
+        assert_eq!(done.state().unwrap(), JobState::Done(3.5));
+    }
+
+    #[test]
+    fn a_job_with_a_model_needs_no_checkpoints() {
+        let root = tempfile::tempdir().unwrap();
+        let job = job(root.path(), &[], "a").unwrap();
+        let folder = &job.spec.folder;
+        std::fs::create_dir_all(folder).unwrap();
         let last = folder.join(LAST);
         std::fs::write(&last, "").unwrap();
-        again.note(1.5, true).unwrap();
-        again.remove_checkpoints().unwrap();
-        assert!(last.exists(), "a run without its model may go on");
+        job.remove_checkpoints().unwrap();
+        assert!(last.exists(), "a run without a model may be resumed");
         std::fs::write(folder.join(MODEL), "").unwrap();
-        again.remove_checkpoints().unwrap();
-        assert!(!last.exists(), "a run that is done needs none");
-        assert_eq!(job(&[], "a").unwrap().state().unwrap(), State::Done(3.5));
-        let changed = job(&["train.epochs=4"], "b").unwrap().state().unwrap();
-        let told = ["train.epochs: 3 → 4", "the store has other content"].map(String::from);
-        assert_eq!(changed, State::Changed(told.to_vec()));
-        std::fs::write(dir.path().join("cells/0.1.job.json"), "{").unwrap();
-        let told = job(&[], "a");
-        assert!(told.unwrap_err().to_string().contains("is damaged"));
+        job.remove_checkpoints().unwrap();
+        assert!(!last.exists());
+    }
+
+    #[test]
+    fn changes_and_damage_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        job(root, &[], "a")
+            .unwrap()
+            .write_record(1.0, true)
+            .unwrap();
+        let changed = job(root, &["train.epochs=4"], "b").unwrap();
+        let changes = ["train.epochs: 3 → 4", "the store has other content"].map(String::from);
+        assert_eq!(
+            changed.state().unwrap(),
+            JobState::Changed(changes.to_vec())
+        );
+        std::fs::write(root.join("cells/0.1.job.json"), "{").unwrap();
+        let error = job(root, &[], "a").unwrap_err().to_string();
+        assert!(error.contains("is damaged"), "{error}");
     }
 }

@@ -1,5 +1,6 @@
-//! Experiments: a head on each task, of each encoder, from each fraction of the labels, with each seed; the missing cells are run by the
-//! heads' own programs, and what they came to is collected in tables beside published numbers.
+//! Experiments: heads for each combination of task, encoder, fraction of the labels and seed. The
+//! programs of the heads run the missing combinations, and tables show the results beside published
+//! numbers.
 
 pub mod config;
 mod job;
@@ -8,8 +9,8 @@ mod published;
 mod results;
 mod runner;
 
-pub use job::{Job, State};
+pub use job::{Job, JobSpec, JobState};
 pub use plan::{Cell, Plan};
 pub use published::Published;
 pub use results::Results;
-pub use runner::{Ended, Runner};
+pub use runner::{JobOutcome, Runner};

@@ -1,4 +1,4 @@
-//! Numbers of papers, to stand beside measured ones.
+//! Published numbers, to show beside measured ones.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::wrong_fractions;
 
-/// Published tables by the names of tasks.
+/// A file of published tables.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Published {
-    /// The tables.
+    /// The tables by the names of tasks.
     pub tables: BTreeMap<String, PublishedTable>,
 }
 
@@ -23,11 +23,11 @@ pub struct Published {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedTable {
-    /// Where it stands.
+    /// The publication.
     pub source: String,
-    /// Fractions of the labels.
+    /// Fractions of the labels, one per column.
     pub fractions: Vec<f64>,
-    /// Values by the names of encoders, one a fraction, as printed: some are `<1`.
+    /// One row per encoder.
     pub rows: Vec<PublishedRow>,
 }
 
@@ -37,7 +37,7 @@ pub struct PublishedTable {
 pub struct PublishedRow {
     /// Name of the encoder.
     pub encoder: String,
-    /// One value a fraction.
+    /// One value per fraction, as printed. Some are `<1`.
     pub values: Vec<String>,
 }
 
@@ -46,7 +46,7 @@ impl Config for Published {
         let mut problems = Vec::new();
         for (name, table) in &self.tables {
             let wrong = wrong_fractions(&table.fractions);
-            problems.extend(wrong.map(|told| format!("tables: '{name}': {told}")));
+            problems.extend(wrong.map(|problem| format!("tables: '{name}': {problem}")));
             for row in &table.rows {
                 let (found, expected) = (row.values.len(), table.fractions.len());
                 if found != expected {
@@ -65,7 +65,7 @@ impl Published {
     /// Reads a file of published tables.
     ///
     /// # Errors
-    /// If it cannot be read, or a row has not one value a fraction.
+    /// If the file cannot be read, or a row does not have one value per fraction.
     pub fn read(path: &Path) -> Result<Published> {
         let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
         config::from_yaml(&text, path)
@@ -73,12 +73,12 @@ impl Published {
 }
 
 impl PublishedTable {
-    /// The values of a row at these fractions; empty where there is none.
+    /// The values of a row at these fractions; empty where none is published.
     pub fn at(&self, row: &PublishedRow, fractions: &[f64]) -> Vec<String> {
         let value = |fraction: &f64| {
             let same = |f: &f64| percent(*f) == percent(*fraction);
-            let place = self.fractions.iter().position(same);
-            place.map_or(String::new(), |place| row.values[place].clone())
+            let column = self.fractions.iter().position(same);
+            column.map_or(String::new(), |column| row.values[column].clone())
         };
         fractions.iter().map(value).collect()
     }

@@ -1,4 +1,4 @@
-//! Runs jobs, one after the other, by the programs that they name.
+//! Runs jobs one after the other, each by its program.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -14,20 +14,20 @@ use mflag_core::{Error, config};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::job::{Job, Wanted};
+use crate::job::{Job, JobSpec};
 
-/// How a job ended.
+/// The end of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// All is done.
+pub enum JobOutcome {
+    /// The run has finished.
     Finished,
-    /// The program refused or failed: its exit code.
+    /// The program failed with this exit code.
     Failed(i32),
-    /// A signal of this number came to this process, and was passed on; the job can go on later.
+    /// This process received the signal with this number, and forwarded it. The job can be resumed.
     Interrupted(i32),
 }
 
-/// Runs programs that lie beside this one.
+/// Runs the programs in the folder of this program.
 #[derive(Debug)]
 pub struct Runner {
     signals: Signals,
@@ -35,10 +35,10 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A runner that listens to signals.
+    /// A runner that forwards signals to the program it runs.
     ///
     /// # Errors
-    /// If they cannot be listened to, or this program's folder is unknown.
+    /// If signal handlers cannot be installed, or the folder of this program is unknown.
     pub fn new() -> Result<Runner> {
         let own = std::env::current_exe().context("the folder of this program is unknown")?;
         Ok(Runner {
@@ -47,20 +47,22 @@ impl Runner {
         })
     }
 
-    /// Makes sure that the programs understand what they will be asked for: better now than after hours.
+    /// Checks all configurations against the schemas of their programs, before the first run
+    /// starts.
     ///
     /// # Errors
-    /// The first job whose configuration its program would refuse, or if a program cannot be started.
+    /// If a configuration does not fit its schema, or a program cannot be started. Names the first
+    /// such job.
     pub fn check<'a>(&self, jobs: impl Iterator<Item = &'a Job>) -> Result<()> {
         let mut schemas: BTreeMap<&str, Value> = BTreeMap::new();
         for job in jobs {
-            let Wanted {
+            let JobSpec {
                 name,
                 program,
                 config,
                 sets,
                 ..
-            } = &job.wanted;
+            } = &job.spec;
             if !schemas.contains_key(program) {
                 schemas.insert(program, self.schema(program)?);
             }
@@ -72,37 +74,33 @@ impl Runner {
     /// The JSON schema of a program's configuration.
     fn schema(&self, program: &str) -> Result<Value> {
         let path = self.programs.join(program);
-        let said = Command::new(&path).arg("schema").output();
-        let said = said.with_context(|| cannot_start(&path))?;
-        serde_json::from_slice(&said.stdout).with_context(|| {
-            format!(
-                "{} printed no schema; build all of the programs",
-                path.display()
-            )
-        })
+        let output = Command::new(&path).arg("schema").output();
+        let output = output.with_context(|| cannot_start(&path))?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| format!("{} printed no schema; build all programs", path.display()))
     }
 
-    /// Runs a job to its end, or to a signal's.
+    /// Runs a job until it ends or a signal arrives.
     ///
     /// # Errors
-    /// If the program cannot be started, or its log not be written.
-    pub fn run(&self, job: &mut Job) -> Result<Ended> {
-        job.note(0.0, false)?;
-        let begin = Instant::now();
-        let ended = self.wait(self.start(job)?)?;
-        let finished = ended == Ended::Finished;
-        job.note(begin.elapsed().as_secs_f64(), finished)?;
+    /// If the program cannot be started, or the log or the record cannot be written.
+    pub fn run(&self, job: &mut Job) -> Result<JobOutcome> {
+        job.write_record(0.0, false)?;
+        let start = Instant::now();
+        let outcome = self.wait(self.start(job)?)?;
+        let finished = outcome == JobOutcome::Finished;
+        job.write_record(start.elapsed().as_secs_f64(), finished)?;
         if finished {
             job.remove_checkpoints()?;
         }
-        Ok(ended)
+        Ok(outcome)
     }
 
     fn start(&self, job: &Job) -> Result<Child> {
         let path = job.log();
         let log = File::options().create(true).append(true).open(&path);
         let log = log.map_err(|e| Error::io("write", &path, e))?;
-        // Bars are for people; where nobody watches, what went wrong is for the log.
+        // Progress bars belong on a terminal. Without one, errors belong in the log.
         let stderr = if std::io::stderr().is_terminal() {
             Stdio::inherit()
         } else {
@@ -110,30 +108,32 @@ impl Runner {
                 .map_err(|e| Error::io("write", &path, e))?
                 .into()
         };
-        let program = self.programs.join(job.wanted.program);
+        let program = self.programs.join(job.spec.program);
         Command::new(&program)
             .args(job.arguments())
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(stderr)
-            // Of its own group, so that Ctrl-C reaches it once, by us: a second one would end it without a checkpoint.
+            // A process group of its own: Ctrl-C reaches the program only once, through this
+            // process. A second signal would end it without a checkpoint.
             .process_group(0)
             .spawn()
             .with_context(|| cannot_start(&program))
     }
 
-    fn wait(&self, mut child: Child) -> Result<Ended> {
-        let mut passed_on = None;
+    /// Waits for a program, and forwards the first signal to it.
+    fn wait(&self, mut child: Child) -> Result<JobOutcome> {
+        let mut forwarded = None;
         loop {
             if let Some(status) = child.try_wait()? {
-                return Ok(ended(status, passed_on));
+                return Ok(outcome(status, forwarded));
             }
-            if passed_on.is_none()
+            if forwarded.is_none()
                 && let Some(signal) = self.signals.received()
             {
-                passed_on = Some(signal);
+                forwarded = Some(signal);
                 let name = Signal::from_named_raw(signal).unwrap_or(Signal::TERM);
-                // It may have ended by itself meanwhile.
+                // Fails if the program has already ended, which is fine.
                 let _ = kill_process(Pid::from_child(&child), name);
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -142,17 +142,14 @@ impl Runner {
 }
 
 fn cannot_start(program: &Path) -> String {
-    format!(
-        "cannot start {}; build all of the programs",
-        program.display()
-    )
+    format!("cannot start {}; build all programs", program.display())
 }
 
-fn ended(status: ExitStatus, passed_on: Option<i32>) -> Ended {
-    match (passed_on, status.code()) {
-        (_, Some(0)) => Ended::Finished,
-        (Some(signal), _) => Ended::Interrupted(signal),
-        (None, code) => Ended::Failed(
+fn outcome(status: ExitStatus, forwarded: Option<i32>) -> JobOutcome {
+    match (forwarded, status.code()) {
+        (_, Some(0)) => JobOutcome::Finished,
+        (Some(signal), _) => JobOutcome::Interrupted(signal),
+        (None, code) => JobOutcome::Failed(
             code.or(status.signal().map(|s| exit_code(s).into()))
                 .unwrap_or(1),
         ),

@@ -1,11 +1,11 @@
-//! The committed experiments are what the program reads.
+//! The program reads the committed experiments and their published tables.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::{Path, PathBuf};
 
 use mflag_core::config;
 use mflag_experiments::Published;
-use mflag_experiments::config::Experiments;
+use mflag_experiments::config::Experiment;
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -15,34 +15,36 @@ fn folder() -> PathBuf {
 #[test]
 fn experiments_and_their_published_tables_are_read() {
     let published = Published::read(&folder().join("published.yaml")).unwrap();
-    let mut beside = 0;
+    let mut with_published = 0;
     for entry in std::fs::read_dir(folder()).unwrap() {
         let path = entry.unwrap().path();
         let is_experiment = path.extension().is_some_and(|e| e == "yaml");
         if !is_experiment || path.ends_with("published.yaml") {
             continue;
         }
-        let experiments: Experiments = config::load(Some(&path), &[]).unwrap().config;
-        for task in &experiments.tasks {
+        let experiment: Experiment = config::load(Some(&path), &[]).unwrap().config;
+        for task in &experiment.tasks {
             let head = folder().join("../..").join(&task.config);
             assert!(head.exists(), "{}: {}", path.display(), head.display());
-            let told = experiments.published.is_none() || published.tables.contains_key(&task.name);
+            let is_published =
+                experiment.published.is_none() || published.tables.contains_key(&task.name);
             assert!(
-                told,
+                is_published,
                 "{}: nothing is published as '{}'",
                 path.display(),
                 task.name
             );
-            beside += usize::from(experiments.published.is_some());
+            with_published += usize::from(experiment.published.is_some());
         }
     }
-    assert_eq!(beside, 9, "tasks of the paper's tables");
+    assert_eq!(with_published, 9, "tasks of the paper's tables");
 }
 
-/// MGCA's own code (mgca_detector.py, mgca_segmenter.py, ssl_finetuner.py and the transforms of its data modules) and its paper's rates.
+/// Values from MGCA's code (mgca_detector.py, mgca_segmenter.py, ssl_finetuner.py and the
+/// transforms of its data modules), and learning rates from its paper.
 #[test]
-fn the_configurations_of_published_protocols_say_what_these_do() {
-    // File, batch, rate, weight decay, part of the augmentation that is on.
+fn configurations_of_published_protocols_have_their_values() {
+    // File, batch size, learning rate, weight decay, enabled augmentations.
     let protocols: [(&str, u64, f64, f64, &[&str]); 6] = [
         (
             "classification/mgca-chexpert",
@@ -57,7 +59,7 @@ fn the_configurations_of_published_protocols_say_what_these_do() {
         ("detection/mgca-rsna", 16, 5e-4, 1e-6, &[]),
         ("detection/mgca-object-cxr", 16, 5e-4, 1e-6, &[]),
     ];
-    for (name, batch, rate, decay, augmented) in protocols {
+    for (name, batch, rate, decay, augmentations) in protocols {
         let stated = stated(name);
         let train = &stated["train"];
         assert_eq!(train["batch_size"], batch, "{name}");
@@ -68,12 +70,13 @@ fn the_configurations_of_published_protocols_say_what_these_do() {
             (&50.into(), &10.into()),
             "{name}"
         );
-        // None of MGCA's heads has a scheduler.
+        // MGCA's heads have no scheduler.
         assert_eq!(train["schedule"]["decay"]["kind"], "constant", "{name}");
         assert_eq!(stated["encoder"]["frozen"], true, "{name}");
-        assert_eq!(on(&stated), augmented, "{name}");
+        assert_eq!(enabled_augmentations(&stated), augmentations, "{name}");
     }
-    assert!(on(&stated("classification/strict-chexpert")).is_empty());
+    let strict = stated("classification/strict-chexpert");
+    assert!(enabled_augmentations(&strict).is_empty());
 }
 
 fn stated(name: &str) -> Value {
@@ -81,8 +84,8 @@ fn stated(name: &str) -> Value {
     config::stated(&file, &[]).unwrap()
 }
 
-/// What changes films at random.
-fn on(stated: &Value) -> Vec<&str> {
+/// The names of the augmentations that a configuration enables.
+fn enabled_augmentations(stated: &Value) -> Vec<&str> {
     let Some(all) = stated["augment"].as_object() else {
         return vec![];
     };
@@ -100,9 +103,9 @@ fn on(stated: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_schema_is_that_of_the_program() {
+fn the_committed_schema_is_up_to_date() {
     let text = std::fs::read_to_string(folder().join("schema.json")).unwrap();
     let committed: Value = serde_json::from_str(&text).unwrap();
-    let schema = config::schema::<Experiments>();
+    let schema = config::schema::<Experiment>();
     assert!(committed == schema, "run `just schema`");
 }

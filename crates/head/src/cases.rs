@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mflag_core::atomic;
 use mflag_film::Film;
 use mflag_metrics::detection::Rect;
-use mflag_report::cases::{CASES, Case, Rank};
+use mflag_report::qualitative::{CASES, ExampleFilm, Rank};
 use mflag_store::augment::View;
 use mflag_store::mask::SET;
 use mflag_store::picture::{Colour, Picture, colour};
@@ -131,7 +131,7 @@ pub(crate) fn write<H: Head>(
                     let words = H::draw_case(&model.facts, &mut drawing, prediction, target);
                     let image = format!("{FOLDER}/{}.png", film + 1);
                     drawing.picture.write(&out.join(&image))?;
-                    drawn.extend(left.next().map(|&(rank, value, _)| Case {
+                    drawn.extend(left.next().map(|&(rank, value, _)| ExampleFilm {
                         rank,
                         metric: metric.to_owned(),
                         value,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use mflag_core::config::Config;
 use mflag_core::suggest;
 use mflag_encoder::Arch;
+use mflag_metrics::catalogue::{LOSS, Metric};
 use mflag_store::augment::Augment;
 use mflag_train::{Direction, TrainerConfig};
 use schemars::JsonSchema;
@@ -15,8 +16,8 @@ use serde::{Deserialize, Serialize};
 pub trait Settings:
     std::fmt::Debug + Clone + Default + Serialize + DeserializeOwned + JsonSchema + Send + Sync
 {
-    /// The metrics of validation that can choose the best checkpoint; the first is the default.
-    const MONITORS: &'static [(&'static str, Direction)];
+    /// The metrics of validation. Each of them, or the loss, can choose the best checkpoint.
+    const METRICS: &'static [Metric];
 
     /// Rules between values, which no schema says: one line for each that is broken.
     fn check(&self, _data: &DataConfig) -> Vec<String> {
@@ -50,7 +51,7 @@ impl<S: Settings> Default for HeadConfig<S> {
             encoder: EncoderConfig::default(),
             head: S::default(),
             augment: Augment::default(),
-            monitor: S::MONITORS[0].0.to_owned(),
+            monitor: LOSS.key.to_owned(),
             train: TrainerConfig::default(),
         }
     }
@@ -160,11 +161,17 @@ impl Default for EncoderConfig {
     }
 }
 
+/// The metrics that can choose the best checkpoint.
+fn monitors<S: Settings>() -> impl Iterator<Item = &'static Metric> {
+    std::iter::once(&LOSS).chain(S::METRICS)
+}
+
 impl<S: Settings> HeadConfig<S> {
     /// Which way the monitored metric is better; `None` if the head has no such metric.
     pub fn direction(&self) -> Option<Direction> {
-        let known = S::MONITORS.iter().find(|(name, _)| *name == self.monitor);
-        known.map(|(_, direction)| *direction)
+        monitors::<S>()
+            .find(|metric| metric.key == self.monitor)?
+            .direction
     }
 }
 
@@ -173,7 +180,7 @@ impl<S: Settings> Config for HeadConfig<S> {
         let mut problems = self.augment.check();
         problems.extend(self.head.check(&self.data));
         if self.direction().is_none() {
-            let names: Vec<&str> = S::MONITORS.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = monitors::<S>().map(|metric| metric.key).collect();
             let hint = suggest::hint(&self.monitor, names.iter().copied());
             problems.push(format!(
                 "monitor: '{}' is none of {}{hint}",

@@ -214,7 +214,9 @@ fn train<H: Head>(program: &Program, args: &TrainArgs, out: &mut Output) -> Resu
     } else {
         lifecycle::begin(&kind, args.config.load()?.config, &args.run, out)?
     };
-    mflag_report::write_beside(&args.run, out);
+    if let Some(report) = mflag_report::write_beside(&args.run) {
+        out.say("report", &report, format!("report: {}\n", report.display()));
+    }
     Ok(code)
 }
 
@@ -263,7 +265,10 @@ fn write_evaluation<H: Head>(
 ) -> Result<()> {
     create(folder)?;
     let evaluation = model.evaluate(store, split, bootstrap, Some(folder))?;
-    Ok(evaluation.report(folder, out)?)
+    out.say("evaluation", &evaluation, evaluation.table());
+    evaluation.write(folder)?;
+    out.remark(format!("{}: {}\n", evaluation.sample(), folder.display()));
+    Ok(())
 }
 
 fn predict_films<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {

@@ -1,4 +1,5 @@
-//! AUROC and average precision at 10⁴, 10⁵ and 10⁶ samples, and one resample of the bootstrap: `cargo bench -p mflag-metrics`.
+//! AUROC, average precision and bootstrap at 10⁴, 10⁵ and 10⁶ samples. Run `cargo bench -p
+//! mflag-metrics`.
 #![allow(missing_docs, reason = "a benchmark")]
 
 use std::hint::black_box;
@@ -10,7 +11,7 @@ use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_metrics::classification::Ranking;
 use rand::Rng;
 
-/// Resamples that are timed together.
+/// Number of resamples per measurement.
 const RESAMPLES: usize = 10;
 
 fn bench(criterion: &mut Criterion) {
@@ -44,7 +45,7 @@ fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Scores that know a little of the truth, which is positive in one sample of ten.
+/// Slightly informative scores; one sample of ten is positive.
 fn samples(n: usize) -> (Vec<f32>, Vec<Option<bool>>) {
     let mut rng = seed::rng(0, 0, 0);
     let mut sample = |_| {

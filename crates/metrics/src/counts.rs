@@ -1,27 +1,25 @@
-//! How often a sample counts: what turns a metric into one that can be resampled.
+//! How often each sample counts, which makes a metric resamplable.
 
 use crate::{Error, Result};
 
 /// How often each sample counts in a metric.
 ///
-/// A bootstrap draws samples with replacement. To count one of them twice is the same as to hold it twice, and costs neither a copy
-/// nor a second sort.
+/// A bootstrap draws samples with replacement. Counting a sample twice equals holding it twice, and
+/// costs neither a copy nor a second sort.
 #[derive(Debug, Clone, Copy)]
 pub enum Counts<'a> {
-    /// Each once: the metric itself.
+    /// Each sample counts once: the metric itself.
     Once,
-    /// Sample `i` as often as number `i` says.
+    /// Sample `i` counts `counts[i]` times.
     Of(&'a [u32]),
 }
 
 impl Counts<'_> {
-    /// Refuses counts of another number of samples.
+    /// Fails unless there is one count per sample.
     pub(crate) fn check(self, samples: usize) -> Result<()> {
         match self {
             Counts::Once => Ok(()),
-            Counts::Of(counts) => {
-                Error::check_length("counts, of the samples", counts.len(), samples)
-            }
+            Counts::Of(counts) => Error::check_length("counts", counts.len(), "samples", samples),
         }
     }
 

@@ -1,4 +1,5 @@
-//! ROC and precision-recall curves of labels, with their bands, as they lie in a folder.
+//! ROC and precision-recall curves of labels with their bands, as an evaluation's folder holds
+//! them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,38 +7,40 @@ use crate::bootstrap::{Bootstrap, Patients};
 use crate::classification::{Point, Ranking};
 use crate::{Counts, Result};
 
-/// The file's name in the folder of an evaluation.
+/// Name of the file in an evaluation's folder.
 pub const CURVES: &str = "curves.json";
 
-/// Points of a curve, at most.
-const MOST: usize = 200;
-/// Places along x where a band has its ends.
-const PLACES: usize = 50;
+/// The largest number of points of a curve.
+const CURVE_POINTS: usize = 200;
+/// Number of steps along x of a band.
+const BAND_STEPS: usize = 50;
 
-/// The curves of a label; `None` where they are undefined.
+/// The curves of a label; `None` where a curve is undefined.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LabelCurves {
     /// The label.
     pub label: String,
-    /// The probability from which on it is called present.
+    /// Probability from which on the label is predicted present.
     pub threshold: Option<f32>,
-    /// Rate of false positives, sensitivity.
+    /// False positive rate and sensitivity.
     pub roc: Option<Vec<[f64; 2]>>,
-    /// Rate of false positives, and the ends of the pointwise interval of [`Ranking::sensitivity_at`], by patient.
+    /// False positive rate, and the ends of the pointwise interval of [`Ranking::sensitivity_at`]
+    /// by patients.
     #[serde(default)]
     pub roc_band: Option<Vec<[f64; 3]>>,
-    /// Sensitivity, precision.
+    /// Sensitivity and precision.
     pub precision_recall: Option<Vec<[f64; 2]>>,
-    /// Sensitivity, and the ends of the pointwise interval of [`Ranking::precision_at`], by patient.
+    /// Sensitivity, and the ends of the pointwise interval of [`Ranking::precision_at`] by
+    /// patients.
     #[serde(default)]
     pub precision_recall_band: Option<Vec<[f64; 3]>>,
 }
 
 impl LabelCurves {
-    /// Of a label's scores on the samples of `patients`.
+    /// The curves of a label's scores on the samples of `patients`.
     ///
     /// # Errors
-    /// Those of [`Bootstrap::band`].
+    /// If [`Bootstrap::band`] fails.
     pub fn new(
         label: &str,
         threshold: Option<f32>,
@@ -45,20 +48,22 @@ impl LabelCurves {
         patients: &Patients,
         bootstrap: &Bootstrap,
     ) -> Result<LabelCurves> {
-        let places: Vec<f64> = (0..=PLACES).map(|i| i as f64 / PLACES as f64).collect();
-        let roc = |counts: Counts<'_>| ranking.sensitivity_at(&places, counts);
-        let precision_recall = |counts: Counts<'_>| ranking.precision_at(&places, counts);
-        let with_places = |band: Option<Vec<[f64; 2]>>| {
-            let ends = band?.into_iter().zip(&places);
+        let xs: Vec<f64> = (0..=BAND_STEPS)
+            .map(|i| i as f64 / BAND_STEPS as f64)
+            .collect();
+        let roc = |counts: Counts<'_>| ranking.sensitivity_at(&xs, counts);
+        let precision_recall = |counts: Counts<'_>| ranking.precision_at(&xs, counts);
+        let with_xs = |band: Option<Vec<[f64; 2]>>| {
+            let ends = band?.into_iter().zip(&xs);
             Some(ends.map(|([low, high], x)| [*x, low, high]).collect())
         };
         Ok(LabelCurves {
             label: label.to_owned(),
             threshold,
-            roc: ranking.roc_curve(MOST).map(points),
-            roc_band: with_places(bootstrap.band(patients, roc)?),
-            precision_recall: ranking.precision_recall_curve(MOST).map(points),
-            precision_recall_band: with_places(bootstrap.band(patients, precision_recall)?),
+            roc: ranking.roc_curve(CURVE_POINTS).map(points),
+            roc_band: with_xs(bootstrap.band(patients, roc)?),
+            precision_recall: ranking.precision_recall_curve(CURVE_POINTS).map(points),
+            precision_recall_band: with_xs(bootstrap.band(patients, precision_recall)?),
         })
     }
 }

@@ -1,22 +1,25 @@
-//! What can be wrong with the input of a metric. A metric that is undefined is no error: it is `None`.
+//! What can be wrong with the input of a metric. An undefined metric is not an error but `None`.
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate; each message says which value of which input is wrong, and what it must be.
+/// Errors of this crate. Each message names the wrong input and what it must be.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// Two inputs that go together are not of one length.
-    #[error("{what}: {found}, instead of {expected}; each needs exactly one partner")]
+    /// Two inputs that belong together differ in length.
+    #[error("{found} {what} for {expected} {partner}; there must be as many")]
     Length {
-        /// The input, and what it goes with.
+        /// The input.
         what: &'static str,
         /// Its length.
         found: usize,
-        /// The length of what it goes with.
+        /// What it belongs to.
+        partner: &'static str,
+        /// The length of that.
         expected: usize,
     },
-    /// A value is not a number, or out of range.
+    /// A value is NaN or out of range.
     #[error("{what} is {value}; it must be {range}")]
     Value {
         /// The value's name.
@@ -26,12 +29,12 @@ pub enum Error {
         /// What it must be.
         range: &'static str,
     },
-    /// One of many is wrong.
+    /// An item of a list is wrong.
     #[error("{what} {index} (from 0): {source}")]
-    One {
-        /// What there are many of, such as `sample` or `label`.
+    Item {
+        /// What the list holds, such as `sample` or `label`.
         what: &'static str,
-        /// Its place among them.
+        /// The item's index.
         index: usize,
         /// What is wrong with it.
         source: Box<Error>,
@@ -39,19 +42,25 @@ pub enum Error {
 }
 
 impl Error {
-    /// Refuses `found` values where `expected` belong.
-    pub(crate) fn check_length(what: &'static str, found: usize, expected: usize) -> Result<()> {
+    /// Fails unless there are as many of `what` as of `partner`.
+    pub(crate) fn check_length(
+        what: &'static str,
+        found: usize,
+        partner: &'static str,
+        expected: usize,
+    ) -> Result<()> {
         if found == expected {
             return Ok(());
         }
         Err(Error::Length {
             what,
             found,
+            partner,
             expected,
         })
     }
 
-    /// Refuses a `value` that is not `valid`.
+    /// Fails unless `value` is `valid`.
     pub(crate) fn check_value(
         what: &'static str,
         value: f64,
@@ -64,9 +73,14 @@ impl Error {
         Err(Error::Value { what, value, range })
     }
 
-    /// This error, as that of number `index` of many.
-    pub(crate) fn of(self, what: &'static str, index: usize) -> Error {
-        Error::One {
+    /// Fails if `value` is NaN.
+    pub(crate) fn check_number(what: &'static str, value: f32) -> Result<()> {
+        Error::check_value(what, value.into(), !value.is_nan(), "a number")
+    }
+
+    /// This error as that of item `index` of a list.
+    pub(crate) fn at(self, what: &'static str, index: usize) -> Error {
+        Error::Item {
             what,
             index,
             source: Box::new(self),
@@ -74,20 +88,24 @@ impl Error {
     }
 }
 
-/// Refuses the first value that is not `valid`.
+/// Fails at the first sample whose value is not `valid`.
 pub(crate) fn check_each(
     what: &'static str,
     values: impl IntoIterator<Item = f32>,
     valid: impl Fn(f32) -> bool,
     range: &'static str,
 ) -> Result<()> {
-    match values.into_iter().enumerate().find(|(_, v)| !valid(*v)) {
-        None => Ok(()),
-        Some((index, value)) => Err(Error::Value {
-            what,
-            value: f64::from(value),
-            range,
-        }
-        .of("sample", index)),
+    for (index, value) in values.into_iter().enumerate() {
+        Error::check_value(what, value.into(), valid(value), range)
+            .map_err(|error| error.at("sample", index))?;
     }
+    Ok(())
+}
+
+/// Fails at the first sample whose value is NaN.
+pub(crate) fn check_numbers(
+    what: &'static str,
+    values: impl IntoIterator<Item = f32>,
+) -> Result<()> {
+    check_each(what, values, |value| !value.is_nan(), "a number")
 }

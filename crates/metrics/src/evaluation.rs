@@ -1,61 +1,69 @@
-//! What a model came to on the films of a split, as it lies in a folder.
+//! The metrics of a model on the films of a split, and the files that hold them.
 //!
 //! ```text
 //! evaluation.json   data set, split, films, patients; each metric with its 95 % interval
-//! bootstrap.csv     each metric in each resample of the patients, one column a metric; empty where undefined
+//! bootstrap.csv     a column per metric, a row per resample of the patients; empty where undefined
 //! ```
 //!
-//! With the second, models that were judged on the same patients can be compared by [`Replicates::minus`] without judging them again.
+//! `bootstrap.csv` allows to compare models that were evaluated on the same patients
+//! ([`Replicates::minus`]) without running them again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mflag_core::output::Output;
 use mflag_core::table::{Table, write_csv};
 use mflag_core::{Error, atomic};
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{Bootstrap, LEVEL, Patients, Replicates};
 
-/// The figures.
+/// Name of the file with the metrics.
 pub const EVALUATION: &str = "evaluation.json";
-/// Their resamples.
+/// Name of the file with their resamples.
 pub const RESAMPLES: &str = "bootstrap.csv";
-/// A metric of some films, with its interval by patients.
+
+/// A metric with its interval by patients.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The metric's name.
+    /// Key of the metric, see [`catalogue`](crate::catalogue).
     pub metric: String,
-    /// Its value; `None` where it is undefined.
+    /// Its value; `None` if undefined.
     pub value: Option<f64>,
     /// Lower end of the 95 % interval.
     pub low: Option<f64>,
-    /// Upper end.
+    /// Upper end of the 95 % interval.
     pub high: Option<f64>,
 }
 
-/// What a model came to on the films of a split.
+impl Estimate {
+    /// Lower and upper end of the interval; `None` if it is undefined.
+    pub fn interval(&self) -> Option<[f64; 2]> {
+        Some([self.low?, self.high?])
+    }
+}
+
+/// The metrics of a model on the films of a split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evaluation {
     /// Name of the data set.
     pub dataset: String,
     /// The split.
     pub split: String,
-    /// Films judged.
+    /// Number of films.
     pub films: usize,
-    /// Their patients.
+    /// Number of their patients.
     pub patients: usize,
-    /// Resamples of the patients behind the intervals.
+    /// Number of resamples behind the intervals.
     pub resamples: usize,
-    /// The metrics, in the order of the table.
+    /// The metrics in the order of the table.
     pub metrics: Vec<Estimate>,
-    /// Their resamples, by name; those that are undefined have none.
+    /// The resamples of the defined metrics by key.
     #[serde(skip)]
     pub replicates: BTreeMap<String, Replicates>,
 }
 
 impl Evaluation {
-    /// Of a data set's split with so many films, without a metric yet.
+    /// An evaluation of the `films` of a split, still without metrics.
     pub fn new(
         dataset: &str,
         split: &str,
@@ -77,12 +85,12 @@ impl Evaluation {
     /// Adds a metric; `None` if it is undefined.
     ///
     /// # Errors
-    /// If there is not one value a resample.
+    /// If there is not one value per resample.
     pub fn add(&mut self, metric: String, replicates: Option<Replicates>) -> crate::Result<()> {
         let interval = match &replicates {
             Some(replicates) => {
-                let found = replicates.values.len();
-                crate::Error::check_length("values and resamples", found, self.resamples)?;
+                let values = replicates.values.len();
+                crate::Error::check_length("values", values, "resamples", self.resamples)?;
                 replicates.interval(LEVEL)?
             }
             None => None,
@@ -97,43 +105,38 @@ impl Evaluation {
         Ok(())
     }
 
-    /// The value of a metric, if it is there and defined.
-    pub fn value(&self, metric: &str) -> Option<f64> {
-        let found = self.metrics.iter().find(|m| m.metric == metric);
-        found.and_then(|m| m.value)
+    /// A metric by its key; `None` if it is absent.
+    pub fn find(&self, metric: &str) -> Option<&Estimate> {
+        self.metrics.iter().find(|m| m.metric == metric)
     }
 
-    /// A table of metrics and intervals.
+    /// The value of a metric; `None` if it is absent or undefined.
+    pub fn value(&self, metric: &str) -> Option<f64> {
+        self.find(metric)?.value
+    }
+
+    /// The metrics and intervals as a table.
     pub fn table(&self) -> Table {
         let number = |value: Option<f64>| value.map_or("undefined".into(), |v| format!("{v:.4}"));
         let mut table = Table::new(&["metric", &self.split, "95 % interval"]);
         for m in &self.metrics {
-            let between = match (m.low, m.high) {
-                (Some(low), Some(high)) => format!("{low:.4} to {high:.4}"),
-                _ => String::new(),
-            };
-            table.row([m.metric.clone(), number(m.value), between]);
+            let interval = m.interval().map_or(String::new(), |[low, high]| {
+                format!("{low:.4} to {high:.4}")
+            });
+            table.row([m.metric.clone(), number(m.value), interval]);
         }
         table
     }
 
-    /// Says what it came to, and [writes](Evaluation::write) it into `folder`.
-    ///
-    /// # Errors
-    /// If it cannot be written; it has been said by then.
-    pub fn report(&self, folder: &Path, out: &mut Output) -> mflag_core::Result<()> {
-        out.say("evaluation", self, self.table());
-        self.write(folder)?;
-        let (films, patients) = (self.films, self.patients);
-        let folder = folder.display();
-        out.remark(format!("{films} films of {patients} patients: {folder}\n"));
-        Ok(())
+    /// The size of the sample: `12 films of 9 patients`.
+    pub fn sample(&self) -> String {
+        format!("{} films of {} patients", self.films, self.patients)
     }
 
-    /// Writes both files into `folder`, which exists; the figures last.
+    /// Writes both files into an existing `folder`, the metrics last.
     ///
     /// # Errors
-    /// If they cannot be written.
+    /// If a file cannot be written.
     pub fn write(&self, folder: &Path) -> mflag_core::Result<()> {
         let row = |resample: usize| {
             let cell =
@@ -145,38 +148,38 @@ impl Evaluation {
         atomic::write_json(&folder.join(EVALUATION), self)
     }
 
-    /// Reads them back.
+    /// Reads both files.
     ///
     /// # Errors
-    /// If a file is missing or does not hold what [`write`](Evaluation::write) writes.
+    /// If a file cannot be read, or does not hold what [`write`](Evaluation::write) writes.
     pub fn read(folder: &Path) -> mflag_core::Result<Evaluation> {
         let file = folder.join(EVALUATION);
         let bytes = std::fs::read(&file).map_err(|e| Error::io("read", &file, e))?;
         let mut evaluation: Evaluation = serde_json::from_slice(&bytes)
             .map_err(|e| Error::io("read", &file, std::io::Error::other(e)))?;
-        let file = folder.join(RESAMPLES);
-        let unreadable = |e: csv::Error| Error::io("read", &file, e.into());
-        let mut table = csv::Reader::from_path(&file).map_err(unreadable)?;
-        let names: Vec<String> = table
-            .headers()
-            .map_err(unreadable)?
-            .iter()
-            .map(str::to_owned)
-            .collect();
-        let mut columns = vec![Vec::with_capacity(evaluation.resamples); names.len()];
-        for row in table.deserialize::<Vec<Option<f64>>>() {
-            for (column, value) in columns.iter_mut().zip(row.map_err(unreadable)?) {
-                column.push(value);
-            }
-        }
-        for (name, values) in names.into_iter().zip(columns) {
-            if let Some(estimate) = evaluation.value(&name) {
+        for (metric, values) in read_columns(&folder.join(RESAMPLES))? {
+            if let Some(estimate) = evaluation.value(&metric) {
                 let replicates = Replicates { estimate, values };
-                evaluation.replicates.insert(name, replicates);
+                evaluation.replicates.insert(metric, replicates);
             }
         }
         Ok(evaluation)
     }
+}
+
+/// The columns of a CSV of numbers with their heads. Empty cells are `None`.
+fn read_columns(file: &Path) -> mflag_core::Result<Vec<(String, Vec<Option<f64>>)>> {
+    let unreadable = |e: csv::Error| Error::io("read", file, e.into());
+    let mut table = csv::Reader::from_path(file).map_err(unreadable)?;
+    let heads = table.headers().map_err(unreadable)?;
+    let mut columns: Vec<(String, Vec<Option<f64>>)> =
+        heads.iter().map(|head| (head.to_owned(), vec![])).collect();
+    for row in table.deserialize::<Vec<Option<f64>>>() {
+        for ((_, column), value) in columns.iter_mut().zip(row.map_err(unreadable)?) {
+            column.push(value);
+        }
+    }
+    Ok(columns)
 }
 
 #[cfg(test)]
@@ -186,7 +189,7 @@ mod tests {
     use crate::classification::Ranking;
 
     #[test]
-    fn what_is_written_is_read() {
+    fn a_written_evaluation_is_read_back() {
         let patients = Patients::new(&["a", "b", "c", "d"]);
         let bootstrap = Bootstrap {
             resamples: 30,
@@ -197,7 +200,7 @@ mod tests {
         let mut evaluation = Evaluation::new("toy", "test", 4, &patients, &bootstrap);
         let auroc = |counts: Counts<'_>| ranking.auroc(counts);
         let replicates = bootstrap.replicates(&patients, auroc).unwrap();
-        // Four patients: in some resamples a class is missing.
+        // With four patients, some resamples lack a class.
         let undefined = |r: &Replicates| r.values.iter().any(Option::is_none);
         assert!(replicates.as_ref().is_some_and(undefined));
         evaluation.add("auroc".into(), replicates).unwrap();
@@ -207,7 +210,7 @@ mod tests {
         assert_eq!(Evaluation::read(folder.path()).unwrap(), evaluation);
 
         std::fs::write(folder.path().join(EVALUATION), "{").unwrap();
-        let told = Evaluation::read(folder.path()).unwrap_err().to_string();
-        assert!(told.contains(EVALUATION), "{told}");
+        let message = Evaluation::read(folder.path()).unwrap_err().to_string();
+        assert!(message.contains(EVALUATION), "{message}");
     }
 }

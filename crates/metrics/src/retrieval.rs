@@ -1,17 +1,19 @@
-//! Retrieval across two spaces: film → report and report → film.
+//! Retrieval between films and reports: how often a query finds its partner.
 
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
 
-/// Rows that one task multiplies at once: bounds the memory to `BLOCK × n` similarities a thread.
+/// Rows that a task multiplies at once. It limits memory to `BLOCK × n` similarities per thread.
 const BLOCK: usize = 128;
 
-/// Recall at each `k` of `ks`: the share of queries that find a match among their `k` nearest gallery rows.
+/// Recall at each `k` of `ks`: the share of queries with a match among their `k` nearest gallery
+/// rows.
 ///
-/// `queries` is `[n, d]`, `gallery` `[m, d]`, both with unit rows, compared by dot product. Row `j` of the gallery
-/// matches query `i` when `gallery_group[j] == query_group[i]`: reports with the same text are one group, so that
-/// finding a word-for-word equal report counts. Ties count against the query, so that a collapsed space, where
-/// every similarity is equal, scores 0 and not 1. `None` without queries, or with lengths that do not agree.
+/// `queries` is `[n, d]` and `gallery` `[m, d]`, both with unit rows, compared by dot product. Row
+/// `j` of the gallery matches query `i` if `gallery_group[j] == query_group[i]`. Reports with the
+/// same text are one group, so finding an identical report counts. Ties count against the query, so
+/// a collapsed space, where all similarities are equal, scores 0 and not 1. `None` without queries,
+/// or if the lengths do not agree.
 pub fn recall(
     queries: ArrayView2<'_, f32>,
     gallery: ArrayView2<'_, f32>,
@@ -44,7 +46,7 @@ pub fn recall(
     Some(ks.iter().map(|k| share(*k)).collect())
 }
 
-/// How many gallery rows that do not match come before, or level with, the best row that does.
+/// How many gallery rows without a match are at least as similar as the best match.
 #[allow(
     clippy::neg_cmp_op_on_partial_ord,
     reason = "NaN counts against the query"
@@ -71,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn own_pair_first_is_recall_one() {
+    fn recall_is_one_if_each_query_is_nearest_to_its_own_pair() {
         let x: Array2<f32> = Array2::eye(300);
         let ids = unique(300);
         let r = recall(x.view(), x.view(), &ids, &ids, &[1, 5]).unwrap();
@@ -89,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn an_equal_text_counts_as_found() {
+    fn an_identical_text_is_a_match() {
         let queries = array![[1.0_f32, 0.0]];
         let gallery = array![[1.0_f32, 0.0], [0.8, 0.6]];
         let r = recall(queries.view(), gallery.view(), &[7], &[7, 7], &[1]).unwrap();
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_ask_is_undefined() {
+    fn recall_without_queries_is_undefined() {
         let empty = Array2::<f32>::zeros((0, 2));
         assert_eq!(recall(empty.view(), empty.view(), &[], &[], &[1]), None);
     }

@@ -1,10 +1,10 @@
-//! Segmentation: masks against masks, image by image.
+//! Segmentation: predicted masks against true ones, image by image.
 //!
-//! Of each image three numbers are kept ([`Overlap`], 24 bytes), so that a test set of any size is measured as its images come, and
-//! resampled afterwards by image or by patient.
+//! Three numbers per image suffice ([`Overlap`], 24 bytes). A test set of any size is measured as
+//! its images arrive, and can be resampled later by image or by patient.
 //!
-//! An image without anything to find has no Dice of its own, and papers differ in what they give it ([`Empty`]). Many images of SIIM
-//! and RSNA are such, so a figure without this rule means little.
+//! Dice is undefined for an empty true mask, and papers differ in how they score it ([`Empty`]).
+//! Many masks of SIIM and RSNA are empty, so state the rule with each figure.
 //!
 //! ```
 //! use mflag_metrics::{Counts, segmentation::{Empty, Overlap, Overlaps}};
@@ -17,55 +17,42 @@
 //! # Ok::<(), mflag_metrics::Error>(())
 //! ```
 
-use crate::error::check_each;
-use crate::metric::ratio;
+use crate::error::check_numbers;
+use crate::mean::ratio;
 use crate::{Counts, Error, Result};
 
-/// What an image scores whose true mask is empty.
+/// The score of an image whose true mask is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Empty {
-    /// 1 if the predicted mask is empty too, else 0: MGCA's rule, in which most of the score of a set with few positives is to find
-    /// nothing where nothing is.
+    /// 1 if the predicted mask is empty too, else 0. This is MGCA's rule. On a set with few
+    /// findings it mostly rewards empty predictions.
     Scored,
-    /// It does not count: the mean is over the images with something to find.
+    /// None: the mean is over the images with a finding.
     LeftOut,
 }
 
-/// How a predicted mask lies over the true one, in pixels.
+/// The overlap of a predicted and a true mask, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Overlap {
-    /// Set in both.
+    /// Pixels set in both masks.
     pub both: u64,
-    /// Set in the predicted one.
+    /// Pixels set in the predicted mask.
     pub predicted: u64,
-    /// Set in the true one.
+    /// Pixels set in the true mask.
     pub truth: u64,
 }
 
 impl Overlap {
-    /// Of one image: a pixel is predicted if its probability is above `threshold` (0.5 is usual), and true if its `truth` is not 0.
+    /// The overlap of one image. A pixel is predicted if its probability is above `threshold` (0.5
+    /// is usual), and true if its `truth` is not 0.
     ///
     /// # Errors
-    /// The numbers of pixels differ, or a probability or the threshold is NaN.
+    /// If the masks differ in size, or a probability or the threshold is NaN.
     pub fn at(probabilities: &[f32], truth: &[u8], threshold: f32) -> Result<Overlap> {
-        Error::check_length(
-            "pixels of the truth, of the prediction",
-            truth.len(),
-            probabilities.len(),
-        )?;
-        let number = |value: f32| !value.is_nan();
-        Error::check_value(
-            "the threshold",
-            threshold.into(),
-            number(threshold),
-            "a number",
-        )?;
-        check_each(
-            "the probability",
-            probabilities.iter().copied(),
-            number,
-            "a number",
-        )?;
+        let predicted = probabilities.len();
+        Error::check_length("true pixels", truth.len(), "predicted pixels", predicted)?;
+        Error::check_number("the threshold", threshold)?;
+        check_numbers("the probability", probabilities.iter().copied())?;
         let mut overlap = Overlap::default();
         for (probability, truth) in probabilities.iter().zip(truth) {
             let (predicted, truth) = (*probability > threshold, *truth != 0);
@@ -76,13 +63,14 @@ impl Overlap {
         Ok(overlap)
     }
 
-    /// Dice, 2·|A ∩ B| / (|A| + |B|), which is the F1 of the pixels. From 0 to 1; an empty true mask has what `empty` says.
+    /// Dice, 2·|A ∩ B| / (|A| + |B|), which is the F1 of the pixels. From 0 to 1; `empty` scores an
+    /// empty true mask.
     pub fn dice(&self, empty: Empty) -> Option<f64> {
         self.score(empty, 2 * self.both, self.predicted + self.truth)
     }
 
-    /// Intersection over union, |A ∩ B| / |A ∪ B|, the Jaccard index of the pixels. From 0 to 1; an empty true mask has what `empty`
-    /// says.
+    /// Intersection over union, |A ∩ B| / |A ∪ B|, the Jaccard index of the pixels. From 0 to 1;
+    /// `empty` scores an empty true mask.
     pub fn iou(&self, empty: Empty) -> Option<f64> {
         self.score(empty, self.both, self.predicted + self.truth - self.both)
     }
@@ -101,17 +89,18 @@ impl Overlap {
 pub struct Overlaps(Vec<Overlap>);
 
 impl Overlaps {
-    /// Takes one more image.
+    /// Adds an image.
     pub fn push(&mut self, image: Overlap) {
         self.0.push(image);
     }
 
-    /// The images so far, in the order they came.
+    /// The images, in the order in which they were added.
     pub fn images(&self) -> &[Overlap] {
         &self.0
     }
 
-    /// All images as one: its Dice weighs pixels, where the mean weighs images. Images with nothing to find count by their false pixels.
+    /// All images as one. Its Dice weighs pixels, whereas the mean weighs images. Images without a
+    /// finding count by their false pixels.
     pub fn pooled(&self) -> Overlap {
         self.0
             .iter()
@@ -122,18 +111,18 @@ impl Overlaps {
             })
     }
 
-    /// Mean [Dice](Overlap::dice) of the images. `None` if none counts.
+    /// Mean [Dice](Overlap::dice) of the images; `None` if no image counts.
     ///
     /// # Errors
-    /// The counts are of another number of images.
+    /// If there is not one count per image.
     pub fn dice(&self, empty: Empty, counts: Counts<'_>) -> Result<Option<f64>> {
         self.mean(counts, |image| image.dice(empty))
     }
 
-    /// Mean [IoU](Overlap::iou) of the images. `None` if none counts.
+    /// Mean [IoU](Overlap::iou) of the images; `None` if no image counts.
     ///
     /// # Errors
-    /// The counts are of another number of images.
+    /// If there is not one count per image.
     pub fn iou(&self, empty: Empty, counts: Counts<'_>) -> Result<Option<f64>> {
         self.mean(counts, |image| image.iou(empty))
     }
@@ -161,14 +150,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unequal_masks_and_no_numbers_are_refused() {
-        let told = |result: Result<Overlap>| result.unwrap_err().to_string();
+    fn unequal_masks_and_nan_are_errors() {
+        let message = |result: Result<Overlap>| result.unwrap_err().to_string();
         assert_eq!(
-            told(Overlap::at(&[0.5], &[0, 1], 0.5)),
-            "pixels of the truth, of the prediction: 2, instead of 1; each needs exactly one partner"
+            message(Overlap::at(&[0.5], &[0, 1], 0.5)),
+            "2 true pixels for 1 predicted pixels; there must be as many"
         );
         assert_eq!(
-            told(Overlap::at(&[0.1, f32::NAN], &[0, 1], 0.5)),
+            message(Overlap::at(&[0.1, f32::NAN], &[0, 1], 0.5)),
             "sample 1 (from 0): the probability is NaN; it must be a number"
         );
         assert!(Overlap::at(&[0.1], &[0], f32::NAN).is_err());

@@ -1,4 +1,4 @@
-//! What intervals and paired tests promise: to hold the truth, to narrow, to be the same again.
+//! Intervals cover the truth, narrow with more patients and repeat; paired tests find differences.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_core::seed;
@@ -7,24 +7,24 @@ use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_metrics::classification::Ranking;
 use rand::Rng;
 
-/// `patients` with two films each, a third of them ill, and scores that know some of it.
+/// `patients` with two films each. A third are ill, and the scores are informative.
 fn cohort(seed: u64, patients: usize) -> (Patients, Vec<f32>, Vec<Option<bool>>) {
     let mut rng = seed::rng(seed, 0, 0);
-    let (mut of, mut scores, mut truth) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut patient_of, mut scores, mut truth) = (Vec::new(), Vec::new(), Vec::new());
     for patient in 0..patients {
         let ill = rng.random_bool(0.35);
         let own = rng.random::<f32>() + if ill { 0.4 } else { 0.0 };
         for _ in 0..2 {
-            of.push(patient);
+            patient_of.push(patient);
             scores.push(own + 0.1 * rng.random::<f32>());
             truth.push(Some(ill));
         }
     }
-    (Patients::new(&of), scores, truth)
+    (Patients::new(&patient_of), scores, truth)
 }
 
 #[test]
-fn an_interval_holds_its_estimate_and_narrows() {
+fn an_interval_contains_its_estimate_and_narrows() {
     let width = |n| {
         let (patients, scores, truth) = cohort(5, n);
         let ranking = Ranking::new(&scores, &truth).unwrap();
@@ -39,14 +39,14 @@ fn an_interval_holds_its_estimate_and_narrows() {
         assert!(interval.low < interval.estimate && interval.estimate < interval.high);
         interval.high - interval.low
     };
-    // Sixteen times the patients: a fourth of the width.
+    // Sixteen times the patients give a quarter of the width.
     let ratio = width(200) / width(3200);
     assert!((3.0..5.3).contains(&ratio), "{ratio}");
 }
 
 #[test]
-fn nine_in_ten_and_more_intervals_hold_the_truth() {
-    let truth_of_all = {
+fn intervals_by_patients_cover_the_truth_and_intervals_by_films_do_not() {
+    let population_auroc = {
         let (_, scores, truth) = cohort(99, 100_000);
         Ranking::new(&scores, &truth)
             .unwrap()
@@ -58,7 +58,7 @@ fn nine_in_ten_and_more_intervals_hold_the_truth() {
         resamples: 400,
         ..Bootstrap::default()
     };
-    let holds = |seed| {
+    let covers = |seed| {
         let (patients, scores, truth) = cohort(seed, 150);
         let ranking = Ranking::new(&scores, &truth).unwrap();
         let by_patient = bootstrap
@@ -70,18 +70,20 @@ fn nine_in_ten_and_more_intervals_hold_the_truth() {
             .interval(&films, |c| ranking.auroc(c))
             .unwrap()
             .unwrap();
-        [by_patient, by_film].map(|i| usize::from(i.low <= truth_of_all && truth_of_all <= i.high))
+        [by_patient, by_film]
+            .map(|i| usize::from(i.low <= population_auroc && population_auroc <= i.high))
     };
-    let held = (0..300)
-        .map(holds)
+    let covered = (0..300)
+        .map(covers)
         .fold([0, 0], |sum, [a, b]| [sum[0] + a, sum[1] + b]);
-    // 95 % of 300 are 285, give or take 3.8; what resampling films gives is an interval a factor of √2 too narrow, 83 %.
-    assert!((273..=297).contains(&held[0]), "{held:?}");
-    assert!(held[1] < 265, "{held:?}");
+    // 95 % of 300 are 285, with a standard deviation of 3.8. Resampling films gives intervals too
+    // narrow by a factor of √2, which cover 83 %.
+    assert!((273..=297).contains(&covered[0]), "{covered:?}");
+    assert!(covered[1] < 265, "{covered:?}");
 }
 
 #[test]
-fn threads_do_not_matter_and_seeds_do() {
+fn intervals_depend_on_the_seed_and_not_on_threads() {
     let (patients, scores, truth) = cohort(1, 100);
     let ranking = Ranking::new(&scores, &truth).unwrap();
     let run = |threads, seed| {
@@ -106,29 +108,29 @@ fn threads_do_not_matter_and_seeds_do() {
 }
 
 #[test]
-fn a_model_does_not_differ_from_itself_and_does_from_a_worse_one() {
+fn a_model_differs_from_a_worse_one_and_not_from_itself() {
     let (patients, scores, truth) = cohort(2, 300);
     let good = Ranking::new(&scores, &truth).unwrap();
     let mut rng = seed::rng(2, 1, 0);
     let noisy: Vec<f32> = scores.iter().map(|s| s + rng.random::<f32>()).collect();
     let worse = Ranking::new(&noisy, &truth).unwrap();
-    let against = |other: &Ranking| {
+    let compare_with = |other: &Ranking| {
         Bootstrap::default()
             .difference(&patients, |c| good.auroc(c), |c| other.auroc(c))
             .unwrap()
             .unwrap()
     };
-    let itself = against(&good);
+    let itself = compare_with(&good);
     assert_eq!(
         (itself.interval.low, itself.interval.high, itself.p),
         (0.0, 0.0, 1.0)
     );
-    let better = against(&worse);
+    let better = compare_with(&worse);
     assert!(better.interval.low > 0.0 && better.p < 0.01, "{better:?}");
 }
 
 #[test]
-fn what_is_undefined_has_no_interval() {
+fn an_undefined_metric_has_no_interval() {
     let patients = Patients::new(&["a", "b"]);
     let bootstrap = Bootstrap::default();
     let one_class = Ranking::new(&[0.1, 0.2], &[Some(true), Some(true)]).unwrap();
@@ -141,18 +143,18 @@ fn what_is_undefined_has_no_interval() {
         .interval(&patients, |c| two.auroc(c))
         .unwrap()
         .unwrap();
-    // Both patients are in half of the resamples.
+    // Half of the resamples hold both patients.
     assert!((430..570).contains(&interval.resamples), "{interval:?}");
-    let none = Bootstrap {
+    let no_resamples = Bootstrap {
         resamples: 0,
         ..bootstrap
     };
-    assert!(none.interval(&patients, |c| two.auroc(c)).is_err());
-    let sure = Bootstrap {
+    assert!(no_resamples.interval(&patients, |c| two.auroc(c)).is_err());
+    let full_level = Bootstrap {
         level: 1.0,
         ..bootstrap
     };
-    assert!(sure.interval(&patients, |c| two.auroc(c)).is_err());
+    assert!(full_level.interval(&patients, |c| two.auroc(c)).is_err());
     let others = Patients::new(&["a", "b", "c"]);
     assert!(bootstrap.interval(&others, |c| two.auroc(c)).is_err());
 }

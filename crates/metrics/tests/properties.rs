@@ -1,4 +1,4 @@
-//! What holds for any input.
+//! Properties that hold for any input.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_metrics::classification::{Confusion, Point, Ranking, calibration_error};
@@ -63,7 +63,7 @@ fn map(images: &[Image], protocol: Protocol) -> Option<f64> {
 
 proptest! {
     #[test]
-    fn order_alone_decides((scores, truth, counts) in labelled()) {
+    fn only_the_order_of_scores_matters((scores, truth, counts) in labelled()) {
         let stretched: Vec<f32> = scores.iter().map(|s| (3.0 * s - 1.0).exp()).collect();
         let (a, b) = (Ranking::new(&scores, &truth).unwrap(), Ranking::new(&stretched, &truth).unwrap());
         let counts = Counts::Of(&counts);
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn auroc_of_the_other_way_is_the_rest((scores, truth, _) in labelled()) {
+    fn auroc_of_negated_scores_is_one_minus_auroc((scores, truth, _) in labelled()) {
         let turned: Vec<f32> = scores.iter().map(|s| -s).collect();
         let auroc = |scores: &[f32]| Ranking::new(scores, &truth).unwrap().auroc(Counts::Once).unwrap();
         match (auroc(&scores), auroc(&turned)) {
@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn to_count_twice_is_to_hold_twice((scores, truth, counts) in labelled()) {
+    fn counting_a_sample_twice_equals_holding_it_twice((scores, truth, counts) in labelled()) {
         let times = |i: usize| std::iter::repeat_n(i, counts[i] as usize);
         let held: Vec<usize> = (0..scores.len()).flat_map(times).collect();
         let (held_scores, held_truth): (Vec<f32>, Vec<Option<bool>>) =
@@ -100,7 +100,7 @@ proptest! {
     }
 
     #[test]
-    fn the_best_f1_is_reached_at_its_threshold((scores, truth, _) in labelled()) {
+    fn no_threshold_exceeds_the_best_f1((scores, truth, _) in labelled()) {
         let ranking = Ranking::new(&scores, &truth).unwrap();
         let f1 = |at| Confusion::at(&scores, &truth, at, Counts::Once).unwrap().f1();
         if let Some((threshold, best)) = ranking.best_f1(Counts::Once).unwrap() {
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn metrics_of_labels_are_within_their_range((scores, truth, counts) in labelled(), bins in 1usize..20) {
+    fn metrics_of_labels_are_between_0_and_1((scores, truth, counts) in labelled(), bins in 1usize..20) {
         let ranking = Ranking::new(&scores, &truth).unwrap();
         for counts in [Counts::Once, Counts::Of(&counts)] {
             prop_assert!(within(ranking.auroc(counts).unwrap()));
@@ -122,26 +122,26 @@ proptest! {
     }
 
     #[test]
-    fn a_thin_curve_has_points_of_the_whole_one((scores, truth, _) in labelled(), most in 0usize..30) {
+    fn a_thinned_curve_has_points_of_the_full_one((scores, truth, _) in labelled(), most in 0usize..30) {
         let ranking = Ranking::new(&scores, &truth).unwrap();
         let curves = [
             (ranking.roc_curve(usize::MAX), ranking.roc_curve(most)),
             (ranking.precision_recall_curve(usize::MAX), ranking.precision_recall_curve(most)),
         ];
-        for (whole, thin) in curves {
-            let (whole, thin): (Vec<Point>, Vec<Point>) = match (whole, thin) {
-                (Some(whole), Some(thin)) => (whole, thin),
+        for (full, thin) in curves {
+            let (full, thin): (Vec<Point>, Vec<Point>) = match (full, thin) {
+                (Some(full), Some(thin)) => (full, thin),
                 neither => { prop_assert_eq!(neither, (None, None)); continue; }
             };
             prop_assert!(thin.len() <= most.max(2));
-            prop_assert_eq!((thin.first(), thin.last()), (whole.first(), whole.last()));
-            let mut rest = whole.iter();
-            prop_assert!(thin.iter().all(|point| rest.any(|of_whole| of_whole == point)));
+            prop_assert_eq!((thin.first(), thin.last()), (full.first(), full.last()));
+            let mut rest = full.iter();
+            prop_assert!(thin.iter().all(|point| rest.any(|of_full| of_full == point)));
         }
     }
 
     #[test]
-    fn dice_and_iou_tell_the_same(both in 0u64..50, predicted in 0u64..50, truth in 0u64..50) {
+    fn dice_follows_from_iou(both in 0u64..50, predicted in 0u64..50, truth in 0u64..50) {
         let overlap = Overlap { both, predicted: both + predicted, truth: both + truth };
         for empty in [Empty::Scored, Empty::LeftOut] {
             let (dice, iou) = (overlap.dice(empty), overlap.iou(empty));
@@ -153,7 +153,7 @@ proptest! {
     }
 
     #[test]
-    fn iou_is_symmetric_and_one_for_the_same_box(boxes in rects()) {
+    fn iou_is_symmetric_and_1_for_the_same_box(boxes in rects()) {
         for a in &boxes {
             for b in &boxes {
                 prop_assert!((0.0..=1.0).contains(&iou(a, b)));
@@ -164,14 +164,14 @@ proptest! {
     }
 
     #[test]
-    fn average_precision_is_within_its_range(images in images()) {
+    fn average_precision_is_between_0_and_1(images in images()) {
         for protocol in [Protocol::Strict, Protocol::Mgca] {
             prop_assert!(within(map(&images, protocol)));
         }
     }
 
     #[test]
-    fn to_count_an_image_twice_is_to_hold_it_twice(images in images(), times in prop::collection::vec(0u32..4, 8)) {
+    fn counting_an_image_twice_equals_holding_it_twice(images in images(), times in prop::collection::vec(0u32..4, 8)) {
         let counts = &times[..images.len()];
         let held: Vec<Image> = images
             .iter()
@@ -187,7 +187,7 @@ proptest! {
     }
 
     #[test]
-    fn to_find_a_missed_box_never_lowers_average_precision(mut images in images(), at in any::<prop::sample::Index>(), score in 0u8..12) {
+    fn finding_a_missed_box_never_lowers_average_precision(mut images in images(), at in any::<prop::sample::Index>(), score in 0u8..12) {
         prop_assume!(!images.is_empty());
         let image = at.index(images.len());
         let far = Rect { x: 1000.0, y: 1000.0, width: 10.0, height: 10.0 };
@@ -215,14 +215,14 @@ proptest! {
 }
 
 #[test]
-fn unequal_lengths_and_no_numbers_are_refused() {
-    let told = |result: Result<Ranking, Error>| result.unwrap_err().to_string();
+fn unequal_lengths_and_nan_are_errors() {
+    let message = |result: Result<Ranking, Error>| result.unwrap_err().to_string();
     assert_eq!(
-        told(Ranking::new(&[0.5], &[])),
-        "labels, of the scores: 0, instead of 1; each needs exactly one partner"
+        message(Ranking::new(&[0.5], &[])),
+        "0 labels for 1 scores; there must be as many"
     );
     assert_eq!(
-        told(Ranking::new(&[0.5, f32::NAN], &[None, None])),
+        message(Ranking::new(&[0.5, f32::NAN], &[None, None])),
         "sample 1 (from 0): the score is NaN; it must be a number"
     );
     let ranking = Ranking::new(&[0.5], &[Some(true)]).unwrap();
@@ -237,7 +237,7 @@ fn unequal_lengths_and_no_numbers_are_refused() {
 }
 
 #[test]
-fn impossible_boxes_are_refused() {
+fn impossible_boxes_are_errors() {
     let place = Rect {
         x: 0.0,
         y: 0.0,
@@ -251,17 +251,17 @@ fn impossible_boxes_are_refused() {
             predicted: Vec::new(),
         },
     ];
-    let told = |images: &[Image], thresholds: &[f64]| {
+    let message = |images: &[Image], thresholds: &[f64]| {
         Matches::new(images, thresholds, 100, Protocol::Strict)
             .unwrap_err()
             .to_string()
     };
     assert_eq!(
-        told(&images, &[0.5]),
+        message(&images, &[0.5]),
         "image 1 (from 0): box 0 (from 0): the box's height is -1; it must be finite and not negative"
     );
     assert_eq!(
-        told(&[], &[0.5, 50.0]),
+        message(&[], &[0.5, 50.0]),
         "threshold 1 (from 0): the IoU is 50; it must be above 0 and at most 1"
     );
 }

@@ -63,7 +63,10 @@ impl ZeroShot {
             ..Bootstrap::default()
         };
         let evaluation = zero_shot::judge(&space, &prompts, &store, self.split, bootstrap, out)?;
-        Ok(evaluation.report(out, output)?)
+        output.say("evaluation", &evaluation, evaluation.table());
+        evaluation.write(out)?;
+        output.remark(format!("{}: {}\n", evaluation.sample(), out.display()));
+        Ok(())
     }
 }
 

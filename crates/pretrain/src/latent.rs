@@ -1,5 +1,9 @@
 //! What validation measures: how well films and reports find each other, and the shape of the latent space.
 
+use mflag_metrics::catalogue::{
+    ALIGNMENT, FILM_TO_REPORT, MEAN_COSINE, RANK, RANK_PROJECTED, RECALL_MEAN, REPORT_TO_FILM,
+    UNIFORMITY,
+};
 use mflag_metrics::{latent, retrieval};
 use ndarray::Array2;
 use tch::{Kind, Tensor};
@@ -12,12 +16,7 @@ use crate::model::Latents;
 const KS: [usize; 3] = [1, 5, 10];
 
 /// The validation metric that chooses the best checkpoint.
-pub const MONITORED: &str = "recall_mean";
-
-/// Points of a spectrum that are kept, at most.
-const KEPT: usize = 64;
-/// Singular values below this share of the largest are noise of f32, and told as 0.
-const NOISE: f64 = 1e-6;
+pub const MONITORED: &str = RECALL_MEAN.key;
 
 /// What validation pairs say of the latent space.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,13 +44,13 @@ pub fn describe(latents: &Latents, groups: &[u32]) -> Result<Described> {
     let reports = to_array(&unit_rows(&full(&latents.reports)))?;
     let mut metrics: Vec<(String, f64)> = Vec::new();
     let mut recalls = Vec::new();
-    for (name, queries, gallery) in [
-        ("film_to_report", &films, &reports),
-        ("report_to_film", &reports, &films),
+    for (metric, queries, gallery) in [
+        (FILM_TO_REPORT, &films, &reports),
+        (REPORT_TO_FILM, &reports, &films),
     ] {
         let recall = retrieval::recall(queries.view(), gallery.view(), groups, groups, &KS);
         for (k, value) in KS.iter().zip(recall.unwrap_or_default()) {
-            metrics.push((format!("{name}@{k}"), value));
+            metrics.push((metric.at(*k), value));
             recalls.push(value);
         }
     }
@@ -59,12 +58,15 @@ pub fn describe(latents: &Latents, groups: &[u32]) -> Result<Described> {
     let projected = singular_values(&latents.films)?;
     let mean = (!recalls.is_empty()).then(|| recalls.iter().sum::<f64>() / recalls.len() as f64);
     let geometry = [
-        (MONITORED, mean),
-        ("alignment", latent::alignment(films.view(), reports.view())),
-        ("uniformity", latent::uniformity(films.view())),
-        ("mean_cosine", latent::mean_cosine(films.view())),
-        ("rank", latent::effective_rank(&spectrum)),
-        ("rank_projected", latent::effective_rank(&projected)),
+        (RECALL_MEAN.key, mean),
+        (
+            ALIGNMENT.key,
+            latent::alignment(films.view(), reports.view()),
+        ),
+        (UNIFORMITY.key, latent::uniformity(films.view())),
+        (MEAN_COSINE.key, latent::mean_cosine(films.view())),
+        (RANK.key, latent::effective_rank(&spectrum)),
+        (RANK_PROJECTED.key, latent::effective_rank(&projected)),
     ];
     metrics.extend(
         geometry
@@ -73,7 +75,7 @@ pub fn describe(latents: &Latents, groups: &[u32]) -> Result<Described> {
     );
     Ok(Described {
         metrics,
-        spectrum: thinned(&spectrum),
+        spectrum: latent::thin_spectrum(&spectrum),
     })
 }
 
@@ -85,27 +87,6 @@ fn singular_values(x: &Tensor) -> Result<Vec<f64>> {
     }
     let centred = &x - x.f_mean_dim([0i64].as_slice(), true, Kind::Double)?;
     Ok(Vec::<f64>::try_from(centred.f_svd(true, false)?.1)?)
-}
-
-/// A spectrum at up to [`KEPT`] ranks whose ratios are about equal, in four digits.
-fn thinned(values: &[f64]) -> Vec<[f64; 2]> {
-    let largest = values.first().copied().unwrap_or(0.0);
-    if largest <= 0.0 {
-        return Vec::new();
-    }
-    let rank = |place: usize| {
-        let share = place as f64 / (KEPT - 1) as f64;
-        (values.len() as f64).powf(share).round() as usize
-    };
-    let mut ranks: Vec<usize> = (0..KEPT).map(rank).collect();
-    ranks.dedup();
-    let point = |rank: usize| {
-        let share = values[rank - 1] / largest;
-        // Through text: the nearest number of so few digits.
-        let digits = format!("{share:.3e}").parse().unwrap_or(share);
-        [rank as f64, if share < NOISE { 0.0 } else { digits }]
-    };
-    ranks.into_iter().map(point).collect()
 }
 
 fn to_array(x: &Tensor) -> Result<Array2<f32>> {
@@ -134,21 +115,7 @@ mod tests {
             .zip(expected)
             .all(|(a, b)| (a - b).abs() < 1e-12);
         assert!(near && values.len() == 2, "{values:?}");
-        assert_eq!(thinned(&values), [[1.0, 1.0], [2.0, 0.75]]);
-        assert_eq!(thinned(&[2.0, 1e-9]), [[1.0, 1.0], [2.0, 0.0]]);
         let torn = singular_values(&Tensor::from_slice2(&[[f64::NAN, 1.0], [0.0, 1.0]])).unwrap();
-        assert!(torn.is_empty() && thinned(&torn).is_empty());
-    }
-
-    #[test]
-    fn a_long_spectrum_keeps_its_ends() {
-        let values: Vec<f64> = (1..=2048).map(|i| 1.0 / f64::from(i)).collect();
-        let kept = thinned(&values);
-        assert!(kept.len() <= KEPT && kept.len() > 40, "{}", kept.len());
-        assert_eq!(
-            (kept[0], kept[kept.len() - 1]),
-            ([1.0, 1.0], [2048.0, 0.000_488_3])
-        );
-        assert!(kept.windows(2).all(|w| w[0][0] < w[1][0]));
+        assert!(torn.is_empty());
     }
 }

@@ -119,6 +119,8 @@ fn train(args: &TrainArgs, out: &mut Output) -> Result<ExitCode> {
     } else {
         lifecycle::begin(&PretrainRun, args.config.load()?.config, &args.run, out)?
     };
-    mflag_report::write_beside(&args.run, out);
+    if let Some(report) = mflag_report::write_beside(&args.run) {
+        out.say("report", &report, format!("report: {}\n", report.display()));
+    }
     Ok(code)
 }

@@ -1,16 +1,18 @@
-//! What can go wrong here.
+//! Errors of reports.
 
 use std::path::PathBuf;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate; each message names the file and what to do.
+/// Errors of this crate. Each message names the file and the fix.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
-    /// A folder has nothing to report.
+    /// A folder holds nothing that a report can show.
     #[error(
-        "{}: is no run (config.yaml or metrics.jsonl), no evaluation (evaluation.json) and no experiment (results.csv); name such folders", path.display()
+        "{}: holds no run (config.yaml or metrics.jsonl), no evaluation (evaluation.json) and no \
+         experiment (results.csv); name a folder that holds one", path.display()
     )]
     Nothing {
         /// The folder.
@@ -21,10 +23,10 @@ pub enum Error {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
-    /// A file could not be read or written.
+    /// A file cannot be read or written.
     #[error(transparent)]
     Core(#[from] mflag_core::Error),
 }

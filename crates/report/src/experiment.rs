@@ -1,11 +1,11 @@
-//! What lies in the folder of an experiment.
+//! The files of an experiment's folder.
 //!
 //! ```text
-//! results.csv       a row a cell: mean over the seeds, deviation, interval
-//! published.csv     numbers of papers, as printed (× 100)
-//! differences.csv   between encoders, on the same patients
-//! runs.csv          a row a run that was begun, and its folder
-//! results.md        title, and what the figures of each task are
+//! results.csv       a row per cell: mean over the seeds, deviation, interval
+//! published.csv     published numbers as printed (× 100)
+//! differences.csv   differences between encoders on the same patients
+//! runs.csv          a row per run that was started, with its folder
+//! results.md        title, and a caption for each task
 //! ```
 
 use std::collections::BTreeMap;
@@ -18,33 +18,33 @@ use crate::error::{Error, Result};
 use crate::number::decimal;
 use crate::run::Run;
 
-/// Measured cells.
+/// Name of the file with the measured cells.
 pub const RESULTS: &str = "results.csv";
-/// Numbers of papers.
+/// Name of the file with the published numbers.
 pub const PUBLISHED: &str = "published.csv";
-/// Differences between encoders.
+/// Name of the file with the differences between encoders.
 pub const DIFFERENCES: &str = "differences.csv";
-/// The runs that were begun.
+/// Name of the file with the runs that were started.
 pub const RUNS: &str = "runs.csv";
-/// The tables as text.
+/// Name of the file with the tables as Markdown.
 pub const TEXT: &str = "results.md";
 
-/// A row of [`RESULTS`]: the seeds of a cell together; values are not × 100.
+/// A row of [`RESULTS`]: a cell, averaged over its seeds. Values are not × 100.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct Cell {
     pub(crate) task: String,
     pub(crate) metric: String,
     pub(crate) encoder: String,
     pub(crate) fraction: f64,
-    /// Finished seeds.
+    /// Number of finished seeds.
     pub(crate) seeds: usize,
-    /// Their mean; `None` where the metric is undefined.
+    /// Mean over the seeds; `None` if the metric is undefined.
     pub(crate) mean: Option<f64>,
-    /// Sample standard deviation over the seeds; `None` of one.
+    /// Sample standard deviation over the seeds; `None` for one seed.
     pub(crate) standard_deviation: Option<f64>,
     /// Lower end of the mean's 95 % interval by patients.
     pub(crate) low: Option<f64>,
-    /// Upper end.
+    /// Upper end of the interval.
     pub(crate) high: Option<f64>,
 }
 
@@ -54,28 +54,28 @@ pub(crate) struct PublishedCell {
     pub(crate) task: String,
     pub(crate) encoder: String,
     pub(crate) fraction: String,
-    /// As printed, × 100: some are `<1`.
+    /// As printed, × 100. Some values are `<1`.
     pub(crate) value: String,
-    /// Where it stands.
+    /// The publication.
     pub(crate) source: String,
 }
 
-/// A row of [`DIFFERENCES`]; values are not × 100.
+/// A row of [`DIFFERENCES`]. Values are not × 100.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct DifferenceRow {
     pub(crate) task: String,
-    /// What is subtracted from what.
+    /// The two encoders: `M-FLAG − Random`.
     pub(crate) difference: String,
     pub(crate) value: f64,
-    /// Lower end of its 95 % interval.
+    /// Lower end of the 95 % interval.
     pub(crate) low: f64,
-    /// Upper end.
+    /// Upper end of the interval.
     pub(crate) high: f64,
     /// Two-sided p value of no difference.
     pub(crate) p: f64,
 }
 
-/// A row of [`RUNS`]; that of a pre-training has neither task, nor fraction, nor seed.
+/// A row of [`RUNS`]. The row of a pre-training has no task, no fraction and no seed.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct RunRow {
     task: Option<String>,
@@ -83,36 +83,36 @@ struct RunRow {
     fraction: Option<f64>,
     seed: Option<u64>,
     finished: bool,
-    /// From the experiment's folder.
+    /// Relative to the experiment's folder.
     folder: PathBuf,
 }
 
 /// A run of the experiment.
 #[derive(Debug)]
-pub(crate) struct Trained {
-    /// Its cell; `None` of a pre-training.
-    pub(crate) cell: Option<TrainedCell>,
+pub(crate) struct ExperimentRun {
+    /// Its cell; `None` for a pre-training.
+    pub(crate) cell: Option<RunCell>,
     pub(crate) encoder: String,
     pub(crate) finished: bool,
-    /// Its folder, from that of the experiment.
+    /// Its folder, relative to the experiment's.
     pub(crate) folder: PathBuf,
-    /// Its configuration and metrics.
+    /// Its configuration and its metrics over time.
     pub(crate) run: Run,
 }
 
-/// What a run was of.
+/// The cell and seed of a run.
 #[derive(Debug, PartialEq)]
-pub(crate) struct TrainedCell {
+pub(crate) struct RunCell {
     pub(crate) task: String,
     pub(crate) fraction: f64,
     pub(crate) seed: u64,
 }
 
-/// Column heads of the table of differences.
-pub const DIFFERENCE: [&str; 4] = ["difference", "× 100", "95 % interval", "p"];
+/// Column heads of a table of differences.
+pub const DIFFERENCE_HEAD: [&str; 4] = ["difference", "× 100", "95 % interval", "p"];
 
-/// A row of the table of differences: value, lower and upper end (not × 100), and p.
-pub fn difference(name: &str, [value, low, high]: [f64; 3], p: f64) -> [String; 4] {
+/// A row of a table of differences, from value, lower and upper end (not × 100) and p.
+pub fn difference_row(name: &str, [value, low, high]: [f64; 3], p: f64) -> [String; 4] {
     let [value, low, high] = [value, low, high].map(|v| format!("{:+.1}", 100.0 * v));
     [
         name.to_owned(),
@@ -122,8 +122,8 @@ pub fn difference(name: &str, [value, low, high]: [f64; 3], p: f64) -> [String; 
     ]
 }
 
-/// A cell of the tables, of values that are not × 100: `52.3 ± 1.2 (50.1 to 54.0)`.
-pub fn cell(mean: f64, deviation: Option<f64>, interval: Option<[f64; 2]>) -> String {
+/// A cell of a table, from values that are not × 100: `52.3 ± 1.2 (50.1 to 54.0)`.
+pub fn format_cell(mean: f64, deviation: Option<f64>, interval: Option<[f64; 2]>) -> String {
     let hundred = |value: f64| decimal(100.0 * value, 1);
     let deviation = deviation.map_or(String::new(), |d| format!(" ± {}", hundred(d)));
     let interval = interval.map_or(String::new(), |[low, high]| {
@@ -140,9 +140,9 @@ pub(crate) struct Experiment {
     pub(crate) cells: Vec<Cell>,
     pub(crate) published: Vec<PublishedCell>,
     pub(crate) differences: Vec<DifferenceRow>,
-    /// In the order that the experiment names them.
-    pub(crate) trained: Vec<Trained>,
-    /// What the figures of a task are.
+    /// In the order of the experiment.
+    pub(crate) runs: Vec<ExperimentRun>,
+    /// The captions by task.
     pub(crate) captions: BTreeMap<String, String>,
 }
 
@@ -159,11 +159,11 @@ impl Experiment {
             path: path.to_owned(),
             title: title.map_or_else(|| path.display().to_string(), str::to_owned),
             cells: rows(&path.join(RESULTS))?,
-            published: rows_of_newer(&path.join(PUBLISHED))?,
-            differences: rows_of_newer(&path.join(DIFFERENCES))?,
-            trained: rows_of_newer(&path.join(RUNS))?
+            published: rows_if_present(&path.join(PUBLISHED))?,
+            differences: rows_if_present(&path.join(DIFFERENCES))?,
+            runs: rows_if_present(&path.join(RUNS))?
                 .into_iter()
-                .map(|row| Trained::read(path, row))
+                .map(|row| ExperimentRun::read(path, row))
                 .collect(),
             captions: captions(&text),
         })
@@ -174,15 +174,15 @@ impl Experiment {
         distinct(self.cells.iter().map(|cell| cell.task.as_str()))
     }
 
-    /// The encoders that are its own, in the order of the results.
+    /// The experiment's own encoders, in the order of the results.
     pub(crate) fn encoders(&self) -> Vec<&str> {
-        let judged = self.cells.iter().map(|cell| cell.encoder.as_str());
-        let trained = self.trained.iter().map(|run| run.encoder.as_str());
-        distinct(judged.chain(trained))
+        let measured = self.cells.iter().map(|cell| cell.encoder.as_str());
+        let started = self.runs.iter().map(|run| run.encoder.as_str());
+        distinct(measured.chain(started))
     }
 }
 
-/// Distinct names in the order of their first places.
+/// The distinct names, in the order of their first occurrence.
 pub(crate) fn distinct<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut names: Vec<&str> = Vec::new();
     for name in all {
@@ -193,11 +193,11 @@ pub(crate) fn distinct<'a>(all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     names
 }
 
-impl Trained {
-    fn read(experiment: &Path, row: RunRow) -> Trained {
+impl ExperimentRun {
+    fn read(experiment: &Path, row: RunRow) -> ExperimentRun {
         let cell = row.task.zip(row.fraction).zip(row.seed);
-        Trained {
-            cell: cell.map(|((task, fraction), seed)| TrainedCell {
+        ExperimentRun {
+            cell: cell.map(|((task, fraction), seed)| RunCell {
                 task,
                 fraction,
                 seed,
@@ -210,8 +210,8 @@ impl Trained {
     }
 }
 
-/// The rows of a file that older experiments lack.
-fn rows_of_newer<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
+/// The rows of a file; none if it is absent, as in older experiments.
+fn rows_if_present<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
     if file.exists() {
         rows(file)
     } else {
@@ -231,7 +231,7 @@ fn rows<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
         .map_err(damaged)
 }
 
-/// The first line below each heading.
+/// The first line below each heading of `results.md`, by heading.
 fn captions(text: &str) -> BTreeMap<String, String> {
     let mut captions = BTreeMap::new();
     let mut lines = text.lines();
@@ -249,14 +249,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cell_tells_mean_deviation_and_interval() {
-        let told = cell(0.523, Some(0.012), Some([0.501, 0.54]));
-        assert_eq!(told, "52.3 ± 1.2 (50.1 to 54.0)");
-        assert_eq!(cell(0.523, None, None), "52.3");
+    fn a_cell_shows_mean_deviation_and_interval() {
+        let cell = format_cell(0.523, Some(0.012), Some([0.501, 0.54]));
+        assert_eq!(cell, "52.3 ± 1.2 (50.1 to 54.0)");
+        assert_eq!(format_cell(0.523, None, None), "52.3");
     }
 
     #[test]
-    fn captions_stand_below_headings() {
+    fn a_caption_is_the_first_line_below_a_heading() {
         let text = "# T\n\n## A, b\n\n`dice` × 100.\n\n| a |\n\n## C\n\nc\n";
         let found = captions(text);
         assert_eq!(found["A, b"], "dice × 100.");

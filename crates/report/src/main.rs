@@ -1,11 +1,12 @@
 //! `mflag-report`: runs and experiments as one HTML file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use mflag_cli::{Common, Completions, OutputArgs, after_help};
+use mflag_core::output::Output;
 use mflag_report::{Options, REPORT};
 
 /// Write one HTML file of runs, evaluations and experiments, to read, compare and share
@@ -17,13 +18,14 @@ struct Cli {
     common: Common,
     #[command(flatten)]
     output: OutputArgs,
-    /// Folders of runs, of evaluations (`eval --out`) and of experiments; several runs are compared, the first with each other
+    /// Folders of runs, evaluations (`eval --out`) and experiments; runs are compared with the
+    /// first
     #[arg(required = true, value_name = "RUN")]
     folders: Vec<PathBuf>,
-    /// The file to write
+    /// HTML file to write
     #[arg(short, long, value_name = "FILE", default_value = REPORT)]
     out: PathBuf,
-    /// Call films by their names, which may identify patients; by default they are called by their line in the store
+    /// Show the names of films, which may identify patients, instead of their lines in the store
     #[arg(long)]
     show_names: bool,
     #[command(subcommand)]
@@ -35,22 +37,27 @@ const EXAMPLES: &str = "Examples:
   mflag-report runs/siim runs/siim-random --out comparison.html
   mflag-report runs/paper runs/tables --out all.html
 
-A run may be at work: the report has what is there. The file loads nothing and needs no network.";
+A run may still be running. The file loads nothing and needs no network.";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     cli.common.init();
-    cli.output.run(|out| -> Result<ExitCode> {
-        if let Some(completions) = cli.completions {
+    cli.output.run(|out| match cli.completions {
+        Some(completions) => {
             completions.run(Cli::command())?;
-            return Ok(ExitCode::SUCCESS);
+            Ok(ExitCode::SUCCESS)
         }
-        let options = Options {
-            show_names: cli.show_names,
-        };
-        mflag_report::write(&cli.folders, options, &cli.out)?;
-        let words = format!("report: {}\n", cli.out.display());
-        out.say("report", &cli.out, words);
-        Ok(ExitCode::SUCCESS)
+        None => report(&cli.folders, cli.show_names, &cli.out, out),
     })
+}
+
+fn report(
+    folders: &[PathBuf],
+    show_names: bool,
+    file: &Path,
+    out: &mut Output,
+) -> Result<ExitCode> {
+    mflag_report::write(folders, Options { show_names }, file)?;
+    out.say("report", file, format!("report: {}\n", file.display()));
+    Ok(ExitCode::SUCCESS)
 }

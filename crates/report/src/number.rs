@@ -1,16 +1,19 @@
-//! Numbers as text.
+//! Numbers and times as text.
 
-/// With so many digits after the point; U+2212 is not used, so that tables can be copied into programs.
+use time::OffsetDateTime;
+
+/// `value` with `digits` digits after the point. The minus is ASCII, not U+2212, so that programs
+/// can read copied tables.
 pub(crate) fn decimal(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
-    // -0.0 is 0.0 to readers.
+    // Readers expect 0.0, not -0.0.
     match text.strip_prefix('-') {
         Some(rest) if rest.chars().all(|c| c == '0' || c == '.') => rest.to_owned(),
         _ => text,
     }
 }
 
-/// With four significant digits, and without what follows them.
+/// `value` with four significant digits, without trailing zeros.
 pub(crate) fn short(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 {
@@ -39,21 +42,18 @@ pub(crate) fn with_interval(value: f64, interval: Option<[f64; 2]>) -> String {
     }
 }
 
-/// A moment, in seconds since 1970, as date and time in UTC (days to civil date, Howard Hinnant's `civil_from_days`).
-pub(crate) fn moment(seconds: u64) -> String {
-    let (days, rest) = ((seconds / 86_400) as i64 + 719_468, seconds % 86_400);
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    // Months from March on.
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute) = (rest / 3_600, rest / 60 % 60);
-    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+/// Seconds since 1970 as date and time in UTC: `2000-02-29 12:34 UTC`.
+pub(crate) fn date_and_time(seconds: u64) -> String {
+    let time = i64::try_from(seconds)
+        .ok()
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    match time {
+        Some(time) => {
+            let (date, hour, minute) = (time.date(), time.hour(), time.minute());
+            format!("{date} {hour:02}:{minute:02} UTC")
+        }
+        None => "unknown".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_short() {
+    fn numbers_have_four_significant_digits() {
         let cases = [
             (0.0, "0"),
             (0.657_686, "0.6577"),
@@ -83,11 +83,12 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_those_of_date() {
+    fn times_agree_with_the_date_command() {
         // date -u -d @N
-        assert_eq!(moment(0), "1970-01-01 00:00 UTC");
-        assert_eq!(moment(951_827_696), "2000-02-29 12:34 UTC");
-        assert_eq!(moment(1_795_620_309), "2026-11-25 15:25 UTC");
-        assert_eq!(moment(4_107_542_399), "2100-02-28 23:59 UTC");
+        assert_eq!(date_and_time(0), "1970-01-01 00:00 UTC");
+        assert_eq!(date_and_time(951_827_696), "2000-02-29 12:34 UTC");
+        assert_eq!(date_and_time(1_795_620_309), "2026-11-25 15:25 UTC");
+        assert_eq!(date_and_time(4_107_542_399), "2100-02-28 23:59 UTC");
+        assert_eq!(date_and_time(u64::MAX), "unknown");
     }
 }

@@ -1,4 +1,5 @@
-//! The page around the sections: head, style, contents, foot. It needs no network and forbids it.
+//! The page around the sections: head, style, contents and footer. The page forbids itself to use
+//! the network.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,57 +16,37 @@ const SCRIPT: &str = include_str!("script.js");
 #[derive(Debug, Default)]
 pub(crate) struct Context {
     pub(crate) ids: Ids,
-    /// Whether films are called by their names.
+    /// Whether the report shows the names of films.
     pub(crate) show_names: bool,
 }
 
-/// A part of the page with a place in its contents.
+/// A part of the page that the contents list.
 #[derive(Debug)]
 pub(crate) struct Section {
     pub(crate) title: String,
     pub(crate) body: Markup,
 }
 
-/// The whole page.
+/// The full page.
 pub(crate) fn page(title: &str, sections: &[Section], context: &Context) -> String {
     let sections: Vec<(String, &Section)> = sections
         .iter()
         .map(|section| (context.ids.next("part"), section))
         .collect();
-    // Nothing but the page's own style, script and pictures: text that slipped through as markup could do nothing.
-    let policy = format!(
-        "default-src 'none'; img-src data:; style-src '{}'; script-src '{}'; base-uri 'none'; form-action 'none'",
-        digest(STYLE),
-        digest(SCRIPT)
-    );
     let page = html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                link rel="icon" href="data:,";
-                title { (title) }
-                style { (PreEscaped(STYLE)) }
-            }
+            (head(title))
             body {
                 a class="skip" href="#content" { "To the content" }
                 header {
                     h1 { (title) }
-                    p class="soft" { "Written by mflag " (env!("CARGO_PKG_VERSION")) ". Research software, not a medical device." }
-                }
-                @if sections.len() > 1 {
-                    nav aria-label="Contents" {
-                        ul {
-                            @for (id, section) in &sections {
-                                li { a href={ "#" (id) } { (section.title) } }
-                            }
-                        }
+                    p class="soft" {
+                        "Written by mflag " (env!("CARGO_PKG_VERSION"))
+                        ". Research software, not a medical device."
                     }
                 }
+                @if sections.len() > 1 { (contents(&sections)) }
                 main id="content" tabindex="-1" {
                     @for (id, section) in &sections {
                         section aria-labelledby=(id) {
@@ -74,16 +55,7 @@ pub(crate) fn page(title: &str, sections: &[Section], context: &Context) -> Stri
                         }
                     }
                 }
-                footer {
-                    p { "Intervals hold 95 % of the resamples of the test patients: how far other patients might move a figure, not other trainings." }
-                    p {
-                        @if context.show_names {
-                            "Films are called by their names in the store: look whether these identify patients before you share this page."
-                        } @else {
-                            "Films are called by their line in the store. Paths and the command line are those of the machine that the run was made on."
-                        }
-                    }
-                }
+                (footer(context))
                 p id="said" class="skip" role="status" {}
                 script { (PreEscaped(SCRIPT)) }
             }
@@ -92,18 +64,74 @@ pub(crate) fn page(title: &str, sections: &[Section], context: &Context) -> Stri
     page.into_string()
 }
 
-/// What a content security policy names an inline text by.
+fn head(title: &str) -> Markup {
+    // Only the page's own style, script and images are allowed. Markup injected by a hostile name
+    // could not run.
+    let policy = format!(
+        "default-src 'none'; img-src data:; style-src '{}'; script-src '{}'; base-uri 'none'; \
+         form-action 'none'",
+        digest(STYLE),
+        digest(SCRIPT)
+    );
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(policy);
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="referrer" content="no-referrer";
+            link rel="icon" href="data:,";
+            title { (title) }
+            style { (PreEscaped(STYLE)) }
+        }
+    }
+}
+
+/// Links to the sections, each given with its `id`.
+fn contents(sections: &[(String, &Section)]) -> Markup {
+    html! {
+        nav aria-label="Contents" {
+            ul {
+                @for (id, section) in sections {
+                    li { a href={ "#" (id) } { (section.title) } }
+                }
+            }
+        }
+    }
+}
+
+fn footer(context: &Context) -> Markup {
+    html! {
+        footer {
+            p {
+                "Intervals hold 95 % of the resamples of the test patients. They show how much a figure "
+                "depends on the choice of patients, not on the training seed."
+            }
+            p {
+                @if context.show_names {
+                    "Films are called by their names in the store. Check that these do not identify "
+                    "patients before you share this page."
+                } @else {
+                    "Films are called by their line in the store. Paths and the command line come from "
+                    "the computer that made the run."
+                }
+            }
+        }
+    }
+}
+
+/// The digest of an inline text, as a content security policy has it.
 fn digest(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text)))
 }
 
-/// A table with buttons to copy it.
+/// A table with buttons that copy it.
 pub(crate) fn table(context: &Context, caption: &str, table: &Table) -> Markup {
     let id = context.ids.next("table");
     let Some((head, rows)) = table.rows().split_first() else {
         return html! {};
     };
-    // A column stands to the right if all of it are numbers.
+    // Columns that hold only numbers are aligned to the right.
     let numbers = |column: usize| {
         let cells = || {
             rows.iter()
@@ -137,7 +165,7 @@ pub(crate) fn table(context: &Context, caption: &str, table: &Table) -> Markup {
     }
 }
 
-/// A picture within the page.
+/// An image embedded in the page.
 pub(crate) fn png(bytes: &[u8], words: &str) -> Markup {
     html! { img src={ "data:image/png;base64," (STANDARD.encode(bytes)) } alt=(words); }
 }

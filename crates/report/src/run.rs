@@ -1,35 +1,38 @@
-//! What lies in a run folder. A run may be at work still, or may have been stopped: what is not there is said, never an error.
+//! The files of a run folder. The run may still be running, or may have been stopped. A missing
+//! file is no error: the report names it.
 
 use std::path::{Path, PathBuf};
 
+use mflag_core::Direction;
 use mflag_core::run::{METRICS, Provenance, RunFolder};
+use mflag_metrics::catalogue::{self, RECALL_MEAN};
 use mflag_metrics::curves::{CURVES, LabelCurves};
 use mflag_metrics::evaluation::{EVALUATION, Evaluation};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::cases::{CASES, Case};
+use crate::qualitative::{CASES, ExampleFilm};
 
-/// A run, or the folder of an evaluation alone.
+/// A run, or a single evaluation.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) path: PathBuf,
-    /// How it is told from others of the report.
+    /// What the report calls it.
     pub(crate) name: String,
     pub(crate) config: Option<Value>,
     pub(crate) provenance: Option<Provenance>,
     pub(crate) metrics: Metrics,
-    pub(crate) judged: Vec<Judged>,
-    /// What could not be read, in words.
+    pub(crate) evaluations: Vec<EvaluationFolder>,
+    /// What is missing or cannot be read, a sentence each.
     pub(crate) missing: Vec<String>,
 }
 
 /// The lines of `metrics.jsonl`.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    /// By optimiser step.
+    /// Metrics of training by optimiser step.
     pub(crate) train: Vec<Curve>,
-    /// By epoch.
+    /// Metrics of validation by epoch.
     pub(crate) validation: Vec<Curve>,
     /// Spectra of the latent space by epoch: rank, and singular value as a share of the largest.
     pub(crate) spectra: Vec<(u64, Vec<[f64; 2]>)>,
@@ -39,17 +42,17 @@ pub(crate) struct Metrics {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Curve {
     pub(crate) metric: String,
-    /// Step or epoch, and value; NaN where it was not finite.
+    /// Step or epoch, and value; NaN where the value is not finite.
     pub(crate) points: Vec<[f64; 2]>,
 }
 
-/// An evaluation on a split.
+/// The files of an evaluation on a split.
 #[derive(Debug)]
-pub(crate) struct Judged {
+pub(crate) struct EvaluationFolder {
     pub(crate) folder: PathBuf,
     pub(crate) evaluation: Evaluation,
     pub(crate) curves: Vec<LabelCurves>,
-    pub(crate) cases: Vec<Case>,
+    pub(crate) examples: Vec<ExampleFilm>,
 }
 
 impl Run {
@@ -58,11 +61,11 @@ impl Run {
         RunFolder::exists(path) || [METRICS, EVALUATION].iter().any(|f| path.join(f).exists())
     }
 
-    /// What is there of it.
+    /// Reads all files of a run, or of a single evaluation.
     pub(crate) fn read(path: &Path) -> Run {
         if path.join(EVALUATION).exists() {
             let mut run = Run::named(path);
-            run.judge(path);
+            run.read_evaluation(path);
             return run;
         }
         let mut run = Run::read_training(path);
@@ -71,12 +74,12 @@ impl Run {
             Err(error) => run.missing.push(format!("provenance: {error}")),
         }
         for folder in evaluations(path) {
-            run.judge(&folder);
+            run.read_evaluation(&folder);
         }
         run
     }
 
-    /// Its configuration and its metrics over time alone.
+    /// Reads only the configuration and the metrics over time.
     pub(crate) fn read_training(path: &Path) -> Run {
         let mut run = Run::named(path);
         match RunFolder::stated(path) {
@@ -114,12 +117,12 @@ impl Run {
         }
         if damaged > 0 {
             self.missing.push(format!(
-                "metrics: {damaged} lines of {METRICS} are damaged and left out"
+                "metrics: {damaged} damaged lines of {METRICS} are left out"
             ));
         }
     }
 
-    fn judge(&mut self, folder: &Path) {
+    fn read_evaluation(&mut self, folder: &Path) {
         let evaluation = match Evaluation::read(folder) {
             Ok(evaluation) => evaluation,
             Err(error) => {
@@ -127,53 +130,55 @@ impl Run {
                 return;
             }
         };
-        let judged = Judged {
+        let evaluation = EvaluationFolder {
             folder: folder.to_owned(),
             evaluation,
-            curves: self.list(&folder.join(CURVES), "curves"),
-            cases: self.list(&folder.join(CASES), "cases"),
+            curves: self.read_list(&folder.join(CURVES), "curves"),
+            examples: self.read_list(&folder.join(CASES), "example films"),
         };
-        self.judged.push(judged);
+        self.evaluations.push(evaluation);
     }
 
-    /// A JSON list that not every head writes.
-    fn list<T: DeserializeOwned>(&mut self, file: &Path, what: &str) -> Vec<T> {
+    /// Reads a JSON list; empty if the file is absent, as only some heads write it.
+    fn read_list<T: DeserializeOwned>(&mut self, file: &Path, what: &str) -> Vec<T> {
         let Ok(bytes) = std::fs::read(file) else {
             return Vec::new();
         };
         serde_json::from_slice(&bytes).unwrap_or_else(|error| {
-            self.missing.push(format!(
-                "{what}: {} cannot be understood: {error}",
-                file.display()
-            ));
+            let file = file.display();
+            self.missing
+                .push(format!("{what}: {file} is damaged: {error}"));
             Vec::new()
         })
     }
 
-    /// The value of the configuration at `key`, such as `train.epochs`.
-    pub(crate) fn stated(&self, key: &str) -> Option<&Value> {
+    /// The value of a key of the configuration, such as `train.epochs`.
+    pub(crate) fn config_value(&self, key: &str) -> Option<&Value> {
         self.config
             .as_ref()?
             .pointer(&format!("/{}", key.replace('.', "/")))
     }
 
-    /// The program that made it.
+    /// The program of the run.
     pub(crate) fn program(&self) -> Option<&str> {
         let command = self.provenance.as_ref()?.command.first()?;
         Path::new(command).file_name()?.to_str()
     }
 
-    /// The validation metric that chose the best epoch; pre-training has one for all runs.
+    /// The validation metric that chooses the best epoch. For pre-training it is always mean
+    /// recall.
     pub(crate) fn monitor(&self) -> &str {
-        self.stated("monitor")
+        self.config_value("monitor")
             .and_then(Value::as_str)
-            .unwrap_or("recall_mean")
+            .unwrap_or(RECALL_MEAN.key)
     }
 
-    /// The best epoch of a trained model and the monitored metric there.
+    /// The best epoch, and the monitored metric there.
     pub(crate) fn best(&self) -> Option<[f64; 2]> {
         let curve = self.metrics.validation(self.monitor())?;
-        let direction = crate::words::direction(&curve.metric);
+        let direction = catalogue::find(&curve.metric)
+            .and_then(|metric| metric.direction)
+            .unwrap_or(Direction::Higher);
         let defined = curve.points.iter().filter(|p| p[1].is_finite());
         defined.copied().reduce(|best, next| {
             if direction.better(next[1], Some(best[1])) {
@@ -184,7 +189,7 @@ impl Run {
         })
     }
 
-    /// The last epoch that was validated.
+    /// The last validated epoch.
     pub(crate) fn last_epoch(&self) -> Option<f64> {
         let ends = self
             .metrics
@@ -201,6 +206,7 @@ impl Metrics {
         self.validation.iter().find(|c| c.metric == metric)
     }
 
+    /// Adds the values of a line of `metrics.jsonl`.
     fn add(&mut self, line: &Value) {
         let (Some(values), Some(epoch)) = (line.as_object(), line["epoch"].as_u64()) else {
             return;
@@ -210,34 +216,36 @@ impl Metrics {
             Some("validation") => (&mut self.validation, epoch as f64),
             _ => return,
         };
-        for (name, value) in values {
-            if matches!(name.as_str(), "kind" | "step" | "epoch") {
-                continue;
-            }
-            if value.is_array() {
-                if let (SPECTRUM, Ok(points)) =
-                    (name.as_str(), serde_json::from_value(value.clone()))
-                {
-                    self.spectra.push((epoch, points));
+        for (key, value) in values {
+            match (key.as_str(), value) {
+                ("kind" | "step" | "epoch", _) => {}
+                (SPECTRUM, Value::Array(_)) => {
+                    let points = serde_json::from_value(value.clone());
+                    self.spectra
+                        .extend(points.ok().map(|points| (epoch, points)));
                 }
-                continue;
-            }
-            let point = [x, value.as_f64().unwrap_or(f64::NAN)];
-            match curves.iter_mut().find(|c| c.metric == *name) {
-                Some(curve) => curve.points.push(point),
-                None => curves.push(Curve {
-                    metric: name.clone(),
-                    points: vec![point],
-                }),
+                (_, Value::Array(_)) => {}
+                _ => add_point(curves, key, [x, value.as_f64().unwrap_or(f64::NAN)]),
             }
         }
     }
 }
 
-/// The key of a validation line that holds the spectrum of the latent space.
+/// Adds a point to the curve of a metric.
+fn add_point(curves: &mut Vec<Curve>, metric: &str, point: [f64; 2]) {
+    match curves.iter_mut().find(|curve| curve.metric == metric) {
+        Some(curve) => curve.points.push(point),
+        None => curves.push(Curve {
+            metric: metric.to_owned(),
+            points: vec![point],
+        }),
+    }
+}
+
+/// The key of the spectrum of the latent space in a validation line.
 const SPECTRUM: &str = "spectrum";
 
-/// The folders of evaluations in a run, that of the test split first.
+/// The folders of evaluations in a run, the test split first.
 fn evaluations(run: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(run).into_iter().flatten().flatten();
     let folders = entries.map(|entry| entry.path());

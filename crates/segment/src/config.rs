@@ -1,7 +1,7 @@
 //! The settings of the segmentation head.
 
 use mflag_head::{DataConfig, Settings, Unmarked};
-use mflag_train::Direction;
+use mflag_metrics::catalogue::{Metric, SEGMENTATION};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,12 +44,7 @@ pub enum Truth {
 }
 
 impl Settings for SegmentationConfig {
-    const MONITORS: &'static [(&'static str, Direction)] = &[
-        ("loss", Direction::Lower),
-        ("dice", Direction::Higher),
-        ("dice_positives", Direction::Higher),
-        ("iou", Direction::Higher),
-    ];
+    const METRICS: &'static [Metric] = SEGMENTATION;
 
     fn check(&self, data: &DataConfig) -> Vec<String> {
         data.multiple_of(32, "the U-Net needs")

@@ -34,6 +34,7 @@
 mod check;
 mod layers;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use schemars::JsonSchema;
@@ -112,6 +113,26 @@ pub fn from_yaml<T: Config>(text: &str, origin: &Path) -> Result<T> {
 pub fn to_yaml<T: Serialize>(value: &T) -> Result<String> {
     serde_yaml::to_string(value)
         .map_err(|e| Error::config(format!("cannot be written as YAML: {e}")))
+}
+
+/// The values of a configuration by dotted key, such as `train.epochs`. An empty map counts as a value.
+pub fn dotted_keys(config: &Value) -> BTreeMap<String, &Value> {
+    fn add<'a>(prefix: &str, value: &'a Value, all: &mut BTreeMap<String, &'a Value>) {
+        match value.as_object() {
+            Some(map) if !map.is_empty() => {
+                for (key, value) in map {
+                    let dot = if prefix.is_empty() { "" } else { "." };
+                    add(&format!("{prefix}{dot}{key}"), value, all);
+                }
+            }
+            _ => {
+                all.insert(prefix.to_owned(), value);
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    add("", config, &mut all);
+    all
 }
 
 /// The JSON schema of a configuration, all of it inline.

@@ -1,4 +1,4 @@
-//! Calibration: whether what is called 80 % likely is there in 80 of 100.
+//! Calibration: whether 80 of 100 findings with a probability of 80 % are present.
 
 use ndarray::{ArrayView1, ArrayView2};
 
@@ -9,14 +9,15 @@ use crate::{Counts, Error, Result};
 /// The usual number of bins.
 pub const BINS: usize = 15;
 
-/// Expected calibration error of one label: Σ_b n_b/n · |mean probability − share with the label| over `bins` bins of equal width,
-/// the first [0, 1/bins], the others (b/bins, (b + 1)/bins] (Naeini et al., AAAI 2015, with the probability of the label itself, not
-/// of the likelier side). From 0, the best, to 1. `None` if no truth is known.
+/// Expected calibration error of one label: Σ_b n_b/n · |mean probability − share with the label|
+/// over `bins` bins of equal width. The first bin is [0, 1/bins], the others (b/bins, (b + 1)/bins]
+/// (Naeini et al., AAAI 2015, with the probability of the label itself, not of the likelier side).
+/// From 0, the best, to 1. `None` if no label is known.
 ///
-/// It depends on the number of bins, which belongs beside every figure: [`BINS`] is usual.
+/// It depends on the number of bins, so state it with each figure. [`BINS`] is usual.
 ///
 /// # Errors
-/// The lengths differ, a probability is not between 0 and 1, or there are no bins.
+/// If the lengths differ, a probability is not between 0 and 1, or `bins` is 0.
 pub fn calibration_error<'a>(
     probabilities: impl Into<ArrayView1<'a, f32>>,
     truth: impl Into<ArrayView1<'a, Option<bool>>>,
@@ -24,27 +25,25 @@ pub fn calibration_error<'a>(
     counts: Counts<'_>,
 ) -> Result<Option<f64>> {
     let (probabilities, truth) = (probabilities.into(), truth.into());
-    Error::check_length(
-        "labels, of the probabilities",
-        truth.len(),
-        probabilities.len(),
-    )?;
+    Error::check_length("labels", truth.len(), "probabilities", probabilities.len())?;
     counts.check(probabilities.len())?;
     check_probabilities(probabilities)?;
-    let mut all = Bins::new(bins)?;
+    let mut histogram = Bins::new(bins)?;
     for (sample, (probability, truth)) in probabilities.iter().zip(truth).enumerate() {
         if let Some(truth) = *truth {
-            all.add(*probability, truth, counts.of(sample));
+            histogram.add(*probability, truth, counts.of(sample));
         }
     }
-    Ok(all.error())
+    Ok(histogram.error())
 }
 
-/// Expected calibration error among classes: as [`calibration_error`], with the probability of the likeliest class and whether it is
-/// the true one (Guo et al., ICML 2017). `probabilities` are `[n, classes]`, `truth` is `[n]`.
+/// Expected calibration error among classes: as [`calibration_error`], with the probability of the
+/// likeliest class and whether that class is the true one (Guo et al., ICML 2017). `probabilities`
+/// are `[n, classes]`, `truth` is `[n]`.
 ///
 /// # Errors
-/// The lengths differ, a probability is not between 0 and 1, a truth is none of the classes, or there are no bins.
+/// If the lengths differ, a probability is not between 0 and 1, a true class has no column, or
+/// `bins` is 0.
 pub fn class_calibration_error<'a>(
     probabilities: ArrayView2<'_, f32>,
     truth: impl Into<ArrayView1<'a, Option<u32>>>,
@@ -52,33 +51,30 @@ pub fn class_calibration_error<'a>(
     counts: Counts<'_>,
 ) -> Result<Option<f64>> {
     for (sample, row) in probabilities.rows().into_iter().enumerate() {
-        check_probabilities(row).map_err(|error| error.of("row", sample))?;
+        check_probabilities(row).map_err(|error| error.at("row", sample))?;
     }
-    let mut all = Bins::new(bins)?;
+    let mut histogram = Bins::new(bins)?;
     for choice in choices(probabilities, truth.into(), counts)? {
-        all.add(choice.score, choice.right, choice.count);
+        histogram.add(choice.score, choice.correct, choice.count);
     }
-    Ok(all.error())
+    Ok(histogram.error())
 }
 
 fn check_probabilities(values: ArrayView1<'_, f32>) -> Result<()> {
     let valid = |p: f32| (0.0..=1.0).contains(&p);
-    check_each(
-        "the probability",
-        values.iter().copied(),
-        valid,
-        "between 0 and 1",
-    )
+    let values = values.iter().copied();
+    check_each("the probability", values, valid, "between 0 and 1")
 }
 
+/// Samples by their probability, in bins of equal width.
 struct Bins(Vec<Bin>);
 
 #[derive(Clone, Default)]
 struct Bin {
     /// Sum of the probabilities.
-    said: f64,
-    /// How often it was so.
-    so: u64,
+    predicted: f64,
+    /// Number of samples with the label.
+    observed: u64,
     samples: u64,
 }
 
@@ -88,15 +84,16 @@ impl Bins {
         Ok(Bins(vec![Bin::default(); bins]))
     }
 
-    fn add(&mut self, probability: f32, so: bool, count: u64) {
+    fn add(&mut self, probability: f32, observed: bool, count: u64) {
         let probability = f64::from(probability);
         let bin = self.bin(probability);
-        bin.said += probability * count as f64;
-        bin.so += if so { count } else { 0 };
+        bin.predicted += probability * count as f64;
+        bin.observed += if observed { count } else { 0 };
         bin.samples += count;
     }
 
-    /// The bin of a probability. Its edges are multiples of 1/bins as NumPy's `linspace` rounds them.
+    /// The bin of a probability. The edges are multiples of 1/bins, rounded as NumPy's `linspace`
+    /// rounds them.
     fn bin(&mut self, probability: f64) -> &mut Bin {
         let (width, last) = (1.0 / self.0.len() as f64, self.0.len() - 1);
         let mut bin = ((probability / width) as usize).min(last);
@@ -110,11 +107,8 @@ impl Bins {
 
     fn error(&self) -> Option<f64> {
         let samples: u64 = self.0.iter().map(|bin| bin.samples).sum();
-        let gaps: f64 = self
-            .0
-            .iter()
-            .map(|bin| (bin.said - bin.so as f64).abs())
-            .sum();
+        let gap = |bin: &Bin| (bin.predicted - bin.observed as f64).abs();
+        let gaps: f64 = self.0.iter().map(gap).sum();
         (samples > 0).then(|| gaps / samples as f64)
     }
 }

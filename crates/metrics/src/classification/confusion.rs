@@ -1,29 +1,30 @@
-//! Decisions: accuracy, F1 and what else is counted once a threshold is set, or a class is chosen.
+//! Metrics of decisions: accuracy, F1 and others that need a threshold or a chosen class.
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use crate::error::check_each;
-use crate::metric::ratio;
+use crate::error::check_numbers;
+use crate::mean::ratio;
 use crate::{Counts, Error, Result};
 
-/// How many samples are called what they are, and how many are not.
+/// The confusion matrix of one label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Confusion {
-    /// With the label, and called positive.
+    /// With the label, predicted positive.
     pub true_positives: u64,
-    /// Without the label, but called positive.
+    /// Without the label, predicted positive.
     pub false_positives: u64,
-    /// With the label, but called negative.
+    /// With the label, predicted negative.
     pub false_negatives: u64,
-    /// Without the label, and called negative.
+    /// Without the label, predicted negative.
     pub true_negatives: u64,
 }
 
 impl Confusion {
-    /// Of `scores` and `truth`, both `[n]`, where a score of at least `threshold` is called positive; a truth of `None` does not count.
+    /// Counts `scores` against `truth`, both `[n]`. A score of at least `threshold` is positive. A
+    /// truth of `None` does not count.
     ///
     /// # Errors
-    /// The lengths differ, or a score or the threshold is NaN.
+    /// If the lengths differ, or a score or the threshold is NaN.
     pub fn at<'a>(
         scores: impl Into<ArrayView1<'a, f32>>,
         truth: impl Into<ArrayView1<'a, Option<bool>>>,
@@ -31,16 +32,10 @@ impl Confusion {
         counts: Counts<'_>,
     ) -> Result<Confusion> {
         let (scores, truth) = (scores.into(), truth.into());
-        Error::check_length("labels, of the scores", truth.len(), scores.len())?;
+        Error::check_length("labels", truth.len(), "scores", scores.len())?;
         counts.check(scores.len())?;
-        let number = |value: f32| !value.is_nan();
-        Error::check_value(
-            "the threshold",
-            threshold.into(),
-            number(threshold),
-            "a number",
-        )?;
-        check_each("the score", scores.iter().copied(), number, "a number")?;
+        Error::check_number("the threshold", threshold)?;
+        check_numbers("the score", scores.iter().copied())?;
         let mut confusion = Confusion::default();
         for (sample, (score, truth)) in scores.iter().zip(truth).enumerate() {
             let cell = match (*score >= threshold, truth) {
@@ -55,103 +50,100 @@ impl Confusion {
         Ok(confusion)
     }
 
-    /// Harmonic mean of precision and sensitivity, 2·TP / (2·TP + FP + FN). From 0 to 1; `None` if nothing has the label and nothing
-    /// is called positive.
+    /// Harmonic mean of precision and sensitivity, 2·TP / (2·TP + FP + FN). From 0 to 1. `None` if
+    /// no sample has the label and none is predicted positive.
     pub fn f1(&self) -> Option<f64> {
         let wrong = self.false_positives + self.false_negatives;
         ratio(2 * self.true_positives, 2 * self.true_positives + wrong)
     }
 
-    /// Share of samples that are called what they are. From 0 to 1; `None` without samples.
+    /// Share of samples predicted correctly, from 0 to 1. `None` without samples.
     pub fn accuracy(&self) -> Option<f64> {
-        let right = self.true_positives + self.true_negatives;
-        ratio(right, right + self.false_positives + self.false_negatives)
+        let correct = self.true_positives + self.true_negatives;
+        ratio(
+            correct,
+            correct + self.false_positives + self.false_negatives,
+        )
     }
 
-    /// Share of the samples called positive that have the label. From 0 to 1; `None` if none is called so.
+    /// Share of the samples predicted positive that have the label, from 0 to 1. `None` if no
+    /// sample is predicted positive.
     pub fn precision(&self) -> Option<f64> {
-        ratio(
-            self.true_positives,
-            self.true_positives + self.false_positives,
-        )
+        let positives = self.true_positives + self.false_positives;
+        ratio(self.true_positives, positives)
     }
 
-    /// Share of the samples with the label that are called positive (recall). From 0 to 1; `None` if none has it.
+    /// Share of the samples with the label that are predicted positive (recall), from 0 to 1.
+    /// `None` if no sample has the label.
     pub fn sensitivity(&self) -> Option<f64> {
-        ratio(
-            self.true_positives,
-            self.true_positives + self.false_negatives,
-        )
+        let present = self.true_positives + self.false_negatives;
+        ratio(self.true_positives, present)
     }
 
-    /// Share of the samples without the label that are called negative. From 0 to 1; `None` if all have it.
+    /// Share of the samples without the label that are predicted negative, from 0 to 1. `None` if
+    /// all samples have the label.
     pub fn specificity(&self) -> Option<f64> {
-        ratio(
-            self.true_negatives,
-            self.true_negatives + self.false_positives,
-        )
+        let absent = self.true_negatives + self.false_positives;
+        ratio(self.true_negatives, absent)
     }
 }
 
-/// Accuracy among classes: the share of rows of `scores`, `[n, classes]`, whose highest score (of equal ones the first) is that of
-/// their `truth`, `[n]`. From 0 to 1; a truth of `None` does not count; `None` if no row does.
+/// Accuracy among classes: the share of rows of `scores`, `[n, classes]`, whose highest score is
+/// that of their `truth`, `[n]`. Of equal scores the first counts as the highest. From 0 to 1. A
+/// truth of `None` does not count; `None` if no row counts.
 ///
 /// # Errors
-/// The lengths differ, a score is NaN, or a truth is none of the classes.
+/// If the lengths differ, a score is NaN, or a true class has no column.
 pub fn class_accuracy<'a>(
     scores: ArrayView2<'_, f32>,
     truth: impl Into<ArrayView1<'a, Option<u32>>>,
     counts: Counts<'_>,
 ) -> Result<Option<f64>> {
-    let (mut right, mut all) = (0, 0);
+    let (mut correct, mut all) = (0, 0);
     for choice in choices(scores, truth.into(), counts)? {
         all += choice.count;
-        right += if choice.right { choice.count } else { 0 };
+        correct += if choice.correct { choice.count } else { 0 };
     }
-    Ok(ratio(right, all))
+    Ok(ratio(correct, all))
 }
 
-/// The class that a row is called, by its highest score.
+/// The class with the highest score of a row.
 pub(super) struct Choice {
     pub(super) score: f32,
-    /// Whether it is the true one.
-    pub(super) right: bool,
+    /// Whether it is the true class.
+    pub(super) correct: bool,
     pub(super) count: u64,
 }
 
-/// The choices of the rows whose truth is known.
+/// The choices of the rows whose true class is known.
 pub(super) fn choices(
     scores: ArrayView2<'_, f32>,
     truth: ArrayView1<'_, Option<u32>>,
     counts: Counts<'_>,
 ) -> Result<Vec<Choice>> {
-    Error::check_length(
-        "classes, of the rows of scores",
-        truth.len(),
-        scores.nrows(),
-    )?;
+    Error::check_length("classes", truth.len(), "rows of scores", scores.nrows())?;
     counts.check(scores.nrows())?;
     let mut choices = Vec::with_capacity(truth.len());
     for (sample, (row, truth)) in scores.rows().into_iter().zip(truth).enumerate() {
-        let (class, score) = highest(row).map_err(|error| error.of("sample", sample))?;
+        let (class, score) = highest(row).map_err(|error| error.at("sample", sample))?;
         let Some(truth) = *truth else { continue };
         let known = (truth as usize) < row.len();
         Error::check_value("the class", truth.into(), known, "a column of the scores")
-            .map_err(|error| error.of("sample", sample))?;
+            .map_err(|error| error.at("sample", sample))?;
         choices.push(Choice {
             score,
-            right: class == truth as usize,
+            correct: class == truth as usize,
             count: counts.of(sample),
         });
     }
     Ok(choices)
 }
 
-/// The place of the highest of the `scores`, of equal ones the first, and that score.
+/// The index of the highest score, of equal ones the first, and that score.
 fn highest(scores: ArrayView1<'_, f32>) -> Result<(usize, f32)> {
     let mut best = (0, f32::NEG_INFINITY);
     for (class, score) in scores.iter().enumerate() {
-        Error::check_value("the score", f64::from(*score), !score.is_nan(), "a number")?;
+        Error::check_number("the score", *score)?;
         if *score > best.1 {
             best = (class, *score);
         }

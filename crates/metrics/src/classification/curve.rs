@@ -1,12 +1,13 @@
-//! Curves for reports: few points that look like all of them.
+//! Points of ROC and precision-recall curves, few enough for a chart.
 
 /// A point of a curve.
 ///
-/// A curve is thinned by its length, not by its number of scores: kept are both ends and, in between, about one point each time that
-/// the curve has gone one part of its length (in |Δx| + |Δy|). All kept points are points of the whole curve.
+/// Curves are thinned by length, not by the number of scores: both ends stay, and in between about
+/// one point per equal part of the length (in |Δx| + |Δy|). All points are points of the full
+/// curve.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// What has this score or a higher one is called positive; infinite where nothing is.
+    /// Samples with this score or a higher one are positive. Infinite where no sample is positive.
     pub threshold: f32,
     /// From 0 to 1.
     pub x: f64,
@@ -24,24 +25,25 @@ impl Point {
     }
 }
 
-/// The curve from `start` through `points`, in at most `most` points, but never fewer than its two ends; `None` without `points`.
-pub(super) fn thinned(start: Point, points: Vec<Point>, most: usize) -> Option<Vec<Point>> {
+/// The curve from `start` through `points`, thinned to `most` points, but never fewer than its two
+/// ends. `None` without `points`.
+pub(super) fn thin_by_length(start: Point, points: Vec<Point>, most: usize) -> Option<Vec<Point>> {
     let end = *points.last()?;
     let mut curve = vec![start];
     if points.len() < most {
         curve.extend(points);
         return Some(curve);
     }
-    let mut before = start;
+    let mut previous = start;
     let length: f64 = points
         .iter()
-        .map(|p| p.distance(std::mem::replace(&mut before, *p)))
+        .map(|p| p.distance(std::mem::replace(&mut previous, *p)))
         .sum();
     let part = length / most.saturating_sub(1).max(1) as f64;
-    let (mut before, mut gone) = (start, 0.0);
+    let (mut previous, mut covered) = (start, 0.0);
     for point in &points[..points.len() - 1] {
-        gone += point.distance(std::mem::replace(&mut before, *point));
-        if gone >= part * curve.len() as f64 && curve.len() + 1 < most {
+        covered += point.distance(std::mem::replace(&mut previous, *point));
+        if covered >= part * curve.len() as f64 && curve.len() + 1 < most {
             curve.push(*point);
         }
     }

@@ -1,54 +1,50 @@
-//! Metrics of the order of scores: AUROC, average precision, the best F1.
+//! Metrics of the order of scores: AUROC, average precision and the best F1.
 
 use ndarray::ArrayView1;
 
 use super::curve::{self, Point};
-use crate::error::check_each;
-use crate::metric::ratio;
+use crate::error::check_numbers;
+use crate::mean::ratio;
 use crate::{Counts, Error, Result};
 
-/// Samples in the order of their scores, sorted once; each metric is then one walk from the highest score down.
+/// Samples sorted by their scores. Each metric is then one walk from the highest score down.
 ///
-/// Equal scores are one step: no order among them is better than another. Sorting costs O(n log n), each metric O(n).
+/// Equal scores are one step, since their order means nothing. Sorting costs O(n log n), each
+/// metric O(n).
 #[derive(Debug, Clone)]
 pub struct Ranking {
     /// Samples whose label is known, highest score first.
     order: Vec<u32>,
     /// Whether the label is present in them, in the same order.
     present: Vec<bool>,
-    /// The distinct scores, highest first, each with the end of its samples in `order`.
+    /// The distinct scores, highest first, each with the end of its range in `order`.
     steps: Vec<(f32, u32)>,
-    /// How many samples there are, those without the label among them.
+    /// Number of samples, including those whose label is missing.
     samples: usize,
 }
 
-/// What is found if all samples with `score` or more are called positive.
+/// What a threshold of `score` predicts positive.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Found {
-    pub(super) score: f32,
+struct Positives {
+    score: f32,
     /// True positives.
-    pub(super) hits: u64,
+    hits: u64,
     /// False positives.
-    pub(super) alarms: u64,
+    alarms: u64,
 }
 
 impl Ranking {
-    /// Ranks `scores` with their `truth`, both `[n]`; what is `None` does not count.
+    /// Sorts `scores` with their `truth`, both `[n]`. A truth of `None` does not count.
     ///
     /// # Errors
-    /// The lengths differ, or a score is NaN.
+    /// If the lengths differ, or a score is NaN.
     pub fn new<'a>(
         scores: impl Into<ArrayView1<'a, f32>>,
         truth: impl Into<ArrayView1<'a, Option<bool>>>,
     ) -> Result<Ranking> {
         let (scores, truth) = (scores.into(), truth.into());
-        Error::check_length("labels, of the scores", truth.len(), scores.len())?;
-        check_each(
-            "the score",
-            scores.iter().copied(),
-            |s| !s.is_nan(),
-            "a number",
-        )?;
+        Error::check_length("labels", truth.len(), "scores", scores.len())?;
+        check_numbers("the score", scores.iter().copied())?;
         let mut known: Vec<(f32, u32, bool)> = scores
             .iter()
             .zip(truth)
@@ -72,13 +68,14 @@ impl Ranking {
         })
     }
 
-    /// Area under the ROC curve: the probability that a sample with the label scores higher than one without it, equal scores
-    /// counting half (Hanley & McNeil, Radiology 1982). From 0 to 1; 0.5 is chance. `None` without samples of both kinds.
+    /// Area under the ROC curve: the probability that a sample with the label scores higher than
+    /// one without it, where equal scores count half (Hanley & McNeil, Radiology 1982). From 0 to
+    /// 1; 0.5 is chance. `None` unless there are samples with and without the label.
     ///
     /// # Errors
-    /// The counts are of another number of samples.
+    /// If there is not one count per sample.
     pub fn auroc(&self, counts: Counts<'_>) -> Result<Option<f64>> {
-        let (mut last, mut twice_area) = (Found::NOTHING, 0u128);
+        let (mut last, mut twice_area) = (Positives::NONE, 0u128);
         for found in self.walk(counts)? {
             let width = u128::from(found.alarms - last.alarms);
             twice_area += width * (u128::from(found.hits) + u128::from(last.hits));
@@ -88,13 +85,14 @@ impl Ranking {
         Ok((whole > 0).then(|| twice_area as f64 / whole as f64))
     }
 
-    /// Average precision: Σ (R_i − R_{i−1}) · P_i over the distinct scores, with recall R and precision P and no interpolation
-    /// (scikit-learn's `average_precision_score`). Above 0, to 1; chance is the share of samples with the label. `None` if none has it.
+    /// Average precision: Σ (R_i − R_{i−1}) · P_i over the distinct scores, with recall R and
+    /// precision P, without interpolation (scikit-learn's `average_precision_score`). Above 0, at
+    /// most 1; chance is the share of samples with the label. `None` if no sample has the label.
     ///
     /// # Errors
-    /// The counts are of another number of samples.
+    /// If there is not one count per sample.
     pub fn average_precision(&self, counts: Counts<'_>) -> Result<Option<f64>> {
-        let (mut last, mut sum) = (Found::NOTHING, 0.0);
+        let (mut last, mut sum) = (Positives::NONE, 0.0);
         for found in self.walk(counts)? {
             sum += (found.hits - last.hits) as f64 * found.precision();
             last = found;
@@ -102,15 +100,17 @@ impl Ranking {
         Ok((last.hits > 0).then(|| sum / last.hits as f64))
     }
 
-    /// The threshold with the highest F1, and that F1, above 0 to 1: one of the scores; what reaches it is called positive. Of equal
-    /// ones the lowest. To be chosen on validation data, and applied to test data by [`Confusion::at`](super::Confusion::at).
+    /// The threshold with the highest F1, and that F1, which is above 0 and at most 1. The
+    /// threshold is one of the scores; of equally good ones it is the lowest. Choose it on
+    /// validation data, and apply it to test data with [`Confusion::at`](super::Confusion::at).
     /// `None` if no sample has the label.
     ///
     /// # Errors
-    /// The counts are of another number of samples.
+    /// If there is not one count per sample.
     pub fn best_f1(&self, counts: Counts<'_>) -> Result<Option<(f32, f64)>> {
         let all = self.total(counts)?.hits;
-        let f1 = |found: Found| 2.0 * found.hits as f64 / (found.hits + found.alarms + all) as f64;
+        let f1 =
+            |found: Positives| 2.0 * found.hits as f64 / (found.hits + found.alarms + all) as f64;
         let best = self
             .walk(counts)?
             .map(|found| (found.score, f1(found)))
@@ -119,14 +119,15 @@ impl Ranking {
         Ok(best)
     }
 
-    /// The highest score below `score`, if there is one.
+    /// The highest score below `score`; `None` if no score is lower.
     pub fn below(&self, score: f32) -> Option<f32> {
         let mut lower = self.steps.iter().map(|&(score, _)| score);
         lower.find(|lower| *lower < score)
     }
 
-    /// ROC curve: x the false positive rate, y the true positive rate, from (0, 0) to (1, 1), thinned to `most` points
-    /// (see [`Point`]). `None` without samples of both kinds.
+    /// ROC curve from (0, 0) to (1, 1): x is the false positive rate, y the sensitivity. It is
+    /// thinned to `most` points (see [`Point`]). `None` unless there are samples with and without
+    /// the label.
     pub fn roc_curve(&self, most: usize) -> Option<Vec<Point>> {
         let all = self.total(Counts::Once).ok()?;
         let start = Point::new(f32::INFINITY, 0.0, 0.0);
@@ -141,11 +142,11 @@ impl Ranking {
                 Some(Point::new(found.score, x, y))
             })
             .collect();
-        curve::thinned(start, points?, most)
+        curve::thin_by_length(start, points?, most)
     }
 
-    /// Precision-recall curve: x the recall, y the precision, from (0, 1) to recall 1, thinned to `most` points (see [`Point`]).
-    /// `None` if no sample has the label.
+    /// Precision-recall curve from (0, 1) to recall 1: x is the recall, y the precision. It is
+    /// thinned to `most` points (see [`Point`]). `None` if no sample has the label.
     pub fn precision_recall_curve(&self, most: usize) -> Option<Vec<Point>> {
         let all = self.total(Counts::Once).ok()?;
         let start = Point::new(f32::INFINITY, 0.0, 1.0);
@@ -160,14 +161,15 @@ impl Ranking {
                 ))
             })
             .collect();
-        curve::thinned(start, points?, most)
+        curve::thin_by_length(start, points?, most)
     }
 
-    /// Sensitivity at each of these rates of false positives, which ascend from 0 to 1: the highest of a threshold whose rate is not above
-    /// it. `None` without samples of both kinds.
+    /// Sensitivity at each of the false positive `rates`, which ascend from 0 to 1: the highest
+    /// sensitivity of a threshold whose rate is not higher. `None` unless there are samples with
+    /// and without the label.
     ///
     /// # Errors
-    /// The counts are of another number of samples.
+    /// If there is not one count per sample.
     pub fn sensitivity_at(&self, rates: &[f64], counts: Counts<'_>) -> Result<Option<Vec<f64>>> {
         let all = self.total(counts)?;
         if all.hits == 0 || all.alarms == 0 {
@@ -176,7 +178,7 @@ impl Ranking {
         let mut walk = self.walk(counts)?.peekable();
         let mut hits = 0;
         let mut at = |rate: &f64| {
-            let within = |found: &Found| found.alarms as f64 / all.alarms as f64 <= *rate;
+            let within = |found: &Positives| found.alarms as f64 / all.alarms as f64 <= *rate;
             while let Some(found) = walk.next_if(within) {
                 hits = found.hits;
             }
@@ -185,11 +187,11 @@ impl Ranking {
         Ok(Some(rates.iter().map(&mut at).collect()))
     }
 
-    /// Precision at each of these sensitivities, which ascend from 0 to 1: that of the highest threshold that reaches it. `None` if no
-    /// sample has the label.
+    /// Precision at each of the `sensitivities`, which ascend from 0 to 1: that of the highest
+    /// threshold with this sensitivity or more. `None` if no sample has the label.
     ///
     /// # Errors
-    /// The counts are of another number of samples.
+    /// If there is not one count per sample.
     pub fn precision_at(
         &self,
         sensitivities: &[f64],
@@ -213,10 +215,10 @@ impl Ranking {
         Ok(Some(sensitivities.iter().map(&mut at).collect()))
     }
 
-    /// What is found at each distinct score that counts, from the highest down.
-    fn walk(&self, counts: Counts<'_>) -> Result<impl Iterator<Item = Found>> {
+    /// The positives at each distinct score that counts, from the highest down.
+    fn walk(&self, counts: Counts<'_>) -> Result<impl Iterator<Item = Positives>> {
         counts.check(self.samples)?;
-        let (mut found, mut start) = (Found::NOTHING, 0);
+        let (mut found, mut start) = (Positives::NONE, 0);
         Ok(self.steps.iter().filter_map(move |&(score, end)| {
             let (hits, alarms) = (found.hits, found.alarms);
             for place in start..end as usize {
@@ -232,20 +234,20 @@ impl Ranking {
         }))
     }
 
-    /// What is found if all samples are called positive.
-    fn total(&self, counts: Counts<'_>) -> Result<Found> {
-        Ok(self.walk(counts)?.last().unwrap_or(Found::NOTHING))
+    /// The positives if every sample is predicted positive.
+    fn total(&self, counts: Counts<'_>) -> Result<Positives> {
+        Ok(self.walk(counts)?.last().unwrap_or(Positives::NONE))
     }
 }
 
-impl Found {
-    const NOTHING: Found = Found {
+impl Positives {
+    const NONE: Positives = Positives {
         score: f32::INFINITY,
         hits: 0,
         alarms: 0,
     };
 
-    /// Share of what is found that is right; something must be found.
+    /// Share of true positives; there must be a positive.
     fn precision(self) -> f64 {
         self.hits as f64 / (self.hits + self.alarms) as f64
     }

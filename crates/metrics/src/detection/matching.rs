@@ -1,37 +1,39 @@
-//! Which predictions find a box, and what follows from it.
+//! Matching of predictions and boxes, and the metrics that follow from it.
 
 use super::boxes::{Rect, iou};
-use crate::metric::ratio;
+use crate::mean::ratio;
 use crate::{Counts, Error, Result, mean_defined};
 
-/// Predictions of an image that COCO counts, the most confident first.
+/// The number of predictions per image that COCO counts, the most confident first.
 pub const MAX_PREDICTIONS: usize = 100;
 
 /// A predicted box.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prediction {
-    /// Where.
+    /// The box.
     pub place: Rect,
-    /// How confident; only the order among predictions counts.
+    /// Confidence; only its order among predictions counts.
     pub score: f32,
 }
 
-/// What is true of one image, and what was predicted, of one class. Either may be empty.
+/// True and predicted boxes of one class in one image. Either list may be empty.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Image {
-    /// The boxes to find.
+    /// The true boxes.
     pub truth: Vec<Rect>,
-    /// The boxes predicted, in any order; equal scores keep this order.
+    /// The predicted boxes in any order. Equal scores keep this order.
     pub predicted: Vec<Prediction>,
 }
 
 /// Which images count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
-    /// All. A prediction where nothing is to be found is a false positive, and a box in an image without predictions is missed.
+    /// All. A prediction in an image without boxes is a false positive, and a box in an image
+    /// without predictions is missed.
     Strict,
-    /// Only those with a box to find and at least one prediction, as in MGCA's evaluation. It forgives false positives in healthy
-    /// films and films where nothing was found at all, and so scores higher, and a cautious model highest.
+    /// Only those with a true box and at least one prediction, as in MGCA's evaluation. This
+    /// forgives false positives in healthy films, and films without predictions. It gives higher
+    /// scores, the highest to cautious models.
     Mgca,
 }
 
@@ -44,16 +46,17 @@ impl Protocol {
     }
 }
 
-/// The predictions of a test set, matched with its boxes and ranked, once; each metric is then one walk from the most confident down.
+/// The predictions of a test set, matched with its boxes and ranked. Each metric is then one walk
+/// from the most confident prediction down.
 #[derive(Debug, Clone)]
 pub struct Matches {
-    /// Images that there are.
+    /// Number of images.
     images: usize,
-    /// Those that count, each with its number of boxes.
+    /// The images that count, each with its number of boxes.
     counted: Vec<(u32, u64)>,
-    /// Predictions, the most confident first; of equal ones in the order of their images.
+    /// Predictions, the most confident first. Equal ones keep the order of their images.
     ranked: Vec<Ranked>,
-    /// For each threshold, whether each of `ranked` finds a box.
+    /// For each threshold, whether each prediction of `ranked` finds a box.
     found: Vec<Vec<bool>>,
 }
 
@@ -64,10 +67,12 @@ struct Ranked {
 }
 
 impl Matches {
-    /// Matches at each of the IoU `thresholds`, with at most `most` predictions an image ([`MAX_PREDICTIONS`] is usual).
+    /// Matches at each of the IoU `thresholds`, with at most `most` predictions per image
+    /// ([`MAX_PREDICTIONS`] is usual).
     ///
     /// # Errors
-    /// A threshold is not above 0 and at most 1, a score is NaN, or a box is not finite or has a negative size; the message names the image.
+    /// If a threshold is not above 0 and at most 1, a score is NaN, or a box is not finite or has a
+    /// negative size. The message names the threshold or the image.
     pub fn new(
         images: &[Image],
         thresholds: &[f64],
@@ -77,65 +82,62 @@ impl Matches {
         for (index, threshold) in thresholds.iter().enumerate() {
             let valid = *threshold > 0.0 && *threshold <= 1.0;
             Error::check_value("the IoU", *threshold, valid, "above 0 and at most 1")
-                .map_err(|error| error.of("threshold", index))?;
+                .map_err(|error| error.at("threshold", index))?;
         }
-        let mut counted = Vec::new();
-        let mut ranked = Vec::new();
-        for (index, image) in (0u32..).zip(images) {
+        let (mut counted, mut ranked) = (Vec::new(), Vec::new());
+        for (number, image) in (0u32..).zip(images) {
             image
                 .check()
-                .map_err(|error| error.of("image", index as usize))?;
+                .map_err(|error| error.at("image", number as usize))?;
             if protocol.counts(image) {
-                counted.push((index, image.truth.len() as u64));
-                let found = image.matched(thresholds, most);
-                ranked.extend(found.into_iter().map(|(score, found)| {
-                    (
-                        Ranked {
-                            image: index,
-                            score,
-                        },
-                        found,
-                    )
-                }));
+                counted.push((number, image.truth.len() as u64));
+                for (score, found) in image.matched(thresholds, most) {
+                    let prediction = Ranked {
+                        image: number,
+                        score,
+                    };
+                    ranked.push((prediction, found));
+                }
             }
         }
         ranked.sort_by(|(a, _), (b, _)| descending(a.score, b.score));
+        let found_at = |threshold| ranked.iter().map(|(_, found)| found[threshold]).collect();
         Ok(Matches {
             images: images.len(),
             counted,
-            found: (0..thresholds.len())
-                .map(|t| ranked.iter().map(|(_, found)| found[t]).collect())
-                .collect(),
+            found: (0..thresholds.len()).map(found_at).collect(),
             ranked: ranked.into_iter().map(|(ranked, _)| ranked).collect(),
         })
     }
 
-    /// Average precision at each threshold, from 0 to 1; `None` without a box to find.
+    /// Average precision at each threshold, from 0 to 1; `None` without true boxes.
     ///
     /// # Errors
-    /// The counts are of another number of images.
+    /// If there is not one count per image.
     pub fn average_precision(&self, counts: Counts<'_>) -> Result<Vec<Option<f64>>> {
         counts.check(self.images)?;
         let boxes = self.boxes(counts);
-        let each = |found: &Vec<bool>| {
+        let average = |found: &Vec<bool>| {
             (boxes > 0).then(|| interpolated(self.precisions(found, counts), boxes as f64))
         };
-        Ok(self.found.iter().map(each).collect())
+        Ok(self.found.iter().map(average).collect())
     }
 
-    /// Mean of the [average precision](Matches::average_precision) over the thresholds, from 0 to 1; `None` without a box to find.
+    /// Mean of the [average precision](Matches::average_precision) over the thresholds, from 0 to
+    /// 1; `None` without true boxes.
     ///
     /// # Errors
-    /// The counts are of another number of images.
+    /// If there is not one count per image.
     pub fn mean_average_precision(&self, counts: Counts<'_>) -> Result<Option<f64>> {
         Ok(mean_defined(self.average_precision(counts)?))
     }
 
-    /// Sensitivity at each threshold: the share of boxes found where the least confident predictions are left out until there are at
-    /// most `rate` false positives an image on average, which is one point of a FROC curve. From 0 to 1; `None` without a box to find.
+    /// Sensitivity at each threshold: the share of boxes found after the least confident
+    /// predictions are dropped until at most `rate` false positives per image remain on average.
+    /// This is one point of a FROC curve. From 0 to 1; `None` without true boxes.
     ///
     /// # Errors
-    /// The rate is negative or NaN, or the counts are of another number of images.
+    /// If the rate is negative or NaN, or there is not one count per image.
     pub fn sensitivity(&self, rate: f64, counts: Counts<'_>) -> Result<Vec<Option<f64>>> {
         counts.check(self.images)?;
         Error::check_value(
@@ -151,10 +153,11 @@ impl Matches {
             .map(|(image, _)| counts.of(*image as usize))
             .sum();
         let allowed = rate * images as f64;
-        let each = |found: &Vec<bool>| ratio(self.hits_within(allowed, found, counts), boxes);
-        Ok(self.found.iter().map(each).collect())
+        let share = |found: &Vec<bool>| ratio(self.hits_within(allowed, found, counts), boxes);
+        Ok(self.found.iter().map(share).collect())
     }
 
+    /// Number of true boxes that count.
     fn boxes(&self, counts: Counts<'_>) -> u64 {
         self.counted
             .iter()
@@ -162,10 +165,11 @@ impl Matches {
             .sum()
     }
 
-    /// Hits so far and the precision there, at each prediction that is one.
+    /// Number of hits so far and precision, at each prediction that is a hit.
     ///
-    /// Between equal scores the order decides, and is that of images held as often as they count: so an image's equal predictions
-    /// are gone through together, once for each time.
+    /// Among equal scores the result depends on their order. To equal that of a list that holds
+    /// images as often as they count, an image's equal predictions are walked together, once per
+    /// count.
     fn precisions(&self, found: &[bool], counts: Counts<'_>) -> Vec<(f64, f64)> {
         let (mut hits, mut alarms, mut start) = (0u64, 0u64, 0);
         let mut points = Vec::new();
@@ -187,7 +191,7 @@ impl Matches {
         points
     }
 
-    /// Hits at the lowest score above which there are no more than `allowed` false positives.
+    /// Hits at the lowest score with at most `allowed` false positives.
     fn hits_within(&self, allowed: f64, found: &[bool], counts: Counts<'_>) -> u64 {
         let (mut hits, mut alarms, mut within, mut start) = (0, 0, 0, 0);
         for equal in self.ranked.chunk_by(|a, b| a.score == b.score) {
@@ -206,23 +210,22 @@ impl Matches {
 }
 
 impl Image {
+    /// Fails if a box or a score is invalid.
     fn check(&self) -> Result<()> {
         for (index, truth) in self.truth.iter().enumerate() {
-            truth.check().map_err(|error| error.of("box", index))?;
+            truth.check().map_err(|error| error.at("box", index))?;
         }
         for (index, Prediction { place, score }) in self.predicted.iter().enumerate() {
-            let valid = !score.is_nan();
             place
                 .check()
-                .and_then(|()| {
-                    Error::check_value("the score", f64::from(*score), valid, "a number")
-                })
-                .map_err(|error| error.of("prediction", index))?;
+                .and_then(|()| Error::check_number("the score", *score))
+                .map_err(|error| error.at("prediction", index))?;
         }
         Ok(())
     }
 
-    /// The `most` confident predictions in falling order: score, and for each threshold whether it finds a box.
+    /// The `most` confident predictions, the most confident first: the score, and for each
+    /// threshold whether the prediction finds a box.
     fn matched(&self, thresholds: &[f64], most: usize) -> Vec<(f32, Vec<bool>)> {
         let mut predicted: Vec<&Prediction> = self.predicted.iter().collect();
         predicted.sort_by(|a, b| descending(a.score, b.score));
@@ -252,36 +255,37 @@ impl Image {
     }
 }
 
-/// The free box with the greatest overlap, of equal ones the last, if it reaches the threshold.
+/// The index of the free box with the largest overlap, of equal ones the last; `None` if no overlap
+/// reaches the threshold.
 fn claim(overlaps: &[f64], free: &[bool], threshold: f64) -> Option<usize> {
-    // COCOeval's slack, so that a perfect overlap passes a threshold of 1.
+    // COCOeval's tolerance: a perfect overlap reaches a threshold of 1.
     let least = threshold.min(1.0 - 1e-10);
     let possible = (0..overlaps.len()).filter(|b| free[*b] && overlaps[*b] >= least);
     possible.max_by(|a, b| overlaps[*a].total_cmp(&overlaps[*b]))
 }
 
-/// Mean over the recalls 0, 0.01 … 1 of the highest precision at that recall or a higher one; 0 at recalls never reached.
-/// `points` are hits and precision, in the order of rising hits.
+/// Mean over the recalls 0, 0.01 … 1 of the highest precision at that recall or a higher one; 0 at
+/// recalls that are never reached. `points` are hits and precision, by rising hits.
 fn interpolated(mut points: Vec<(f64, f64)>, boxes: f64) -> f64 {
     let mut highest = 0.0;
     for (_, precision) in points.iter_mut().rev() {
         highest = precision.max(highest);
         *precision = highest;
     }
-    let mut at = 0;
+    let mut reached = 0;
     let sum: f64 = (0..=100)
         .map(|hundredth| {
-            // As NumPy's linspace rounds: 35 hundredths are a little above 35/100, and COCOeval goes by it.
+            // Rounded as NumPy's linspace, which COCOeval uses: 35 · 0.01 is a little above 0.35.
             let recall = if hundredth == 100 {
                 1.0
             } else {
                 f64::from(hundredth) * 0.01
             };
-            at += points[at..]
+            reached += points[reached..]
                 .iter()
                 .take_while(|(hits, _)| hits / boxes < recall)
                 .count();
-            points.get(at).map_or(0.0, |(_, precision)| *precision)
+            points.get(reached).map_or(0.0, |(_, precision)| *precision)
         })
         .sum();
     sum / 101.0

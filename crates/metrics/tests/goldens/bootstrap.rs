@@ -1,5 +1,6 @@
-//! NumPy and scikit-learn with 10 000 resamples of their own. Another stream of random numbers gives ends that differ by chance:
-//! with 10 000 and 20 000 resamples by a standard deviation of 0.0009 in the intervals and 0.003 in p; the tolerances are four of them.
+//! NumPy and scikit-learn with 10 000 resamples from another random stream. The ends therefore
+//! differ by chance: with 10 000 and 20 000 resamples by a standard deviation of 0.0009 in the
+//! intervals and 0.003 in p. The tolerances are four standard deviations.
 
 use mflag_metrics::bootstrap::{Bootstrap, Interval, Patients};
 use mflag_metrics::classification::Ranking;
@@ -33,7 +34,7 @@ fn intervals_agree_with_numpy() {
         .unwrap()
         .unwrap();
     for ([low, high], theirs) in band.into_iter().zip(golden["band"].as_array().unwrap()) {
-        // Sensitivities are steps of about 0.01: two of them.
+        // Sensitivity changes in steps of about 0.01; the tolerance is two steps.
         let theirs = numbers(theirs);
         let near = (low - theirs[0]).abs() < 0.02 && (high - theirs[1]).abs() < 0.02;
         assert!(near, "{low} to {high} instead of {theirs:?}");

@@ -1,4 +1,4 @@
-//! scikit-learn; a metric with counts is that of the samples held as often.
+//! scikit-learn. With counts, it gets each sample as often as it counts.
 
 use mflag_metrics::Counts;
 use mflag_metrics::classification::{
@@ -102,7 +102,7 @@ fn curves_agree_with_scikit_learn() {
                 y: 1.0
             }
         );
-        // scikit-learn counts thresholds up, and ours down.
+        // scikit-learn's thresholds ascend, ours descend.
         precision_recall.reverse();
         precision_recall.pop();
         same_curve(&precision_recall, &case["precision_recall"]);

@@ -1,4 +1,5 @@
-//! `COCOeval` of pycocotools, on all images and on those that MGCA counts; with counts, on the images held as often.
+//! `COCOeval` of pycocotools, on all images and on those that MGCA counts. With counts, it gets
+//! each image as often as it counts.
 
 use mflag_metrics::Counts;
 use mflag_metrics::detection::{Image, MGCA_THRESHOLDS, Matches, Prediction, Protocol, Rect};

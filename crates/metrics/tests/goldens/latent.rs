@@ -1,4 +1,4 @@
-//! Goldens against numpy float64 (`tests/oracle/latent.py`); tolerance 1e-5, the inputs being float32.
+//! NumPy in float64 (`tests/oracle/latent.py`). The tolerance is 1e-5, as the inputs are float32.
 
 use mflag_metrics::{latent, retrieval};
 use ndarray::Array2;

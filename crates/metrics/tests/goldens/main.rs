@@ -1,4 +1,4 @@
-//! Goldens against the references of the field: `tests/oracle/metrics.py` and `tests/oracle/latent.py`.
+//! Goldens of the reference implementations (`tests/oracle/metrics.py`, `tests/oracle/latent.py`).
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 mod bootstrap;
@@ -31,7 +31,7 @@ fn counts(values: &Value) -> Vec<u32> {
     list(values, |v| v.as_u64().unwrap() as u32)
 }
 
-/// Undefined in both, or within 1e-12, which is rounding in f64.
+/// Fails unless both are undefined, or equal within 1e-12, the rounding of f64.
 #[track_caller]
 fn same(ours: Option<f64>, theirs: &Value, what: &str) {
     let equal = match (ours, theirs.as_f64()) {

@@ -1,28 +1,28 @@
-//! Axes: from values to places on the drawing, and where ticks are.
+//! Axes: positions of values on the drawing, and ticks.
 
 use crate::number::decimal;
 
-/// How values are spaced.
+/// The spacing of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Scale {
-    /// Equal differences, equal lengths.
+    /// Equal differences have equal lengths.
     #[default]
     Linear,
-    /// Equal ratios, equal lengths; values of 0 and below have no place.
+    /// Equal ratios have equal lengths. Values of 0 and below have no position.
     Log,
 }
 
 /// An axis of a chart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Axis {
-    /// What it shows, with its unit.
+    /// Its quantity, with the unit.
     pub(crate) label: String,
     pub(crate) scale: Scale,
-    /// Where it begins and ends; that of the data, made round, when absent.
+    /// Its first and last value. `None`: the range of the data, extended to round values.
     pub(crate) range: Option<[f64; 2]>,
-    /// Where its ticks are and what they say; round values when absent.
+    /// Its ticks with their texts. `None`: round values.
     pub(crate) ticks: Option<Vec<(f64, String)>>,
-    /// Whether it ends with the data, not at round values.
+    /// Whether it ends with the data instead of at round values.
     pub(crate) tight: bool,
 }
 
@@ -55,28 +55,20 @@ impl Axis {
         }
     }
 
-    /// Whether a value has a place on it.
+    /// Whether a value has a position on the axis.
     pub(crate) fn shows(&self, value: f64) -> bool {
         value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
     }
 
-    /// The axis from `start` to `end` on the drawing, for these values.
+    /// Places the axis from `start` to `end` on the drawing, with a range for these values.
     pub(super) fn place(
         &self,
         values: impl Iterator<Item = f64>,
         [start, end]: [f64; 2],
     ) -> Placed {
         let values = values.filter(|v| self.shows(*v));
-        let [mut low, mut high] = self.range.unwrap_or_else(|| extent(values));
-        if low == high {
-            let around = match self.scale {
-                Scale::Linear if low == 0.0 => [0.0, 1.0],
-                Scale::Linear => [low - low.abs() / 2.0, high + high.abs() / 2.0],
-                Scale::Log => [low / 2.0, high * 2.0],
-            };
-            [low, high] = around;
-        }
-        let mut ticks = match self.scale {
+        let [mut low, mut high] = self.widened(self.range.unwrap_or_else(|| extent(values)));
+        let round = match self.scale {
             Scale::Linear => {
                 let step = step(high - low);
                 if self.range.is_none() && !self.tight {
@@ -86,19 +78,26 @@ impl Axis {
             }
             Scale::Log => powers(low, high),
         };
-        if let Some(own) = &self.ticks {
-            ticks.clone_from(own);
-        }
         Placed {
             scale: self.scale,
             values: [low, high],
             drawing: [start, end],
-            ticks,
+            ticks: self.ticks.clone().unwrap_or(round),
+        }
+    }
+
+    /// The range; if it is a single value, a range around that value.
+    fn widened(&self, [low, high]: [f64; 2]) -> [f64; 2] {
+        match self.scale {
+            _ if low != high => [low, high],
+            Scale::Linear if low == 0.0 => [0.0, 1.0],
+            Scale::Linear => [low - low.abs() / 2.0, high + high.abs() / 2.0],
+            Scale::Log => [low / 2.0, high * 2.0],
         }
     }
 }
 
-/// An axis with its place on the drawing.
+/// An axis with its position on the drawing.
 #[derive(Debug, Clone)]
 pub(super) struct Placed {
     scale: Scale,
@@ -108,26 +107,27 @@ pub(super) struct Placed {
 }
 
 impl Placed {
-    /// The place of a value; what lies beyond an end is put on it.
+    /// The position of a value. Values beyond an end are drawn at the end.
     pub(super) fn at(&self, value: f64) -> f64 {
-        let of = |v: f64| match self.scale {
+        let scaled = |v: f64| match self.scale {
             Scale::Linear => v,
             Scale::Log => v.max(f64::MIN_POSITIVE).log10(),
         };
-        let [low, high] = self.values.map(of);
+        let [low, high] = self.values.map(scaled);
         let [start, end] = self.drawing;
-        let share = ((of(value) - low) / (high - low)).clamp(0.0, 1.0);
+        let share = ((scaled(value) - low) / (high - low)).clamp(0.0, 1.0);
         start + share * (end - start)
     }
 }
 
+/// The lowest and the highest value.
 fn extent(values: impl Iterator<Item = f64>) -> [f64; 2] {
     let none = [f64::INFINITY, f64::NEG_INFINITY];
     let [low, high] = values.fold(none, |[low, high], v| [low.min(v), high.max(v)]);
     if low > high { [1.0, 1.0] } else { [low, high] }
 }
 
-/// A round step, 1, 2 or 5 times a power of ten, of which four or five make up `length`.
+/// A round step, 1, 2 or 5 times a power of ten, that fits four or five times into `length`.
 fn step(length: f64) -> f64 {
     let rough = length / 4.5;
     let power = 10f64.powf(rough.log10().floor());
@@ -138,6 +138,7 @@ fn step(length: f64) -> f64 {
         .unwrap_or(rounds[3])
 }
 
+/// Ticks at the multiples of `step`.
 fn steps(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
     let first = (low / step - 1e-9).ceil() as i64;
     let last = (high / step + 1e-9).floor() as i64;
@@ -148,7 +149,7 @@ fn steps(low: f64, high: f64, step: f64) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// Powers of ten, and where these are few their double and fivefold.
+/// Ticks at powers of ten. If there are few, also at 2 and 5 times a power.
 fn powers(low: f64, high: f64) -> Vec<(f64, String)> {
     let decades = (high / low).log10();
     let multiples: &[f64] = if decades < 2.5 {
@@ -166,7 +167,7 @@ fn powers(low: f64, high: f64) -> Vec<(f64, String)> {
         .collect()
 }
 
-/// What a tick says: so many digits after the point, or a power of ten where these are more than the drawing has room for.
+/// The text of a tick, with `digits` digits after the point. Long texts become powers of ten.
 fn tick(value: f64, digits: usize) -> String {
     if value == 0.0 || (digits <= 4 && value.abs() < 1e6) {
         return decimal(value, if value == 0.0 { digits.min(1) } else { digits });
@@ -181,7 +182,7 @@ fn tick(value: f64, digits: usize) -> String {
 mod tests {
     use super::*;
 
-    fn told(axis: &Axis, values: &[f64]) -> Vec<String> {
+    fn ticks(axis: &Axis, values: &[f64]) -> Vec<String> {
         let placed = axis.place(values.iter().copied(), [0.0, 100.0]);
         placed.ticks.into_iter().map(|(_, text)| text).collect()
     }
@@ -190,34 +191,34 @@ mod tests {
     fn ticks_are_round() {
         let linear = Axis::new("");
         assert_eq!(
-            told(&linear, &[0.057, 0.74]),
+            ticks(&linear, &[0.057, 0.74]),
             ["0.0", "0.2", "0.4", "0.6", "0.8"]
         );
-        assert_eq!(told(&linear, &[0.0, 12.0]), ["0", "5", "10", "15"]);
+        assert_eq!(ticks(&linear, &[0.0, 12.0]), ["0", "5", "10", "15"]);
         assert_eq!(
-            told(&linear.clone().tight(), &[0.0, 12.0]),
+            ticks(&linear.clone().tight(), &[0.0, 12.0]),
             ["0", "5", "10"]
         );
-        assert_eq!(told(&linear, &[-3.2, -0.1]), ["-4", "-3", "-2", "-1", "0"]);
-        assert_eq!(told(&linear, &[0.0, 0.001]), ["0.0", "0.0005", "0.0010"]);
+        assert_eq!(ticks(&linear, &[-3.2, -0.1]), ["-4", "-3", "-2", "-1", "0"]);
+        assert_eq!(ticks(&linear, &[0.0, 0.001]), ["0.0", "0.0005", "0.0010"]);
         assert_eq!(
-            told(&linear, &[0.0, 2.4e-5]),
+            ticks(&linear, &[0.0, 2.4e-5]),
             ["0.0", "1e-5", "2e-5", "3e-5"]
         );
-        assert_eq!(told(&linear, &[0.0, 5e6])[1], "2e6");
+        assert_eq!(ticks(&linear, &[0.0, 5e6])[1], "2e6");
         let log = Axis::new("").log();
-        assert_eq!(told(&log, &[1e-12, 1.0])[0], "1e-12");
+        assert_eq!(ticks(&log, &[1e-12, 1.0])[0], "1e-12");
         assert_eq!(
-            told(&log, &[1.0, 200.0]),
+            ticks(&log, &[1.0, 200.0]),
             ["1", "2", "5", "10", "20", "50", "100", "200"]
         );
-        assert_eq!(told(&log, &[0.001, 1.0]), ["0.001", "0.01", "0.1", "1"]);
+        assert_eq!(ticks(&log, &[0.001, 1.0]), ["0.001", "0.01", "0.1", "1"]);
     }
 
     #[test]
-    fn what_cannot_be_shown_has_no_part_in_the_range() {
+    fn values_without_a_position_do_not_affect_the_range() {
         assert_eq!(
-            told(&Axis::new(""), &[f64::NAN, f64::INFINITY, 2.0, 4.0]).len(),
+            ticks(&Axis::new(""), &[f64::NAN, f64::INFINITY, 2.0, 4.0]).len(),
             5
         );
         let placed = Axis::new("")

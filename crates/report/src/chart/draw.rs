@@ -1,4 +1,4 @@
-//! Lines over two axes.
+//! Line charts.
 
 use std::fmt::Write;
 
@@ -13,43 +13,43 @@ const LEFT: f64 = 54.0;
 const RIGHT: f64 = WIDTH - 18.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = HEIGHT - 44.0;
-/// Marks of a series with more points than so many are few.
-const MARKED: usize = 30;
-/// Points of a series that are drawn, at most.
-const DRAWN: usize = 300;
+/// A longer series has marks at a few points only.
+const MARKED_POINTS: usize = 30;
+/// The largest number of points drawn of a series.
+const DRAWN_POINTS: usize = 300;
 
-/// How the points of a series are joined.
+/// The line of a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Stroke {
     #[default]
     Solid,
-    /// For numbers of others.
+    /// For published numbers.
     Dashed,
-    /// Solid and without marks: where a mark would say that a point was chosen.
+    /// Solid without marks, for curves whose points were not measured one by one.
     Plain,
 }
 
-/// Points in the order that they are joined in.
+/// A line through points, in their order.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Series {
     pub(crate) name: String,
-    /// What has no place on the axes, such as NaN, interrupts the line.
+    /// A point without a position on the axes, such as NaN, interrupts the line.
     pub(crate) points: Vec<[f64; 2]>,
-    /// x with lower and upper ends: a band behind the line.
+    /// x, lower and upper end of a band behind the line.
     pub(crate) band: Vec<[f64; 3]>,
-    /// The same as bars at single points.
+    /// x, lower and upper end of bars at single points.
     pub(crate) bars: Vec<[f64; 3]>,
     pub(crate) stroke: Stroke,
-    /// The place whose colour and mark it has; its own among the series when absent.
-    pub(crate) place: Option<usize>,
+    /// Number of its colour and mark. `None`: its index among the series.
+    pub(crate) style: Option<usize>,
 }
 
-/// A value that lines are to be compared with.
+/// A reference line.
 #[derive(Debug, Clone)]
 pub(crate) enum Rule {
-    /// A value of y, with its name.
+    /// A value of y with its name.
     Level(f64, String),
-    /// From corner to corner.
+    /// The diagonal from (0, 0) to (1, 1).
     Diagonal,
 }
 
@@ -71,17 +71,17 @@ impl Chart {
             .all(|s| !s.points.iter().any(|p| self.shows(*p)))
     }
 
-    /// Each series with the place that gives its colour and mark.
-    fn placed(&self) -> impl Iterator<Item = (usize, &Series)> {
-        let places = self.series.iter().enumerate();
-        places.map(|(place, series)| (series.place.unwrap_or(place), series))
+    /// Each series with the number of its colour and mark.
+    fn styled(&self) -> impl Iterator<Item = (usize, &Series)> {
+        let indexed = self.series.iter().enumerate();
+        indexed.map(|(index, series)| (series.style.unwrap_or(index), series))
     }
 
     fn shows(&self, [x, y]: [f64; 2]) -> bool {
         self.x.shows(x) && self.y.shows(y)
     }
 
-    /// The chart as a `figure`; nothing if no point would be drawn.
+    /// The chart as a `figure`; `None` if no point would be drawn.
     pub(crate) fn shown(&self, ids: &Ids) -> Option<Markup> {
         (!self.is_empty()).then(|| self.render(ids))
     }
@@ -102,8 +102,8 @@ impl Chart {
         let drawing = html! {
             (self.frame(&x, &y))
             @for rule in &self.rules { (draw_rule(rule, &x, &y)) }
-            @for (place, series) in self.placed() {
-                g class={ "c" (place % COLOURS) } { (self.draw(series, place, &x, &y)) }
+            @for (style, series) in self.styled() {
+                g class={ "c" (style % COLOURS) } { (self.draw(series, style, &x, &y)) }
             }
         };
         figure(
@@ -116,6 +116,7 @@ impl Chart {
         )
     }
 
+    /// Grid, axes, ticks and labels.
     fn frame(&self, x: &Placed, y: &Placed) -> Markup {
         html! {
             @for (value, text) in &y.ticks {
@@ -134,13 +135,14 @@ impl Chart {
         }
     }
 
-    fn draw(&self, series: &Series, place: usize, x: &Placed, y: &Placed) -> Markup {
-        let points = thinned(&series.points);
+    /// The band, bars, line and marks of a series.
+    fn draw(&self, series: &Series, style: usize, x: &Placed, y: &Placed) -> Markup {
+        let points = keep_extremes(&series.points);
         let shown: Vec<[f64; 2]> = points.iter().copied().filter(|p| self.shows(*p)).collect();
-        let few = shown.len() <= MARKED;
-        // Of many points six have marks, at other places in each series.
+        let few = shown.len() <= MARKED_POINTS;
+        // A long series has six marks, at different points than other series.
         let apart = (shown.len() / 6).max(1);
-        let marked = |n: usize| few || n % apart == (place * apart / 5) % apart;
+        let marked = |n: usize| few || n % apart == (style * apart / 5) % apart;
         let dashed = series.stroke == Stroke::Dashed;
         html! {
             @if !series.band.is_empty() { path class="band" d=(band(&series.band, x, y)) {} }
@@ -150,12 +152,13 @@ impl Chart {
             path class=(if dashed { "line dashed" } else { "line" }) d=(self.path(&points, x, y)) {}
             @if series.stroke != Stroke::Plain {
                 @for (n, point) in shown.iter().enumerate().filter(|(n, _)| marked(*n)) {
-                    (mark(place, [x.at(point[0]), y.at(point[1])], dashed, Some(&told(series, *point, n))))
+                    (mark(style, [x.at(point[0]), y.at(point[1])], dashed, Some(&mark_title(series, *point, n))))
                 }
             }
         }
     }
 
+    /// The line as an SVG path, interrupted where a point has no position.
     fn path(&self, points: &[[f64; 2]], x: &Placed, y: &Placed) -> String {
         let (mut path, mut pen_down) = (String::new(), false);
         for point in points {
@@ -170,23 +173,29 @@ impl Chart {
         path
     }
 
+    /// The names of the series; empty for a single series that needs no name.
     fn legend(&self) -> Markup {
-        let named = self.series.iter().any(|s| !s.name.is_empty());
-        if self.series.len() < 2
-            && !(named && self.rules.is_empty() && self.series[0].name != self.y.label)
-        {
+        let needs_name = match &self.series[..] {
+            [] => false,
+            [only] => {
+                let has_name = !only.name.is_empty() && only.name != self.y.label;
+                has_name && self.rules.is_empty()
+            }
+            _ => true,
+        };
+        if !needs_name {
             return html! {};
         }
         html! {
             ul class="legend" {
-                @for (place, series) in self.placed() {
-                    li { (key(place, series.stroke)) (series.name) }
+                @for (style, series) in self.styled() {
+                    li { (key(style, series.stroke)) (series.name) }
                 }
             }
         }
     }
 
-    /// What the chart shows, in words.
+    /// The chart in words.
     fn words(&self) -> String {
         let mut text = format!("{} against {}.", self.y.label, self.x.label);
         for series in &self.series {
@@ -220,14 +229,15 @@ impl Chart {
         text
     }
 
-    /// A value of x as the axis says it.
+    /// A value of x as its tick shows it.
     fn tick(&self, value: f64) -> String {
         let own = self.x.ticks.iter().flatten().find(|(v, _)| *v == value);
         own.map_or_else(|| short(value), |(_, text)| text.clone())
     }
 }
 
-fn told(series: &Series, [x, y]: [f64; 2], n: usize) -> String {
+/// The text of a mark: name, value and interval.
+fn mark_title(series: &Series, [x, y]: [f64; 2], n: usize) -> String {
     let bar = series.bars.get(n).filter(|bar| bar[0] == x);
     let interval = bar.map_or(String::new(), |b| {
         format!(" ({} to {})", short(b[1]), short(b[2]))
@@ -247,6 +257,7 @@ fn draw_rule(rule: &Rule, x: &Placed, y: &Placed) -> Markup {
     }
 }
 
+/// The outline of a band as an SVG path.
 fn band(band: &[[f64; 3]], x: &Placed, y: &Placed) -> String {
     let above = band.iter().map(|b| (b[0], b[2]));
     let below = band.iter().rev().map(|b| (b[0], b[1]));
@@ -257,10 +268,10 @@ fn band(band: &[[f64; 3]], x: &Placed, y: &Placed) -> String {
     format!("M{}Z", corners.join("L"))
 }
 
-/// The mark of a series: a circle, a square, a triangle, a diamond; hollow where the line is dashed.
-fn mark(place: usize, [x, y]: [f64; 2], hollow: bool, told: Option<&str>) -> Markup {
+/// The mark of a series: circle, square, triangle or diamond. Dashed lines have hollow marks.
+fn mark(style: usize, [x, y]: [f64; 2], hollow: bool, text: Option<&str>) -> Markup {
     let at = |dx: f64, dy: f64| format!("{} {}", px(x + dx), px(y + dy));
-    let corners: &[(f64, f64)] = match place % 4 {
+    let corners: &[(f64, f64)] = match style % 4 {
         0 => &[],
         1 => &[(-3.2, -3.2), (3.2, -3.2), (3.2, 3.2), (-3.2, 3.2)],
         2 => &[(0.0, -4.4), (4.2, 3.2), (-4.2, 3.2)],
@@ -274,35 +285,36 @@ fn mark(place: usize, [x, y]: [f64; 2], hollow: bool, told: Option<&str>) -> Mar
         .join("L");
     html! {
         @if corners.is_empty() {
-            circle class=(class) cx=(px(x)) cy=(px(y)) r="3.4" { @if let Some(told) = told { title { (told) } } }
+            circle class=(class) cx=(px(x)) cy=(px(y)) r="3.4" { @if let Some(text) = text { title { (text) } } }
         } @else {
-            path class=(class) d={ "M" (path) "Z" } { @if let Some(told) = told { title { (told) } } }
+            path class=(class) d={ "M" (path) "Z" } { @if let Some(text) = text { title { (text) } } }
         }
     }
 }
 
-/// The line of a series in a legend.
-fn key(place: usize, stroke: Stroke) -> Markup {
+/// The line of a series in the legend.
+fn key(style: usize, stroke: Stroke) -> Markup {
     let dashed = stroke == Stroke::Dashed;
     html! {
-        svg class={ "key c" (place % COLOURS) } viewBox="0 0 28 12" aria-hidden="true" {
+        svg class={ "key c" (style % COLOURS) } viewBox="0 0 28 12" aria-hidden="true" {
             path class=(if dashed { "line dashed" } else { "line" }) d="M0 6H28" {}
-            @if stroke != Stroke::Plain { (mark(place, [14.0, 6.0], dashed, None)) }
+            @if stroke != Stroke::Plain { (mark(style, [14.0, 6.0], dashed, None)) }
         }
     }
 }
 
-/// At most about [`DRAWN`] points: of each part of the series its lowest and highest, so that no peak is lost.
-fn thinned(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
-    if points.len() <= DRAWN {
+/// At most about [`DRAWN_POINTS`] points: the lowest and the highest of each part of the series, so
+/// that peaks stay visible.
+fn keep_extremes(points: &[[f64; 2]]) -> Vec<[f64; 2]> {
+    if points.len() <= DRAWN_POINTS {
         return points.to_vec();
     }
-    let part = (2 * points.len()).div_ceil(DRAWN);
-    let mut kept = Vec::with_capacity(DRAWN + 2);
+    let part = (2 * points.len()).div_ceil(DRAWN_POINTS);
+    let mut kept = Vec::with_capacity(DRAWN_POINTS + 2);
     for part in points.chunks(part) {
-        let places = || (0..part.len()).filter(|i| part[*i][1].is_finite());
+        let finite = || (0..part.len()).filter(|i| part[*i][1].is_finite());
         let by_height = |a: &usize, b: &usize| part[*a][1].total_cmp(&part[*b][1]);
-        let (low, high) = (places().min_by(by_height), places().max_by(by_height));
+        let (low, high) = (finite().min_by(by_height), finite().max_by(by_height));
         let (low, high) = (low.unwrap_or(0), high.unwrap_or(0));
         kept.push(part[low.min(high)]);
         if low != high {
@@ -332,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_says_what_it_shows() {
+    fn a_chart_is_described_in_words() {
         let drawn = chart(vec![[0.0, 0.057], [1.0, f64::NAN], [2.0, 0.74], [3.0, 0.7]]);
         let words = drawn.words();
         assert_eq!(
@@ -344,7 +356,7 @@ mod tests {
             html.contains(&words) && html.contains("role=\"img\""),
             "{html}"
         );
-        // The line is interrupted where there is no value, and no place is none.
+        // The line is interrupted at a missing value.
         assert!(!html.contains("NaN"), "{html}");
         assert_eq!(html.matches("<title>").count(), 3);
     }
@@ -354,14 +366,14 @@ mod tests {
         let mut points: Vec<[f64; 2]> = (0..10_000).map(|i| [f64::from(i), 1.0]).collect();
         points[4321][1] = 9.0;
         points[77][1] = f64::NAN;
-        let kept = thinned(&points);
-        assert!(kept.len() <= DRAWN + 2, "{}", kept.len());
+        let kept = keep_extremes(&points);
+        assert!(kept.len() <= DRAWN_POINTS + 2, "{}", kept.len());
         assert!(kept.contains(&[4321.0, 9.0]) && kept.last() == points.last());
         assert!(kept.windows(2).all(|w| w[0][0] < w[1][0] || w[0] == w[1]));
     }
 
     #[test]
-    fn nothing_is_drawn_of_nothing() {
+    fn an_empty_chart_draws_no_point() {
         assert!(chart(vec![]).is_empty());
         assert!(chart(vec![[1.0, f64::NAN]]).is_empty());
         let html = chart(vec![]).render(&Ids::default()).into_string();

@@ -1,20 +1,20 @@
-//! Values with their intervals, a row each.
+//! Charts of values with intervals, a row each.
 
 use std::fmt::Write;
 
 use maud::{Markup, html};
 
-use super::axis::Axis;
+use super::axis::{Axis, Placed};
 use super::{Ids, WIDTH, figure, px};
 use crate::number::{short, with_interval};
 
-/// Height of a row: its name, and below it its interval.
+/// Height of a row: the name, and below it the interval.
 const ROW: f64 = 38.0;
 const LEFT: f64 = 18.0;
 const RIGHT: f64 = WIDTH - 18.0;
-/// Room for the axis below the rows.
+/// Height of the axis below the rows.
 const BELOW: f64 = 44.0;
-/// Letters of a name that fit into a row beside its figures.
+/// Number of letters of a name that fit into a row beside the value.
 const LETTERS: usize = 34;
 
 /// A value and its interval.
@@ -25,13 +25,13 @@ pub(crate) struct Row {
     pub(crate) interval: Option<[f64; 2]>,
 }
 
-/// Rows on one axis.
+/// Rows with a common axis.
 #[derive(Debug, Clone)]
 pub(crate) struct Intervals {
     pub(crate) title: String,
     pub(crate) axis: Axis,
     pub(crate) rows: Vec<Row>,
-    /// A value that rows are to be compared with, and its name.
+    /// A value to compare the rows with, and its name.
     pub(crate) level: Option<(f64, &'static str)>,
 }
 
@@ -39,14 +39,27 @@ impl Intervals {
     /// The chart as a `figure`.
     pub(crate) fn render(&self, ids: &Ids) -> Markup {
         let bottom = ROW * self.rows.len() as f64 + 8.0;
-        let ends = |row: &Row| row.interval.unwrap_or([row.value; 2]);
         let values = self.rows.iter().flat_map(|row| {
-            let [low, high] = ends(row);
+            let [low, high] = row.ends();
             [low, row.value, high]
         });
         let level = self.level.map(|(level, _)| level);
         let axis = self.axis.place(values.chain(level), [LEFT, RIGHT]);
         let drawing = html! {
+            (self.frame(&axis, bottom))
+            g class="c0" {
+                @for (index, row) in self.rows.iter().enumerate() {
+                    (row.draw(ROW * index as f64, &axis))
+                }
+            }
+        };
+        let height = bottom + BELOW;
+        figure(ids, &self.title, &self.words(), height, &drawing, &html! {})
+    }
+
+    /// Ticks, the level, and the label of the axis.
+    fn frame(&self, axis: &Placed, bottom: f64) -> Markup {
+        html! {
             @for (value, text) in &axis.ticks {
                 @let at = px(axis.at(*value));
                 path class="grid" d={ "M" (at) " 4V" (px(bottom)) } {}
@@ -59,39 +72,44 @@ impl Intervals {
                 (self.axis.label)
                 @if let Some((level, name)) = self.level { "; dashed: " (name) ", " (short(level)) }
             }
-            g class="c0" {
-                @for (place, row) in self.rows.iter().enumerate() {
-                    @let top = ROW * place as f64;
-                    @let [low, high] = ends(row);
-                    @let (middle, value) = (top + 25.0, axis.at(row.value));
-                    text class="row" x=(px(LEFT + 5.0)) y=(px(top + 16.0)) { (cut(&row.name)) }
-                    text class="row figure" x=(px(RIGHT - 5.0)) y=(px(top + 16.0)) text-anchor="end" { (short(row.value)) }
-                    path class="bar" d={ "M" (px(axis.at(low))) " " (px(middle)) "H" (px(axis.at(high))) } {}
-                    circle class="mark" cx=(px(value)) cy=(px(middle)) r="4" { title { (told(row)) } }
-                }
-            }
-        };
+        }
+    }
+
+    /// The chart in words.
+    fn words(&self) -> String {
         let mut words = format!("{}.", self.axis.label);
         for row in &self.rows {
             // Writing to a string cannot fail.
-            let _ = write!(words, " {}.", told(row));
+            let _ = write!(words, " {}.", row.words());
         }
-        figure(
-            ids,
-            &self.title,
-            &words,
-            bottom + BELOW,
-            &drawing,
-            &html! {},
-        )
+        words
     }
 }
 
-fn told(row: &Row) -> String {
-    format!("{}: {}", row.name, with_interval(row.value, row.interval))
+impl Row {
+    /// The ends of the interval, or the value twice.
+    fn ends(&self) -> [f64; 2] {
+        self.interval.unwrap_or([self.value; 2])
+    }
+
+    fn words(&self) -> String {
+        let value = with_interval(self.value, self.interval);
+        format!("{}: {value}", self.name)
+    }
+
+    fn draw(&self, top: f64, axis: &Placed) -> Markup {
+        let [low, high] = self.ends();
+        let (middle, at) = (top + 25.0, axis.at(self.value));
+        html! {
+            text class="row" x=(px(LEFT + 5.0)) y=(px(top + 16.0)) { (cut(&self.name)) }
+            text class="row figure" x=(px(RIGHT - 5.0)) y=(px(top + 16.0)) text-anchor="end" { (short(self.value)) }
+            path class="bar" d={ "M" (px(axis.at(low))) " " (px(middle)) "H" (px(axis.at(high))) } {}
+            circle class="mark" cx=(px(at)) cy=(px(middle)) r="4" { title { (self.words()) } }
+        }
+    }
 }
 
-/// A name that fits; the table beside has it whole.
+/// A name, cut to fit. The table beside the chart has the full name.
 fn cut(name: &str) -> String {
     if name.chars().count() <= LETTERS {
         return name.to_owned();

@@ -1,7 +1,8 @@
 //! Charts as SVG within the page: lines with bands and bars, and rows of intervals.
 //!
-//! A chart is drawn 400 units wide, about as wide as a phone shows it, so that its letters are never scaled down much. Colours are
-//! variables of the page's style, for light and dark; lines differ by their marks, too. Each has a title and says in words what it shows.
+//! A chart is 400 units wide, about the width of a phone's screen, so letters are hardly scaled
+//! down. Colours are variables of the page's style, for light and dark mode. Lines differ in their
+//! marks, too. Each chart has a title and a description in words.
 
 mod axis;
 mod draw;
@@ -13,19 +14,19 @@ pub(crate) use intervals::{Intervals, Row};
 
 use maud::{Markup, html};
 
-/// Unique `id`s of a page.
+/// Makes unique `id`s for elements of a page.
 #[derive(Debug, Default)]
 pub(crate) struct Ids(std::cell::Cell<usize>);
 
 impl Ids {
-    /// An `id` that no other element of the page has.
-    pub(crate) fn next(&self, of: &str) -> String {
+    /// A new `id` that begins with `prefix`.
+    pub(crate) fn next(&self, prefix: &str) -> String {
         self.0.set(self.0.get() + 1);
-        format!("{of}-{}", self.0.get())
+        format!("{prefix}-{}", self.0.get())
     }
 }
 
-/// A drawing with its caption and the words for those who do not see it.
+/// A drawing with its title, and its description for people who cannot see it.
 fn figure(
     ids: &Ids,
     title: &str,
@@ -49,12 +50,12 @@ fn figure(
     }
 }
 
-/// Width of every drawing.
+/// Width of all drawings.
 const WIDTH: f64 = 400.0;
-/// Colours of series before they repeat.
+/// Number of colours of series, after which they repeat.
 const COLOURS: usize = 8;
 
-/// A length or place as SVG has it.
+/// A length or position as SVG text.
 fn px(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").unwrap_or(&text).to_owned()

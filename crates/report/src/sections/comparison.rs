@@ -1,29 +1,39 @@
-//! Several runs beside each other.
+//! A comparison of several runs.
 
 use std::collections::BTreeMap;
 
 use maud::{Markup, html};
+use mflag_core::config::dotted_keys;
 use mflag_core::table::Table;
-use mflag_metrics::bootstrap::LEVEL;
-use mflag_metrics::evaluation::Evaluation;
+use mflag_metrics::bootstrap::{Difference, LEVEL};
+use mflag_metrics::catalogue::{is_of_label, is_share, title, title_with_note};
+use mflag_metrics::evaluation::{Estimate, Evaluation};
 use serde_json::Value;
 
+use super::about::plain_text;
 use super::charts;
 use super::curves::{roc, roc_series};
 use super::training::{families, validation};
 use crate::chart::{Axis, Intervals, Row, Series};
+use crate::experiment::distinct;
 use crate::number::{short, with_interval};
 use crate::page::{Context, Section, table};
-use crate::run::{Judged, Run};
-use crate::words::{is_of_label, is_share, title};
+use crate::run::{EvaluationFolder, Run};
 
-/// What several runs have in common, and where they differ.
+/// A run with its main evaluation.
+type Evaluated<'a> = (&'a Run, &'a Evaluation);
+
+/// What the runs have in common, and where they differ.
 pub(crate) fn comparison(context: &Context, runs: &[Run]) -> Section {
+    let evaluated: Vec<Evaluated<'_>> = runs
+        .iter()
+        .filter_map(|run| Some((run, &main_evaluation(run)?.evaluation)))
+        .collect();
     let body = html! {
-        (tested(context, runs))
-        (differences(context, runs))
+        (metrics(context, &evaluated))
+        (differences(context, &evaluated))
         (over_time(context, runs))
-        (rocs(context, runs))
+        (roc_curves(context, runs))
         (configurations(context, runs))
     };
     Section {
@@ -32,60 +42,29 @@ pub(crate) fn comparison(context: &Context, runs: &[Run]) -> Section {
     }
 }
 
-/// The evaluation that a run is compared by: that of the test split, or the only one.
-fn main_evaluation(run: &Run) -> Option<&Judged> {
-    run.judged.first()
+/// The evaluation that represents a run: on the test split, or else its first.
+fn main_evaluation(run: &Run) -> Option<&EvaluationFolder> {
+    run.evaluations.first()
 }
 
-/// Metrics that at least two runs have, a row each.
-fn tested(context: &Context, runs: &[Run]) -> Markup {
-    let judged: Vec<(&Run, &Evaluation)> = runs
-        .iter()
-        .filter_map(|run| Some((run, &main_evaluation(run)?.evaluation)))
-        .collect();
-    let mut metrics: Vec<&str> = Vec::new();
-    for metric in judged.iter().flat_map(|(_, e)| &e.metrics) {
-        let having = judged
-            .iter()
-            .filter(|(_, e)| e.metrics.iter().any(|m| m.metric == metric.metric));
-        if having.count() > 1 && !metrics.contains(&metric.metric.as_str()) {
-            metrics.push(&metric.metric);
-        }
-    }
-    let of = |evaluation: &Evaluation, metric: &str| {
-        let found = evaluation.metrics.iter().find(|m| m.metric == metric)?;
-        Some((
-            found.value?,
-            found.low.zip(found.high).map(|(low, high)| [low, high]),
-        ))
-    };
+/// The metrics of at least two runs, a row each.
+fn metrics(context: &Context, evaluated: &[Evaluated<'_>]) -> Markup {
     let head: Vec<&str> = std::iter::once("metric")
-        .chain(judged.iter().map(|(run, _)| run.name.as_str()))
+        .chain(evaluated.iter().map(|(run, _)| run.name.as_str()))
         .collect();
     let mut rows = Table::new(&head);
     let mut drawn = Vec::new();
-    for metric in metrics {
-        let cells = judged.iter().map(|(_, evaluation)| {
-            of(evaluation, metric).map_or(String::new(), |(value, interval)| {
-                with_interval(value, interval)
-            })
+    for metric in shared_metrics(evaluated) {
+        let cells = evaluated.iter().map(|(_, evaluation)| {
+            let defined = |m: &Estimate| Some(with_interval(m.value?, m.interval()));
+            evaluation
+                .find(metric)
+                .and_then(defined)
+                .unwrap_or_default()
         });
-        rows.row(std::iter::once(title(metric)).chain(cells));
+        rows.row(std::iter::once(title_with_note(metric)).chain(cells));
         if is_share(metric) && !is_of_label(metric) {
-            let row = |(run, evaluation): &(&Run, &Evaluation)| {
-                let (value, interval) = of(evaluation, metric)?;
-                Some(Row {
-                    name: run.name.clone(),
-                    value,
-                    interval,
-                })
-            };
-            let chart = Intervals {
-                title: format!("{}, with 95 % intervals", title(metric)),
-                axis: Axis::new(title(metric)),
-                rows: judged.iter().filter_map(row).collect(),
-                level: None,
-            };
+            let chart = intervals(metric, evaluated);
             if !chart.rows.is_empty() {
                 drawn.push(chart.render(&context.ids));
             }
@@ -93,37 +72,52 @@ fn tested(context: &Context, runs: &[Run]) -> Markup {
     }
     html! {
         @if rows.rows().len() > 1 {
-            h3 { "Judged" }
-            (table(context, "Judged films: value (95 % interval)", &rows))
+            h3 { "Evaluation" }
+            (table(context, "Metrics: value (95 % interval)", &rows))
             (charts(&drawn))
         }
     }
 }
 
-/// Each run less the first, where both were judged on the same patients.
-fn differences(context: &Context, runs: &[Run]) -> Markup {
+/// The metrics that at least two evaluations have.
+fn shared_metrics<'a>(evaluated: &[Evaluated<'a>]) -> Vec<&'a str> {
+    let metrics = evaluated.iter().flat_map(|(_, e)| &e.metrics);
+    let metrics = distinct(metrics.map(|m| m.metric.as_str()));
+    let shared = |metric: &&str| {
+        let having = evaluated.iter().filter(|(_, e)| e.find(metric).is_some());
+        having.count() > 1
+    };
+    metrics.into_iter().filter(shared).collect()
+}
+
+/// A chart of a metric, a row per run.
+fn intervals(metric: &str, evaluated: &[Evaluated<'_>]) -> Intervals {
+    let row = |(run, evaluation): &Evaluated<'_>| {
+        let estimate = evaluation.find(metric)?;
+        Some(Row {
+            name: run.name.clone(),
+            value: estimate.value?,
+            interval: estimate.interval(),
+        })
+    };
+    Intervals {
+        title: format!("{}, with 95 % intervals", title(metric)),
+        axis: Axis::new(title_with_note(metric)),
+        rows: evaluated.iter().filter_map(row).collect(),
+        level: None,
+    }
+}
+
+/// Each run minus the first, if both were evaluated on the same patients.
+fn differences(context: &Context, evaluated: &[Evaluated<'_>]) -> Markup {
     let mut rows = Table::new(&["difference", "metric", "value", "95 % interval", "p"]);
-    let mut judged = runs
-        .iter()
-        .filter_map(|run| Some((run, &main_evaluation(run)?.evaluation)));
-    if let Some((first, theirs)) = judged.next() {
-        for (run, ours) in judged.filter(|(run, ours)| same_patients((first, theirs), (run, ours)))
-        {
-            for metric in ours.metrics.iter().filter(|m| !is_of_label(&m.metric)) {
-                let pair = ours
-                    .replicates
-                    .get(&metric.metric)
-                    .zip(theirs.replicates.get(&metric.metric));
-                let difference = pair.and_then(|(a, b)| a.minus(b).ok()?.difference(LEVEL).ok()?);
-                if let Some(difference) = difference {
-                    let interval = difference.interval;
-                    rows.row([
-                        format!("{} − {}", run.name, first.name),
-                        title(&metric.metric),
-                        format!("{:+.4}", interval.estimate),
-                        format!("{:+.4} to {:+.4}", interval.low, interval.high),
-                        format!("{:.3}", difference.p),
-                    ]);
+    if let Some((first, others)) = evaluated.split_first() {
+        for other in others.iter().filter(|other| same_patients(first, other)) {
+            let metrics = other.1.metrics.iter().map(|m| m.metric.as_str());
+            for metric in metrics.filter(|metric| !is_of_label(metric)) {
+                let name = format!("{} − {}", other.0.name, first.0.name);
+                if let Some(difference) = difference(other.1, first.1, metric) {
+                    rows.row(difference_row(name, metric, &difference));
                 }
             }
         }
@@ -132,39 +126,51 @@ fn differences(context: &Context, runs: &[Run]) -> Markup {
         @if rows.rows().len() > 1 {
             h3 { "Differences" }
             p class="soft" {
-                "On the same resamples of the same patients: what makes a patient hard for both runs cancels out. p is of no difference, two-sided."
+                "On the same resamples of the same patients, so that what makes a patient hard for both runs cancels out. "
+                "p tests the hypothesis of no difference, two-sided."
             }
-            (table(context, "Differences to the first run", &rows))
+            (table(context, "Differences from the first run", &rows))
         }
     }
 }
 
-/// Whether two runs were judged on the same films: of the same store and split, and as many.
-fn same_patients((a, one): (&Run, &Evaluation), (b, other): (&Run, &Evaluation)) -> bool {
-    let store = |run: &Run| {
-        run.provenance
-            .as_ref()
-            .and_then(|p| p.digests.get("store").cloned())
-    };
-    let of = |e: &Evaluation| (e.split.clone(), e.films, e.patients, e.resamples);
-    store(a).is_some() && store(a) == store(b) && of(one) == of(other)
+/// A metric of `evaluation` minus that of `reference`; `None` if it is undefined in one of them.
+fn difference(evaluation: &Evaluation, reference: &Evaluation, metric: &str) -> Option<Difference> {
+    let own = evaluation.replicates.get(metric)?;
+    let other = reference.replicates.get(metric)?;
+    own.minus(other).ok()?.difference(LEVEL).ok()?
 }
 
-/// Validation metrics that at least two runs have.
+fn difference_row(name: String, metric: &str, difference: &Difference) -> [String; 5] {
+    let interval = difference.interval;
+    [
+        name,
+        title_with_note(metric),
+        format!("{:+.4}", interval.estimate),
+        format!("{:+.4} to {:+.4}", interval.low, interval.high),
+        format!("{:.3}", difference.p),
+    ]
+}
+
+/// Whether two runs were evaluated on the same films: store, split and numbers are equal.
+fn same_patients(a: &Evaluated<'_>, b: &Evaluated<'_>) -> bool {
+    let store = |run: &Run| run.provenance.as_ref()?.digests.get("store").cloned();
+    let sample = |e: &Evaluation| (e.split.clone(), e.films, e.patients, e.resamples);
+    store(a.0).is_some() && store(a.0) == store(b.0) && sample(a.1) == sample(b.1)
+}
+
+/// Charts of the validation metrics that at least two runs have.
 fn over_time(context: &Context, runs: &[Run]) -> Markup {
-    let mut metrics: Vec<&str> = Vec::new();
-    for run in runs {
-        for (_, members) in families(&run.metrics.validation) {
-            for curve in members {
-                let having = runs
-                    .iter()
-                    .filter(|run| run.metrics.validation(&curve.metric).is_some());
-                if having.count() > 1 && !metrics.contains(&curve.metric.as_str()) {
-                    metrics.push(&curve.metric);
-                }
-            }
-        }
-    }
+    let having = |metric: &str| {
+        let runs = runs.iter();
+        runs.filter(|run| run.metrics.validation(metric).is_some())
+            .count()
+    };
+    let metrics = runs.iter().flat_map(|run| {
+        let families = families(&run.metrics.validation).into_iter();
+        families.flat_map(|(_, members)| members)
+    });
+    let metrics = distinct(metrics.map(|curve| curve.metric.as_str())).into_iter();
     let chart = |metric: &str| {
         let series = runs.iter().filter_map(|run| {
             Some(Series {
@@ -176,7 +182,7 @@ fn over_time(context: &Context, runs: &[Run]) -> Markup {
         validation(metric, series.collect())
     };
     let drawn: Vec<Markup> = metrics
-        .into_iter()
+        .filter(|metric| having(metric) > 1)
         .filter_map(|metric| chart(metric).shown(&context.ids))
         .collect();
     html! {
@@ -187,11 +193,11 @@ fn over_time(context: &Context, runs: &[Run]) -> Markup {
     }
 }
 
-/// ROC curves of labels that at least two runs have, without bands.
-fn rocs(context: &Context, runs: &[Run]) -> Markup {
+/// ROC curves of the labels that at least two runs have, without bands.
+fn roc_curves(context: &Context, runs: &[Run]) -> Markup {
     let mut labels: Vec<(&str, Vec<Series>)> = Vec::new();
     for run in runs {
-        for curves in main_evaluation(run).map_or(&[][..], |judged| &judged.curves) {
+        for curves in main_evaluation(run).map_or(&[][..], |folder| &folder.curves) {
             let series = Series {
                 band: vec![],
                 ..roc_series(run.name.clone(), curves)
@@ -214,11 +220,13 @@ fn rocs(context: &Context, runs: &[Run]) -> Markup {
     }
 }
 
-/// The values of the configurations that are not the same in all runs.
+/// The keys whose values differ between the configurations, and the best epochs.
 fn configurations(context: &Context, runs: &[Run]) -> Markup {
-    let flat: Vec<BTreeMap<String, String>> =
-        runs.iter().map(|run| flat(run.config.as_ref())).collect();
-    let mut keys: Vec<&String> = flat.iter().flat_map(BTreeMap::keys).collect();
+    let configs: Vec<BTreeMap<String, &Value>> = runs
+        .iter()
+        .map(|run| run.config.as_ref().map(dotted_keys).unwrap_or_default())
+        .collect();
+    let mut keys: Vec<&String> = configs.iter().flat_map(BTreeMap::keys).collect();
     keys.sort();
     keys.dedup();
     let head: Vec<&str> = std::iter::once("key")
@@ -226,18 +234,18 @@ fn configurations(context: &Context, runs: &[Run]) -> Markup {
         .collect();
     let mut rows = Table::new(&head);
     for key in keys {
-        let values: Vec<&str> = flat
-            .iter()
-            .map(|of| of.get(key).map_or("", String::as_str))
-            .collect();
+        let value = |config: &BTreeMap<String, &Value>| {
+            config.get(key).map_or(String::new(), |v| plain_text(v))
+        };
+        let values: Vec<String> = configs.iter().map(value).collect();
         if values.iter().any(|value| *value != values[0]) {
-            rows.row(std::iter::once(key.as_str()).chain(values));
+            rows.row(std::iter::once(key.clone()).chain(values));
         }
     }
     html! {
         h3 { "Configuration" }
         @if rows.rows().len() > 1 {
-            (table(context, "Where the configurations differ", &rows))
+            (table(context, "Keys that differ between the configurations", &rows))
         } @else {
             p { "The configurations do not differ." }
         }
@@ -264,33 +272,4 @@ fn best(context: &Context, runs: &[Run]) -> Markup {
     html! {
         @if rows.rows().len() > 1 { (table(context, "Best epochs", &rows)) }
     }
-}
-
-/// A configuration as keys with dots and values.
-fn flat(config: Option<&Value>) -> BTreeMap<String, String> {
-    fn add(key: &str, value: &Value, to: &mut BTreeMap<String, String>) {
-        match value.as_object() {
-            Some(map) => {
-                for (name, value) in map {
-                    let key = if key.is_empty() {
-                        name.clone()
-                    } else {
-                        format!("{key}.{name}")
-                    };
-                    add(&key, value, to);
-                }
-            }
-            None => {
-                let text = value
-                    .as_str()
-                    .map_or_else(|| value.to_string(), str::to_owned);
-                to.insert(key.to_owned(), text);
-            }
-        }
-    }
-    let mut all = BTreeMap::new();
-    if let Some(config) = config {
-        add("", config, &mut all);
-    }
-    all
 }

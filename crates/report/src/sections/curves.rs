@@ -7,16 +7,13 @@ use super::charts;
 use crate::chart::{Axis, Chart, Rule, Series, Stroke};
 use crate::page::Context;
 
-/// A pair of charts a label; nothing of a head without curves.
+/// Two charts per label; empty for a head without curves.
 pub(super) fn curves(context: &Context, curves: &[LabelCurves]) -> Markup {
     let drawn: Vec<Markup> = curves
         .iter()
-        .flat_map(|of_label| {
-            let label = &of_label.label;
-            [
-                roc(label, vec![roc_series(String::new(), of_label)]),
-                precision_recall(of_label),
-            ]
+        .flat_map(|curves| {
+            let roc_series = vec![roc_series(String::new(), curves)];
+            [roc(&curves.label, roc_series), precision_recall(curves)]
         })
         .filter_map(|chart| chart.shown(&context.ids))
         .collect();
@@ -30,29 +27,29 @@ pub(super) fn curves(context: &Context, curves: &[LabelCurves]) -> Markup {
         @if !drawn.is_empty() {
             h4 { "ROC and precision-recall curves" }
             p class="soft" {
-                @if without_band { "This run kept no bands; " code { "eval" } " of this version writes them." }
+                @if without_band { "This run is of an older version without bands; run " code { "eval" } " to add them." }
                 @else { "Bands are pointwise 95 % intervals by patients." }
             }
             (charts(&drawn))
         }
         @if !undefined.is_empty() {
-            p class="soft" { "Without a ROC curve, as films of both kinds are missing: " (undefined.join(", ")) "." }
+            p class="soft" { "Labels without a ROC curve, as all films have the label or none has: " (undefined.join(", ")) "." }
         }
     }
 }
 
-/// A ROC chart of one label.
+/// The ROC chart of a label.
 pub(super) fn roc(label: &str, series: Vec<Series>) -> Chart {
     Chart {
         title: format!("ROC, {label}"),
-        x: Axis::new("rate of false positives").range(0.0, 1.0),
+        x: Axis::new("false positive rate").range(0.0, 1.0),
         y: Axis::new("sensitivity").range(0.0, 1.0),
         series,
         rules: vec![Rule::Diagonal],
     }
 }
 
-/// A label's ROC curve.
+/// The ROC curve of a label.
 pub(super) fn roc_series(name: String, curves: &LabelCurves) -> Series {
     Series {
         name,

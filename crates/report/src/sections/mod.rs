@@ -1,13 +1,13 @@
-//! The parts of a page.
+//! The sections of a report.
 
 mod about;
-mod cases;
-mod cells;
 mod comparison;
 mod curves;
+mod evaluation;
 mod experiment;
-mod judged;
+mod experiment_runs;
 mod latent;
+mod qualitative;
 mod training;
 
 pub(crate) use comparison::comparison;
@@ -18,12 +18,12 @@ use maud::{Markup, html};
 use crate::page::{Context, Section};
 use crate::run::Run;
 
-/// All of a run.
+/// The section of a run.
 pub(crate) fn run(context: &Context, run: &Run) -> Section {
     let body = html! {
         (about::key_figures(run))
         (about::missing(run))
-        @for judged in &run.judged { (judged::judged(context, run, judged)) }
+        @for folder in &run.evaluations { (evaluation::evaluation(context, run, folder)) }
         (training::training(context, run))
         (latent::latent(context, run))
         (about::about(context, run))
@@ -34,7 +34,7 @@ pub(crate) fn run(context: &Context, run: &Run) -> Section {
     }
 }
 
-/// Charts side by side; nothing of none.
+/// Charts side by side; empty without a chart.
 fn charts(charts: &[Markup]) -> Markup {
     html! {
         @if !charts.is_empty() {

@@ -1,30 +1,33 @@
-//! Metrics over time.
+//! Metrics of training and validation over time.
 
 use maud::{Markup, html};
 use mflag_core::table::Table;
+use mflag_metrics::catalogue::{
+    ALIGNMENT, COLLAPSED, MEAN_COSINE, Metric, RANK, RANK_PROJECTED, UNIFORMITY, is_of_label,
+    split, title, unit,
+};
 
 use super::charts;
 use crate::chart::{Axis, Chart, Series, Stroke};
 use crate::number::short;
 use crate::page::{Context, table};
 use crate::run::{Curve, Run};
-use crate::words::{is_of_label, is_share, split, title};
 
-/// Metrics that the latent space's part shows.
-pub(super) const OF_LATENT: [&str; 6] = [
-    "alignment",
-    "uniformity",
-    "mean_cosine",
-    "rank",
-    "rank_projected",
-    "collapsed",
+/// The metrics that the section of the latent space shows.
+pub(super) const OF_LATENT: [Metric; 6] = [
+    ALIGNMENT,
+    UNIFORMITY,
+    MEAN_COSINE,
+    RANK,
+    RANK_PROJECTED,
+    COLLAPSED,
 ];
 
-/// Curves of training and of validation, and the latter as a table.
+/// Curves of validation and training, and validation as a table.
 pub(super) fn training(context: &Context, run: &Run) -> Markup {
     let validation = families(&run.metrics.validation)
         .into_iter()
-        .filter(|f| !OF_LATENT.contains(&f.0));
+        .filter(|(family, _)| OF_LATENT.iter().all(|metric| metric.key != *family));
     let validation: Vec<Markup> = validation
         .filter_map(|(family, members)| by_epoch(context, family, &members))
         .collect();
@@ -47,7 +50,7 @@ pub(super) fn training(context: &Context, run: &Run) -> Markup {
     }
 }
 
-/// Curves by family, those of single labels left out.
+/// Curves by the family of their metric, without those of single labels.
 pub(super) fn families(curves: &[Curve]) -> Vec<(&str, Vec<&Curve>)> {
     let mut families: Vec<(&str, Vec<&Curve>)> = Vec::new();
     for curve in curves.iter().filter(|c| !is_of_label(&c.metric)) {
@@ -60,7 +63,7 @@ pub(super) fn families(curves: &[Curve]) -> Vec<(&str, Vec<&Curve>)> {
     families
 }
 
-/// A family of validation; nothing if it has no value.
+/// A chart of the metrics of a family by epoch; `None` without a value.
 fn by_epoch(context: &Context, family: &str, members: &[&Curve]) -> Option<Markup> {
     let series = members.iter().map(|curve| Series {
         name: split(&curve.metric)
@@ -72,22 +75,19 @@ fn by_epoch(context: &Context, family: &str, members: &[&Curve]) -> Option<Marku
     validation(family, series.collect()).shown(&context.ids)
 }
 
-/// A metric of validation by epoch.
+/// A chart of a metric of validation by epoch.
 pub(super) fn validation(metric: &str, series: Vec<Series>) -> Chart {
     Chart {
         title: format!("{}, validation", title(metric)),
         x: Axis::new("epoch").tight(),
-        y: Axis::new(if is_share(metric) {
-            "share, 0 to 1"
-        } else {
-            "value"
-        }),
+        y: Axis::new(unit(metric)),
         series,
         rules: vec![],
     }
 }
 
-/// A metric of training; nothing if it has no value.
+/// A chart of a metric of training by step; `None` without a value. A loss with a wide range has a
+/// logarithmic axis.
 fn by_step(context: &Context, curve: &Curve) -> Option<Markup> {
     let positive = curve.points.iter().all(|p| p[1] > 0.0);
     let spread = |points: &[[f64; 2]]| {
@@ -110,15 +110,7 @@ fn by_step(context: &Context, curve: &Curve) -> Option<Markup> {
     chart.shown(&context.ids)
 }
 
-fn unit(metric: &str) -> &'static str {
-    match metric {
-        "samples_per_second" => "films / s",
-        "outside_share" => "share, 0 to 1",
-        _ => "value",
-    }
-}
-
-/// Every metric of validation, epoch by epoch.
+/// A table of all metrics of validation by epoch.
 fn by_epochs(context: &Context, run: &Run) -> Markup {
     let curves = &run.metrics.validation;
     let mut epochs: Vec<f64> = curves

@@ -1,140 +1,14 @@
-//! Reports of small folders, parsed as a browser parses them.
+//! Reports of small folders, parsed as a browser does.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::collections::{BTreeMap, BTreeSet};
+mod folders;
+mod page;
+
 use std::path::{Path, PathBuf};
 
-use html5ever::driver::ParseOpts;
-use html5ever::parse_document;
-use html5ever::tendril::TendrilSink;
-use markup5ever_rcdom::{Handle, NodeData, RcDom};
+use folders::{PROVENANCE, experiment, head, pretraining, put};
 use mflag_report::{Options, html, write};
-
-/// An element: its name, attributes and text.
-#[derive(Debug, Clone)]
-struct Element {
-    name: String,
-    attributes: BTreeMap<String, String>,
-    text: String,
-}
-
-/// A parsed page, its elements in their order.
-struct Page(Vec<Element>);
-
-impl Page {
-    /// Parses a page and makes sure of what is true of every report.
-    #[track_caller]
-    fn checked(text: &str) -> Page {
-        let parsed = parse_document(RcDom::default(), ParseOpts::default()).one(text);
-        assert!(parsed.errors.borrow().is_empty(), "{:?}", parsed.errors);
-        let mut page = Page(Vec::new());
-        page.add(&parsed.document);
-        page.assert_reachable_and_alone();
-        page
-    }
-
-    fn add(&mut self, node: &Handle) {
-        if let NodeData::Element { name, attrs, .. } = &node.data {
-            let attributes = attrs.borrow();
-            let attributes = attributes.iter();
-            self.0.push(Element {
-                name: name.local.to_string(),
-                attributes: attributes
-                    .map(|a| (a.name.local.to_string(), a.value.to_string()))
-                    .collect(),
-                text: text_of(node),
-            });
-        }
-        for child in node.children.borrow().iter() {
-            self.add(child);
-        }
-    }
-
-    fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Element> {
-        self.0.iter().filter(move |e| e.name == name)
-    }
-
-    fn with<'a>(&'a self, attribute: &'a str) -> impl Iterator<Item = (&'a Element, &'a str)> {
-        self.0
-            .iter()
-            .filter_map(move |e| Some((e, e.attributes.get(attribute)?.as_str())))
-    }
-
-    fn text(&self) -> &str {
-        &self.all("main").next().unwrap().text
-    }
-
-    /// Text alternatives, unique ids, headings in order, and nothing from elsewhere.
-    #[track_caller]
-    fn assert_reachable_and_alone(&self) {
-        let ids: Vec<&str> = self.with("id").map(|(_, id)| id).collect();
-        let distinct: BTreeSet<&str> = ids.iter().copied().collect();
-        assert_eq!(ids.len(), distinct.len(), "{ids:?}");
-        let of_id = |id: &str| {
-            self.with("id")
-                .find(|(_, i)| *i == id)
-                .map(|(e, _)| e.text.clone())
-        };
-
-        for image in self.all("img") {
-            assert!(
-                image.attributes["alt"].len() > 10 && image.attributes["src"].starts_with("data:")
-            );
-        }
-        for drawing in self.all("svg") {
-            if drawing.attributes.contains_key("aria-hidden") {
-                continue;
-            }
-            assert_eq!(drawing.attributes["role"], "img");
-            let names = drawing.attributes["aria-labelledby"].split(' ');
-            let names: Vec<String> = names.map(|id| of_id(id).unwrap()).collect();
-            assert!(
-                names.len() == 2 && names.iter().all(|n| n.len() > 3),
-                "{names:?}"
-            );
-        }
-        let levels = self
-            .0
-            .iter()
-            .filter_map(|e| e.name.strip_prefix('h')?.parse::<u32>().ok());
-        let levels: Vec<u32> = levels.collect();
-        assert_eq!(
-            (levels[0], levels.iter().filter(|l| **l == 1).count()),
-            (1, 1)
-        );
-        assert!(levels.windows(2).all(|w| w[1] <= w[0] + 1), "{levels:?}");
-
-        for attribute in ["src", "href", "srcset", "action", "data", "poster"] {
-            for (element, value) in self.with(attribute) {
-                let own = value.starts_with("data:")
-                    || value
-                        .strip_prefix('#')
-                        .is_some_and(|id| distinct.contains(id));
-                assert!(own, "{element:?}");
-            }
-        }
-        for element in &self.0 {
-            // What the page's policy refuses, or a hostile name could have brought.
-            let refused = element
-                .attributes
-                .keys()
-                .find(|a| a.starts_with("on") || *a == "style");
-            assert_eq!(refused, None, "{element:?}");
-        }
-        assert_eq!(
-            (self.all("script").count(), self.all("style").count()),
-            (1, 1)
-        );
-        assert!(!self.all("style").next().unwrap().text.contains("url("));
-    }
-}
-
-fn text_of(node: &Handle) -> String {
-    match &node.data {
-        NodeData::Text { contents } => contents.borrow().to_string(),
-        _ => node.children.borrow().iter().map(text_of).collect(),
-    }
-}
+use page::Page;
 
 #[track_caller]
 fn page(folders: &[&Path]) -> Page {
@@ -142,112 +16,8 @@ fn page(folders: &[&Path]) -> Page {
     Page::checked(&html(&folders, Options::default()).unwrap())
 }
 
-fn put(folder: &Path, file: &str, text: &str) {
-    let file = folder.join(file);
-    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-    std::fs::write(file, text).unwrap();
-}
-
-const PROVENANCE: &str = r#"{"mflag": "0.1.0", "libraries": {"libtorch": "2.13.0"}, "git": "abc-dirty",
-    "command": ["target/release/PROGRAM", "train"], "started": 951827696, "processors": 2, "digests": {"store": "d1"}}"#;
-
-/// A finished pre-training of two epochs.
-fn pretraining(folder: &Path) {
-    put(
-        folder,
-        "config.yaml",
-        "train: { epochs: 2, seed: 7 }\nprojector: { hidden: 8 }\ncollapse: { min_rank: 2.0 }\n",
-    );
-    put(
-        folder,
-        "provenance.json",
-        &PROVENANCE.replace("PROGRAM", "mflag-pretrain"),
-    );
-    let lines = r#"{"kind":"validation","step":0,"epoch":0,"film_to_report@1":0.1,"film_to_report@5":0.2,"recall_mean":0.15,"rank":90.5,"rank_projected":60.0,"mean_cosine":0.9,"collapsed":0.0,"spectrum":[[1,1.0],[2,0.5],[8,0.01]]}
-{"kind":"train","step":1,"epoch":1,"lr":0.1,"loss":5.5,"gradient_norm":null}
-{"kind":"train","step":2,"epoch":1,"lr":0.05,"loss":4.5,"gradient_norm":3.0}
-{"kind":"validation","step":2,"epoch":1,"film_to_report@1":0.3,"film_to_report@5":0.4,"recall_mean":0.35,"rank":1.5,"rank_projected":1.2,"mean_cosine":0.97,"collapsed":1.0,"spectrum":[[1,1.0],[2,0.1],[8,0.0]]}
-{"kind":"validation","step":4,"epoch":2,"film_to_report@1":0.2,"film_to_report@5":0.3,"recall_mean":0.25,"rank":80.25,"rank_projected":50.0,"mean_cosine":0.3,"collapsed":0.0,"spectrum":[[1,1.0],[2,0.7],[8,0.2]]}
-"#;
-    put(folder, "metrics.jsonl", lines);
-}
-
-/// A head of two epochs that was judged on a test split, with two films drawn.
-fn head(folder: &Path, auroc: f64) {
-    put(
-        folder,
-        "config.yaml",
-        &format!(
-            "train: {{ epochs: 2 }}\nhead: {{ task: binary }}\nmonitor: auroc\nencoder: {{ weights: e{auroc} }}\n"
-        ),
-    );
-    put(
-        folder,
-        "provenance.json",
-        &PROVENANCE.replace("PROGRAM", "mflag-classify"),
-    );
-    put(
-        folder,
-        "metrics.jsonl",
-        "{\"kind\":\"validation\",\"step\":0,\"epoch\":0,\"loss\":1.0,\"auroc\":0.5}\n{\"kind\":\"validation\",\"step\":4,\"epoch\":2,\"loss\":0.5,\"auroc\":0.7}\n",
-    );
-    put(
-        folder,
-        "test/evaluation.json",
-        &format!(
-            r#"{{"dataset": "toy", "split": "test", "films": 12, "patients": 9, "resamples": 3, "metrics": [
-            {{"metric": "auroc", "value": {auroc}, "low": {}, "high": {}}}, {{"metric": "auroc:Edema", "value": {auroc}, "low": 0.5, "high": 0.95}},
-            {{"metric": "f1", "value": null, "low": null, "high": null}}]}}"#,
-            auroc - 0.1,
-            auroc + 0.1
-        ),
-    );
-    put(
-        folder,
-        "test/bootstrap.csv",
-        &format!("auroc\n{auroc}\n{}\n{}\n", auroc - 0.1, auroc + 0.1),
-    );
-    put(
-        folder,
-        "test/curves.json",
-        r#"[{"label": "Edema", "threshold": 0.5, "roc": [[0, 0], [0.5, 0.8], [1, 1]], "roc_band": [[0, 0, 0.2], [0.5, 0.6, 0.9], [1, 1, 1]],
-        "precision_recall": [[0, 1], [1, 0.4]], "precision_recall_band": null},
-        {"label": "Absent", "threshold": 0.5, "roc": null, "precision_recall": null}]"#,
-    );
-    put(
-        folder,
-        "test/cases.json",
-        r#"[{"rank": "best", "metric": "dice", "value": 0.91, "line": 17, "film": "patient-0042.dcm", "image": "cases/1.png", "words": "Predicted in colour."},
-        {"rank": "worst", "metric": "dice", "value": 0.02, "line": 18, "film": "patient-0043.dcm", "image": "../../secret.png", "words": "Predicted in colour."}]"#,
-    );
-    put(folder, "test/cases/1.png", "bytes of a png");
-}
-
-fn experiment(folder: &Path) {
-    put(
-        folder,
-        "results.md",
-        "# Two | encoders\n\n## Masks, Dice\n\n`dice` × 100 on the test split.\n",
-    );
-    put(
-        folder,
-        "results.csv",
-        "task,metric,encoder,fraction,seeds,mean,standard_deviation,low,high\n\"Masks, Dice\",dice,Random,0.01,1,0.1,,0.05,0.15\n\"Masks, Dice\",dice,Random,1,2,0.5,0.02,0.45,0.55\n\"Masks, Dice\",dice,Ours,1,1,,,,\n",
-    );
-    put(
-        folder,
-        "published.csv",
-        "task,encoder,fraction,value,source\n\"Masks, Dice\",Theirs,0.01,<1,a paper\n\"Masks, Dice\",Theirs,1,61.5,a paper\n",
-    );
-    put(
-        folder,
-        "differences.csv",
-        "task,difference,value,low,high,p\n\"Masks, Dice\",Ours − Random,0.123,0.05,0.2,0.004\n",
-    );
-}
-
 #[test]
-fn a_pretraining_shows_curves_latent_space_and_where_it_came_from() {
+fn a_pretraining_shows_curves_latent_space_and_provenance() {
     let folder = tempfile::tempdir().unwrap();
     pretraining(folder.path());
     let page = page(&[folder.path()]);
@@ -282,7 +52,7 @@ fn a_pretraining_shows_curves_latent_space_and_where_it_came_from() {
             && rank.contains("alarm below: 2"),
         "{rank}"
     );
-    assert!(!text.contains("Not all is there"), "{text}");
+    assert!(!text.contains("Something is missing"), "{text}");
 }
 
 #[test]
@@ -297,13 +67,13 @@ fn a_head_shows_figures_curves_with_bands_and_films_without_their_names() {
         "ROC, Edema",
         "best, Dice: 0.91",
         "line 17",
-        "Without a ROC curve, as films of both kinds are missing: Absent.",
+        "Labels without a ROC curve, as all films have the label or none has: Absent.",
         "../../secret.png cannot be read",
     ] {
         let shown = text.contains(words) || page.all("desc").any(|d| d.text.contains(words));
         assert!(shown, "{words}: {text}");
     }
-    // Of the two curves one has a band.
+    // One of the two curves has a band.
     assert_eq!(
         page.with("class")
             .filter(|(_, class)| *class == "band")
@@ -338,14 +108,14 @@ fn runs_on_the_same_patients_are_compared() {
     let headings: Vec<&str> = page.all("h2").map(|e| e.text.as_str()).collect();
     assert_eq!(headings, ["Comparison", "one", "other", "third"]);
     assert_eq!(page.all("nav").next().unwrap().text, headings.concat());
-    // Both ROC curves are in one chart, and the weights are where the configurations differ.
+    // Both ROC curves are in one chart, and the configurations differ in the weights.
     assert!(
         page.all("desc")
             .any(|d| d.text.contains("one: from 0 at 0") && d.text.contains("other: from 0 at 0"))
     );
     assert!(text.contains("encoder.weights"), "{text}");
 
-    // On other films there is no difference to tell.
+    // Evaluations on different stores have no differences.
     let provenance = PROVENANCE.replace("d1", "d2");
     put(&other, "provenance.json", &provenance);
     assert!(!self::page(&[&one, &other]).text().contains("other − one"));
@@ -378,18 +148,18 @@ fn an_experiment_stands_beside_published_numbers() {
         "{words}"
     );
     assert!(page.with("class").any(|(_, class)| class == "line dashed"));
-    // An older folder has the measured cells alone.
+    // An older folder has only the measured cells.
     for file in ["results.md", "published.csv", "differences.csv"] {
         std::fs::remove_file(folder.path().join(file)).unwrap();
     }
     assert!(self::page(&[folder.path()]).text().contains("50.0 ± 2.0"));
     put(folder.path(), "results.csv", "task,metric\n\"a");
-    let told = html(&[folder.path().to_owned()], Options::default())
+    let message = html(&[folder.path().to_owned()], Options::default())
         .unwrap_err()
         .to_string();
     assert!(
-        told.contains("results.csv") && told.contains("mflag-experiments table"),
-        "{told}"
+        message.contains("results.csv") && message.contains("mflag-experiments table"),
+        "{message}"
     );
 }
 
@@ -426,7 +196,7 @@ fn an_experiment_shows_its_runs_over_time() {
         "Masks, Dice: runs",
         "masks/random/1",
         "not finished",
-        // Nothing lies there.
+        // The folder is missing.
         "metrics: cannot read metrics.jsonl",
         "Pre-training: runs",
     ] {
@@ -435,13 +205,13 @@ fn an_experiment_shows_its_runs_over_time() {
 }
 
 #[test]
-fn what_is_missing_or_damaged_is_said() {
+fn missing_and_damaged_files_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let told = html(&[folder.path().to_owned()], Options::default())
+    let message = html(&[folder.path().to_owned()], Options::default())
         .unwrap_err()
         .to_string();
-    assert!(told.contains("is no run"), "{told}");
-    // A run that has just begun.
+    assert!(message.contains("holds no run"), "{message}");
+    // A run that has just started.
     put(
         folder.path(),
         "config.yaml",
@@ -451,7 +221,7 @@ fn what_is_missing_or_damaged_is_said() {
     for words in [
         "provenance: ",
         "cannot read metrics.jsonl",
-        "no split has been judged yet",
+        "no split has been evaluated",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -466,8 +236,8 @@ fn what_is_missing_or_damaged_is_said() {
     let text = page(&[folder.path()]).text().to_owned();
     for words in [
         "provenance.json: is damaged",
-        "1 lines of metrics.jsonl are damaged",
-        "curves.json cannot be understood",
+        "1 damaged lines of metrics.jsonl",
+        "curves.json is damaged",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }
@@ -477,7 +247,7 @@ fn what_is_missing_or_damaged_is_said() {
         text.contains("evaluation: ") && text.contains("1 of 2 epochs are done"),
         "{text}"
     );
-    // The folder of an evaluation alone.
+    // A single evaluation.
     let other = tempfile::tempdir().unwrap();
     head(other.path(), 0.8);
     assert!(
@@ -488,7 +258,7 @@ fn what_is_missing_or_damaged_is_said() {
 }
 
 #[test]
-fn hostile_text_is_text() {
+fn hostile_names_are_escaped() {
     let evil = "</script><script>alert(1)</script><img src=x onerror=alert(1)>\"'&";
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("<img src=x onerror=alert(1)>");
@@ -534,13 +304,13 @@ fn hostile_text_is_text() {
     );
     put(&run, "results.md", &format!("# {evil}\n"));
     let page = html(&[run], Options { show_names: true }).unwrap();
-    // One script, no handler, nothing from elsewhere.
+    // There is one script and no handler, and nothing is loaded.
     let page = Page::checked(&page);
     assert!(page.text().matches("alert(1)").count() > 5);
 }
 
 #[test]
-fn the_policy_allows_the_own_style_and_script_alone() {
+fn the_policy_allows_only_the_page_s_own_style_and_script() {
     use base64::Engine;
     use sha2::Digest;
     let folder = tempfile::tempdir().unwrap();
@@ -572,11 +342,11 @@ fn the_same_folder_gives_the_same_bytes() {
     let first = std::fs::read(&file).unwrap();
     write(&folders, Options::default(), &file).unwrap();
     assert_eq!(first, std::fs::read(&file).unwrap());
-    let told = write(
+    let message = write(
         &folders,
         Options::default(),
         &folder.path().join("no/where.html"),
     )
     .unwrap_err();
-    assert!(told.to_string().contains("where.html"), "{told}");
+    assert!(message.to_string().contains("where.html"), "{message}");
 }

@@ -1,0 +1,92 @@
+//! The stores and weights that runs read. Each is opened once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+
+use mflag_core::{Result, config, digest};
+use mflag_store::{Split, Store};
+
+use crate::job::{Job, JobSpec};
+
+/// What a plan needs to know of a store.
+#[derive(Clone)]
+struct StoreFacts {
+    digest: String,
+    training_films: usize,
+}
+
+/// Digests of the inputs, and what is missing.
+#[derive(Default)]
+pub(super) struct Inputs {
+    stores: HashMap<PathBuf, Option<StoreFacts>>,
+    weights: HashMap<PathBuf, Option<String>>,
+    pub(super) problems: Vec<String>,
+}
+
+impl Inputs {
+    /// The job of a run on a fraction of the training labels.
+    pub(super) fn job(
+        &mut self,
+        spec: JobSpec,
+        weights: Option<&Path>,
+        fraction: f64,
+    ) -> Result<Job> {
+        let stated = config::stated(&spec.config, &spec.sets)?;
+        let path = stated["data"]["store"].as_str();
+        let store = path.and_then(|path| self.store(Path::new(path), &spec.config));
+        let most = stated["data"]["max_train"].as_u64().unwrap_or(u64::MAX);
+        let epochs = stated["train"]["epochs"].as_u64();
+        let passes = epochs.zip(store.as_ref()).map(|(epochs, store)| {
+            let films = most.min(store.training_films as u64) as f64 * fraction;
+            epochs * films.ceil() as u64
+        });
+        let encoder = weights.and_then(|path| self.weights(path));
+        let mut digests = BTreeMap::new();
+        digests.extend(store.map(|store| ("store".to_owned(), store.digest)));
+        digests.extend(encoder.map(|digest| ("encoder".to_owned(), digest)));
+        Job::new(spec, stated, digests, passes)
+    }
+
+    /// Adds a problem if the file of weights cannot be read.
+    pub(super) fn require_weights(&mut self, path: &Path) {
+        if self.weights(path).is_none() {
+            self.problems.push(format!(
+                "encoder {}: the file cannot be read; pre-train the encoder, or download it",
+                path.display()
+            ));
+        }
+    }
+
+    /// The facts of a store; `None`, and a problem, if it cannot be opened.
+    fn store(&mut self, path: &Path, config: &Path) -> Option<StoreFacts> {
+        if let Some(known) = self.stores.get(path) {
+            return known.clone();
+        }
+        let facts = match read_store(path) {
+            Ok(facts) => Some(facts),
+            Err(error) => {
+                let hint = format!("{} describes how to make it", config.display());
+                self.problems.push(format!("store {error} ({hint})"));
+                None
+            }
+        };
+        self.stores.insert(path.to_owned(), facts.clone());
+        facts
+    }
+
+    /// The digest of a file of weights; `None` if the file cannot be read.
+    fn weights(&mut self, path: &Path) -> Option<String> {
+        self.weights
+            .entry(path.to_owned())
+            .or_insert_with(|| digest::file(path).ok())
+            .clone()
+    }
+}
+
+fn read_store(path: &Path) -> mflag_store::Result<StoreFacts> {
+    let store = Store::open(path)?;
+    Ok(StoreFacts {
+        digest: store.digest()?,
+        training_films: store.split(Split::Train).len(),
+    })
+}

@@ -1,19 +1,29 @@
-//! What is to be seen on a film: the kinds of findings, where and how severe they are.
+//! The findings of a film: their kinds, sides, zones and severities, and how they are drawn at
+//! random.
 
 use rand::Rng;
 use rand::seq::IndexedRandom;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::cohort::{Projection, Study};
+use crate::cohort::{Projection, Study};
 
-/// The places of "No Finding" and "Pneumonia" in [`LABELS`](mflag_datasets::readers::mimic::LABELS).
+/// Index of "No Finding" in [`LABELS`](mflag_datasets::readers::mimic::LABELS).
 pub(crate) const NO_FINDING: usize = 8;
+/// Index of "Pneumonia" in [`LABELS`](mflag_datasets::readers::mimic::LABELS).
 pub(crate) const PNEUMONIA: usize = 11;
-/// The most findings on one film.
+/// Index of "Support Devices" in [`LABELS`](mflag_datasets::readers::mimic::LABELS).
+const SUPPORT_DEVICES: usize = 13;
+/// The most findings on one film, before a second pneumothorax.
 const MOST: usize = 3;
+/// Findings that a patient has in every study, and how probable each is.
+const CHRONIC: [(Kind, f64); 3] = [
+    (Kind::Cardiomegaly, 0.09),
+    (Kind::Pacemaker, 0.04),
+    (Kind::Nodule, 0.03),
+];
 
 /// The kinds of findings that the phantom draws.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// Hazy, ill-defined opacity of the lung.
@@ -26,7 +36,7 @@ pub enum Kind {
     Edema,
     /// Fluid in the pleural space, with a meniscus.
     Effusion,
-    /// Air in the pleural space: a rim without lung markings beyond a fine pleural line.
+    /// Air in the pleural space: no lung markings beyond a fine pleural line.
     Pneumothorax,
     /// A heart wider than half of the thorax.
     Cardiomegaly,
@@ -34,7 +44,7 @@ pub enum Kind {
     Nodule,
     /// Endotracheal tube.
     EndotrachealTube,
-    /// Central venous line from the neck or below the clavicle.
+    /// Central venous line from the neck or from below the clavicle.
     CentralLine,
     /// Pacemaker with its leads.
     Pacemaker,
@@ -59,7 +69,7 @@ impl Kind {
         Self::NasogastricTube,
     ];
 
-    /// The kind's place in [`LABELS`](mflag_datasets::readers::mimic::LABELS).
+    /// Index of the kind's label in [`LABELS`](mflag_datasets::readers::mimic::LABELS).
     #[must_use]
     pub fn label(self) -> usize {
         match self {
@@ -74,17 +84,17 @@ impl Kind {
             Self::EndotrachealTube
             | Self::CentralLine
             | Self::Pacemaker
-            | Self::NasogastricTube => 13,
+            | Self::NasogastricTube => SUPPORT_DEVICES,
         }
     }
 
-    /// Whether it is a device and no disease: a film with devices alone still counts as "No Finding".
+    /// Whether it is a device and not a disease. A film with only devices counts as "No Finding".
     #[must_use]
     pub fn is_device(self) -> bool {
-        self.label() == 13
+        self.label() == SUPPORT_DEVICES
     }
 
-    /// Whether it darkens the lung itself.
+    /// Whether it makes the lung tissue itself denser.
     fn is_parenchymal(self) -> bool {
         matches!(
             self,
@@ -92,13 +102,9 @@ impl Kind {
         )
     }
 
-    /// How often a study gets it, before conflicts.
+    /// How often it is drawn, relative to the other kinds.
     fn weight(self, projection: Projection) -> f64 {
-        let bedside = if projection == Projection::Ap {
-            1.0
-        } else {
-            0.0
-        };
+        let bedside = f64::from(u8::from(projection == Projection::Ap));
         match self {
             Self::Opacity => 18.0,
             Self::Consolidation => 13.0,
@@ -114,9 +120,37 @@ impl Kind {
             Self::NasogastricTube => 6.0 * bedside,
         }
     }
+
+    fn draw_side(self, rng: &mut impl Rng) -> Side {
+        let left = rng.random_bool(0.5);
+        match self {
+            Self::Edema => Side::Bilateral,
+            Self::Cardiomegaly | Self::EndotrachealTube | Self::NasogastricTube => Side::Midline,
+            Self::Opacity | Self::Consolidation if rng.random_bool(0.15) => Side::Bilateral,
+            Self::Effusion | Self::Atelectasis if rng.random_bool(0.25) => Side::Bilateral,
+            Self::CentralLine if rng.random_bool(0.4) => Side::Right,
+            Self::Pacemaker if rng.random_bool(0.8) => Side::Left,
+            _ if left => Side::Left,
+            _ => Side::Right,
+        }
+    }
+
+    fn draw_zone(self, rng: &mut impl Rng) -> Option<Zone> {
+        match self {
+            // The lower zone is twice as probable as each of the others.
+            Self::Opacity | Self::Consolidation | Self::Nodule => {
+                [Zone::Upper, Zone::Mid, Zone::Lower, Zone::Lower]
+                    .choose(rng)
+                    .copied()
+            }
+            Self::Atelectasis | Self::Effusion => Some(Zone::Lower),
+            Self::Pneumothorax => Some(Zone::Upper),
+            _ => None,
+        }
+    }
 }
 
-/// The side of the patient (the patient's left is on the right of the film).
+/// The side of the patient. The patient's left is on the right of the film.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {
@@ -126,12 +160,12 @@ pub enum Side {
     Left,
     /// Both sides.
     Bilateral,
-    /// Neither: the heart, and tubes that run in the midline.
+    /// Neither side: the heart, and tubes that run in the midline.
     Midline,
 }
 
 impl Side {
-    /// The word of a report.
+    /// The word for it in a report.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -142,8 +176,8 @@ impl Side {
         }
     }
 
-    /// The other side; of both, and of neither, the same.
-    fn other(self) -> Self {
+    /// The opposite side; bilateral and midline stay as they are.
+    fn opposite(self) -> Self {
         match self {
             Self::Right => Self::Left,
             Self::Left => Self::Right,
@@ -151,11 +185,11 @@ impl Side {
         }
     }
 
-    /// Whether the finding touches side 0 (right) or 1 (left).
-    pub(crate) fn holds(self, side: usize) -> bool {
+    /// Whether it includes the lung of this index: 0 right, 1 left.
+    pub(crate) fn includes(self, lung: usize) -> bool {
         match self {
-            Self::Right => side == 0,
-            Self::Left => side == 1,
+            Self::Right => lung == 0,
+            Self::Left => lung == 1,
             Self::Bilateral => true,
             Self::Midline => false,
         }
@@ -163,10 +197,10 @@ impl Side {
 }
 
 /// A third of the lung's height.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Zone {
-    /// The upper third, apex included.
+    /// The upper third, with the apex.
     Upper,
     /// The middle third.
     Mid,
@@ -174,7 +208,7 @@ pub enum Zone {
     Lower,
 }
 
-/// How much of it there is.
+/// How large or dense a finding is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
@@ -187,8 +221,8 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The value of three that belongs to this severity.
-    pub(crate) fn of<T>(self, values: [T; 3]) -> T {
+    /// Selects one of three values, given for mild, moderate and severe.
+    pub(crate) fn select<T>(self, values: [T; 3]) -> T {
         let [mild, moderate, severe] = values;
         match self {
             Self::Mild => mild,
@@ -196,20 +230,29 @@ impl Severity {
             Self::Severe => severe,
         }
     }
+
+    /// 45 % mild, 35 % moderate, 20 % severe.
+    fn draw(rng: &mut impl Rng) -> Self {
+        match rng.random_range(0..20) {
+            0..9 => Self::Mild,
+            9..16 => Self::Moderate,
+            _ => Self::Severe,
+        }
+    }
 }
 
-/// One finding, as it will be drawn and described.
+/// One finding, as the film shows it and the report describes it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Finding {
     /// What it is.
     pub kind: Kind,
-    /// Where it is.
+    /// Which side it is on.
     pub side: Side,
-    /// Height in the lung, for findings of the lung and the pleura.
+    /// The third of the lung, for findings of the lung and of the pleura.
     pub zone: Option<Zone>,
-    /// How much of it there is.
+    /// How large or dense it is.
     pub severity: Severity,
-    /// How plain it is, in [0, 1]: near 0 it is hard to see.
+    /// How clearly the film shows it, in [0, 1]: near 0 it is hard to see.
     pub contrast: f32,
     /// Whether the patient has it in every study.
     pub chronic: bool,
@@ -220,16 +263,12 @@ pub struct Finding {
 
 impl Finding {
     fn draw(kind: Kind, chronic: bool, rng: &mut impl Rng) -> Self {
-        let severity = match rng.random_range(0..20) {
-            0..9 => Severity::Mild,
-            9..16 => Severity::Moderate,
-            _ => Severity::Severe,
-        };
-        let zone = zone_of(kind, rng);
+        let severity = Severity::draw(rng);
+        let zone = kind.draw_zone(rng);
         let contrast = rng.random::<f32>();
         Self {
             kind,
-            side: side_of(kind, rng),
+            side: kind.draw_side(rng),
             zone,
             severity,
             contrast,
@@ -237,116 +276,103 @@ impl Finding {
             shape: rng.random(),
         }
     }
-}
 
-fn side_of(kind: Kind, rng: &mut impl Rng) -> Side {
-    let left = rng.random_bool(0.5);
-    let both = |p: f64, rng: &mut _| Rng::random_bool(rng, p);
-    match kind {
-        Kind::Edema => Side::Bilateral,
-        Kind::Cardiomegaly | Kind::EndotrachealTube | Kind::NasogastricTube => Side::Midline,
-        Kind::Opacity | Kind::Consolidation if both(0.15, rng) => Side::Bilateral,
-        Kind::Effusion | Kind::Atelectasis if both(0.25, rng) => Side::Bilateral,
-        Kind::CentralLine if rng.random_bool(0.4) => Side::Right,
-        Kind::Pacemaker if rng.random_bool(0.8) => Side::Left,
-        _ if left => Side::Left,
-        _ => Side::Right,
-    }
-}
-
-fn zone_of(kind: Kind, rng: &mut impl Rng) -> Option<Zone> {
-    match kind {
-        Kind::Opacity | Kind::Consolidation | Kind::Nodule => {
-            [Zone::Upper, Zone::Mid, Zone::Lower, Zone::Lower]
-                .choose(rng)
-                .copied()
-        }
-        Kind::Atelectasis | Kind::Effusion => Some(Zone::Lower),
-        Kind::Pneumothorax => Some(Zone::Upper),
-        _ => None,
-    }
-}
-
-/// The findings of a study, none to three: those that the patient always has, then those of the day.
-pub(crate) fn draw(study: &Study, of_patient: &mut impl Rng, rng: &mut impl Rng) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = Vec::new();
-    for (kind, probability) in [
-        (Kind::Cardiomegaly, 0.09),
-        (Kind::Pacemaker, 0.04),
-        (Kind::Nodule, 0.03),
-    ] {
-        let chronic = Finding::draw(kind, true, of_patient);
-        let has_it = of_patient.random_bool(probability);
-        if has_it && findings.iter().all(|f| agree(f, &chronic)) {
-            findings.push(chronic);
+    /// Moves the finding to the opposite side if it would share its lung with a pneumothorax, or
+    /// is one itself and would share its lung with a disease.
+    fn avoid_shared_lung(&mut self, others: &[Finding]) {
+        let one_lung = matches!(self.side, Side::Left | Side::Right);
+        let clashes = |other: &Finding| {
+            (other.kind == Kind::Pneumothorax || self.kind == Kind::Pneumothorax)
+                && !other.kind.is_device()
+                && !self.kind.is_device()
+                && other.side == self.side
+                && one_lung
+        };
+        if others.iter().any(clashes) {
+            self.side = self.side.opposite();
         }
     }
-    let wanted = match rng.random_range(0..100) {
+
+    /// Whether a film cannot show both findings, or its report could not tell them apart.
+    fn excludes(&self, other: &Self) -> bool {
+        let kinds = [self.kind, other.kind];
+        let both_haze = kinds
+            .iter()
+            .all(|k| matches!(k, Kind::Opacity | Kind::Consolidation | Kind::Edema));
+        let pneumothorax = kinds.contains(&Kind::Pneumothorax);
+        let beside_it = kinds
+            .iter()
+            .any(|k| k.is_parenchymal() || *k == Kind::Effusion);
+        let share_a_side = self.side == Side::Bilateral
+            || other.side == Side::Bilateral
+            || self.side == other.side;
+        self.kind == other.kind
+            || both_haze
+            || (pneumothorax && beside_it && share_a_side)
+            || self.covers(other)
+            || other.covers(self)
+    }
+
+    /// Whether this finding, a very large heart or much fluid, covers another at the lung's base.
+    fn covers(&self, other: &Self) -> bool {
+        let same_side = self.side == Side::Bilateral || self.side == other.side;
+        other.zone == Some(Zone::Lower)
+            && match self.kind {
+                Kind::Cardiomegaly => self.severity == Severity::Severe && other.side == Side::Left,
+                Kind::Effusion => self.severity > Severity::Mild && same_side,
+                _ => false,
+            }
+    }
+}
+
+/// Draws the findings of a study, none to three: first the patient's chronic ones from
+/// `patient_rng`, then those of the day from `study_rng`.
+pub(crate) fn draw(
+    study: &Study,
+    patient_rng: &mut impl Rng,
+    study_rng: &mut impl Rng,
+) -> Vec<Finding> {
+    let mut findings = draw_chronic(patient_rng);
+    // 41 % of the studies draw no finding, 30 % one, 19 % two, 10 % three; some do not fit.
+    let count = match study_rng.random_range(0..100) {
         0..41 => 0,
         41..71 => 1,
         71..90 => 2,
         _ => MOST,
     };
-    for _ in 0..wanted {
-        let Ok(&kind) = Kind::ALL.choose_weighted(rng, |k| k.weight(study.projection)) else {
+    for _ in 0..count {
+        let Ok(&kind) = Kind::ALL.choose_weighted(study_rng, |k| k.weight(study.projection)) else {
             break;
         };
-        let mut next = Finding::draw(kind, false, rng);
-        make_room(&mut next, &findings);
-        if findings.len() < MOST && findings.iter().all(|f| agree(f, &next)) {
+        let mut next = Finding::draw(kind, false, study_rng);
+        next.avoid_shared_lung(&findings);
+        if findings.len() < MOST && !findings.iter().any(|f| f.excludes(&next)) {
             findings.push(next);
         }
     }
     findings
 }
 
-/// A second finding of this kind on the other side of the first, where the others leave room for it.
-pub(crate) fn twin(findings: &[Finding], kind: Kind, rng: &mut impl Rng) -> Option<Finding> {
+fn draw_chronic(rng: &mut impl Rng) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    for (kind, probability) in CHRONIC {
+        let chronic = Finding::draw(kind, true, rng);
+        let has_it = rng.random_bool(probability);
+        if has_it && !findings.iter().any(|f| f.excludes(&chronic)) {
+            findings.push(chronic);
+        }
+    }
+    findings
+}
+
+/// Draws a second finding of a kind on the opposite side of the first, unless the other findings
+/// rule it out.
+pub(crate) fn draw_second(findings: &[Finding], kind: Kind, rng: &mut impl Rng) -> Option<Finding> {
     let first = findings.iter().find(|f| f.kind == kind)?;
-    let twin = Finding {
-        side: first.side.other(),
+    let second = Finding {
+        side: first.side.opposite(),
         ..Finding::draw(kind, false, rng)
     };
     let mut others = findings.iter().filter(|f| f.kind != kind);
-    others.all(|f| agree(f, &twin)).then_some(twin)
-}
-
-/// Moves a finding to the other side where a pneumothorax would share its lung.
-fn make_room(next: &mut Finding, findings: &[Finding]) {
-    let one_lung = |f: &Finding| matches!(f.side, Side::Left | Side::Right);
-    let clash = |f: &&Finding| {
-        (f.kind == Kind::Pneumothorax || next.kind == Kind::Pneumothorax)
-            && !f.kind.is_device()
-            && !next.kind.is_device()
-            && f.side == next.side
-            && one_lung(f)
-    };
-    if findings.iter().any(|f| clash(&f)) {
-        next.side = next.side.other();
-    }
-}
-
-/// Whether two findings can stand on one film and be told apart in its report.
-fn agree(a: &Finding, b: &Finding) -> bool {
-    let hazes = |k| matches!(k, Kind::Opacity | Kind::Consolidation | Kind::Edema);
-    let pneumothorax = a.kind == Kind::Pneumothorax || b.kind == Kind::Pneumothorax;
-    let parenchymal = a.kind.is_parenchymal() || b.kind.is_parenchymal();
-    let shared = a.side == Side::Bilateral || b.side == Side::Bilateral || a.side == b.side;
-    a.kind != b.kind
-        && !(hazes(a.kind) && hazes(b.kind))
-        && !(pneumothorax && parenchymal && shared)
-        && !(pneumothorax && shared && (a.kind == Kind::Effusion || b.kind == Kind::Effusion))
-        && !hides(a, b)
-        && !hides(b, a)
-}
-
-/// Whether the first finding would cover the second: a huge heart or much fluid, one at a lung's base.
-fn hides(cover: &Finding, other: &Finding) -> bool {
-    let sided = cover.side == Side::Bilateral || cover.side == other.side;
-    other.zone == Some(Zone::Lower)
-        && match cover.kind {
-            Kind::Cardiomegaly => cover.severity == Severity::Severe && other.side == Side::Left,
-            Kind::Effusion => cover.severity > Severity::Mild && sided,
-            _ => false,
-        }
+    (!others.any(|f| f.excludes(&second))).then_some(second)
 }

@@ -1,89 +1,73 @@
-//! What the films of a data set show: whose they are, which findings they have and how often.
+//! What the films of a layout show: how patients have films, which findings occur and how often.
 
 use std::f64::consts::SQRT_2;
 
-use mflag_core::{digest, seed};
+use mflag_core::seed;
 use rand::Rng;
 
-use super::cohort::{BLOCK, Study, stream};
-use super::finding::{self, Finding, Kind};
-use super::layout::Layout;
+use crate::cohort::{BLOCK, Study, stream};
+use crate::finding::{self, Finding, Kind};
+use crate::layouts::Layout;
 
-/// A detector for films that are square on disk.
+/// Columns and rows of the detector in layouts whose films are square, in pixels.
 const SQUARE: (u32, u32) = (2022, 2022);
-/// Part of the films with a pneumothorax that get one on the other side if there is room, which leaves a fifth to a
-/// quarter of them; of SIIM-ACR's 2,669, 624 have several outlines.
-const TWINS: f64 = 0.36;
+/// How probable it is that a film with a pneumothorax draws one on the other side, too. The other
+/// findings leave room for it on a fifth to a quarter of these films; in SIIM-ACR, 624 of 2,669
+/// positive films have several outlines.
+const SECOND_PNEUMOTHORAX: f64 = 0.36;
 
-/// What RSNA's contest calls lung opacities.
-pub(super) const OPACITIES: &[Kind] = &[Kind::Opacity, Kind::Consolidation];
+/// The kinds that the RSNA challenge labels as lung opacity.
+pub(crate) const OPACITIES: &[Kind] = &[Kind::Opacity, Kind::Consolidation];
 
-/// How the films of a data set come about.
+/// What the films of a layout show.
 #[derive(Debug, Clone, Copy)]
-struct Recipe {
-    /// Whether every film has a patient of its own; otherwise patients have one to four studies.
-    alone: bool,
-    /// Whether a study may have a lateral film as well.
-    laterals: bool,
-    /// Whether films are square.
-    square: bool,
-    /// The kinds that make a film positive, and the part of the films that are; `None`: as often as they are drawn.
-    sought: Option<(&'static [Kind], f64)>,
-    /// Whether a pneumothorax may have a twin on the other side.
-    twins: bool,
-    /// Part of the films with foreign objects. Where it is given, no electrodes lie on the skin, which might pass for such.
-    objects: Option<f64>,
+pub struct Recipe {
+    /// Whether each patient has exactly one film. Otherwise patients have one to four studies.
+    pub one_film_per_patient: bool,
+    /// Whether a study may have a lateral film, too.
+    pub laterals: bool,
+    /// Whether all films are square.
+    pub square: bool,
+    /// Fixes the share of positive films. `None`: findings are as frequent as they are drawn.
+    pub positives: Option<Positives>,
+    /// Whether a film may have a pneumothorax on both sides.
+    pub second_pneumothorax: bool,
+    /// Fraction of the films with foreign objects. `None`: no films have any. If it is set, no film
+    /// has ECG electrodes, which look like foreign objects.
+    pub objects: Option<f64>,
 }
 
-/// An archive as it is.
-const ARCHIVE: Recipe = Recipe {
-    alone: false,
-    laterals: false,
-    square: false,
-    sought: None,
-    twins: false,
-    objects: None,
-};
+/// Which films are positive, and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Positives {
+    /// A film with one of these kinds is positive.
+    pub kinds: &'static [Kind],
+    /// Fraction of the films that are positive.
+    pub fraction: f64,
+}
 
 impl Recipe {
-    fn of(layout: Layout) -> Self {
-        match layout {
-            Layout::Mimic | Layout::Chexpert => Self {
-                laterals: true,
-                ..ARCHIVE
-            },
-            Layout::Nih => Self {
-                square: true,
-                ..ARCHIVE
-            },
-            Layout::Manifest => Self {
-                sought: Some((OPACITIES, 0.5)),
-                ..ARCHIVE
-            },
-            Layout::Rsna => Self {
-                alone: true,
-                square: true,
-                sought: Some((OPACITIES, 6_012.0 / 26_684.0)),
-                ..ARCHIVE
-            },
-            Layout::Siim => Self {
-                alone: true,
-                square: true,
-                sought: Some((&[Kind::Pneumothorax], 2_669.0 / 12_047.0)),
-                twins: true,
-                ..ARCHIVE
-            },
-            Layout::ObjectCxr => Self {
-                alone: true,
-                objects: Some(0.5),
-                ..ARCHIVE
-            },
-        }
-    }
+    /// A clinical archive: patients with several studies, findings as they are drawn.
+    pub const ARCHIVE: Self = Self {
+        one_film_per_patient: false,
+        laterals: false,
+        square: false,
+        positives: None,
+        second_pneumothorax: false,
+        objects: None,
+    };
 
     fn study(&self, seed: u64, index: u64) -> Study {
-        // A block's first study is the first of its patient.
-        let study = Study::new(seed, if self.alone { index * BLOCK } else { index });
+        // The first study of a block is always the first of its patient.
+        let first_of_block = index * BLOCK;
+        let study = Study::new(
+            seed,
+            if self.one_film_per_patient {
+                first_of_block
+            } else {
+                index
+            },
+        );
         Study {
             index,
             lateral: study.lateral && self.laterals,
@@ -93,81 +77,70 @@ impl Recipe {
     }
 
     fn findings(&self, seed: u64, study: &Study) -> Vec<Finding> {
-        let of_patient = &mut seed::rng(seed, stream::CHRONIC, study.patient);
-        let of_study = &mut seed::rng(seed, stream::FINDINGS, study.index);
-        let mut findings = finding::draw(study, of_patient, of_study);
-        if let Some((kinds, part)) = self.sought {
-            let wanted = chosen(seed, study.index, part);
-            while findings.iter().any(|f| kinds.contains(&f.kind)) != wanted {
-                findings = finding::draw(study, of_patient, of_study);
+        let patient_rng = &mut seed::rng(seed, stream::CHRONIC, study.patient);
+        let study_rng = &mut seed::rng(seed, stream::FINDINGS, study.index);
+        let mut findings = finding::draw(study, patient_rng, study_rng);
+        if let Some(Positives { kinds, fraction }) = self.positives {
+            let positive = is_chosen(seed, study.index, fraction);
+            while findings.iter().any(|f| kinds.contains(&f.kind)) != positive {
+                findings = finding::draw(study, patient_rng, study_rng);
             }
         }
-        if self.twins && of_study.random_bool(TWINS) {
-            let twin = finding::twin(&findings, Kind::Pneumothorax, of_study);
-            findings.extend(twin);
+        if self.second_pneumothorax && study_rng.random_bool(SECOND_PNEUMOTHORAX) {
+            let second = finding::draw_second(&findings, Kind::Pneumothorax, study_rng);
+            findings.extend(second);
         }
         findings
     }
 }
 
-/// A film before anything is drawn.
+/// What a film will show, before anything is drawn.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// The seed of all that is drawn.
+    /// The seed of everything drawn: [`Layout::seed`].
     pub(crate) seed: u64,
     pub(crate) study: Study,
     pub(crate) findings: Vec<Finding>,
-    /// Whether foreign objects are to be drawn.
+    /// Whether the film has foreign objects.
     pub(crate) objects: bool,
-    /// Whether electrodes may lie on the skin.
+    /// Whether the film may have ECG electrodes.
     pub(crate) electrodes: bool,
 }
 
 impl Plan {
-    pub(crate) fn new(layout: Layout, seed: u64, index: u64) -> Self {
-        let recipe = Recipe::of(layout);
-        let seed = own_seed(layout, seed);
+    pub(crate) fn new(layout: &dyn Layout, seed: u64, index: u64) -> Self {
+        let recipe = layout.recipe();
+        let seed = layout.seed(seed);
         let study = recipe.study(seed, index);
+        let objects = recipe.objects;
         Self {
             seed,
             findings: recipe.findings(seed, &study),
             study,
-            objects: recipe.objects.is_some_and(|part| chosen(seed, index, part)),
-            electrodes: recipe.objects.is_none(),
+            objects: objects.is_some_and(|fraction| is_chosen(seed, index, fraction)),
+            electrodes: objects.is_none(),
         }
     }
 }
 
-/// The seed of one data set: no two have the same patients, so that nobody trains in one and is tested in another.
-fn own_seed(layout: Layout, seed: u64) -> u64 {
-    if layout == Layout::Mimic {
-        return seed;
-    }
-    let hex = digest::bytes(format!("{layout}/{seed}").as_bytes());
-    let own = hex
-        .get(..16)
-        .and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    own.unwrap_or(seed)
-}
-
-/// Whether film `index` is among a part of all films that is evenly spread over them, and over the splits.
-fn chosen(seed: u64, index: u64, part: f64) -> bool {
+/// Chooses a fraction of all films: the chosen ones are evenly spread over the films and the
+/// splits.
+fn is_chosen(seed: u64, index: u64, fraction: f64) -> bool {
     let start: f64 = seed::rng(seed, stream::CHOSEN, u64::MAX).random();
-    (start + index as f64 * (SQRT_2 - 1.0)).fract() < part
+    (start + index as f64 * (SQRT_2 - 1.0)).fract() < fraction
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
 
-    use clap::ValueEnum;
-
     use super::*;
+    use crate::layouts::{LAYOUTS, Manifest, Mimic, Nih, ObjectCxr, Rsna, Siim};
 
-    /// Of `films`, how many plans fit.
-    fn count(layout: Layout, films: u64, fits: impl Fn(&Plan) -> bool) -> u64 {
+    /// How many of the first `films` plans of a layout pass a test.
+    fn count(layout: &dyn Layout, films: u64, test: impl Fn(&Plan) -> bool) -> u64 {
         (0..films)
-            .filter(|&index| fits(&Plan::new(layout, 3, index)))
+            .filter(|&index| test(&Plan::new(layout, 3, index)))
             .count() as u64
     }
 
@@ -176,61 +149,54 @@ mod tests {
     }
 
     #[test]
-    fn positives_are_as_many_as_in_the_data_set() {
+    fn the_share_of_positive_films_is_that_of_the_data_set() {
         for films in [40, 400, 4000] {
-            let about = |part: f64, found: u64| (found as f64 - part * films as f64).abs() < 3.0;
-            assert!(about(
-                0.2253,
-                count(Layout::Rsna, films, |p| has(p, OPACITIES))
-            ));
+            let is_share =
+                |fraction: f64, count: u64| (count as f64 - fraction * films as f64).abs() < 3.0;
+            let opacity = |p: &Plan| has(p, OPACITIES);
             let pneumothorax = |p: &Plan| has(p, &[Kind::Pneumothorax]);
-            assert!(about(0.2215, count(Layout::Siim, films, pneumothorax)));
-            assert!(about(0.5, count(Layout::ObjectCxr, films, |p| p.objects)));
-            assert!(about(
-                0.5,
-                count(Layout::Manifest, films, |p| has(p, OPACITIES))
-            ));
+            assert!(is_share(0.2253, count(&Rsna, films, opacity)));
+            assert!(is_share(0.2215, count(&Siim, films, pneumothorax)));
+            assert!(is_share(0.5, count(&ObjectCxr, films, |p| p.objects)));
+            assert!(is_share(0.5, count(&Manifest, films, opacity)));
         }
-        for layout in [
-            Layout::Mimic,
-            Layout::Chexpert,
-            Layout::Nih,
-            Layout::Rsna,
-            Layout::Siim,
-            Layout::Manifest,
-        ] {
-            assert_eq!(count(layout, 200, |p| p.objects), 0);
+        for &layout in LAYOUTS {
+            if layout.name() != "object-cxr" {
+                assert_eq!(count(layout, 200, |p| p.objects), 0, "{layout}");
+            }
         }
     }
 
     #[test]
-    fn some_pneumothoraces_have_a_twin_on_the_other_side() {
-        let of = |plan: &Plan| -> Vec<Finding> {
+    fn some_films_have_a_pneumothorax_on_both_sides() {
+        let pneumothoraces = |plan: &Plan| -> Vec<Finding> {
             let findings = plan.findings.iter().copied();
             findings.filter(|f| f.kind == Kind::Pneumothorax).collect()
         };
-        let twins = count(Layout::Siim, 4000, |plan| match of(plan)[..] {
+        let both = count(&Siim, 4000, |plan| match pneumothoraces(plan)[..] {
             [a, b] => {
                 assert!(a.side != b.side && a.shape != b.shape);
                 true
             }
             _ => false,
         });
-        assert!((170..240).contains(&twins), "{twins} of about 886");
-        assert_eq!(count(Layout::Mimic, 2000, |plan| of(plan).len() > 1), 0);
+        assert!((170..240).contains(&both), "{both} of about 886");
+        assert_eq!(
+            count(&Mimic, 2000, |plan| pneumothoraces(plan).len() > 1),
+            0
+        );
     }
 
     #[test]
-    fn no_two_data_sets_have_the_same_patients() {
-        let layouts = Layout::value_variants();
-        let seeds = layouts.iter().map(|&layout| Plan::new(layout, 3, 0).seed);
+    fn no_two_layouts_have_the_same_patients() {
+        let seeds = LAYOUTS.iter().map(|&layout| Plan::new(layout, 3, 0).seed);
         let distinct: HashSet<u64> = seeds.collect();
-        assert_eq!(distinct.len(), layouts.len());
-        assert_eq!(Plan::new(Layout::Mimic, 3, 0).seed, 3);
+        assert_eq!(distinct.len(), LAYOUTS.len());
+        assert_eq!(Plan::new(&Mimic, 3, 0).seed, 3);
     }
 
     #[test]
-    fn films_alone_have_a_patient_each() {
+    fn patients_have_one_film_where_the_recipe_says_so() {
         let patients = |layout| {
             let studies = (0..500).map(|index| Plan::new(layout, 3, index).study);
             let studies: Vec<Study> = studies.collect();
@@ -238,7 +204,7 @@ mod tests {
             let distinct: HashSet<u64> = studies.iter().map(|s| s.patient).collect();
             distinct.len()
         };
-        assert_eq!(patients(Layout::Rsna), 500);
-        assert!((200..400).contains(&patients(Layout::Nih)));
+        assert_eq!(patients(&Rsna), 500);
+        assert!((200..400).contains(&patients(&Nih)));
     }
 }

@@ -59,13 +59,14 @@ enum Command {
 #[derive(Debug, Args)]
 struct PhantomArgs {
     /// Layout of the data set that they stand for
-    #[arg(long = "as", value_name = "LAYOUT", value_enum, default_value_t)]
-    layout: mflag_phantom::Layout,
+    #[arg(long = "as", value_name = "LAYOUT", default_value_t = mflag_phantom::DEFAULT_LAYOUT)]
+    #[arg(value_parser = mflag_cli::named::<&'static dyn mflag_phantom::Layout>())]
+    layout: &'static dyn mflag_phantom::Layout,
     /// Folder to write into
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
     /// Frontal films
-    #[arg(long, default_value_t = mflag_phantom::Options::new(mflag_phantom::Layout::Mimic).films)]
+    #[arg(long, default_value_t = mflag_phantom::Options::new(mflag_phantom::DEFAULT_LAYOUT).films)]
     films: usize,
     /// The same seed gives the same bytes
     #[arg(long, default_value_t = 0)]

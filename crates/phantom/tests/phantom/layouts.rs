@@ -1,21 +1,23 @@
-//! Each layout, read by the reader of its data set: what was drawn is what is read.
+//! Each layout is read by the reader of its data set, which must find what was drawn.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use clap::ValueEnum;
 use mflag_datasets::readers::{chexpert, manifest, mimic, nih, object_cxr, rsna, siim};
 use mflag_datasets::split::{Choice, Rule};
 use mflag_film::{Film, Limits};
-use mflag_phantom::{Bounds, Case, Finding, Form, Kind, Layout, Located, Options, Side, write};
+use mflag_phantom::layouts::{Chexpert, Manifest, Mimic, Nih, ObjectCxr, Rsna, Siim};
+use mflag_phantom::{
+    Bounds, Case, Finding, Form, Kind, LAYOUTS, Layout, Located, Options, Side, write,
+};
 use mflag_store::{BoundingBox, Dataset, Mask, Record, Split, rle};
 use rayon::prelude::*;
 use tempfile::TempDir;
 
 use crate::{tree, write_on};
 
-/// A phantom on disk, with its cases in order and the reader's record of each by the film's name.
+/// A phantom on disk, with its cases and the names of their films, in order.
 struct Phantom {
     dir: TempDir,
     options: Options,
@@ -24,7 +26,7 @@ struct Phantom {
 }
 
 impl Phantom {
-    fn new(layout: Layout, films: usize, seed: u64) -> Self {
+    fn new(layout: &'static dyn Layout, films: usize, seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let options = Options {
             films,
@@ -54,7 +56,8 @@ impl Phantom {
         fs::read_to_string(self.root().join(name)).unwrap()
     }
 
-    /// Every case with its record; `film` makes the reader's name of a film of the phantom's.
+    /// Every case with its record. `film` converts a film's name from the phantom's to the
+    /// reader's.
     fn with_records<'a>(
         &'a self,
         data: &'a Dataset,
@@ -70,7 +73,8 @@ impl Phantom {
     }
 }
 
-/// The film that a record's file holds is the one drawn, but for the loss of its compression.
+/// A record's file holds the film that was drawn. `loss` is the mean difference that its
+/// compression may cause, in grey levels.
 fn assert_same_film(case: &Case, record: &Record, loss: f64) {
     let Film {
         width,
@@ -100,8 +104,8 @@ fn boxed(label: &str, b: Bounds) -> BoundingBox {
 }
 
 #[test]
-fn the_bytes_of_no_layout_depend_on_the_threads_or_on_an_interruption() {
-    for &layout in Layout::value_variants() {
+fn every_layout_has_the_same_bytes_on_any_threads_and_after_an_interruption() {
+    for &layout in LAYOUTS {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let options = Options {
             films: 3,
@@ -124,7 +128,7 @@ fn the_bytes_of_no_layout_depend_on_the_threads_or_on_an_interruption() {
 
 #[test]
 fn rsna_has_a_box_around_every_opacity() {
-    let phantom = Phantom::new(Layout::Rsna, 24, 5);
+    let phantom = Phantom::new(&Rsna, 24, 5);
     let data = rsna::read(phantom.root(), &rsna::Options::default()).unwrap();
     let (mut positive, mut both_lungs) = (0, 0);
     for (case, record) in phantom.with_records(&data, str::to_owned) {
@@ -143,10 +147,10 @@ fn rsna_has_a_box_around_every_opacity() {
             assert!(record.boxes.is_empty());
             continue;
         };
-        assert_eq!(opacities.len(), 1, "a film has one of them");
+        assert_eq!(opacities.len(), 1, "a film has at most one of them");
         if located.finding.side == Side::Bilateral {
             both_lungs += 1;
-            assert_parted(located, &record.boxes, case.film.width);
+            assert_divided(located, &record.boxes, case.film.width);
         } else {
             assert_eq!(record.boxes, [boxed("Lung Opacity", located.bounds)]);
         }
@@ -155,8 +159,8 @@ fn rsna_has_a_box_around_every_opacity() {
     assert!(both_lungs > 0, "another seed");
 }
 
-/// Two boxes, left and right, hold all of a mask, together as tightly as its one box.
-fn assert_parted(located: &Located, boxes: &[BoundingBox], width: u32) {
+/// Two boxes, one per lung, contain the whole mask, and are together as tight as its one box.
+fn assert_divided(located: &Located, boxes: &[BoundingBox], width: u32) {
     let [right, left] = boxes else {
         panic!("{boxes:?}")
     };
@@ -184,8 +188,8 @@ fn assert_parted(located: &Located, boxes: &[BoundingBox], width: u32) {
 }
 
 #[test]
-fn siim_has_a_mask_of_every_pneumothorax() {
-    let phantom = Phantom::new(Layout::Siim, 24, 5);
+fn siim_has_a_mask_for_every_pneumothorax() {
+    let phantom = Phantom::new(&Siim, 24, 5);
     let data = siim::read(phantom.root(), &siim::Options::default()).unwrap();
     let (mut positive, mut twins) = (0, 0);
     for (case, record) in phantom.with_records(&data, str::to_owned) {
@@ -219,14 +223,14 @@ fn siim_has_a_mask_of_every_pneumothorax() {
     assert_eq!(
         table.lines().count(),
         1 + 24 + twins,
-        "a row a pneumothorax"
+        "one row per pneumothorax"
     );
     assert!(table.contains(", -1\n") && table.contains(",-1\n"));
 }
 
 #[test]
-fn a_manifest_has_labels_boxes_and_masks_of_what_was_drawn() {
-    let phantom = Phantom::new(Layout::Manifest, 40, 5);
+fn the_manifest_has_labels_boxes_and_masks_of_what_was_drawn() {
+    let phantom = Phantom::new(&Manifest, 40, 5);
     let data = manifest::read(phantom.root(), &manifest::Options::default()).unwrap();
     let mut positive = 0;
     for (case, record) in phantom.with_records(&data, str::to_owned) {
@@ -260,7 +264,7 @@ fn a_manifest_has_labels_boxes_and_masks_of_what_was_drawn() {
 
 #[test]
 fn chexpert_has_the_labels_of_its_reports_and_of_what_was_drawn() {
-    let phantom = Phantom::new(Layout::Chexpert, 60, 1);
+    let phantom = Phantom::new(&Chexpert, 60, 1);
     let options = chexpert::Options {
         split: Choice {
             rule: Some(Rule::Official),
@@ -332,7 +336,7 @@ fn nih_label(finding: &Finding) -> Option<&'static str> {
 
 #[test]
 fn nih_has_labels_lists_and_boxes() {
-    let phantom = Phantom::new(Layout::Nih, 24, 5);
+    let phantom = Phantom::new(&Nih, 24, 5);
     let data = nih::read(phantom.root(), &nih::Options::default()).unwrap();
     let mut boxes = 0;
     for (case, record) in phantom.with_records(&data, str::to_owned) {
@@ -376,7 +380,7 @@ fn nih_has_labels_lists_and_boxes() {
 
 #[test]
 fn object_cxr_has_a_box_around_every_object() {
-    let phantom = Phantom::new(Layout::ObjectCxr, 40, 1);
+    let phantom = Phantom::new(&ObjectCxr, 40, 1);
     let options = object_cxr::Options {
         split: Choice {
             rule: Some(Rule::Official),
@@ -429,7 +433,7 @@ fn object_cxr_has_a_box_around_every_object() {
             "{shape}"
         );
     }
-    // MGCA's division reads train and dev alone.
+    // MGCA's split reads only train and dev.
     let mgca = object_cxr::read(phantom.root(), &object_cxr::Options::default()).unwrap();
     let tested = data
         .records
@@ -440,7 +444,7 @@ fn object_cxr_has_a_box_around_every_object() {
 }
 
 #[test]
-fn what_a_layout_does_not_have_is_refused() {
+fn options_that_a_layout_does_not_support_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("new");
     let of = Options::new;
@@ -448,28 +452,28 @@ fn what_a_layout_does_not_have_is_refused() {
         (
             Options {
                 side: 512,
-                ..of(Layout::Rsna)
+                ..of(&Rsna)
             },
-            "side is 512; all films of rsna have 1024 pixels",
+            "side is 512; films of rsna have 1024 pixels",
         ),
         (
             Options {
                 test: 0.1,
-                ..of(Layout::Siim)
+                ..of(&Siim)
             },
-            "test is 0.1; choose 0, as no file of siim tells a test part",
+            "test is 0.1; choose 0: the files of siim have no test split",
         ),
         (
             Options {
                 validate: 0.1,
-                ..of(Layout::Nih)
+                ..of(&Nih)
             },
-            "validate is 0.1; choose 0, as no file of nih tells a validate part",
+            "validate is 0.1; choose 0: the files of nih have no validate split",
         ),
         (
             Options {
                 films: 0,
-                ..of(Layout::ObjectCxr)
+                ..of(&ObjectCxr)
             },
             "films is 0",
         ),
@@ -481,14 +485,14 @@ fn what_a_layout_does_not_have_is_refused() {
 
     let options = Options {
         films: 1,
-        ..of(Layout::Chexpert)
+        ..of(&Chexpert)
     };
     write(&out, &options).unwrap();
     let message = write(
         &out,
         &Options {
             films: 1,
-            ..of(Layout::Mimic)
+            ..of(&Mimic)
         },
     )
     .unwrap_err()
@@ -501,11 +505,12 @@ fn what_a_layout_does_not_have_is_refused() {
 
 #[test]
 fn only_object_cxr_has_foreign_objects() {
-    for &layout in Layout::value_variants() {
+    for &layout in LAYOUTS {
         let objects = (0..20).any(|index| !Case::new(layout, 1, index, 64).objects.is_empty());
-        assert_eq!(objects, layout == Layout::ObjectCxr, "{layout}");
+        assert_eq!(objects, layout.name() == "object-cxr", "{layout}");
     }
-    let pneumothorax =
-        |layout| (0..20).any(|index| has(&Case::new(layout, 1, index, 64), Kind::Pneumothorax));
-    assert!(pneumothorax(Layout::Siim));
+    let pneumothorax = |layout: &dyn Layout| {
+        (0..20).any(|index| has(&Case::new(layout, 1, index, 64), Kind::Pneumothorax))
+    };
+    assert!(pneumothorax(&Siim));
 }

@@ -1,4 +1,4 @@
-//! Phantoms: reproducible, consistent in film, table and report, and safe to write twice.
+//! Phantoms are reproducible, consistent in film, table and report, and safe to write twice.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -17,11 +17,12 @@ use std::path::{Path, PathBuf};
 use flate2::read::GzDecoder;
 use mflag_core::Named;
 use mflag_datasets::readers::mimic::{self, LABELS};
-use mflag_phantom::{Case, Finding, Kind, Layout, Mention, Options, Report, Side, Summary, write};
+use mflag_phantom::layouts::Mimic;
+use mflag_phantom::{Case, Finding, Kind, Mention, Options, Report, Side, Summary, write};
 use mflag_store::Split;
 
 const SMALL: Options = Options {
-    layout: Layout::Mimic,
+    layout: &Mimic,
     films: 24,
     seed: 5,
     side: 96,
@@ -67,7 +68,7 @@ fn table(root: &Path, name: &str) -> Vec<HashMap<String, String>> {
 }
 
 #[test]
-fn the_bytes_do_not_depend_on_the_threads_or_on_an_interruption() {
+fn the_bytes_are_the_same_on_any_threads_and_after_an_interruption() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let summary = write_on(1, one.path(), &SMALL);
     assert_eq!(write_on(2, two.path(), &SMALL), summary);
@@ -81,7 +82,7 @@ fn the_bytes_do_not_depend_on_the_threads_or_on_an_interruption() {
     };
     assert_eq!(of_type("txt").len(), SMALL.films);
 
-    // As a killed run leaves it: films cut short or absent, the last files not yet there.
+    // What a killed run leaves: films truncated or missing, and the last files missing.
     fs::remove_file(two.path().join("phantom.jsonl")).unwrap();
     fs::remove_file(two.path().join("mimic-cxr-2.0.0-split.csv.gz")).unwrap();
     fs::write(two.path().join(of_type("jpg")[0]), b"cut").unwrap();
@@ -92,11 +93,11 @@ fn the_bytes_do_not_depend_on_the_threads_or_on_an_interruption() {
 
 #[test]
 fn other_seeds_give_other_films() {
-    assert!(Case::new(Layout::Mimic, 1, 3, 96).film != Case::new(Layout::Mimic, 2, 3, 96).film);
+    assert!(Case::new(&Mimic, 1, 3, 96).film != Case::new(&Mimic, 2, 3, 96).film);
 }
 
 #[test]
-fn a_folder_of_something_else_is_refused() {
+fn a_folder_with_other_files_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("thesis.tex"), b"x").unwrap();
     let message = write(dir.path(), &SMALL).unwrap_err().to_string();
@@ -113,13 +114,13 @@ fn a_folder_of_something_else_is_refused() {
 }
 
 #[test]
-fn options_out_of_range_are_named() {
+fn errors_name_the_option_that_is_out_of_range() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("new");
     for (options, word) in [
         (Options { films: 0, ..SMALL }, "films is 0"),
         (Options { side: 63, ..SMALL }, "side is 63"),
-        (Options { test: 0.9, ..SMALL }, "test 0.9"),
+        (Options { test: 0.9, ..SMALL }, "test is 0.9"),
         (
             Options {
                 validate: f64::NAN,
@@ -135,7 +136,7 @@ fn options_out_of_range_are_named() {
 }
 
 #[test]
-fn tables_films_and_reports_belong_together() {
+fn tables_films_and_reports_are_consistent() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {
         films: 120,
@@ -177,7 +178,7 @@ fn tables_films_and_reports_belong_together() {
             "{part}: {count}"
         );
     }
-    let truth = (0..).map(|index| Case::new(Layout::Mimic, options.seed, index, 64).report);
+    let truth = (0..).map(|index| Case::new(&Mimic, options.seed, index, 64).report);
     for (row, report) in labels.iter().zip(truth) {
         for (label, mention) in LABELS.iter().zip(report.labels) {
             assert_eq!(row[*label], mention.cell());
@@ -201,7 +202,7 @@ fn tables_films_and_reports_belong_together() {
 }
 
 #[test]
-fn the_reader_of_mimic_takes_every_frontal_film() {
+fn the_reader_of_mimic_reads_every_frontal_film() {
     let dir = tempfile::tempdir().unwrap();
     let options = Options {
         films: 200,
@@ -229,9 +230,9 @@ fn the_reader_of_mimic_takes_every_frontal_film() {
 }
 
 #[test]
-fn films_are_not_blank_and_boxes_hold_their_masks() {
+fn films_have_contrast_and_boxes_contain_their_masks() {
     for index in 0..150 {
-        let case = Case::new(Layout::Mimic, 9, index, 128);
+        let case = Case::new(&Mimic, 9, index, 128);
         let (width, height) = (case.film.width, case.film.height);
         assert_eq!(width.max(height), 128);
         let mut sorted = case.film.pixels.clone();
@@ -261,7 +262,7 @@ fn films_are_not_blank_and_boxes_hold_their_masks() {
     }
 }
 
-/// Words that name a kind, and no other.
+/// Words that name this kind and no other kind.
 fn names(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Opacity => &["opacity", "opacities"],
@@ -279,7 +280,7 @@ fn names(kind: Kind) -> &'static [&'static str] {
     }
 }
 
-/// The sentences of the findings and the impression, in lower case.
+/// The sentences of FINDINGS and IMPRESSION, in lower case.
 fn sentences(report: &Report) -> Vec<String> {
     let text = report.text.split("COMPARISON:").last().unwrap();
     let text = text
@@ -298,7 +299,7 @@ fn denies(sentence: &str) -> bool {
     sentence.split(' ').any(|word| matches!(word, "no" | "not"))
 }
 
-fn tells(sentence: &str, finding: &Finding) -> bool {
+fn states(sentence: &str, finding: &Finding) -> bool {
     let sides: &[&str] = match finding.side {
         Side::Right => &["right"],
         Side::Left => &["left"],
@@ -310,16 +311,16 @@ fn tells(sentence: &str, finding: &Finding) -> bool {
 }
 
 #[test]
-fn reports_tell_what_the_film_shows_and_nothing_else() {
+fn reports_state_what_the_film_shows_and_nothing_else() {
     let mut texts = HashSet::new();
     for index in 0..1500 {
-        let case = Case::new(Layout::Mimic, 4, index, 64);
+        let case = Case::new(&Mimic, 4, index, 64);
         let said = sentences(&case.report);
         let text = &case.report.text;
         for located in &case.findings {
             let finding = &located.finding;
             assert!(
-                said.iter().any(|s| tells(s, finding)),
+                said.iter().any(|s| states(s, finding)),
                 "{finding:?} is not in:\n{text}"
             );
             let denied = said.iter().find(|s| names_it(s, finding.kind) && denies(s));
@@ -352,9 +353,9 @@ fn reports_tell_what_the_film_shows_and_nothing_else() {
 }
 
 #[test]
-fn reports_come_in_the_layouts_of_mimic() {
+fn reports_have_the_sections_of_mimic() {
     let reports: Vec<_> = (0..1500)
-        .map(|i| Case::new(Layout::Mimic, 4, i, 64).report.text)
+        .map(|i| Case::new(&Mimic, 4, i, 64).report.text)
         .collect();
     let count = |test: &dyn Fn(&str) -> bool| reports.iter().filter(|t| test(t)).count();
     let headless = count(&|t| !t.contains("IMPRESSION:"));

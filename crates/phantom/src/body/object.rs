@@ -4,19 +4,17 @@ use rand::Rng;
 use serde::Serialize;
 
 use super::anatomy::{Anatomy, sign};
-use super::canvas::Profile;
-use super::device::line;
-use super::lesion::Stroke;
+use super::stroke::{Profile, Stroke};
 
-/// What a foreign object is.
+/// The kind of a foreign object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Form {
-    /// A disc of 18 to 28 mm.
+    /// A disc, 18 to 28 mm wide.
     Coin,
-    /// A ring of 10 to 16 mm.
+    /// A ring, 10 to 16 mm wide.
     Button,
-    /// A bent wire of 15 to 35 mm.
+    /// A bent wire, 15 to 35 mm long.
     Clip,
     /// A chain around the neck.
     Necklace,
@@ -29,12 +27,16 @@ pub struct Object {
     pub form: Form,
 }
 
-/// The objects of a film that has any, one to six, each with its line.
+/// Draws the objects of a film that has any, each with its stroke: one or two groups, of which a
+/// group of buttons has two to four objects and every other group has one.
 pub(crate) fn draw(anatomy: &Anatomy, rng: &mut impl Rng) -> Vec<(Object, Stroke)> {
     let mut objects = Vec::new();
     for _ in 0..rng.random_range(1..3) {
         match rng.random_range(0..8) {
-            0..3 => buttons(anatomy, rng, &mut objects),
+            0..3 => {
+                let strokes = buttons(anatomy, rng).into_iter();
+                objects.extend(strokes.map(|stroke| (Form::Button, stroke)));
+            }
             3..5 => objects.push((Form::Coin, coin(anatomy, rng))),
             5..7 => objects.push((Form::Clip, clip(anatomy, rng))),
             _ if objects.iter().all(|(form, _)| *form != Form::Necklace) => {
@@ -49,7 +51,7 @@ pub(crate) fn draw(anatomy: &Anatomy, rng: &mut impl Rng) -> Vec<(Object, Stroke
         .collect()
 }
 
-/// A place over one of the lungs.
+/// A point over one of the lungs.
 fn over_lung(anatomy: &Anatomy, rng: &mut impl Rng) -> (f32, f32) {
     let side = rng.random_range(0..2);
     anatomy.lung_point(
@@ -59,34 +61,33 @@ fn over_lung(anatomy: &Anatomy, rng: &mut impl Rng) -> (f32, f32) {
     )
 }
 
-fn disc((x, y): (f32, f32), radius: f32, amp: f32, profile: Profile) -> Stroke {
-    line(&[(x, y), (x + 0.01, y)], radius, amp, profile)
+fn disc(centre: (f32, f32), radius: f32, amp: f32, profile: Profile) -> Stroke {
+    Stroke::disc(centre, 0.01, radius, amp, profile)
 }
 
 fn coin(anatomy: &Anatomy, rng: &mut impl Rng) -> Stroke {
     let radius = rng.random_range(0.9..1.4);
-    disc(
-        over_lung(anatomy, rng),
-        radius,
-        rng.random_range(1.0..1.8),
-        Profile::Flat,
-    )
+    let centre = over_lung(anatomy, rng);
+    disc(centre, radius, rng.random_range(1.0..1.8), Profile::Flat)
 }
 
-/// Two to four buttons down the front, beside the spine.
-fn buttons(anatomy: &Anatomy, rng: &mut impl Rng, objects: &mut Vec<(Form, Stroke)>) {
+/// Two to four buttons in a vertical row beside the spine.
+fn buttons(anatomy: &Anatomy, rng: &mut impl Rng) -> Vec<Stroke> {
     let x = sign(rng.random_range(0..2)) * rng.random_range(2.5..6.0);
     let (first, gap) = (
         anatomy.carina - rng.random_range(0.0..5.0),
         rng.random_range(4.0..7.0),
     );
     let (radius, amp) = (rng.random_range(0.5..0.8), rng.random_range(0.6..1.1));
-    for number in 0..rng.random_range(2..5) {
-        let place = (x + rng.random_range(-0.3..0.3), first + gap * number as f32);
-        objects.push((Form::Button, disc(place, radius, amp, Profile::Cortical)));
-    }
+    let count = rng.random_range(2..5);
+    let button = |number: i32| {
+        let centre = (x + rng.random_range(-0.3..0.3), first + gap * number as f32);
+        disc(centre, radius, amp, Profile::Cortical)
+    };
+    (0..count).map(button).collect()
 }
 
+/// A wire in the shape of a hairpin, at any angle.
 fn clip(anatomy: &Anatomy, rng: &mut impl Rng) -> Stroke {
     let (x, y) = over_lung(anatomy, rng);
     let (length, width) = (rng.random_range(1.5..3.5), rng.random_range(0.35..0.7));
@@ -104,7 +105,7 @@ fn clip(anatomy: &Anatomy, rng: &mut impl Rng) -> Stroke {
             y + sin * along + cos * across,
         )
     });
-    line(&points, 0.08, rng.random_range(0.7..1.4), Profile::Flat)
+    Stroke::line(&points, 0.08, rng.random_range(0.7..1.4), Profile::Flat)
 }
 
 fn necklace(rng: &mut impl Rng) -> Stroke {
@@ -118,5 +119,5 @@ fn necklace(rng: &mut impl Rng) -> Stroke {
         (1.0, -19.0),
     ];
     let points = points.map(|(x, y)| (x * wide + lean, y));
-    line(&points, 0.13, rng.random_range(0.6..1.1), Profile::Flat)
+    Stroke::line(&points, 0.13, rng.random_range(0.6..1.1), Profile::Flat)
 }

@@ -29,7 +29,7 @@ def store(films=720):
     if not (folder / "store.json").exists():
         phantoms = WORK / f"phantoms-{films}"
         call(BIN / "mflag-data", "phantom", "--films", films, "--side", 320, "--validate", 1 / 9, "--test", 0.0, "--out", phantoms)
-        call(BIN / "mflag-data", "prepare", "--dataset", "mimic", "--side", 256, "--root", phantoms, "--out", folder)
+        call(BIN / "mflag-data", "prepare", "mimic", "--side", 256, "--root", phantoms, "--out", folder)
     return folder
 
 
@@ -39,7 +39,7 @@ def layout_store(layout, films, side=224):
     if not (folder / "store.json").exists():
         phantoms = WORK / f"{layout}-{films}"
         call(BIN / "mflag-data", "phantom", "--as", layout, "--films", films, "--out", phantoms)
-        call(BIN / "mflag-data", "prepare", "--dataset", layout, "--side", side, "--root", phantoms, "--out", folder)
+        call(BIN / "mflag-data", "prepare", layout, "--side", side, "--root", phantoms, "--out", folder)
     return folder
 
 

@@ -84,7 +84,7 @@ def ours(listed):
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         out = Path(folder) / "store"
         begin = time.perf_counter()
-        call(BIN / "mflag-data", "prepare", "--quiet", "--dataset", "manifest", "--root", listed, "--side", SIDE, "--out", out)
+        call(BIN / "mflag-data", "prepare", "manifest", "--quiet", "--root", listed, "--side", SIDE, "--out", out)
         return time.perf_counter() - begin
 
 
@@ -125,7 +125,7 @@ def memory(few=1000, many=20_000):
         with tempfile.TemporaryDirectory(dir=WORK) as here:
             here = Path(here)
             listed = manifest(paths[:number], here)
-            prepare = [BIN / "mflag-data", "prepare", "--quiet", "--dataset", "manifest", "--root", listed]
+            prepare = [BIN / "mflag-data", "prepare", "manifest", "--quiet", "--root", listed]
             peak = peak_of([*prepare, "--side", SIDE, "--out", here / "store"])
         rows.append([number, f"{peak / 1024:.0f}"])
     print("\n### Memory of preparation\n")

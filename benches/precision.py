@@ -18,7 +18,7 @@ def small_store(side):
     square = side * 8 // 7
     folder = WORK / f"store-720-{square}"
     if not (folder / "store.json").exists():
-        call(BIN / "mflag-data", "prepare", "--dataset", "mimic", "--side", square, "--root", WORK / "phantoms-720", "--out", folder)
+        call(BIN / "mflag-data", "prepare", "mimic", "--side", square, "--root", WORK / "phantoms-720", "--out", folder)
     return folder
 
 

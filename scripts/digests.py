@@ -43,7 +43,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The command lines. {names} are filled in by `Programs.run`, which may add further arguments.
 COMMANDS = {
     "phantom": "mflag-data phantom --as {layout} --out {out}",
-    "prepare": "mflag-data prepare --dataset {layout} --side 72 --root {root} --out {out}",
+    "prepare": "mflag-data prepare {layout} --side 72 --root {root} --out {out}",
     "inspect": "mflag-data inspect --json --store {store} --sheet {sheet}",
     "verify": "mflag-data verify --json",
     "pretrain": "mflag-pretrain train --config configs/pretrain/demo.yaml --run {run}",

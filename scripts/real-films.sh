@@ -14,8 +14,8 @@ mkdir -p "$run"
     exit 1
 }
 python3 scripts/real_films.py "$films" "$run/manifest.csv"
-"$bin/mflag-data" prepare --dataset manifest --root "$run/manifest.csv" --name mimic-cxr --validate 0.15 --test 0.3 --side 144 --out "$run/heads"
-"$bin/mflag-data" prepare --dataset mimic --root "$films/mimic-layout" --side 144 --out "$run/pairs"
+"$bin/mflag-data" prepare manifest --root "$run/manifest.csv" --name mimic-cxr --validate 0.15 --test 0.3 --side 144 --out "$run/heads"
+"$bin/mflag-data" prepare mimic --root "$films/mimic-layout" --side 144 --out "$run/pairs"
 "$bin/mflag-data" verify "$run/pairs" "$run/heads" || echo \
     "(heads and pairs share films; check above that no test patient is in a training split)"
 "$bin/mflag-experiments" run configs/experiments/real-films.yaml

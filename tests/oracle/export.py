@@ -97,7 +97,7 @@ def main():
         with safe_open(weights, "pt") as opened:
             preprocess, arch = json.loads(opened.metadata()["preprocess"]), opened.metadata()["arch"]
         side = preprocess["square"]["side"]
-        prepare = [arguments.programs / "mflag-data", "prepare", "--dataset", "mimic", "--root", arguments.films]
+        prepare = [arguments.programs / "mflag-data", "prepare", "mimic", "--root", arguments.films]
         run(*prepare, "--side", side, "--out", folder / "store")
         pixels, files = prepared(folder / "store", preprocess, arguments.count)
         lines = run(arguments.programs / "examples/embed", weights, *files).splitlines()

@@ -18,7 +18,7 @@ pub struct Trial {
     pub configs: &'static str,
     /// Arguments after `mflag-data phantom --as`.
     pub phantom: &'static [&'static str],
-    /// Arguments after `mflag-data prepare --dataset`.
+    /// Arguments after `mflag-data prepare`.
     pub prepare: &'static [&'static str],
     /// The configuration of the runs.
     pub config: &'static str,
@@ -257,7 +257,7 @@ pub fn prepare(phantom: &[&str], prepare: &[&str], films: &Path, store: &Path) {
     command.args(["phantom", "--as"]).args(phantom);
     succeed(command.arg("--out").arg(films));
     let mut command = program("mflag-data");
-    command.args(["prepare", "--dataset"]).args(prepare);
+    command.arg("prepare").args(prepare);
     succeed(command.arg("--root").arg(films).arg("--out").arg(store));
 }
 

@@ -16,7 +16,7 @@ fn data(command: &str) -> std::process::Command {
 fn prepare(dataset: &str, side: u32, root: &Path, out: &Path) -> std::process::Command {
     let mut command = data("prepare");
     command
-        .args(["--dataset", dataset, "--side", &side.to_string(), "--root"])
+        .args([dataset, "--side", &side.to_string(), "--root"])
         .arg(root)
         .arg("--out")
         .arg(out);
@@ -444,16 +444,18 @@ fn wrong_input_is_answered_in_words() {
         let said = fail(&mut prepare(dataset, 32, &dir.path().join("absent"), &out));
         assert!(said.contains("absent"), "{dataset}: {said}");
     }
-    let useless = fail(prepare("nih", 32, dir.path(), &out).args(["--balance"]));
-    assert!(
-        useless.contains("--balance: nih has no use for it"),
-        "{useless}"
-    );
-    let unknown = fail(prepare("nih", 32, dir.path(), &out).args(["--split", "mgca"]));
-    assert!(
-        unknown.contains("no such split (known: official, patient)"),
-        "{unknown}"
-    );
+    for (flags, expected) in [
+        (&["--balance"][..], "unexpected argument '--balance'"),
+        (&["--split", "mgca"], "[possible values: official, patient]"),
+    ] {
+        let refused = prepare("nih", 32, dir.path(), &out).args(flags).output();
+        let refused = refused.unwrap();
+        let error = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(
+            refused.status.code() == Some(2) && error.contains(expected),
+            "{error}"
+        );
+    }
     let none = fail(data("inspect").arg("--store").arg(dir.path()));
     assert!(none.contains("mflag-data prepare"), "{none}");
     let absurd = fail(data("phantom").args(["--films", "0", "--out"]).arg(&out));
@@ -479,9 +481,16 @@ fn wrong_input_is_answered_in_words() {
         .output()
         .unwrap();
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("similar value exists: 'rsna'"));
-    let typo = data("prepare")
-        .args(["--dataset", "mimik"])
+    let typo = data("prepare").arg("mimik").output().unwrap();
+    assert!(String::from_utf8_lossy(&typo.stderr).contains("'mimic'"));
+    let old_form = data("prepare")
+        .args(["--dataset", "mimic", "--side", "32", "--root", "x"])
         .output()
         .unwrap();
-    assert!(String::from_utf8_lossy(&typo.stderr).contains("'mimic'"));
+    let error = String::from_utf8_lossy(&old_form.stderr).into_owned();
+    assert!(
+        old_form.status.code() == Some(2)
+            && error.contains("write mflag-data prepare mimic --root"),
+        "{error}"
+    );
 }

@@ -1,40 +1,45 @@
-//! Report text: from a raw radiology report to the sentences that the language model reads.
+//! Report text: turns a raw radiology report into the sentences that the language model reads.
 //!
-//! The rules, which `tests/oracle/report.py` implements a second time:
+//! The rules, which `tests/oracle/report.py` implements independently:
 //!
-//! 1. **Sections.** A head stands at the start of a line, after any indentation: at most 60 capitals, digits, blanks and
-//!    `( ) / , & ' # _ -`, first a capital, at least two capitals in all, then `:` (a time such as `AT 10:30` is no
-//!    head). A section runs to the next head. Text before the first head, and after a line `FINAL REPORT`, is the
-//!    `preamble`. Heads become lower case, and what means the same gets one name: see [`sections`].
-//! 2. **Choice.** All impressions, then all findings, in the order of the report, skipping empty ones. If there is
-//!    neither, the last paragraph (blank lines divide) of the last section that is not empty; under a head this must
-//!    not be the section's only paragraph, which belongs to the head (`COMPARISON: None.`).
-//! 3. **Characters.** `_`, U+FFFD, control characters and all white space become blanks; typographic quotes, dashes,
-//!    bullets and `×` become their ASCII likeness; other non-ASCII characters go. Runs of blanks become one, and blanks
-//!    before `, . ; :` go.
-//! 4. **Sentences.** They end at `.`, but not at a decimal point (`2.5 cm`, `.5 cm`: a digit follows, no letter
-//!    precedes). Numbers of a list go: a sentence that is a number of one or two digits begins a list, and the next number in
-//!    line at the end of a sentence (`1. Clear 2. No`) goes on with it; so `T12.` and `on day 12.` stay. Blanks and
-//!    `, ; : - *` go from both ends. A sentence of fewer than two tokens (runs of letters and digits) is dropped.
-//! 5. **Text.** Sentences closed by `.` (`?` and `!` stay as they are), joined by a blank. Case and other punctuation
-//!    stay. A report of fewer than three tokens has no text.
+//! 1. **Sections.** A heading starts a line, after any indentation. It has at most 60 characters, which
+//!    are capitals, digits, blanks and `( ) / , & ' # _ -`. Its first character is a capital, it has at
+//!    least two capitals, and `:` follows it. A time such as `AT 10:30` is not a heading. A section ends
+//!    at the next heading. Text before the first heading, or after a line `FINAL REPORT`, is the section
+//!    `preamble`. Headings become lower case, and headings of one meaning get one name: see
+//!    [`sections`].
+//! 2. **Choice.** The text consists of all impressions, then all findings, in the order of the report.
+//!    If all of these are empty, it is the last paragraph of the last section that is not empty; blank
+//!    lines separate paragraphs. If that section has a heading and only one paragraph, the paragraph
+//!    answers the heading (`COMPARISON: None.`), and the report has no text.
+//! 3. **Characters.** `_`, U+FFFD, control characters and all white space become blanks. Typographic
+//!    quotes, dashes, bullets and `×` become similar ASCII characters. Other non-ASCII characters are
+//!    removed. Several blanks become one, and a blank before `, . ; :` is removed.
+//! 4. **Sentences.** A sentence ends at `.`, except at a decimal point (`2.5 cm`, `.5 cm`): a digit
+//!    follows it, and no letter precedes it. Numbers of lists are removed: a sentence that consists of a
+//!    number of one or two digits starts a list, and the list continues where a sentence ends with the
+//!    next number (`1. Clear 2. No`). So `T12.` and `on day 12.` stay. Blanks and `, ; : - *` are removed
+//!    from both ends. A sentence of fewer than two tokens (sequences of letters and digits) is removed.
+//! 5. **Text.** Each sentence gets a `.` unless it ends with `?` or `!`, and blanks join the sentences.
+//!    Case and other punctuation do not change. A report of fewer than three tokens has no text.
 //!
-//! The preprocessing of MGCA, which these follow, cuts `2.5 cm` to `5 cm`; rule 4 mends that.
+//! The rules follow the preprocessing of MGCA, which shortens `2.5 cm` to `5 cm`. Rule 4 avoids that.
 
-/// Heads are no longer than this.
-const HEAD_MAX: usize = 60;
-/// A sentence needs as many tokens.
+/// A heading has at most this many characters.
+const HEADING_MAX: usize = 60;
+/// A sentence has at least this many tokens.
 const SENTENCE_MIN: usize = 2;
-/// A report needs as many tokens.
+/// The text of a report has at least this many tokens.
 const REPORT_MIN: usize = 3;
-/// What goes from both ends of a sentence.
+/// Characters that are removed from both ends of a sentence.
 const EDGES: [char; 6] = [' ', ',', ';', ':', '-', '*'];
 
 const PREAMBLE: &str = "preamble";
 const IMPRESSION: &str = "impression";
 const FINDINGS: &str = "findings";
 
-/// Normal names of heads by what the head, in lower case, contains; the first that fits counts.
+/// Names of sections, each with the words by which a lowercase heading is recognised. The first match
+/// counts.
 const NAMES: [(&str, &[&str]); 11] = [
     (IMPRESSION, &["impression", "conclusion"]),
     (FINDINGS, &["finding"]),
@@ -46,7 +51,7 @@ const NAMES: [(&str, &[&str]); 11] = [
     ("technique", &["technique"]),
     ("recommendations", &["recommendation"]),
     ("wet read", &["wet read", "wetread"]),
-    // "CHEST, TWO VIEWS:" and its like stand over the findings.
+    // Headings such as "CHEST, TWO VIEWS:" precede the findings.
     (
         FINDINGS,
         &[
@@ -60,35 +65,38 @@ const NAMES: [(&str, &[&str]); 11] = [
     ),
 ];
 
-/// The sections of a report in its order, as (normal name, text); lines of the text are trimmed, it may be empty.
+/// The sections of a report in its order, as (name, text). Lines of the text are trimmed, and a text
+/// may be empty.
 ///
-/// Names are the head in lower case, except that heads which mean the same share a name: `IMPRESSIONS`, `CONCLUSION`
-/// and `FINDINGS AND IMPRESSION` are `impression`; `FINDING` and heads that name the views (`CHEST, TWO VIEWS`) are
-/// `findings`; likewise `history`, `comparison`, `indication`, `examination`, `technique`, `recommendations`,
-/// `addendum`, `wet read`. Text under no head is `preamble`, left out where empty.
+/// The name is the heading in lower case, but headings of one meaning share a name: `IMPRESSIONS`,
+/// `CONCLUSION` and `FINDINGS AND IMPRESSION` are `impression`, `FINDING` and headings that name the
+/// views (`CHEST, TWO VIEWS`) are `findings`. The others are `history`, `comparison`, `indication`,
+/// `examination`, `technique`, `recommendations`, `addendum` and `wet read`. Text without a heading is
+/// `preamble`, which is absent if it is empty.
 pub fn sections(raw: &str) -> Vec<(String, String)> {
     let raw = raw.replace("\r\n", "\n").replace('\r', "\n");
     let mut name = PREAMBLE.to_owned();
     let mut lines: Vec<&str> = Vec::new();
     let mut found = Vec::new();
     for line in raw.split('\n').map(str::trim) {
-        let Some((next, rest)) = head(line) else {
+        let Some((next, rest)) = heading(line) else {
             lines.push(line);
             continue;
         };
-        close(&mut found, name, &lines);
+        push_section(&mut found, name, &lines);
         name = next;
         lines = vec![rest];
     }
-    close(&mut found, name, &lines);
+    push_section(&mut found, name, &lines);
     found
 }
 
-/// The text of a report by the rules of [this module](self); `None` if there is none of three tokens or more.
+/// The text of a report by the rules of [this module](self). `None` if it has fewer than three tokens.
 ///
 /// ```
 /// let raw = "FINAL REPORT\n FINDINGS: Nodule of 2.5 cm in ___. Stable.\n IMPRESSION:\n 1. Known nodule.";
-/// assert_eq!(mflag_datasets::report_text::clean(raw).as_deref(), Some("Known nodule. Nodule of 2.5 cm in."));
+/// let text = mflag_datasets::report_text::clean(raw);
+/// assert_eq!(text.as_deref(), Some("Known nodule. Nodule of 2.5 cm in."));
 /// ```
 pub fn clean(raw: &str) -> Option<String> {
     let sections = sections(raw);
@@ -112,8 +120,8 @@ pub fn clean(raw: &str) -> Option<String> {
     (tokens(&text) >= REPORT_MIN).then_some(text)
 }
 
-/// Rules 3 to 5 on a text without sections, such as a prompt: ASCII, one line, sentences of two tokens or more.
-/// Tidying a tidied text changes nothing.
+/// Applies rules 3 to 5 to a text without sections, such as a prompt. The result is one line of ASCII.
+/// Tidying it again changes nothing.
 pub fn tidy(text: &str) -> String {
     let text = plain(text);
     let mut list = None;
@@ -134,25 +142,26 @@ pub fn tidy(text: &str) -> String {
     kept
 }
 
-/// The normal name of the head that a trimmed line begins with, and the rest of the line.
-fn head(line: &str) -> Option<(String, &str)> {
+/// The section that starts in a trimmed line: its name, and the rest of the line.
+fn heading(line: &str) -> Option<(String, &str)> {
     if line == "FINAL REPORT" {
         return Some((PREAMBLE.to_owned(), ""));
     }
-    let (head, rest) = line.split_once(':')?;
-    let is_time = head.ends_with(|c: char| c.is_ascii_digit())
+    let (heading, rest) = line.split_once(':')?;
+    let is_time = heading.ends_with(|c: char| c.is_ascii_digit())
         && rest.starts_with(|c: char| c.is_ascii_digit());
     let allowed =
         |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || " ()/,&'#_-".contains(c);
-    let is_head = head.len() <= HEAD_MAX
-        && head.starts_with(|c: char| c.is_ascii_uppercase())
-        && head.chars().all(allowed)
-        && head.chars().filter(char::is_ascii_uppercase).count() >= 2;
-    (is_head && !is_time).then(|| (normal(head), rest.trim()))
+    let is_heading = heading.len() <= HEADING_MAX
+        && heading.starts_with(|c: char| c.is_ascii_uppercase())
+        && heading.chars().all(allowed)
+        && heading.chars().filter(char::is_ascii_uppercase).count() >= 2;
+    (is_heading && !is_time).then(|| (section_name(heading), rest.trim()))
 }
 
-fn normal(head: &str) -> String {
-    let lower = head
+/// The name of the section below a heading.
+fn section_name(heading: &str) -> String {
+    let lower = heading
         .split_whitespace()
         .collect::<Vec<_>>()
         .join(" ")
@@ -163,13 +172,14 @@ fn normal(head: &str) -> String {
     known.map_or(lower, |(name, _)| (*name).to_owned())
 }
 
-fn close(found: &mut Vec<(String, String)>, name: String, lines: &[&str]) {
+fn push_section(found: &mut Vec<(String, String)>, name: String, lines: &[&str]) {
     let text = lines.join("\n").trim().to_owned();
     if name != PREAMBLE || !text.is_empty() {
         found.push((name, text));
     }
 }
 
+/// The second part of rule 2.
 fn last_paragraph(sections: &[(String, String)]) -> Option<&str> {
     let (name, text) = sections.iter().rev().find(|(_, text)| !text.is_empty())?;
     match text.rsplit_once("\n\n") {
@@ -186,8 +196,8 @@ fn plain(text: &str) -> String {
         let decimal = word
             .strip_prefix('.')
             .is_some_and(|w| w.starts_with(|c: char| c.is_ascii_digit()));
-        let glued = word.starts_with([',', '.', ';', ':']) && !decimal;
-        if !plain.is_empty() && !glued {
+        let is_punctuation = word.starts_with([',', '.', ';', ':']) && !decimal;
+        if !plain.is_empty() && !is_punctuation {
             plain.push(' ');
         }
         plain.push_str(word);
@@ -195,6 +205,7 @@ fn plain(text: &str) -> String {
     plain
 }
 
+/// The ASCII character for `c`. `None` if there is none that is similar.
 fn ascii(c: char) -> Option<char> {
     match c {
         '_' | '\u{fffd}' => Some(' '),
@@ -208,7 +219,7 @@ fn ascii(c: char) -> Option<char> {
     }
 }
 
-/// The parts between the full stops of an ASCII text; decimal points do not divide.
+/// Splits an ASCII text at its full stops, but not at decimal points.
 fn split(text: &str) -> impl Iterator<Item = &str> {
     let bytes = text.as_bytes();
     let ends = move |at: usize| {
@@ -227,7 +238,8 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The sentence without a closing number that belongs to a list; `list` is the list's latest number.
+/// Removes the number at the end of a sentence if it belongs to a list. `list` is the list's latest
+/// number.
 fn without_list_number<'a>(sentence: &'a str, list: &mut Option<u32>) -> &'a str {
     let (body, last) = sentence.rsplit_once(' ').unwrap_or(("", sentence));
     let is_number = last.len() <= 2 && last.bytes().all(|b| b.is_ascii_digit());
@@ -241,6 +253,7 @@ fn without_list_number<'a>(sentence: &'a str, list: &mut Option<u32>) -> &'a str
     sentence
 }
 
+/// How many sequences of letters and digits the text has.
 fn tokens(text: &str) -> usize {
     text.split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|t| !t.is_empty())
@@ -262,7 +275,7 @@ mod tests {
         clean: Option<String>,
     }
 
-    /// Exact: the oracle states the same rules a second time.
+    /// Without tolerance: the oracle implements the same rules.
     #[test]
     fn equals_the_oracle() {
         let golden = include_str!("../../../tests/golden/report/report.json");
@@ -274,7 +287,7 @@ mod tests {
         }
     }
 
-    /// Reports made of what the rules speak of, more likely to hit them than random characters.
+    /// Reports of pieces to which the rules apply. Random characters would rarely trigger a rule.
     fn reports() -> impl Strategy<Value = String> {
         let pieces = prop::sample::select(vec![
             "FINDINGS:",
@@ -319,7 +332,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
         #[test]
-        fn clean_text_keeps_its_promises(raw in prop_oneof![reports(), any::<String>()]) {
+        fn clean_text_is_ascii_of_three_tokens(raw in prop_oneof![reports(), any::<String>()]) {
             if let Some(text) = clean(&raw) {
                 prop_assert!(text.is_ascii());
                 prop_assert!(!text.contains('_') && !text.contains("  "));

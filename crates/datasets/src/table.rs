@@ -1,4 +1,4 @@
-//! Tables of the data sets: CSV or gzipped CSV, read row by row, columns by name.
+//! CSV tables, gzipped or not, read row by row. Columns are found by their names.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
 use mflag_core::suggest;
-
 use mflag_store::{Error, Result};
 
-/// First bytes of a gzip file.
+/// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// An open table. Header and values are trimmed, a byte-order mark is passed over, columns may stand in any order.
+/// An open table. Names of columns and values are trimmed, a byte-order mark is skipped, and the order
+/// of the columns does not matter.
 pub struct Table {
     path: PathBuf,
     header: Vec<String>,
@@ -21,10 +21,10 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens a table; whether it is gzipped is told by its content, not by its name.
+    /// Opens a table. Its first bytes decide whether it is gzipped, not its name.
     ///
     /// # Errors
-    /// The file cannot be read, is empty, is a web page, or its gzip stream is damaged.
+    /// If the file cannot be read, is empty, is a web page, or is a damaged gzip file.
     pub fn open(path: &Path) -> Result<Table> {
         let io = |e| Error::io("read", path, e);
         let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(io)?);
@@ -43,9 +43,9 @@ impl Table {
             .map(|h| h.trim_start_matches('\u{feff}').trim().to_owned())
             .collect();
         match header.first() {
-            None => return Err(Error::file(path, "the table is empty; fetch it again")),
+            None => return Err(Error::file(path, "the table is empty; download it again")),
             Some(first) if first.starts_with('<') => {
-                let reason = "this is a web page and no table: the download was not logged in; fetch it again";
+                let reason = "this is a web page, not a table: the download was not logged in; download it again";
                 return Err(Error::file(path, reason));
             }
             Some(_) => {}
@@ -70,47 +70,46 @@ impl Table {
     /// Positions of the columns with these names.
     ///
     /// # Errors
-    /// A column is missing or stands there twice; the message names it and the nearest name present.
+    /// If a column is missing or appears twice. The message suggests the nearest name in the header.
     pub fn columns<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N]> {
         let mut found = [0; N];
-        for (place, name) in found.iter_mut().zip(names) {
-            *place = self.column(name)?;
+        for (position, name) in found.iter_mut().zip(names) {
+            *position = self.column(name)?;
         }
         Ok(found)
     }
 
     fn column(&self, name: &str) -> Result<usize> {
-        let mut places = self
-            .header
-            .iter()
-            .enumerate()
-            .filter(|(_, h)| *h == name)
-            .map(|(i, _)| i);
-        match (places.next(), places.next()) {
-            (Some(place), None) => Ok(place),
+        let header = self.header.iter().enumerate();
+        let mut positions = header.filter(|(_, h)| *h == name).map(|(i, _)| i);
+        match (positions.next(), positions.next()) {
+            (Some(position), None) => Ok(position),
             (Some(_), Some(_)) => {
-                let reason = format!("column '{name}' stands there twice; delete one of them");
+                let reason = format!("column '{name}' appears twice; delete one of the two");
                 Err(Error::file(&self.path, reason))
             }
             (None, _) => {
-                let hint = match &self.header[..] {
-                    [one] if one.contains([';', '\t']) => {
-                        "; columns are separated by commas, and this table has other signs: save it as CSV with commas".to_owned()
-                    }
-                    all => suggest::hint(name, all.iter().map(String::as_str)),
-                };
-                Err(Error::file(
-                    &self.path,
-                    format!("column '{name}' is missing{hint}"),
-                ))
+                let reason = format!("column '{name}' is missing{}", self.hint(name));
+                Err(Error::file(&self.path, reason))
             }
         }
     }
 
-    /// Hands every row to `take`, in order, without keeping any.
+    /// What may help with a missing column.
+    fn hint(&self, name: &str) -> String {
+        match &self.header[..] {
+            [line] if line.contains([';', '\t']) => {
+                "; the table's columns are not separated by commas: save it as CSV with commas"
+                    .to_owned()
+            }
+            names => suggest::hint(name, names.iter().map(String::as_str)),
+        }
+    }
+
+    /// Calls `take` with every row, in order. Only one row is in memory at a time.
     ///
     /// # Errors
-    /// Those of `take`; a row has more or fewer values than the header; the file ends too early.
+    /// If `take` fails, if a row has more or fewer values than the header, or if the file is truncated.
     pub fn for_each(mut self, mut take: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
         let mut values = StringRecord::new();
         let mut number = 1;
@@ -149,17 +148,18 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The value in a column of [`Table::columns`].
+    /// The value in a column. [`Table::columns`] returns the column's position.
     pub fn get(&self, column: usize) -> &'a str {
         self.values.get(column).unwrap_or("")
     }
 
-    /// Number of the row; the header is row 1, so it is the line where no value has line breaks.
+    /// Number of the row. The header is row 1. If no value has line breaks, it is the number of the
+    /// line.
     pub fn number(&self) -> usize {
         self.number
     }
 
-    /// An error about the value in `column`: `allowed` says what may stand there.
+    /// An error about the value in `column`. `allowed` completes the sentence "it must be …".
     pub fn refuse(&self, column: usize, allowed: &str) -> Error {
         let value = self.get(column);
         self.error(
@@ -168,8 +168,8 @@ impl<'a> Row<'a> {
         )
     }
 
-    /// Like [`Row::refuse`], for identifiers: the message does not show the value.
-    pub fn refuse_unseen(&self, column: usize, allowed: &str) -> Error {
+    /// Like [`Row::refuse`], but the message does not contain the value, which may identify a patient.
+    pub fn refuse_without_value(&self, column: usize, allowed: &str) -> Error {
         self.error(
             column,
             &format!("the value is not allowed; it must be {allowed}"),
@@ -185,23 +185,24 @@ impl<'a> Row<'a> {
     }
 }
 
-/// What a failed row means to the user.
+/// The error for a row that cannot be read.
 fn unreadable(path: &Path, row: usize, error: &csv::Error) -> Error {
     let reason = match error.kind() {
         csv::ErrorKind::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => format!(
-            "the gzip file ends too early, after row {}: its download is incomplete; fetch it again",
+            "the gzip file ends too early, after row {}: the download is incomplete; download it again",
             row - 1
         ),
         csv::ErrorKind::Io(e) => {
-            format!("row {row} cannot be read ({e}): the file is damaged; fetch it again")
+            format!("row {row} cannot be read ({e}): the file is damaged; download it again")
         }
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
         } => format!(
-            "row {row} has {len} values and the header {expected_len}: the file is cut off or was edited; fetch it again"
+            "row {row} has {len} values, but the header has {expected_len}: the file is truncated or was \
+             edited; download it again"
         ),
         csv::ErrorKind::Utf8 { .. } => {
-            format!("row {row} is not UTF-8: the file is damaged; fetch it again")
+            format!("row {row} is not UTF-8: the file is damaged; download it again")
         }
         _ => format!("row {row}: {error}"),
     };
@@ -263,31 +264,31 @@ mod tests {
     }
 
     #[test]
-    fn messages_name_place_and_fix() {
+    fn messages_name_the_place_and_the_fix() {
         assert!(message(b"a,c\n").contains("t.csv: column 'b' is missing (known: a, c)"));
         assert!(message(b"a,B\n").ends_with("column 'b' is missing (did you mean 'B'?)"));
-        assert!(message(b"a;b;c\n").contains("separated by commas"));
-        assert!(message(b"a,b,b\n").contains("column 'b' stands there twice"));
+        assert!(message(b"a;b;c\n").contains("not separated by commas"));
+        assert!(message(b"a,b,b\n").contains("column 'b' appears twice"));
         let bad = message(b"a,b\n1,2\nbad,3\n");
         assert!(
             bad.ends_with("row 3, column 'a': 'bad' is not allowed; it must be good"),
             "{bad}"
         );
-        assert!(message(b"a,b\n1,2\n1\n").contains("row 3 has 1 values and the header 2"));
+        assert!(message(b"a,b\n1,2\n1\n").contains("row 3 has 1 values, but the header has 2"));
         assert!(message(b"a,b\n\xff,2\n").contains("row 2 is not UTF-8"));
         assert!(message(b"").contains("the table is empty"));
         assert!(message(b"<!DOCTYPE html>\n").contains("this is a web page"));
     }
 
     #[test]
-    fn damaged_gzip_is_told() {
+    fn a_damaged_gzip_file_is_refused() {
         let text: String = (0..5000)
             .map(|i| format!("{},{i}\n", i * 7919 % 1000))
             .collect();
         let whole = gz(&format!("a,b\n{text}"));
         for end in [3, 12, whole.len() / 2, whole.len() - 9, whole.len() - 1] {
-            let told = message(&whole[..end]);
-            assert!(told.contains("gzip file ends too early"), "{end}: {told}");
+            let error = message(&whole[..end]);
+            assert!(error.contains("gzip file ends too early"), "{end}: {error}");
         }
         let mut damaged = whole;
         let last = damaged.len() - 6;

@@ -11,7 +11,7 @@ use mflag_core::Named;
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use mflag_datasets::split::Parts;
+use mflag_datasets::split::HashSplit;
 use mflag_film::{Depth, Fit, Squaring, Window};
 use mflag_prepare::prepare::{self, prepare};
 use mflag_prepare::verify::{Same, Verified, verify};
@@ -21,18 +21,10 @@ use proptest::prelude::*;
 use rstest::rstest;
 use tempfile::TempDir;
 
-fn record(film: String, patient: &str, split: Split, labels: &[Option<f32>]) -> Record {
+fn record(film: &str, patient: &str, split: Split, labels: &[Option<f32>]) -> Record {
     Record {
-        path: film.clone().into(),
-        study: film.clone(),
-        film,
-        patient: patient.to_owned(),
-        split,
-        text: None,
         labels: labels.to_vec(),
-        boxes: Vec::new(),
-        mask: None,
-        size: None,
+        ..Record::new(film, patient, film, split)
     }
 }
 
@@ -50,7 +42,7 @@ fn records(films: usize) -> Vec<Record> {
         } else {
             Split::Train
         };
-        record(format!("f{i}"), &format!("p{patient}"), split, &labels)
+        record(&format!("f{i}"), &format!("p{patient}"), split, &labels)
     };
     (0..films).map(film).collect()
 }
@@ -65,9 +57,9 @@ fn chosen(records: &[Record], part: f64, seed: u64) -> (BTreeSet<&str>, BTreeSet
 /// The hash is part of every published number: it never changes.
 #[test]
 fn the_splits_never_change() {
-    let parts = Parts::new(0.25, 0.25, 7).unwrap();
+    let parts = HashSplit::new(0.25, 0.25, 7).unwrap();
     let names: Vec<&str> = (0..12)
-        .map(|i| parts.of(&format!("patient{i}")).name())
+        .map(|i| parts.split_of(&format!("patient{i}")).name())
         .collect();
     insta::assert_snapshot!(names.join(" "), @"validate validate train validate validate train train train validate train train test");
     let films = records(300);
@@ -78,10 +70,10 @@ fn the_splits_never_change() {
 proptest! {
     #[test]
     fn parts_have_their_sizes(validate in 0.0..0.5f64, test in 0.0..0.4f64, seed: u64) {
-        let parts = Parts::new(validate, test, seed).unwrap();
+        let parts = HashSplit::new(validate, test, seed).unwrap();
         let mut counts = HashMap::new();
         for i in 0..4000 {
-            *counts.entry(parts.of(&i.to_string())).or_insert(0usize) += 1;
+            *counts.entry(parts.split_of(&i.to_string())).or_insert(0usize) += 1;
         }
         let part = |split| *counts.get(&split).unwrap_or(&0) as f64 / 4000.0;
         // Five standard deviations of a binomial part.
@@ -91,7 +83,7 @@ proptest! {
 
     #[test]
     fn larger_parts_keep_who_was_in_them(patient: String, seed: u64, a in 0.0..0.3f64, b in 0.0..0.3f64, test in 0.0..0.3f64) {
-        let of = |validate, test| Parts::new(validate, test, seed).unwrap().of(&patient);
+        let of = |validate, test| HashSplit::new(validate, test, seed).unwrap().split_of(&patient);
         let (few, many) = (a.min(b), a.max(b));
         prop_assert!(of(few, test) != Split::Validate || of(many, test) == Split::Validate);
         prop_assert_eq!(of(few, test) == Split::Test, of(many, test) == Split::Test);
@@ -129,7 +121,7 @@ proptest! {
     ) {
         let film = |(i, has): (usize, &Vec<bool>)| {
             let labels: Vec<Option<f32>> = has.iter().map(|&yes| Some(if yes { 1.0 } else { -1.0 })).collect();
-            record(format!("f{i}"), &format!("p{i}"), Split::Train, &labels)
+            record(&format!("f{i}"), &format!("p{i}"), Split::Train, &labels)
         };
         let records: Vec<Record> = has.iter().enumerate().map(film).collect();
         let any = |films: &[usize], label: usize| films.iter().any(|&film| has[film][label]);
@@ -161,8 +153,8 @@ proptest! {
 fn seeds_choose_others() {
     let records = records(3000);
     assert_ne!(chosen(&records, 0.1, 0), chosen(&records, 0.1, 1));
-    let of = |seed| Parts::new(0.3, 0.3, seed).unwrap();
-    assert!((0..20).any(|i| of(0).of(&i.to_string()) != of(1).of(&i.to_string())));
+    let of = |seed| HashSplit::new(0.3, 0.3, seed).unwrap();
+    assert!((0..20).any(|i| of(0).split_of(&i.to_string()) != of(1).split_of(&i.to_string())));
 }
 
 #[rstest]
@@ -171,7 +163,7 @@ fn seeds_choose_others() {
 #[case(0.0, 1.0)]
 #[case(f64::NAN, 0.0)]
 fn parts_must_leave_somebody(#[case] validate: f64, #[case] test: f64) {
-    let told = Parts::new(validate, test, 0).unwrap_err().to_string();
+    let told = HashSplit::new(validate, test, 0).unwrap_err().to_string();
     assert!(
         told.contains("each must be from 0 to below 1, and both together below 1"),
         "{told}"
@@ -185,7 +177,7 @@ fn parts_must_leave_somebody(#[case] validate: f64, #[case] test: f64) {
 fn fractions_must_be_parts(#[case] part: f64) {
     let told = fraction(&records(3), part, 0).unwrap_err().to_string();
     assert!(told.contains("it must be above 0 and at most 1"), "{told}");
-    let tests = [record("a".to_owned(), "p", Split::Test, &[])];
+    let tests = [record("a", "p", Split::Test, &[])];
     let told = fraction(&tests, 0.1, 0).unwrap_err().to_string();
     assert!(told.contains("no training films"), "{told}");
 }
@@ -211,7 +203,7 @@ impl Stores {
             name: dataset.to_owned(),
             labels: Vec::new(),
             records: films.iter().map(|film| write(&folder, film)).collect(),
-            dropped: Vec::new(),
+            left_out: Vec::new(),
         };
         let options = prepare::Options {
             squaring,
@@ -232,7 +224,7 @@ fn write(folder: &Path, &(film, patient, split, content): &(&str, &str, Split, u
         .unwrap();
     Record {
         path,
-        ..record(film.to_owned(), patient, split, &[])
+        ..record(film, patient, split, &[])
     }
 }
 

@@ -14,21 +14,17 @@ const FILMS: usize = 40;
 
 fn record(folder: &Path, i: usize) -> Record {
     let film = format!("film-{i:03}");
+    let split = if i < 30 {
+        Split::Train
+    } else {
+        Split::Validate
+    };
+    let path = folder.join(format!("{film}.png"));
     Record {
-        path: folder.join(format!("{film}.png")),
-        film,
-        patient: format!("p{}", i / 2),
         study: format!("s{i}"),
-        split: if i < 30 {
-            Split::Train
-        } else {
-            Split::Validate
-        },
         text: Some(format!("report {i}")),
         labels: vec![Some(1.0), None],
-        boxes: vec![],
-        mask: None,
-        size: None,
+        ..Record::new(film, format!("p{}", i / 2), path, split)
     }
 }
 
@@ -47,7 +43,7 @@ fn dataset(folder: &Path) -> Dataset {
         name: "toy".into(),
         labels,
         records,
-        dropped: vec![],
+        left_out: vec![],
     }
 }
 

@@ -29,18 +29,7 @@ const FILMS: [&str; 14] = [
 
 fn record(path: PathBuf) -> Record {
     let film = path.file_name().unwrap().to_string_lossy().into_owned();
-    Record {
-        patient: film.clone(),
-        study: film.clone(),
-        film,
-        path,
-        split: Split::Train,
-        text: None,
-        labels: vec![],
-        boxes: vec![],
-        mask: None,
-        size: None,
-    }
+    Record::new(&film, &film, path, Split::Train)
 }
 
 #[test]
@@ -50,7 +39,7 @@ fn a_film_read_for_prediction_has_the_pixels_of_the_store() {
         name: "goldens".into(),
         labels: vec![],
         records: FILMS.iter().map(|name| record(golden(name))).collect(),
-        dropped: vec![],
+        left_out: vec![],
     };
     let percentile = Window::Percentile {
         low: 1.0,

@@ -65,6 +65,30 @@ pub struct Record {
     pub mask: Option<Mask>,
 }
 
+impl Record {
+    /// The record of a film that is its own study and has no report, labels, boxes or mask.
+    pub fn new(
+        film: impl Into<String>,
+        patient: impl Into<String>,
+        path: impl Into<PathBuf>,
+        split: Split,
+    ) -> Record {
+        let film = film.into();
+        Record {
+            study: film.clone(),
+            film,
+            patient: patient.into(),
+            path: path.into(),
+            split,
+            text: None,
+            labels: Vec::new(),
+            size: None,
+            boxes: Vec::new(),
+            mask: None,
+        }
+    }
+}
+
 /// A box in pixels of the film as its file has it, from the upper left corner.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoundingBox {
@@ -111,7 +135,7 @@ pub struct Dataset {
     /// The films kept, ordered by identifier.
     pub records: Vec<Record>,
     /// How many films were left out, by reason.
-    pub dropped: Vec<(String, usize)>,
+    pub left_out: Vec<(String, usize)>,
 }
 
 /// How far a box may reach beyond its film, in parts of the film's side: annotators' slips.

@@ -1,18 +1,25 @@
-//! NIH ChestX-ray14: films with 14 labels and, for 880 of them, boxes.
+//! NIH ChestX-ray14: films with 14 labels, and boxes on 880 films.
 //!
-//! The layout, the rules and the terms of access are in `datasets/nih-chestxray14.md`.
+//! The root holds `Data_Entry_2017.csv` (or `Data_Entry_2017_v2020.csv`), `train_val_list.txt`,
+//! `test_list.txt` and the films (in `images_001/images` … `images_012/images`, or in one folder
+//! `images`). Films have boxes only if it also holds `BBox_List_2017.csv`. By [`Rule::Official`], the
+//! films of `test_list.txt` are for test, and a part of the patients of the other list is for
+//! validation. By [`Rule::Patient`], both lists are split as one. `datasets/nih-chestxray14.md`
+//! describes the layout, the rules and the terms of access.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use mflag_core::suggest;
-
-use crate::reader::{self, DUPLICATE, Dropped, NO_FILM};
-use crate::split::{Choice, Offer, Rule};
-use crate::table::{Row, Table};
 use mflag_store::{BoundingBox, Dataset, Error, Record, Result, Split};
 
-/// The labels, as the table writes them.
+use crate::checks;
+use crate::left_out::{DUPLICATE, LeftOut, NO_FILM};
+use crate::reader::{Reader, dataset};
+use crate::split::{Offer, Rule, SplitOptions};
+use crate::table::{Row, Table};
+
+/// The labels, as the table spells them.
 pub const LABELS: [&str; 14] = [
     "Atelectasis",
     "Cardiomegaly",
@@ -30,124 +37,129 @@ pub const LABELS: [&str; 14] = [
     "Pneumothorax",
 ];
 
-/// What stands where there is none of them.
+/// What the table contains for a film without any label.
 const NO_FINDING: &str = "No Finding";
 
-/// Why films are left out, in the order of the checks; a film counts under the first that fits.
+/// Why films are left out, in the order of the checks.
 const REASONS: &[&str] = &[DUPLICATE, NO_SPLIT, NO_FILM];
 const NO_SPLIT: &str = "in neither train_val_list.txt nor test_list.txt";
 
-/// The table; the second name is that of the corrected release.
+/// The table of films. The second name is that of the corrected release.
 const TABLES: [&str; 2] = ["Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"];
 const BOXES: &str = "BBox_List_2017.csv";
 
-/// The splits, the usual one first.
-pub const SPLITS: &[Offer] = &[
-    Offer {
-        rule: Rule::Official,
-        validate: Some(0.1),
-        test: None,
-    },
-    Offer {
-        rule: Rule::Patient,
-        validate: Some(0.1),
-        test: Some(0.1),
-    },
-];
-
-/// What to read.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Options of the reader.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct Options {
-    /// One of [`SPLITS`].
-    pub split: Choice,
+    /// How the films are split.
+    #[command(flatten)]
+    pub split: SplitOptions,
 }
 
-/// Reads the data set in the folder `root`, which holds `Data_Entry_2017.csv` (or `Data_Entry_2017_v2020.csv`),
-/// `train_val_list.txt`, `test_list.txt`, the films (`images_001/images` … `images_012/images`, or one folder `images`), and
-/// `BBox_List_2017.csv`, without which there are no boxes. By [`Rule::Official`] the films of `test_list.txt` test, and a part of
-/// the patients of the other list validates; [`Rule::Patient`] makes the lists one.
-///
-/// # Errors
-/// A table, list or column is missing, a label is unknown, a film is in both lists or smaller than its boxes, or none is
-/// left.
-pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let division = options.split.among(SPLITS)?;
-    let table = table(root)?;
-    let splits = splits(root)?;
-    let mut boxes = boxes(root)?;
-    let files = files(root)?;
-    let mut dropped = Dropped::new(REASONS);
-    let mut seen = HashSet::new();
-    let mut records = Vec::new();
+/// The reader of ChestX-ray14.
+#[derive(Debug, Clone, Copy)]
+pub struct Nih;
 
-    let [name, findings, patient] =
-        table.columns(["Image Index", "Finding Labels", "Patient ID"])?;
-    table.for_each(|row| {
-        let film = reader::file_name(row, name)?;
-        let labels = labels(row, findings)?;
-        let reason = match (splits.get(film), files.get(film)) {
-            _ if !seen.insert(film.to_owned()) => DUPLICATE,
-            (None, _) => NO_SPLIT,
-            (_, None) => NO_FILM,
-            (Some(&split), Some(folder)) => {
-                let patient = reader::filled(row, patient)?;
-                records.push(Record {
-                    film: film.to_owned(),
-                    patient: patient.to_owned(),
-                    study: film.to_owned(),
-                    path: folder.join(film),
-                    split: match (division.rule, split) {
+impl Reader for Nih {
+    const NAME: &'static str = "nih-chestxray14";
+    const TITLE: &'static str = "NIH ChestX-ray14";
+    const EXAMPLES: &'static str = "Example:
+  mflag-data prepare nih --root ChestXray-NIHCC --split patient --out data/nih/store-256";
+    const LABELS: &'static [&'static str] = &LABELS;
+    const SPLITS: &'static [Offer] = &[
+        Offer {
+            rule: Rule::Official,
+            validate: Some(0.1),
+            test: None,
+        },
+        Offer {
+            rule: Rule::Patient,
+            validate: Some(0.1),
+            test: Some(0.1),
+        },
+    ];
+    type Options = Options;
+
+    fn read(root: &Path, options: &Options) -> Result<Dataset> {
+        let splitter = options.split.splitter(Self::SPLITS)?;
+        let table = table(root)?;
+        let lists = official_splits(root)?;
+        let mut boxes = boxes(root)?;
+        let folders = image_folders(root)?;
+        let mut left_out = LeftOut::new(REASONS);
+        let mut seen = HashSet::new();
+        let mut records = Vec::new();
+
+        let [name, findings, patient] =
+            table.columns(["Image Index", "Finding Labels", "Patient ID"])?;
+        table.for_each(|row| {
+            let film = checks::file_name(row, name)?;
+            let labels = labels(row, findings)?;
+            let reason = match (lists.get(film), folders.get(film)) {
+                _ if !seen.insert(film.to_owned()) => DUPLICATE,
+                (None, _) => NO_SPLIT,
+                (_, None) => NO_FILM,
+                (Some(&official), Some(folder)) => {
+                    let patient = checks::identifier(row, patient)?;
+                    let split = match (splitter.rule, official) {
                         (Rule::Official, Split::Test) => Split::Test,
-                        _ => division.of(patient),
-                    },
-                    text: None,
-                    labels,
-                    boxes: boxes.remove(film).unwrap_or_default(),
-                    mask: None,
-                    size: None,
-                });
-                return Ok(());
-            }
-        };
-        dropped.count(reason);
-        tracing::debug!("row {}, {film}: {reason}", row.number());
-        Ok(())
-    })?;
-    reader::boxes_fit(root, &records)?;
-    let layout = root.join("images_001/images/<Image Index>");
-    reader::dataset(
-        "nih-chestxray14",
-        &LABELS,
-        records,
-        &dropped,
-        layout.display(),
-    )
+                        _ => splitter.by_hash(patient),
+                    };
+                    records.push(Record {
+                        labels,
+                        boxes: boxes.remove(film).unwrap_or_default(),
+                        ..Record::new(film, patient, folder.join(film), split)
+                    });
+                    return Ok(());
+                }
+            };
+            left_out.count(reason);
+            tracing::debug!("row {}, {film}: {reason}", row.number());
+            Ok(())
+        })?;
+        checks::boxes_fit(root, &records)?;
+        let layout = root.join("images_001/images/<Image Index>");
+        dataset(
+            Self::NAME,
+            Self::LABELS,
+            records,
+            &left_out,
+            &splitter,
+            layout.display(),
+        )
+    }
 }
 
+/// Opens the table of films, of which there must be one version.
 fn table(root: &Path) -> Result<Table> {
     let [old, new] = TABLES.map(|name| root.join(name));
     match (old.exists(), new.exists()) {
         (true, false) => Table::open(&old),
         (false, true) => Table::open(&new),
         (true, true) => {
-            let reason = format!("{} and {} are both here; keep one", TABLES[0], TABLES[1]);
+            let reason = format!(
+                "this folder holds both {} and {}; keep one",
+                TABLES[0], TABLES[1]
+            );
             Err(Error::file(root, reason))
         }
         (false, false) => Err(missing(root, TABLES[0])),
     }
 }
 
+/// The error for a missing table or list.
 fn missing(root: &Path, name: &str) -> Error {
     let reason = format!(
-        "{name} is not in this folder; give the folder of ChestX-ray14 that holds {}, train_val_list.txt, test_list.txt and \
-         the images (access: https://nihcc.app.box.com/v/ChestXray-NIHCC)",
+        "{name} is not in this folder; give the folder of ChestX-ray14 that holds {}, \
+         train_val_list.txt, test_list.txt and the images (access: \
+         https://nihcc.app.box.com/v/ChestXray-NIHCC)",
         TABLES[0]
     );
     Error::file(root, reason)
 }
 
-/// The official part of every film: train (with validation) or test.
-fn splits(root: &Path) -> Result<HashMap<String, Split>> {
+/// Reads the two lists: the split of every film, where `Train` includes validation.
+fn official_splits(root: &Path) -> Result<HashMap<String, Split>> {
     let mut splits = HashMap::new();
     let lists = [
         ("train_val_list.txt", Split::Train),
@@ -166,11 +178,14 @@ fn splits(root: &Path) -> Result<HashMap<String, Split>> {
             if film.is_empty() {
                 continue;
             }
-            if !reader::is_file_name(film) {
-                return Err(refuse("is no file name; the list has one a line"));
+            if !checks::is_file_name(film) {
+                return Err(refuse(
+                    "is not a file name; the list must have one per line",
+                ));
             }
             if *splits.entry(film.to_owned()).or_insert(split) != split {
-                return Err(refuse("is in train_val_list.txt, too; fetch both again"));
+                let reason = "is also in train_val_list.txt; download both lists again";
+                return Err(refuse(reason));
             }
         }
     }
@@ -178,10 +193,10 @@ fn splits(root: &Path) -> Result<HashMap<String, Split>> {
 }
 
 /// The folder of every image.
-fn files(root: &Path) -> Result<HashMap<String, PathBuf>> {
+fn image_folders(root: &Path) -> Result<HashMap<String, PathBuf>> {
     let numbered = (1..=12).map(|n| root.join(format!("images_{n:03}")));
     let folders = std::iter::once(root.join("images")).chain(numbered);
-    let mut files = HashMap::new();
+    let mut image_folders = HashMap::new();
     for folder in folders
         .flat_map(|f| [f.join("images"), f])
         .chain([root.to_owned()])
@@ -195,14 +210,14 @@ fn files(root: &Path) -> Result<HashMap<String, PathBuf>> {
                 continue;
             };
             if name.ends_with(".png") {
-                files.entry(name).or_insert_with(|| folder.clone());
+                image_folders.entry(name).or_insert_with(|| folder.clone());
             }
         }
     }
-    Ok(files)
+    Ok(image_folders)
 }
 
-/// One value a label: 1 or 0.
+/// Reads the labels of a film: 1 for those that the cell names, 0 for the others.
 fn labels(row: &Row<'_>, column: usize) -> Result<Vec<Option<f32>>> {
     let names: Vec<&str> = row.get(column).split('|').map(str::trim).collect();
     let mut values = vec![Some(0.0); LABELS.len()];
@@ -210,18 +225,19 @@ fn labels(row: &Row<'_>, column: usize) -> Result<Vec<Option<f32>>> {
         return Ok(values);
     }
     for name in names {
-        let Some(place) = LABELS.iter().position(|label| *label == name) else {
+        let Some(index) = LABELS.iter().position(|label| *label == name) else {
             let hint = suggest::hint(name, LABELS);
-            let allowed =
-                format!("labels joined by '|', or 'No Finding' alone; '{name}' is none{hint}");
+            let allowed = format!(
+                "labels separated by '|', or only 'No Finding'; '{name}' is not a label{hint}"
+            );
             return Err(row.refuse(column, &allowed));
         };
-        values[place] = Some(1.0);
+        values[index] = Some(1.0);
     }
     Ok(values)
 }
 
-/// The boxes of every film that has any.
+/// Reads the boxes of all films that have any.
 fn boxes(root: &Path) -> Result<HashMap<String, Vec<BoundingBox>>> {
     let mut boxes: HashMap<String, Vec<BoundingBox>> = HashMap::new();
     let path = root.join(BOXES);
@@ -230,32 +246,37 @@ fn boxes(root: &Path) -> Result<HashMap<String, Vec<BoundingBox>>> {
         return Ok(boxes);
     }
     let table = Table::open(&path)?;
-    // The header's last field, `Bbox [x,y,w,h]`, holds commas.
+    // The last column of the header, `Bbox [x,y,w,h]`, contains commas, so it counts as four.
     let names = ["Image Index", "Finding Label", "Bbox [x", "y", "w", "h]"];
     let [name, finding, x, y, width, height] = table.columns(names)?;
     table.for_each(|row| {
-        let label = match row.get(finding) {
-            "Infiltrate" => "Infiltration",
-            label if LABELS.contains(&label) => label,
-            label => {
-                let hint = suggest::hint(label, LABELS);
-                return Err(row.refuse(finding, &format!("one of the 14 labels{hint}")));
-            }
-        };
-        let side = |column| match reader::number(row, column)? {
-            side if side > 0.0 => Ok(side),
+        let label = box_label(row, finding)?;
+        let length = |column| match checks::number(row, column)? {
+            length if length > 0.0 => Ok(length),
             _ => Err(row.refuse(column, "above 0")),
         };
         let found = BoundingBox {
             label: label.to_owned(),
-            x: reader::number(row, x)?,
-            y: reader::number(row, y)?,
-            width: side(width)?,
-            height: side(height)?,
+            x: checks::number(row, x)?,
+            y: checks::number(row, y)?,
+            width: length(width)?,
+            height: length(height)?,
         };
-        let film = reader::file_name(row, name)?.to_owned();
+        let film = checks::file_name(row, name)?.to_owned();
         boxes.entry(film).or_default().push(found);
         Ok(())
     })?;
     Ok(boxes)
+}
+
+/// Reads the label of a box. The table of boxes calls one label otherwise than the table of films.
+fn box_label<'a>(row: &Row<'a>, column: usize) -> Result<&'a str> {
+    match row.get(column) {
+        "Infiltrate" => Ok("Infiltration"),
+        label if LABELS.contains(&label) => Ok(label),
+        label => {
+            let hint = suggest::hint(label, LABELS);
+            Err(row.refuse(column, &format!("one of the 14 labels{hint}")))
+        }
+    }
 }

@@ -1,21 +1,26 @@
-//! RSNA Pneumonia Detection Challenge: films of one patient each, with three classes and boxes around opacities.
+//! RSNA Pneumonia Detection Challenge: films in three classes, with boxes around opacities.
 //!
-//! The layout, the rules and the terms of access are in `datasets/rsna-pneumonia.md`.
+//! The root holds `stage_2_train_labels.csv` and the folder `stage_2_train_images` with the films. The
+//! class of negative films is known only if it also holds `stage_2_detailed_class_info.csv`. Each film
+//! is of another patient. The films of the contest's own test have no boxes and are not read.
+//! `datasets/rsna-pneumonia.md` describes the layout, the rules and the terms of access.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use mflag_core::suggest;
-
-use crate::reader::{self, Dropped, NO_FILM};
-use crate::split::{Choice, Offer, Rule};
-use crate::table::{Row, Table};
 use mflag_store::{BoundingBox, Dataset, Error, Record, Result, Split};
 
-/// The labels: the classes of the data set, of which a film has one.
+use crate::checks;
+use crate::left_out::{LeftOut, NO_FILM};
+use crate::reader::{Reader, dataset};
+use crate::split::{Offer, Rule, SplitOptions};
+use crate::table::{Row, Table};
+
+/// The labels: the classes of the data set, of which each film has one.
 pub const LABELS: [&str; 3] = ["Lung Opacity", "No Lung Opacity / Not Normal", "Normal"];
 
-/// Place of the class that has boxes, which the protocols call pneumonia.
+/// Index of the class that has boxes, which the evaluation protocols call pneumonia.
 const OPACITY: usize = 0;
 
 /// Side of every film in pixels.
@@ -27,70 +32,74 @@ const REASONS: &[&str] = &[NO_FILM];
 const TARGETS: &str = "stage_2_train_labels.csv";
 const CLASSES: &str = "stage_2_detailed_class_info.csv";
 
-/// The splits, the usual one first.
-pub const SPLITS: &[Offer] = &[
-    Offer {
-        rule: Rule::Mgca,
-        validate: Some(0.2),
-        test: Some(0.2),
-    },
-    Offer {
-        rule: Rule::Patient,
-        validate: Some(0.2),
-        test: Some(0.2),
-    },
-];
+/// The boxes of each film, none for a negative film. They are ordered by identifier, because
+/// [`Rule::Mgca`] draws in this order.
+type Films = BTreeMap<String, Vec<BoundingBox>>;
 
-/// What to read.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+/// Options of the reader.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct Options {
-    /// One of [`SPLITS`].
-    pub split: Choice,
+    /// How the films are split.
+    #[command(flatten)]
+    pub split: SplitOptions,
 }
 
-/// Reads the data set in the folder `root`, which holds `stage_2_train_labels.csv`, the folder `stage_2_train_images` with
-/// the films, and `stage_2_detailed_class_info.csv`, without which negatives are of no known class. The films of the
-/// contest's own test have no boxes and are not read.
-///
-/// # Errors
-/// A table or a column is missing, a target, box or class is not as described or differs between rows of one
-/// film, or no film is left.
-pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let division = options.split.among(SPLITS)?;
-    let films = films(root)?;
-    let classes = classes(root, &films)?;
-    let splits: Vec<Split> = match division.rule {
-        Rule::Mgca => division.draw(films.len())?,
-        _ => films.keys().map(|id| division.of(id)).collect(),
-    };
-    let mut records = Vec::with_capacity(films.len());
-    for ((id, boxes), split) in films.into_iter().zip(splits) {
-        records.push(Record {
-            size: None,
-            path: root.join(format!("stage_2_train_images/{id}.dcm")),
-            patient: id.clone(),
-            study: id.clone(),
-            split,
-            text: None,
-            labels: labels(!boxes.is_empty(), classes.get(&id).copied()),
-            mask: None,
-            boxes,
-            film: id,
+/// The reader of RSNA.
+#[derive(Debug, Clone, Copy)]
+pub struct Rsna;
+
+impl Reader for Rsna {
+    const NAME: &'static str = "rsna-pneumonia";
+    const TITLE: &'static str = "RSNA Pneumonia Detection Challenge";
+    const EXAMPLES: &'static str = "Example:
+  mflag-data prepare rsna --root RSNA --side 224 --out data/rsna/store-224";
+    const LABELS: &'static [&'static str] = &LABELS;
+    const SPLITS: &'static [Offer] = &[
+        Offer {
+            rule: Rule::Mgca,
+            validate: Some(0.2),
+            test: Some(0.2),
+        },
+        Offer {
+            rule: Rule::Patient,
+            validate: Some(0.2),
+            test: Some(0.2),
+        },
+    ];
+    type Options = Options;
+
+    fn read(root: &Path, options: &Options) -> Result<Dataset> {
+        let splitter = options.split.splitter(Self::SPLITS)?;
+        let films = films(root)?;
+        let classes = classes(root, &films)?;
+        let splits: Vec<Split> = match splitter.rule {
+            Rule::Mgca => splitter.draw(films.len())?,
+            _ => films.keys().map(|id| splitter.by_hash(id)).collect(),
+        };
+        let records = films.into_iter().zip(splits).map(|((id, boxes), split)| {
+            let file = root.join(format!("stage_2_train_images/{id}.dcm"));
+            Record {
+                labels: labels(!boxes.is_empty(), classes.get(&id).copied()),
+                boxes,
+                ..Record::new(&id, &id, file, split)
+            }
         });
+        let mut left_out = LeftOut::new(REASONS);
+        let records = left_out.keep_existing_files(records.collect());
+        let layout = root.join("stage_2_train_images/<patientId>.dcm");
+        dataset(
+            Self::NAME,
+            Self::LABELS,
+            records,
+            &left_out,
+            &splitter,
+            layout.display(),
+        )
     }
-    let mut dropped = Dropped::new(REASONS);
-    let records = reader::with_files(records, &mut dropped);
-    let layout = root.join("stage_2_train_images/<patientId>.dcm");
-    reader::dataset(
-        "rsna-pneumonia",
-        &LABELS,
-        records,
-        &dropped,
-        layout.display(),
-    )
 }
 
-/// One value a label. Without a class, a positive film is an opacity, and a negative one either of the other two.
+/// The values of the labels. If the class is unknown, a positive film is an opacity, and a negative
+/// film is known only not to be one.
 fn labels(positive: bool, class: Option<usize>) -> Vec<Option<f32>> {
     let class = if positive { Some(OPACITY) } else { class };
     let value = |label: usize| match class {
@@ -100,23 +109,24 @@ fn labels(positive: bool, class: Option<usize>) -> Vec<Option<f32>> {
     (0..LABELS.len()).map(value).collect()
 }
 
-/// The boxes of every film, none for a negative one; by identifier, which is the order that MGCA draws from.
-fn films(root: &Path) -> Result<BTreeMap<String, Vec<BoundingBox>>> {
+/// Reads the films and their boxes.
+fn films(root: &Path) -> Result<Films> {
     let path = root.join(TARGETS);
     if !path.exists() {
         let reason = format!(
-            "table {TARGETS} is not in this folder; give the folder that holds it and stage_2_train_images (access: \
+            "table {TARGETS} is not in this folder; give the folder that holds it and \
+             stage_2_train_images (access: \
              https://www.kaggle.com/c/rsna-pneumonia-detection-challenge)"
         );
         return Err(Error::file(root, reason));
     }
     let table = Table::open(&path)?;
     let [id, target] = table.columns(["patientId", "Target"])?;
-    let sides = table.columns(["x", "y", "width", "height"])?;
-    let mut films: BTreeMap<String, Vec<BoundingBox>> = BTreeMap::new();
+    let box_columns = table.columns(["x", "y", "width", "height"])?;
+    let mut films = Films::new();
     table.for_each(|row| {
-        let found = bounding_box(row, target, sides)?;
-        let film = reader::file_name(row, id)?;
+        let found = bounding_box(row, target, box_columns)?;
+        let film = checks::file_name(row, id)?;
         let Some(boxes) = films.get_mut(film) else {
             films.insert(film.to_owned(), found.into_iter().collect());
             return Ok(());
@@ -126,9 +136,9 @@ fn films(root: &Path) -> Result<BTreeMap<String, Vec<BoundingBox>>> {
             return Err(row.refuse(target, &format!("{earlier}, as in the film's earlier row")));
         }
         if found.as_ref().is_some_and(|b| boxes.contains(b)) {
-            return Err(
-                row.refuse_unseen(id, "there once with the same box; delete one of the rows")
-            );
+            let allowed =
+                "a film that no earlier row lists with the same box; delete one of the rows";
+            return Err(row.refuse_without_value(id, allowed));
         }
         boxes.extend(found);
         Ok(())
@@ -136,76 +146,78 @@ fn films(root: &Path) -> Result<BTreeMap<String, Vec<BoundingBox>>> {
     Ok(films)
 }
 
-/// The box of a row; `None` for a negative film.
-fn bounding_box(row: &Row<'_>, target: usize, sides: [usize; 4]) -> Result<Option<BoundingBox>> {
+/// Reads the box of a row. `None` for a negative film.
+fn bounding_box(row: &Row<'_>, target: usize, columns: [usize; 4]) -> Result<Option<BoundingBox>> {
     match row.get(target) {
-        "1" => {}
-        "0" => {
-            return match sides.into_iter().find(|side| !row.get(*side).is_empty()) {
-                Some(side) => Err(row.refuse(side, "empty, as Target is 0")),
-                None => Ok(None),
-            };
-        }
-        _ => return Err(row.refuse(target, "0 or 1")),
+        "1" => positive_box(row, columns).map(Some),
+        "0" => match columns
+            .into_iter()
+            .find(|column| !row.get(*column).is_empty())
+        {
+            Some(column) => Err(row.refuse(column, "empty, as Target is 0")),
+            None => Ok(None),
+        },
+        _ => Err(row.refuse(target, "0 or 1")),
     }
+}
+
+/// Reads a box, which must have an area and lie on the film.
+fn positive_box(row: &Row<'_>, columns: [usize; 4]) -> Result<BoundingBox> {
     let mut values = [0.0; 4];
-    for (value, side) in values.iter_mut().zip(sides) {
-        *value = reader::number(row, side)?;
+    for (value, column) in values.iter_mut().zip(columns) {
+        *value = checks::number(row, column)?;
     }
     let [x, y, width, height] = values;
-    for (low, length, place) in [(x, width, 0), (y, height, 1)] {
-        if low < 0.0 {
-            return Err(row.refuse(sides[place], "0 or more"));
+    for (start, length, axis) in [(x, width, 0), (y, height, 1)] {
+        if start < 0.0 {
+            return Err(row.refuse(columns[axis], "0 or more"));
         }
-        if length <= 0.0 || low + length > f64::from(SIDE) {
-            let name = ["x", "y"][place];
-            let allowed = format!("above 0, and at most {SIDE} with {name} = {low}");
-            return Err(row.refuse(sides[place + 2], &allowed));
+        if length <= 0.0 || start + length > f64::from(SIDE) {
+            let name = ["x", "y"][axis];
+            let allowed = format!("above 0, and at most {SIDE} with {name} = {start}");
+            return Err(row.refuse(columns[axis + 2], &allowed));
         }
     }
-    Ok(Some(BoundingBox {
+    Ok(BoundingBox {
         label: LABELS[OPACITY].to_owned(),
         x,
         y,
         width,
         height,
-    }))
+    })
 }
 
-/// The place of every film's class among the labels; empty without the table.
-fn classes(
-    root: &Path,
-    films: &BTreeMap<String, Vec<BoundingBox>>,
-) -> Result<HashMap<String, usize>> {
+/// Reads the class of every film, as an index into [`LABELS`]. Empty if the table is missing.
+fn classes(root: &Path, films: &Films) -> Result<HashMap<String, usize>> {
     let path = root.join(CLASSES);
     if !path.exists() {
         tracing::warn!(
-            "no table {CLASSES} in {}: which negatives are normal is not known",
+            "no table {CLASSES} in {}: the class of negative films is unknown",
             root.display()
         );
         return Ok(HashMap::new());
     }
     let table = Table::open(&path)?;
-    let [id, class] = table.columns(["patientId", "class"])?;
+    let [id, column] = table.columns(["patientId", "class"])?;
     let mut classes = HashMap::new();
     table.for_each(|row| {
-        let name = row.get(class);
-        let Some(place) = LABELS.iter().position(|label| *label == name) else {
+        let name = row.get(column);
+        let Some(class) = LABELS.iter().position(|label| *label == name) else {
             let hint = suggest::hint(name, LABELS);
-            return Err(row.refuse(class, &format!("one of the three classes{hint}")));
+            return Err(row.refuse(column, &format!("one of the three classes{hint}")));
         };
-        let film = reader::file_name(row, id)?;
-        let first = *classes.entry(film.to_owned()).or_insert(place);
-        if first != place {
+        let film = checks::file_name(row, id)?;
+        let first = *classes.entry(film.to_owned()).or_insert(class);
+        if first != class {
             let allowed = format!("'{}', as in the film's earlier row", LABELS[first]);
-            return Err(row.refuse(class, &allowed));
+            return Err(row.refuse(column, &allowed));
         }
         let allowed = match films.get(film).map(Vec::is_empty) {
-            Some(true) if place == OPACITY => "another class, as the film has no boxes",
-            Some(false) if place != OPACITY => "'Lung Opacity', as the film has boxes",
+            Some(true) if class == OPACITY => "another class, as the film has no boxes",
+            Some(false) if class != OPACITY => "'Lung Opacity', as the film has boxes",
             _ => return Ok(()),
         };
-        Err(row.refuse(class, &format!("{allowed} in {TARGETS}")))
+        Err(row.refuse(column, &format!("{allowed} in {TARGETS}")))
     })?;
     Ok(classes)
 }

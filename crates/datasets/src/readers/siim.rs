@@ -1,18 +1,23 @@
 //! SIIM-ACR Pneumothorax Segmentation: films with the mask of a pneumothorax, or without one.
 //!
-//! The layout, the rules and the terms of access are in `datasets/siim-acr.md`.
+//! The root holds `train-rle.csv` and the folder `dicom-images-train`. A film is found by its name
+//! `<ImageId>.dcm`, up to three folders deep. The masks of all rows of a film become one mask. The
+//! table does not identify patients, so each film counts as a patient. `datasets/siim-acr.md`
+//! describes the layout, the rules and the terms of access.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use mflag_core::seed;
-use rayon::prelude::*;
-
-use crate::reader::{self, Dropped, NO_FILM};
-use crate::split::{Choice, Offer, Rule};
-use crate::table::Table;
 use mflag_store::rle::{self, Encoding};
 use mflag_store::{Dataset, Error, Mask, Record, Result, Split};
+use rayon::prelude::*;
+
+use crate::checks;
+use crate::left_out::{LeftOut, NO_FILM};
+use crate::reader::{Reader, dataset};
+use crate::split::{Offer, Rule, SplitOptions};
+use crate::table::{Row, Table};
 
 /// The label.
 pub const LABELS: [&str; 1] = ["Pneumothorax"];
@@ -26,88 +31,116 @@ const NO_ROW: &str = "film file without a row in train-rle.csv";
 const SURPLUS: &str = "negative training film beyond the number of positive ones";
 
 const TABLE: &str = "train-rle.csv";
-/// What stands in place of runs where there is no pneumothorax.
+/// What the table contains in place of runs for a film without a mask.
 const NO_MASK: &str = "-1";
-/// Folders between the folder of the films and a film, at most: study and series, and one more.
+/// How many folders may lie between the folder of the films and a film: study, series and one more.
 const DEPTH: usize = 3;
 
-/// The splits, the usual one first.
-pub const SPLITS: &[Offer] = &[
-    Offer {
-        rule: Rule::Patient,
-        validate: Some(0.15),
-        test: Some(0.15),
-    },
-    Offer {
-        rule: Rule::Mgca,
-        validate: Some(0.15),
-        test: Some(0.15),
-    },
-];
+/// Runs of set pixels, as in [`Mask::Runs`].
+type Runs = Vec<[u32; 2]>;
 
-/// What to read.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// Options of the reader.
+#[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct Options {
-    /// Folder of the films; `None` for `dicom-images-train` in the root.
+    /// Folder of the films [default: dicom-images-train in the root]
+    #[arg(long, value_name = "DIR")]
     pub films: Option<PathBuf>,
-    /// One of [`SPLITS`].
-    pub split: Choice,
+    /// Keep only as many training films without a mask as there are with one, as MGCA does
+    #[arg(long)]
+    pub balance: bool,
+    /// How the films are split.
+    #[command(flatten)]
+    pub split: SplitOptions,
 }
 
-/// Reads the data set in the folder `root`, which holds `train-rle.csv` and the folder `dicom-images-train`, where a film is
-/// found by its name `<ImageId>.dcm`, up to three folders deep. The masks of all rows of a film become one. The tables name
-/// no patients: each film counts as a patient.
-///
-/// # Errors
-/// The table, a column or the folder of the films is missing, runs are not as described ([`rle::parse`]), a film is both
-/// with and without a mask or there twice, or none is left.
-pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let division = options.split.among(SPLITS)?;
-    let masks = masks(root)?;
-    let splits: Vec<Split> = match division.rule {
-        Rule::Mgca => division.draw(masks.len())?,
-        _ => masks.iter().map(|(id, _)| division.of(id)).collect(),
-    };
-    let folder = options
-        .films
-        .clone()
-        .unwrap_or_else(|| root.join("dicom-images-train"));
-    let mut files = files(&folder)?;
-    let mut dropped = Dropped::new(REASONS);
-    let mut records = Vec::with_capacity(masks.len());
-    for ((id, runs), split) in masks.into_iter().zip(splits) {
-        let Some(path) = files.remove(&id) else {
-            tracing::debug!("no film file of {id}");
-            dropped.count(NO_FILM);
-            continue;
+/// The reader of SIIM-ACR.
+#[derive(Debug, Clone, Copy)]
+pub struct Siim;
+
+impl Reader for Siim {
+    const NAME: &'static str = "siim-acr";
+    const TITLE: &'static str = "SIIM-ACR Pneumothorax Segmentation";
+    const EXAMPLES: &'static str = "Examples:
+  mflag-data prepare siim --root SIIM-ACR --out data/siim-acr/store-256
+  mflag-data prepare siim --root SIIM-ACR --split mgca --balance --side 224 \\
+    --out data/siim-acr/store-224";
+    const LABELS: &'static [&'static str] = &LABELS;
+    const SPLITS: &'static [Offer] = &[
+        Offer {
+            rule: Rule::Patient,
+            validate: Some(0.15),
+            test: Some(0.15),
+        },
+        Offer {
+            rule: Rule::Mgca,
+            validate: Some(0.15),
+            test: Some(0.15),
+        },
+    ];
+    type Options = Options;
+
+    fn read(root: &Path, options: &Options) -> Result<Dataset> {
+        let splitter = options.split.splitter(Self::SPLITS)?;
+        let masks = masks(root)?;
+        let splits: Vec<Split> = match splitter.rule {
+            Rule::Mgca => splitter.draw(masks.len())?,
+            _ => masks.iter().map(|(id, _)| splitter.by_hash(id)).collect(),
         };
-        records.push(Record {
-            patient: id.clone(),
-            study: id.clone(),
-            path,
-            split,
-            text: None,
-            labels: vec![Some(if runs.is_empty() { 0.0 } else { 1.0 })],
-            boxes: Vec::new(),
-            size: None,
-            mask: (!runs.is_empty()).then_some(Mask::Runs {
-                width: SIDE,
-                height: SIDE,
-                runs,
-            }),
-            film: id,
-        });
+        let folder = options
+            .films
+            .clone()
+            .unwrap_or_else(|| root.join("dicom-images-train"));
+        let mut files = files(&folder)?;
+        let mut left_out = LeftOut::new(REASONS);
+        let mut records = Vec::with_capacity(masks.len());
+        for ((id, runs), split) in masks.into_iter().zip(splits) {
+            match files.remove(&id) {
+                Some(file) => records.push(record(&id, runs, file, split)),
+                None => {
+                    tracing::debug!("no film file of {id}");
+                    left_out.count(NO_FILM);
+                }
+            }
+        }
+        for id in files.keys() {
+            tracing::debug!("{id}: {NO_ROW}");
+            left_out.count(NO_ROW);
+        }
+        let layout = folder.join("<study>/<series>/<ImageId>.dcm");
+        let data = dataset(
+            Self::NAME,
+            Self::LABELS,
+            records,
+            &left_out,
+            &splitter,
+            layout.display(),
+        )?;
+        let seed = options.split.by_rule.seed.unwrap_or(0);
+        Ok(if options.balance {
+            balance(data, seed)
+        } else {
+            data
+        })
     }
-    for id in files.keys() {
-        tracing::debug!("{id}: {NO_ROW}");
-        dropped.count(NO_ROW);
-    }
-    let layout = folder.join("<study>/<series>/<ImageId>.dcm");
-    reader::dataset("siim-acr", &LABELS, records, &dropped, layout.display())
 }
 
-/// Keeps as many training films without a mask as there are with one, as MGCA does: by `seed` and the films' identifiers
-/// alone, and all films of the other splits. Where there are fewer without, all stay.
+/// The record of a film. A film without runs is negative.
+fn record(id: &str, runs: Runs, file: PathBuf, split: Split) -> Record {
+    let positive = !runs.is_empty();
+    Record {
+        labels: vec![Some(f32::from(u8::from(positive)))],
+        mask: positive.then_some(Mask::Runs {
+            width: SIDE,
+            height: SIDE,
+            runs,
+        }),
+        ..Record::new(id, id, file, split)
+    }
+}
+
+/// Keeps as many training films without a mask as there are with one, as MGCA does. If there are
+/// fewer without a mask, all of them stay. Films of other splits stay. Which films stay depends only
+/// on `seed` and the identifiers.
 pub fn balance(mut data: Dataset, seed: u64) -> Dataset {
     let training = data.records.iter().filter(|r| r.split == Split::Train);
     let (positive, negative): (Vec<_>, Vec<_>) = training.partition(|r| r.mask.is_some());
@@ -116,91 +149,97 @@ pub fn balance(mut data: Dataset, seed: u64) -> Dataset {
     let order = seed::permutation(seed, 0, negative.len());
     let surplus = order.iter().skip(positive.len());
     let surplus: HashSet<&str> = surplus.map(|i| negative[*i as usize].as_str()).collect();
-    let stays = |r: &Record| r.split != Split::Train || !surplus.contains(r.film.as_str());
-    data.records.retain(stays);
+    data.records
+        .retain(|r| r.split != Split::Train || !surplus.contains(r.film.as_str()));
     if !surplus.is_empty() {
-        data.dropped.push((SURPLUS.to_owned(), surplus.len()));
+        data.left_out.push((SURPLUS.to_owned(), surplus.len()));
     }
     data
 }
 
-/// The mask of every film of the table as runs, none for a negative film; in the order of their first rows.
-fn masks(root: &Path) -> Result<Vec<(String, Vec<[u32; 2]>)>> {
+/// Reads the mask of every film, without runs for a negative film, in the order of the films' first
+/// rows.
+fn masks(root: &Path) -> Result<Vec<(String, Runs)>> {
     let path = root.join(TABLE);
     if !path.exists() {
         let reason = format!(
-            "table {TABLE} is not in this folder; give the folder that holds it and dicom-images-train (access: \
+            "table {TABLE} is not in this folder; give the folder that holds it and \
+             dicom-images-train (access: \
              https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation)"
         );
         return Err(Error::file(root, reason));
     }
     let table = Table::open(&path)?;
     let [id, pixels] = table.columns(["ImageId", "EncodedPixels"])?;
-    let mut masks: Vec<(String, Vec<[u32; 2]>)> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut masks: Vec<(String, Runs)> = Vec::new();
+    let mut index_of: HashMap<String, usize> = HashMap::new();
     table.for_each(|row| {
-        let runs = match row.get(pixels) {
-            NO_MASK => Vec::new(),
-            "" => return Err(row.refuse(pixels, "-1 for no mask, or pairs of offset and length")),
-            text => rle::parse(text, Encoding::Relative, SIDE, SIDE).map_err(|e| {
-                let reason = format!("row {}, column 'EncodedPixels': {e}", row.number());
-                Error::file(&path, reason)
-            })?,
-        };
-        let film = reader::file_name(row, id)?;
-        let Some(&place) = places.get(film) else {
-            places.insert(film.to_owned(), masks.len());
+        let runs = runs(&path, row, pixels)?;
+        let film = checks::file_name(row, id)?;
+        let Some(&index) = index_of.get(film) else {
+            index_of.insert(film.to_owned(), masks.len());
             masks.push((film.to_owned(), runs));
             return Ok(());
         };
-        let there = &mut masks[place].1;
-        if there.is_empty() != runs.is_empty() {
-            let allowed = "with a mask in all of its rows, or -1 in all";
-            return Err(row.refuse_unseen(id, allowed));
+        let earlier = &mut masks[index].1;
+        if earlier.is_empty() != runs.is_empty() {
+            let allowed = "a film with a mask in all of its rows, or with -1 in all";
+            return Err(row.refuse_without_value(id, allowed));
         }
-        *there = rle::union([there.as_slice(), &runs]);
+        *earlier = rle::union([earlier.as_slice(), &runs]);
         Ok(())
     })?;
     Ok(masks)
 }
 
-/// The file of every film by its identifier.
+/// Reads the runs of a row, none for a negative film.
+fn runs(table: &Path, row: &Row<'_>, column: usize) -> Result<Runs> {
+    match row.get(column) {
+        NO_MASK => Ok(Vec::new()),
+        "" => Err(row.refuse(column, "-1 for no mask, or pairs of offset and length")),
+        text => rle::parse(text, Encoding::Relative, SIDE, SIDE).map_err(|e| {
+            let reason = format!("row {}, column 'EncodedPixels': {e}", row.number());
+            Error::file(table, reason)
+        }),
+    }
+}
+
+/// Finds the file of every film, by the film's identifier.
 fn files(folder: &Path) -> Result<HashMap<String, PathBuf>> {
     if !folder.is_dir() {
-        let reason = "no such folder with the films; unpack dicom-images-train, or name the folder that holds the .dcm files";
+        let reason = "no such folder of films; unpack dicom-images-train, or give the folder that \
+                      holds the .dcm files by --films";
         return Err(Error::file(folder, reason));
     }
     let mut files = HashMap::new();
-    for path in dicoms(folder, DEPTH)? {
+    for path in dicom_files(folder, DEPTH)? {
         let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
         if let Some(other) = files.insert(id.to_owned(), path.clone()) {
             tracing::debug!("twice: {} and {}", path.display(), other.display());
-            let reason = "a film lies in two places here (-v shows where); keep one";
+            let reason = "this folder holds two files of one film (-v names them); keep one";
             return Err(Error::file(folder, reason));
         }
     }
     Ok(files)
 }
 
-/// All `.dcm` files in `folder` and up to `depth` folders below.
-fn dicoms(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
+/// All `.dcm` files in `folder` and up to `depth` folders below it.
+fn dicom_files(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
     let io = |e| Error::io("read", folder, e);
     let entries: std::io::Result<Vec<_>> = std::fs::read_dir(folder).map_err(io)?.collect();
-    let inside = entries.map_err(io)?.into_par_iter().map(|entry| {
+    let files = entries.map_err(io)?.into_par_iter().map(|entry| {
         let path = entry.path();
-        if path
-            .extension()
-            .is_some_and(|e| e.eq_ignore_ascii_case("dcm"))
-        {
+        let extension = path.extension();
+        if extension.is_some_and(|e| e.eq_ignore_ascii_case("dcm")) {
             return Ok(vec![path]);
         }
         if depth > 0 && path.is_dir() {
-            return dicoms(&path, depth - 1);
+            return dicom_files(&path, depth - 1);
         }
         Ok(Vec::new())
     });
-    let inside: Result<Vec<Vec<PathBuf>>> = inside.collect();
-    Ok(inside?.concat())
+    let files: Result<Vec<Vec<PathBuf>>> = files.collect();
+    Ok(files?.concat())
 }

@@ -1,18 +1,23 @@
-//! VinDr-CXR in the form of the Kaggle contest: films with boxes of three radiologists each.
+//! VinDr-CXR, as published on Kaggle: films with boxes of three radiologists each.
 //!
-//! The layout, the rules and the terms of access are in `datasets/vindr-cxr.md`.
+//! The root holds `train.csv` and the folder `train` with the films (`.dicom`, `.dcm`, `.png` or
+//! `.jpg`). A film has the boxes of all its radiologists. The data set does not identify patients, so
+//! each film counts as a patient. The films of the contest's own test have no labels and are not read.
+//! `datasets/vindr-cxr.md` describes the layout, the rules and the terms of access.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use mflag_core::suggest;
-
-use crate::reader::{self, Dropped, NO_FILM};
-use crate::split::{Choice, Offer, Rule};
-use crate::table::{Row, Table};
 use mflag_store::{BoundingBox, Dataset, Error, Record, Result};
 
-/// The labels: the place of each is its `class_id`.
+use crate::checks;
+use crate::left_out::{LeftOut, NO_FILM};
+use crate::reader::{Reader, dataset};
+use crate::split::{Offer, Rule, SplitOptions};
+use crate::table::{Row, Table};
+
+/// The labels. The index of each is its `class_id`.
 pub const LABELS: [&str; 14] = [
     "Aortic enlargement",
     "Atelectasis",
@@ -30,109 +35,119 @@ pub const LABELS: [&str; 14] = [
     "Pulmonary fibrosis",
 ];
 
-/// `class_id` of a row without a box.
+/// The `class_id` of a row without a box.
 const NO_FINDING: &str = "14";
 
 /// Why films are left out.
 const REASONS: &[&str] = &[NO_FILM];
 
-/// How a film's file may end, the originals first.
-const ENDINGS: [&str; 4] = ["dicom", "dcm", "png", "jpg"];
+/// Extensions of a film's file. The originals come first.
+const EXTENSIONS: [&str; 4] = ["dicom", "dcm", "png", "jpg"];
 
-/// The one split.
-pub const SPLITS: &[Offer] = &[Offer {
-    rule: Rule::Patient,
-    validate: Some(0.1),
-    test: Some(0.1),
-}];
-
-/// What to read.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// Options of the reader.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Options {
-    /// One of [`SPLITS`].
-    pub split: Choice,
-    /// A label is present where this many radiologists found it, and uncertain where fewer did; at least 1.
+    /// How many radiologists must have found a label for it to be present; if fewer found it, it is
+    /// uncertain
+    #[arg(long, value_name = "NUMBER", default_value_t = Options::default().agree)]
     pub agree: usize,
+    /// How the films are split.
+    #[command(flatten)]
+    pub split: SplitOptions,
 }
 
 impl Default for Options {
-    /// Two of the three radiologists.
+    /// Two of the three radiologists must agree.
     fn default() -> Options {
         Options {
-            split: Choice::default(),
             agree: 2,
+            split: SplitOptions::default(),
         }
     }
 }
 
-/// Reads the data set in the folder `root`, which holds `train.csv` and the folder `train` with the films (`.dicom`, `.dcm`,
-/// `.png` or `.jpg`). There are no patients' identifiers: each film counts as a patient. The films of the contest's own test
-/// have no labels and are not read. A film has the boxes of all its radiologists.
-///
-/// # Errors
-/// The table or a column is missing, a class, box or radiologist is not as described, a film is smaller than its boxes, or
-/// none is left.
-pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let division = options.split.among(SPLITS)?;
-    if options.agree == 0 {
-        let told = "agree is 0: at least 1 radiologist must have found what counts as present";
-        return Err(Error::Data(told.to_owned()));
+/// The reader of VinDr-CXR.
+#[derive(Debug, Clone, Copy)]
+pub struct Vindr;
+
+impl Reader for Vindr {
+    const NAME: &'static str = "vindr-cxr";
+    const TITLE: &'static str = "VinDr-CXR, as published on Kaggle";
+    const EXAMPLES: &'static str = "Example:
+  mflag-data prepare vindr --root VinDr-CXR --side 224 --out data/vindr-cxr/store-224";
+    const LABELS: &'static [&'static str] = &LABELS;
+    const SPLITS: &'static [Offer] = &[Offer {
+        rule: Rule::Patient,
+        validate: Some(0.1),
+        test: Some(0.1),
+    }];
+    type Options = Options;
+
+    fn read(root: &Path, options: &Options) -> Result<Dataset> {
+        let splitter = options.split.splitter(Self::SPLITS)?;
+        if options.agree == 0 {
+            let reason =
+                "--agree 0: at least 1 radiologist must have found a label for it to be present";
+            return Err(Error::Data(reason.to_owned()));
+        }
+        let films = films(root)?;
+        let mut left_out = LeftOut::new(REASONS);
+        let mut records = Vec::with_capacity(films.len());
+        for (id, film) in films {
+            let Some(file) = file(root, &id) else {
+                tracing::debug!("no film file of {id}");
+                left_out.count(NO_FILM);
+                continue;
+            };
+            records.push(Record {
+                labels: film.labels(options.agree),
+                boxes: film.boxes,
+                ..Record::new(&id, &id, file, splitter.by_hash(&id))
+            });
+        }
+        checks::boxes_fit(root, &records)?;
+        let layout = root.join("train/<image_id>.dicom");
+        dataset(
+            Self::NAME,
+            Self::LABELS,
+            records,
+            &left_out,
+            &splitter,
+            layout.display(),
+        )
     }
-    let films = films(root)?;
-    let mut dropped = Dropped::new(REASONS);
-    let mut records = Vec::with_capacity(films.len());
-    for (id, film) in films {
-        let Some(path) = file(root, &id) else {
-            tracing::debug!("no film file of {id}");
-            dropped.count(NO_FILM);
-            continue;
-        };
-        records.push(Record {
-            patient: id.clone(),
-            study: id.clone(),
-            path,
-            split: division.of(&id),
-            text: None,
-            labels: film.labels(options.agree),
-            boxes: film.boxes,
-            mask: None,
-            size: None,
-            film: id,
-        });
-    }
-    reader::boxes_fit(root, &records)?;
-    let layout = root.join("train/<image_id>.dicom");
-    reader::dataset("vindr-cxr", &LABELS, records, &dropped, layout.display())
 }
 
-/// What the radiologists said of one film.
+/// What the radiologists found on a film.
 #[derive(Default)]
 struct Film {
     boxes: Vec<BoundingBox>,
-    /// Who found what: `class_id` and radiologist.
-    found: BTreeSet<(usize, String)>,
+    /// Pairs of a label's index and a radiologist who found it.
+    findings: BTreeSet<(usize, String)>,
 }
 
 impl Film {
+    /// The values of the labels.
     fn labels(&self, agree: usize) -> Vec<Option<f32>> {
-        let value = |class: usize| {
-            let finders = self.found.iter().filter(|(c, _)| *c == class).count();
-            match finders {
+        let value = |label: usize| {
+            let radiologists = self.findings.iter().filter(|(found, _)| *found == label);
+            match radiologists.count() {
                 0 => 0.0,
                 n if n >= agree => 1.0,
                 _ => -1.0,
             }
         };
-        (0..LABELS.len()).map(|class| Some(value(class))).collect()
+        (0..LABELS.len()).map(|label| Some(value(label))).collect()
     }
 }
 
-/// The films of the table by identifier.
+/// Reads the films of the table, by identifier.
 fn films(root: &Path) -> Result<BTreeMap<String, Film>> {
     let path = root.join("train.csv");
     if !path.exists() {
-        let reason = "table train.csv is not in this folder; give the folder of VinDr-CXR that holds train.csv and 'train' \
-                      (access: https://www.kaggle.com/c/vinbigdata-chest-xray-abnormalities-detection)";
+        let reason = "table train.csv is not in this folder; give the folder of VinDr-CXR that holds \
+                      train.csv and 'train' (access: \
+                      https://www.kaggle.com/c/vinbigdata-chest-xray-abnormalities-detection)";
         return Err(Error::file(root, reason));
     }
     let table = Table::open(&path)?;
@@ -142,57 +157,60 @@ fn films(root: &Path) -> Result<BTreeMap<String, Film>> {
     let mut films: BTreeMap<String, Film> = BTreeMap::new();
     table.for_each(|row| {
         let film = films
-            .entry(reader::file_name(row, id)?.to_owned())
+            .entry(checks::file_name(row, id)?.to_owned())
             .or_default();
-        let Some(class) = finding(row, class, name)? else {
+        let Some(label) = label(row, class, name)? else {
             return Ok(());
         };
-        film.boxes.push(bounding_box(row, corners, LABELS[class])?);
-        let finder = reader::filled(row, radiologist)?;
-        film.found.insert((class, finder.to_owned()));
+        film.boxes.push(bounding_box(row, corners, LABELS[label])?);
+        let radiologist = checks::identifier(row, radiologist)?;
+        film.findings.insert((label, radiologist.to_owned()));
         Ok(())
     })?;
     Ok(films)
 }
 
-/// The place of a finding among the labels; `None` for no finding. Identifier and name must say the same.
-fn finding(row: &Row<'_>, class: usize, name: usize) -> Result<Option<usize>> {
+/// Reads the label of a row, as an index into [`LABELS`]. `None` if the row has no finding. The class's
+/// identifier and name must agree.
+fn label(row: &Row<'_>, class: usize, name: usize) -> Result<Option<usize>> {
     if row.get(class) == NO_FINDING {
         return match row.get(name) {
             "No finding" => Ok(None),
             _ => Err(row.refuse(name, "'No finding', as class_id is 14")),
         };
     }
-    let place = row.get(class).parse().ok().filter(|c| *c < LABELS.len());
-    let place: usize = place.ok_or_else(|| row.refuse(class, "from 0 to 14"))?;
-    if row.get(name) == LABELS[place] {
-        return Ok(Some(place));
+    let label = row.get(class).parse().ok().filter(|c| *c < LABELS.len());
+    let label: usize = label.ok_or_else(|| row.refuse(class, "from 0 to 14"))?;
+    if row.get(name) == LABELS[label] {
+        return Ok(Some(label));
     }
     let hint = suggest::hint(row.get(name), LABELS);
-    let allowed = format!("'{}', as class_id is {place}{hint}", LABELS[place]);
+    let allowed = format!("'{}', as class_id is {label}{hint}", LABELS[label]);
     Err(row.refuse(name, &allowed))
 }
 
+/// Reads the box of a row.
 fn bounding_box(row: &Row<'_>, corners: [usize; 4], label: &str) -> Result<BoundingBox> {
     let [left, top, right, bottom] = corners;
-    let x = (reader::number(row, left)?, reader::number(row, right)?);
-    let y = (reader::number(row, top)?, reader::number(row, bottom)?);
-    if x.1 <= x.0 {
+    let (x_min, x_max) = (checks::number(row, left)?, checks::number(row, right)?);
+    let (y_min, y_max) = (checks::number(row, top)?, checks::number(row, bottom)?);
+    if x_max <= x_min {
         return Err(row.refuse(right, "above x_min"));
     }
-    if y.1 <= y.0 {
+    if y_max <= y_min {
         return Err(row.refuse(bottom, "above y_min"));
     }
     Ok(BoundingBox {
         label: label.to_owned(),
-        x: x.0,
-        y: y.0,
-        width: x.1 - x.0,
-        height: y.1 - y.0,
+        x: x_min,
+        y: y_min,
+        width: x_max - x_min,
+        height: y_max - y_min,
     })
 }
 
+/// The file of a film, if it exists.
 fn file(root: &Path, id: &str) -> Option<PathBuf> {
-    let names = ENDINGS.map(|ending| root.join(format!("train/{id}.{ending}")));
-    names.into_iter().find(|path| path.is_file())
+    let paths = EXTENSIONS.map(|extension| root.join(format!("train/{id}.{extension}")));
+    paths.into_iter().find(|path| path.is_file())
 }

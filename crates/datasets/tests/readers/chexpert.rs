@@ -1,11 +1,12 @@
 //! The CheXpert reader on a tree written here.
-use mflag_datasets::readers::chexpert::{Options, SPLITS, read};
+use mflag_datasets::Reader;
+use mflag_datasets::readers::chexpert::{Chexpert, Options};
 use mflag_datasets::readers::mimic::LABELS;
 use mflag_datasets::split::Rule;
 use mflag_store::{Dataset, Split};
 use rstest::rstest;
 
-use crate::toy::{Card, Tree, choice, dropped, films, refusal};
+use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
 /// As the release has it.
 const HEADER: &str = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,\
@@ -65,12 +66,12 @@ fn tree() -> Tree {
 }
 
 fn all_train(root: &std::path::Path) -> mflag_store::Result<Dataset> {
-    let split = choice(Rule::Official, 0.0, None);
-    read(root, &Options { split })
+    let split = by_rule(Rule::Official, 0.0, None);
+    Chexpert::read(root, &Options { split })
 }
 
 fn message(tree: &Tree) -> String {
-    refusal(read(tree.root(), &Options::default()))
+    refusal(Chexpert::read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -87,7 +88,7 @@ fn films_come_with_all_that_is_known() {
         ("patient64541/study1/view1_frontal.jpg", Split::Test),
     ];
     assert_eq!(films(&data), expected);
-    assert_eq!(dropped(&data), [("not a frontal view", 1)]);
+    assert_eq!(left_out(&data), [("not a frontal view", 1)]);
     let of = |film: usize, label: &str| {
         data.records[film].labels[LABELS.iter().position(|l| *l == label).unwrap()]
     };
@@ -127,14 +128,17 @@ fn the_root_may_be_the_folder_or_hold_it() {
     assert_eq!(all_train(&tree.path(SMALL)).unwrap(), expected);
 
     release(&tree, "CheXpert-v1.0");
-    assert!(message(&tree).contains("are both here: give the folder of one"));
+    assert!(
+        message(&tree)
+            .contains("holds both CheXpert-v1.0 and CheXpert-v1.0-small; give the folder of one")
+    );
     let full = all_train(&tree.path("CheXpert-v1.0")).unwrap();
     assert_eq!(films(&full), films(&expected));
     assert!(full.records[0].path.starts_with(tree.path("CheXpert-v1.0")));
 
     let empty = Tree::new();
     assert!(
-        message(&empty).contains("no table train.csv is here"),
+        message(&empty).contains("holds neither a table train.csv nor a folder"),
         "{}",
         message(&empty)
     );
@@ -177,15 +181,15 @@ fn every_reason_is_counted() {
         ("duplicate row", 1),
         ("no film file", 1),
     ];
-    assert_eq!(dropped(&data), expected);
+    assert_eq!(left_out(&data), expected);
     Card::open("chexpert.md").has_reasons(&data);
     for film in ["train/patient00001", "valid/patient64541"] {
         tree.remove(&format!("{SMALL}/{film}/study1/view1_frontal.jpg"));
     }
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("no film is left") && told.contains("3 no film file"),
-        "{told}"
+        error.contains("no film is left") && error.contains("3 no film file"),
+        "{error}"
     );
 }
 
@@ -201,8 +205,8 @@ fn patients_of_train_validate_by_their_hash() {
         .collect();
     tree.write(&format!("{SMALL}/train.csv"), format!("{HEADER}\n{rows}"));
     tree.write(&format!("{SMALL}/valid.csv"), HEADER);
-    let split = choice(Rule::Official, 0.25, None);
-    let data = read(tree.root(), &Options { split }).unwrap();
+    let split = by_rule(Rule::Official, 0.25, None);
+    let data = Chexpert::read(tree.root(), &Options { split }).unwrap();
     let validate = data.records.iter().filter(|r| r.split == Split::Validate);
     let number = validate.count();
     assert!((60..140).contains(&number), "{number}");
@@ -212,13 +216,13 @@ fn patients_of_train_validate_by_their_hash() {
             (&two[1].patient, two[1].split)
         );
     }
-    let split = choice(Rule::Official, 1.0, None);
-    let told = refusal(read(tree.root(), &Options { split }));
-    assert!(told.contains("the parts 1 for validation"), "{told}");
+    let split = by_rule(Rule::Official, 1.0, None);
+    let error = refusal(Chexpert::read(tree.root(), &Options { split }));
+    assert!(error.contains("the parts 1 for validation"), "{error}");
 
     // Single films: a number to the film, and patients on both sides.
-    let split = choice(Rule::Mgca, 0.25, None);
-    let data = read(tree.root(), &Options { split }).unwrap();
+    let split = by_rule(Rule::Mgca, 0.25, None);
+    let data = Chexpert::read(tree.root(), &Options { split }).unwrap();
     let validate = data.records.iter().filter(|r| r.split == Split::Validate);
     assert_eq!(validate.count(), 100);
     let mut patients = data.records.chunks(2);
@@ -229,7 +233,7 @@ fn patients_of_train_validate_by_their_hash() {
 fn the_rules_differ_in_the_test() {
     let tree = tree();
     let splits = |split| {
-        let data = read(tree.root(), &Options { split }).unwrap();
+        let data = Chexpert::read(tree.root(), &Options { split }).unwrap();
         films(&data)
             .iter()
             .map(|(_, split)| *split)
@@ -237,12 +241,12 @@ fn the_rules_differ_in_the_test() {
     };
     let (train, test) = (Split::Train, Split::Test);
     assert_eq!(
-        splits(choice(Rule::Official, 0.0, None)),
+        splits(by_rule(Rule::Official, 0.0, None)),
         [train, train, test]
     );
-    assert_eq!(splits(choice(Rule::Mgca, 0.0, None)), [train, train, test]);
-    assert_eq!(splits(choice(Rule::Patient, 0.0, 0.0)), [train; 3]);
-    assert_eq!(splits(choice(Rule::Patient, 0.0, 0.999_999)), [test; 3]);
+    assert_eq!(splits(by_rule(Rule::Mgca, 0.0, None)), [train, train, test]);
+    assert_eq!(splits(by_rule(Rule::Patient, 0.0, 0.0)), [train; 3]);
+    assert_eq!(splits(by_rule(Rule::Patient, 0.0, 0.999_999)), [test; 3]);
 }
 
 #[test]
@@ -251,7 +255,7 @@ fn the_card_is_right() {
     release(&tree, ".");
     let card = Card::open("chexpert.md");
     card.describes(&tree);
-    card.has_splits(SPLITS);
+    card.has_splits(Chexpert::SPLITS);
 }
 
 #[rstest]
@@ -296,7 +300,7 @@ fn bad_labels_and_columns_are_named() {
     );
 }
 
-/// `cargo test --release -p mflag-data --test readers -- chexpert --ignored --nocapture`.
+/// `cargo test --release -p mflag-datasets --test readers -- chexpert --ignored --nocapture`.
 #[test]
 #[ignore = "writes 223,000 small files"]
 fn a_large_data_set_is_read_in_seconds() {
@@ -310,7 +314,7 @@ fn a_large_data_set_is_read_in_seconds() {
     tree.write(&format!("{SMALL}/train.csv"), &table);
     tree.write(&format!("{SMALL}/valid.csv"), HEADER);
     let begin = std::time::Instant::now();
-    let data = read(tree.root(), &Options::default()).unwrap();
+    let data = Chexpert::read(tree.root(), &Options::default()).unwrap();
     println!(
         "{} films in {:.1} s",
         data.records.len(),

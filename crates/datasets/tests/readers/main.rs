@@ -1,4 +1,5 @@
-//! The readers of the data sets, each on a tree that its test writes, and against its card in `datasets/`.
+//! Tests of the readers. Each test writes a small data set, and compares the reader with the data set's
+//! card in `datasets/`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,7 +9,7 @@
 )]
 
 mod chexpert;
-mod datasets;
+mod command_line;
 mod manifest;
 mod mimic;
 mod mimic_tree;

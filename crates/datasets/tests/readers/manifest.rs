@@ -3,12 +3,14 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mflag_core::Named;
-use mflag_datasets::readers::manifest::{FILE, Options, read};
+use mflag_datasets::Reader;
+use mflag_datasets::reader::Text;
+use mflag_datasets::readers::manifest::{FILE, Manifest, Options};
 use mflag_datasets::split::Rule;
 use mflag_store::{BoundingBox, Dataset, Mask, Split};
 use rstest::rstest;
 
-use crate::toy::{Card, Tree, choice, dropped, films, refusal};
+use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
 const ALL: &str = "film,patient,study,split,text,label:Edema,label:Lung Lesion,boxes,mask,age\n\
     films/a.png,P-1,s1,train,\"FINDINGS: The heart is large, and so on.\n\nIMPRESSION: A large heart.\",1,,Lung Lesion 1 2 30.5 4; Edema 0 0 5 5,masks/a.png,61\n\
@@ -26,12 +28,12 @@ fn tree(table: &str) -> Tree {
 }
 
 fn read_all(tree: &Tree) -> Dataset {
-    read(tree.root(), &Options::default()).unwrap()
+    Manifest::read(tree.root(), &Options::default()).unwrap()
 }
 
 fn message(table: &str) -> String {
     let tree = tree(table);
-    refusal(read(tree.root(), &Options::default()))
+    refusal(Manifest::read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -84,7 +86,10 @@ fn films_come_with_all_that_is_known() {
         (b.text.as_ref(), b.boxes.len(), b.mask.as_ref()),
         (None, 0, None)
     );
-    assert_eq!(read(&tree.path(FILE), &Options::default()).unwrap(), data);
+    assert_eq!(
+        Manifest::read(&tree.path(FILE), &Options::default()).unwrap(),
+        data
+    );
 }
 
 #[test]
@@ -97,18 +102,18 @@ fn two_columns_are_enough() {
     );
     assert!(data.labels.is_empty());
     let options = Options {
-        split: choice(Rule::Patient, 0.0, 0.999_999),
+        split: by_rule(Rule::Patient, 0.0, 0.999_999),
         name: "ours".to_owned(),
         ..Options::default()
     };
-    let data = read(tree.root(), &options).unwrap();
+    let data = Manifest::read(tree.root(), &options).unwrap();
     assert_eq!(
         (data.name.as_str(), data.records[0].split),
         ("ours", Split::Test)
     );
-    let split = choice(Rule::Patient, -0.1, None);
-    let told = refusal(read(tree.root(), &Options { split, ..options }));
-    assert!(told.contains("the parts -0.1 for validation"), "{told}");
+    let split = by_rule(Rule::Patient, -0.1, None);
+    let error = refusal(Manifest::read(tree.root(), &Options { split, ..options }));
+    assert!(error.contains("the parts -0.1 for validation"), "{error}");
 }
 
 #[test]
@@ -119,28 +124,28 @@ fn every_reason_is_counted() {
     assert_eq!(
         (
             read_all(&tree).records.len(),
-            dropped(&read_all(&tree)).len()
+            left_out(&read_all(&tree)).len()
         ),
         (3, 0)
     );
     let options = Options {
-        require_text: true,
+        text: Text::Required,
         ..Options::default()
     };
-    let data = read(tree.root(), &options).unwrap();
+    let data = Manifest::read(tree.root(), &options).unwrap();
     assert_eq!(data.records[0].film, "masks/a.png");
     assert_eq!(
-        dropped(&data),
+        left_out(&data),
         [
             ("no report", 1),
             ("report without findings or impression of three words", 1)
         ]
     );
     tree.write(FILE, "film,patient\nfilms/a.png,P-1\n");
-    let told = refusal(read(tree.root(), &options));
+    let error = refusal(Manifest::read(tree.root(), &options));
     assert!(
-        told.contains("no film is left (left out: 1 no report)"),
-        "{told}"
+        error.contains("no film is left (left out: 1 no report)"),
+        "{error}"
     );
 }
 
@@ -148,24 +153,21 @@ fn every_reason_is_counted() {
 #[case::no_patient("film\nfilms/a.png\n", "column 'patient' is missing")]
 #[case::slip(
     "film,patient,splitt\n",
-    "column 'splitt' is not read: name it 'split', or delete it"
+    "column 'splitt' is not read: rename it to 'split', or delete it"
 )]
 #[case::case(
     "Film,patient\n",
-    "column 'Film' is not read: name it 'film', or delete it"
+    "column 'Film' is not read: rename it to 'film', or delete it"
 )]
 #[case::label_slip(
     "film,patient,labels:Edema\n",
-    "column 'labels:Edema' is not read: name it 'label:<name of the label>'"
+    "column 'labels:Edema' is not read: rename it to 'label:<name of the label>'"
 )]
 #[case::unnamed_label(
     "film,patient,label:\n",
-    "column 'label:' is not read: name the label behind 'label:'"
+    "column 'label:' is not read: write the label's name after 'label:'"
 )]
-#[case::label_twice(
-    "film,patient,label:A,label:A\n",
-    "column 'label:A' stands there twice"
-)]
+#[case::label_twice("film,patient,label:A,label:A\n", "column 'label:A' appears twice")]
 #[case::empty("film,patient\n", "no film is left (left out: none)")]
 fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
     assert!(message(table).contains(expected), "{}", message(table));
@@ -178,7 +180,7 @@ fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
 )]
 #[case::twice(
     "film,patient\nfilms/a.png,P-1\nfilms/a.png,P-1\n",
-    "row 3, column 'film': 'films/a.png' is not allowed; it must be another film: row 2 lists it"
+    "row 3, column 'film': 'films/a.png' is not allowed; it must be another film, because row 2 lists this one"
 )]
 #[case::patient(
     "film,patient\nfilms/a.png,\n",
@@ -202,23 +204,23 @@ fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
 )]
 #[case::no_label(
     "film,patient,boxes\nfilms/a.png,P-1,1 2 3 4\n",
-    "the wrong one is '1 2 3 4'"
+    "the wrong box is '1 2 3 4'"
 )]
 #[case::no_area(
     "film,patient,boxes\nfilms/a.png,P-1,A 1 2 3 4;A 1 2 0 4\n",
-    "the wrong one is 'A 1 2 0 4'"
+    "the wrong box is 'A 1 2 0 4'"
 )]
 #[case::infinite(
     "film,patient,boxes\nfilms/a.png,P-1,A 1 2 nan 4\n",
-    "the wrong one is 'A 1 2 nan 4'"
+    "the wrong box is 'A 1 2 nan 4'"
 )]
 #[case::no_file(
     "film,patient\nfilms/a.png,P-1\nfilms/c.png,P-1\n",
-    "row 3, column 'film': 'films/c.png' is not a file: write it as it stands on disk, relative to the table's folder, or delete the row"
+    "row 3, column 'film': 'films/c.png' is not a file: write its path relative to the table's folder, or delete the row"
 )]
 #[case::no_files(
     "film,patient\nx,P-1\nfilms/a.png,P-1\ny,P-1\n",
-    "row 2, column 'film': 'x' is not a file: write it as it stands on disk, relative to the table's folder, or delete the row (and 1 more rows)"
+    "row 2, column 'film': 'x' is not a file: write its path relative to the table's folder, or delete the row (and 1 more rows)"
 )]
 #[case::no_mask(
     "film,patient,mask\nfilms/a.png,P-1,masks/b.png\n",
@@ -226,21 +228,21 @@ fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
 )]
 #[case::small_mask(
     "film,patient,mask\nfilms/a.png,P-1,masks/small.png\n",
-    "masks/small.png' is an image of 32×24 px and the film one of 64×48"
+    "masks/small.png' has 32×24 px, but the film has 64×48 px"
 )]
 #[case::bad_mask(
     "film,patient,mask\nfilms/a.png,P-1,masks/text.png\n",
-    "masks/text.png' is no image that can be read: write it as PNG"
+    "masks/text.png' is not a readable image: write it as PNG"
 )]
 #[case::box_beyond(
     "film,patient,boxes\nfilms/a.png,P-1,A 40 2 40 4\n",
     "row 2, column 'boxes': 'A 40 2 40 4' reaches beyond the film of 64×48 px"
 )]
 fn a_bad_row_is_explained(#[case] table: &str, #[case] expected: &str) {
-    let told = message(table);
-    assert!(told.contains(expected), "{told}");
-    assert!(told.contains("manifest.csv: row "), "{told}");
-    assert!(!told.contains("P-1"), "no patient in it: {told}");
+    let error = message(table);
+    assert!(error.contains(expected), "{error}");
+    assert!(error.contains("manifest.csv: row "), "{error}");
+    assert!(!error.contains("P-1"), "no patient in it: {error}");
 }
 
 /// The split that a row leaves open must not contradict the one that another row of the patient gives.
@@ -251,7 +253,7 @@ fn a_split_left_open_is_that_of_the_hash() {
     for &split in Split::ALL {
         let tree = tree(&table.replace("SPLIT", split.name()));
         assert_eq!(
-            read(tree.root(), &Options::default()).is_ok(),
+            Manifest::read(tree.root(), &Options::default()).is_ok(),
             split == open
         );
     }
@@ -299,17 +301,17 @@ fn the_card_is_right() {
         "film,patient,text\nfilms/a.png,p1,\nfilms/b.png,p2,FINDINGS: Clear.\nmasks/a.png,p3,IMPRESSION: The heart is large.\n",
     );
     let required = Options {
-        require_text: true,
+        text: Text::Required,
         ..Options::default()
     };
-    let data = read(tree.root(), &required).unwrap();
-    assert_eq!(data.dropped.len(), 2, "{:?}", data.dropped);
-    for (reason, _) in &data.dropped {
+    let data = Manifest::read(tree.root(), &required).unwrap();
+    assert_eq!(data.left_out.len(), 2, "{:?}", data.left_out);
+    for (reason, _) in &data.left_out {
         card.mentions(reason);
     }
 }
 
-/// `cargo test --release -p mflag-data --test readers -- manifest --ignored --nocapture`.
+/// `cargo test --release -p mflag-datasets --test readers -- manifest --ignored --nocapture`.
 #[test]
 #[ignore = "writes 200,000 small files"]
 fn a_large_table_is_read_in_seconds() {

@@ -2,13 +2,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mflag_datasets::readers::mimic::{LABELS, Labeller, Options, SPLITS, View, read};
+use mflag_datasets::Reader;
+use mflag_datasets::reader::Text;
+use mflag_datasets::readers::mimic::{LABELS, Labeller, Mimic, Options, View};
 use mflag_datasets::split::Rule;
 use mflag_store::Split;
 use rstest::rstest;
 
 use crate::mimic_tree::{REPORT, Tree};
-use crate::toy::{Card, choice, dropped, ids, refusal};
+use crate::toy::{Card, by_rule, ids, left_out, refusal};
 
 const TEXT: &str = "No acute process. The lungs are clear.";
 
@@ -19,7 +21,7 @@ fn films_come_with_all_that_is_known() {
     assert_eq!(data.name, "mimic-cxr");
     assert_eq!(data.labels, LABELS);
     assert_eq!(ids(&data), ["a", "b", "c"]);
-    assert!(data.dropped.is_empty());
+    assert!(data.left_out.is_empty());
     let [a, b, c] = &data.records[..] else {
         panic!()
     };
@@ -93,17 +95,17 @@ fn every_reason_is_counted() {
         ("no report", 1),
         ("report without findings or impression of three words", 1),
     ];
-    assert_eq!(dropped(&data), expected);
+    assert_eq!(left_out(&data), expected);
     Card::open("mimic-cxr.md").has_reasons(&data);
 
     let options = Options {
-        require_text: false,
+        text: Text::Optional,
         ..Options::default()
     };
-    let data = read(tree.root(), &options).unwrap();
+    let data = Mimic::read(tree.root(), &options).unwrap();
     assert_eq!(ids(&data), ["a", "no-report", "no-text"]);
     assert_eq!(data.records[1].text, None);
-    assert_eq!(dropped(&data), expected[..4]);
+    assert_eq!(left_out(&data), expected[..4]);
 }
 
 #[test]
@@ -113,9 +115,12 @@ fn views_can_be_chosen() {
         views: vec![View::Ap],
         ..Options::default()
     };
-    let data = read(tree.root(), &options).unwrap();
+    let data = Mimic::read(tree.root(), &options).unwrap();
     assert_eq!(ids(&data), ["b"]);
-    assert_eq!(dropped(&data), [("frontal view that was not asked for", 2)]);
+    assert_eq!(
+        left_out(&data),
+        [("frontal view that --views leaves out", 2)]
+    );
     Card::open("mimic-cxr.md").has_reasons(&data);
 }
 
@@ -130,33 +135,33 @@ fn reports_may_lie_elsewhere() {
     )
     .unwrap();
     fs::remove_dir(tree.path("mimic-cxr-reports")).unwrap();
-    let told = tree.message();
+    let error = tree.message();
     assert!(
-        told.contains("no film is left (left out: 3 no report)"),
-        "{told}"
+        error.contains("no film is left (left out: 3 no report)"),
+        "{error}"
     );
-    assert!(told.contains("p10/p1xxxxxxx/sxxxxxxxx.txt"), "{told}");
+    assert!(error.contains("p10/p1xxxxxxx/sxxxxxxxx.txt"), "{error}");
     let options = Options {
         reports: Some(elsewhere.path().to_owned()),
         ..Options::default()
     };
-    assert_eq!(read(tree.root(), &options).unwrap(), expected);
+    assert_eq!(Mimic::read(tree.root(), &options).unwrap(), expected);
     let options = Options {
         reports: Some(elsewhere.path().join("x")),
         ..Options::default()
     };
-    let told = refusal(read(tree.root(), &options));
+    let error = refusal(Mimic::read(tree.root(), &options));
     assert!(
-        told.contains("no folder 'files' with the reports"),
-        "{told}"
+        error.contains("no folder 'files' with the reports"),
+        "{error}"
     );
     // Without reports, without texts.
     let options = Options {
-        require_text: false,
+        text: Text::Optional,
         ..Options::default()
     };
     assert!(
-        read(tree.root(), &options)
+        Mimic::read(tree.root(), &options)
             .unwrap()
             .records
             .iter()
@@ -192,13 +197,13 @@ fn another_labeller_has_its_table() {
         labels: Some(Labeller::Negbio),
         ..Options::default()
     };
-    let told = refusal(read(tree.root(), &negbio));
+    let error = refusal(Mimic::read(tree.root(), &negbio));
     assert!(
-        told.contains("table mimic-cxr-2.x.x-negbio.csv.gz is not in this folder"),
-        "{told}"
+        error.contains("table mimic-cxr-2.x.x-negbio.csv.gz is not in this folder"),
+        "{error}"
     );
     tree.labels_of("negbio", &format!("1,50000001,0.0{}\n", ",".repeat(13)));
-    let data = read(tree.root(), &negbio).unwrap();
+    let data = Mimic::read(tree.root(), &negbio).unwrap();
     assert_eq!(data.labels, LABELS);
     assert_eq!(data.records[0].labels[..2], [Some(0.0), None]);
     assert_eq!(tree.read().records[0].labels[..2], [Some(1.0), None]);
@@ -210,31 +215,31 @@ fn patients_are_split_by_hash_where_asked() {
     tree.remove("mimic-cxr-2.0.0-split.csv.gz");
     let splits = |test| {
         let options = Options {
-            split: choice(Rule::Patient, 0.0, test),
+            split: by_rule(Rule::Patient, 0.0, test),
             ..Options::default()
         };
-        let data = read(tree.root(), &options).unwrap();
+        let data = Mimic::read(tree.root(), &options).unwrap();
         data.records.iter().map(|r| r.split).collect::<Vec<_>>()
     };
     assert_eq!(splits(0.0), [Split::Train; 3]);
     assert_eq!(splits(0.999_999), [Split::Test; 3]);
     let options = Options {
-        split: choice(Rule::Official, 0.2, None),
+        split: by_rule(Rule::Official, 0.2, None),
         ..Options::default()
     };
-    let told = refusal(read(tree.root(), &options));
+    let error = refusal(Mimic::read(tree.root(), &options));
     assert_eq!(
-        told,
-        "--validate: the split 'official' of this data set is given; leave it out"
+        error,
+        "--validate: not supported for the split 'official', because the data set itself determines these films; remove it"
     );
     let options = Options {
-        split: choice(Rule::Mgca, None, None),
+        split: by_rule(Rule::Mgca, None, None),
         ..Options::default()
     };
-    let told = refusal(read(tree.root(), &options));
+    let error = refusal(Mimic::read(tree.root(), &options));
     assert_eq!(
-        told,
-        "--split mgca: this data set has no such split (known: official, patient)"
+        error,
+        "--split mgca: this data set does not have this split (known: official, patient)"
     );
 }
 
@@ -244,7 +249,7 @@ fn the_card_is_right() {
     tree.labels_of("negbio", "");
     let card = Card::open("mimic-cxr.md");
     card.describes(&tree);
-    card.has_splits(SPLITS);
+    card.has_splits(Mimic::SPLITS);
 }
 
 #[rstest]
@@ -256,25 +261,28 @@ fn the_card_is_right() {
 fn a_missing_table_is_named(#[case] kind: &str, #[case] expected: &str) {
     let tree = Tree::new();
     fs::remove_file(tree.path(&format!("mimic-cxr-2.0.0-{kind}.csv.gz"))).unwrap();
-    let told = tree.message();
-    assert!(told.contains(expected), "{told}");
+    let error = tree.message();
+    assert!(error.contains(expected), "{error}");
     assert!(
-        told.starts_with(&tree.root().display().to_string()),
-        "{told}"
+        error.starts_with(&tree.root().display().to_string()),
+        "{error}"
     );
 }
 
 #[test]
 fn a_missing_root_is_named() {
-    let told = refusal(read(Path::new("/nowhere/mimic"), &Options::default()));
-    assert!(told.starts_with("cannot read /nowhere/mimic: "), "{told}");
+    let error = refusal(Mimic::read(
+        Path::new("/nowhere/mimic"),
+        &Options::default(),
+    ));
+    assert!(error.starts_with("cannot read /nowhere/mimic: "), "{error}");
 }
 
 #[test]
 fn two_versions_of_a_table_are_refused() {
     let tree = Tree::new();
     tree.gz("mimic-cxr-2.1.0-split.csv.gz", "dicom_id,split\na,train\n");
-    let expected = "table 'split' is here in several versions: mimic-cxr-2.0.0-split.csv.gz, \
+    let expected = "this folder holds the table 'split' in several versions: mimic-cxr-2.0.0-split.csv.gz, \
                     mimic-cxr-2.1.0-split.csv.gz; keep one";
     assert!(tree.message().ends_with(expected), "{}", tree.message());
 }
@@ -314,15 +322,15 @@ fn two_versions_of_a_table_are_refused() {
 fn a_bad_table_is_explained(#[case] kind: &str, #[case] table: &str, #[case] expected: &str) {
     let tree = Tree::new();
     tree.gz(&format!("mimic-cxr-2.0.0-{kind}.csv.gz"), table);
-    let told = tree.message();
+    let error = tree.message();
     assert!(
-        told.contains(&format!("mimic-cxr-2.0.0-{kind}.csv.gz: ")),
-        "{told}"
+        error.contains(&format!("mimic-cxr-2.0.0-{kind}.csv.gz: ")),
+        "{error}"
     );
-    assert!(told.contains(expected), "{told}");
+    assert!(error.contains(expected), "{error}");
     assert!(
-        !told.contains("1000000") && !told.contains("5000000"),
-        "{told}"
+        !error.contains("1000000") && !error.contains("5000000"),
+        "{error}"
     );
 }
 
@@ -363,14 +371,15 @@ fn an_unreadable_report_is_told() {
     let report = tree.path("mimic-cxr-reports/files/p11/p11000002/s50000003.txt");
     fs::remove_file(&report).unwrap();
     fs::create_dir(&report).unwrap();
-    let told = tree.message();
+    let error = tree.message();
     assert!(
-        told.contains("a report cannot be read") && !told.contains("11000002"),
-        "{told}"
+        error.contains("cannot read a report (") && !error.contains("11000002"),
+        "{error}"
     );
 }
 
-/// Needs a folder with a `mimic-layout` of 119 pairs: MFLAG_REAL_CXR, or ../shared/real-cxr next to the checkout.
+/// Needs a folder with a `mimic-layout` of 119 pairs: MFLAG_REAL_CXR, or ../shared/real-cxr next to the
+/// checkout.
 #[test]
 fn real_films_and_reports_pair_up() {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/real-cxr");
@@ -381,9 +390,9 @@ fn real_films_and_reports_pair_up() {
         println!("skipped: no real films at {}", root.display());
         return;
     }
-    let data = read(&root, &Options::default()).unwrap();
+    let data = Mimic::read(&root, &Options::default()).unwrap();
     assert_eq!(data.records.len(), 119);
-    assert!(data.dropped.is_empty());
+    assert!(data.left_out.is_empty());
     assert!(
         data.records
             .iter()
@@ -397,7 +406,7 @@ fn real_films_and_reports_pair_up() {
 }
 
 /// Time and memory at the size of the real tables:
-/// `cargo test --release -p mflag-data --test readers -- mimic --ignored --nocapture`.
+/// `cargo test --release -p mflag-datasets --test readers -- mimic --ignored --nocapture`.
 #[test]
 #[ignore = "writes 440,000 small files"]
 fn a_large_data_set_is_read_in_seconds() {

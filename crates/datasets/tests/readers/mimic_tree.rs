@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 
-use mflag_datasets::readers::mimic::{LABELS, Options, read};
+use mflag_datasets::Reader;
+use mflag_datasets::readers::mimic::{LABELS, Mimic, Options};
 use mflag_store::Dataset;
 
 use crate::toy::{self, refusal};
@@ -82,10 +83,10 @@ impl Tree {
     }
 
     pub(crate) fn read(&self) -> Dataset {
-        read(self.root(), &Options::default()).unwrap()
+        Mimic::read(self.root(), &Options::default()).unwrap()
     }
 
     pub(crate) fn message(&self) -> String {
-        refusal(read(self.root(), &Options::default()))
+        refusal(Mimic::read(self.root(), &Options::default()))
     }
 }

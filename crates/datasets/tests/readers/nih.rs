@@ -1,11 +1,12 @@
 //! The ChestX-ray14 reader on a tree written here.
 
-use mflag_datasets::readers::nih::{LABELS, Options, SPLITS, read};
+use mflag_datasets::Reader;
+use mflag_datasets::readers::nih::{LABELS, Nih, Options};
 use mflag_datasets::split::Rule;
 use mflag_store::{BoundingBox, Dataset, Split};
 use rstest::rstest;
 
-use crate::toy::{Card, Tree, choice, dropped, films, refusal};
+use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
 const TABLE: &str = "Data_Entry_2017.csv";
 const BOXES: &str = "BBox_List_2017.csv";
@@ -39,12 +40,12 @@ fn tree() -> Tree {
 }
 
 fn all_train(tree: &Tree) -> Dataset {
-    let split = choice(Rule::Official, 0.0, None);
-    read(tree.root(), &Options { split }).unwrap()
+    let split = by_rule(Rule::Official, 0.0, None);
+    Nih::read(tree.root(), &Options { split }).unwrap()
 }
 
 fn message(tree: &Tree) -> String {
-    refusal(read(tree.root(), &Options::default()))
+    refusal(Nih::read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -61,7 +62,7 @@ fn films_come_with_all_that_is_known() {
         ("2_0.png", Split::Test),
     ];
     assert_eq!(films(&data), expected);
-    assert!(data.dropped.is_empty());
+    assert!(data.left_out.is_empty());
     let present = |film: usize| -> Vec<&str> {
         let values = data.records[film].labels.iter().zip(LABELS);
         values
@@ -117,10 +118,9 @@ fn the_corrected_table_serves_as_well() {
         .replace('\n', ",\n")
         .replace("Gender", "Sex");
     tree.write("Data_Entry_2017_v2020.csv", &table);
-    assert!(
-        message(&tree)
-            .contains("Data_Entry_2017.csv and Data_Entry_2017_v2020.csv are both here; keep one")
-    );
+    assert!(message(&tree).contains(
+        "this folder holds both Data_Entry_2017.csv and Data_Entry_2017_v2020.csv; keep one"
+    ));
     tree.remove(TABLE);
     assert_eq!(all_train(&tree), expected);
 }
@@ -141,7 +141,7 @@ fn every_reason_is_counted() {
         ("in neither train_val_list.txt nor test_list.txt", 1),
         ("no film file", 1),
     ];
-    assert_eq!(dropped(&all_train(&tree)), expected);
+    assert_eq!(left_out(&all_train(&tree)), expected);
     Card::open("nih-chestxray14.md").has_reasons(&all_train(&tree));
     tree.remove("images_001/images/1_0.png");
     assert!(
@@ -162,12 +162,12 @@ fn without_the_box_table_there_are_no_boxes() {
 fn patients_validate_whole_and_never_out_of_the_test() {
     let tree = tree();
     let splits = |split| {
-        let data = read(tree.root(), &Options { split }).unwrap();
+        let data = Nih::read(tree.root(), &Options { split }).unwrap();
         data.records.iter().map(|r| r.split).collect::<Vec<_>>()
     };
-    let official = splits(choice(Rule::Official, 0.999_999, None));
+    let official = splits(by_rule(Rule::Official, 0.999_999, None));
     assert_eq!(official, [Split::Validate, Split::Validate, Split::Test]);
-    let all = splits(choice(Rule::Patient, 0.999_999, 0.0));
+    let all = splits(by_rule(Rule::Patient, 0.999_999, 0.0));
     assert_eq!(all, [Split::Validate; 3], "the lists are one");
 }
 
@@ -175,7 +175,7 @@ fn patients_validate_whole_and_never_out_of_the_test() {
 fn the_card_is_right() {
     let card = Card::open("nih-chestxray14.md");
     card.describes(&tree());
-    card.has_splits(SPLITS);
+    card.has_splits(Nih::SPLITS);
 }
 
 #[rstest]
@@ -189,8 +189,8 @@ fn what_is_missing_is_named(#[case] file: &str, #[case] expected: &str) {
 }
 
 #[rstest]
-#[case::label(TABLE, &row("1_0.png", "Mass|Noduel", "1"), "row 2, column 'Finding Labels': 'Mass|Noduel' is not allowed; it must be labels joined by '|', or 'No Finding' alone; 'Noduel' is none (did you mean 'Nodule'?)")]
-#[case::none_and_one(TABLE, &row("1_0.png", "No Finding|Mass", "1"), "'No Finding' is none")]
+#[case::label(TABLE, &row("1_0.png", "Mass|Noduel", "1"), "row 2, column 'Finding Labels': 'Mass|Noduel' is not allowed; it must be labels separated by '|', or only 'No Finding'; 'Noduel' is not a label (did you mean 'Nodule'?)")]
+#[case::none_and_one(TABLE, &row("1_0.png", "No Finding|Mass", "1"), "'No Finding' is not a label")]
 #[case::patient(TABLE, &row("1_0.png", "Mass", ""), "row 2, column 'Patient ID': '' is not allowed; it must be an identifier")]
 #[case::film(TABLE, &row("../1_0.png", "Mass", "1"), "row 2, column 'Image Index': the value is not allowed; it must be a file name")]
 #[case::box_label(
@@ -211,7 +211,7 @@ fn what_is_missing_is_named(#[case] file: &str, #[case] expected: &str) {
 #[case::box_beyond(
     BOXES,
     "1_0.png,Mass,10,10,100,10,,,\n",
-    "boxes reach beyond 1 of 1 films, the first is of 64×64 px"
+    "boxes reach beyond 1 of 1 films; the first of these has 64×64 px"
 )]
 fn a_bad_table_is_explained(#[case] file: &str, #[case] rows: &str, #[case] expected: &str) {
     let tree = tree();
@@ -223,11 +223,11 @@ fn a_bad_table_is_explained(#[case] file: &str, #[case] rows: &str, #[case] expe
 #[rstest]
 #[case::in_both(
     "1_0.png\n",
-    "test_list.txt: line 1: '1_0.png' is in train_val_list.txt, too"
+    "test_list.txt: line 1: '1_0.png' is also in train_val_list.txt"
 )]
 #[case::path(
     "2_0.png\nimages/1_0.png\n",
-    "test_list.txt: line 2: 'images/1_0.png' is no file name"
+    "test_list.txt: line 2: 'images/1_0.png' is not a file name"
 )]
 fn a_bad_list_is_explained(#[case] list: &str, #[case] expected: &str) {
     let tree = tree();
@@ -235,7 +235,7 @@ fn a_bad_list_is_explained(#[case] list: &str, #[case] expected: &str) {
     assert!(message(&tree).contains(expected), "{}", message(&tree));
 }
 
-/// `cargo test --release -p mflag-data --test readers -- nih --ignored --nocapture`.
+/// `cargo test --release -p mflag-datasets --test readers -- nih --ignored --nocapture`.
 #[test]
 #[ignore = "writes 112,000 small files"]
 fn a_large_data_set_is_read_in_seconds() {
@@ -251,7 +251,7 @@ fn a_large_data_set_is_read_in_seconds() {
     tree.write("train_val_list.txt", &list);
     tree.write("test_list.txt", "");
     let begin = std::time::Instant::now();
-    let data = read(tree.root(), &Options::default()).unwrap();
+    let data = Nih::read(tree.root(), &Options::default()).unwrap();
     println!(
         "{} films in {:.1} s",
         data.records.len(),

@@ -1,10 +1,11 @@
 //! The Object-CXR reader on a tree written here.
-use mflag_datasets::readers::object_cxr::{LABELS, Options, SPLITS, read};
+use mflag_datasets::Reader;
+use mflag_datasets::readers::object_cxr::{LABELS, ObjectCxr, Options};
 use mflag_datasets::split::Rule;
 use mflag_store::{Dataset, Split};
 use rstest::rstest;
 
-use crate::toy::{Card, Tree, choice, dropped, films, refusal};
+use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
 const HEADER: &str = "image_name,annotation\n";
 
@@ -20,16 +21,16 @@ fn tree() -> Tree {
 }
 
 fn mgca(validate: f64) -> Options {
-    let split = choice(Rule::Mgca, validate, None);
+    let split = by_rule(Rule::Mgca, validate, None);
     Options { split }
 }
 
 fn read_all(tree: &Tree) -> Dataset {
-    read(tree.root(), &mgca(0.0)).unwrap()
+    ObjectCxr::read(tree.root(), &mgca(0.0)).unwrap()
 }
 
 fn message(tree: &Tree) -> String {
-    refusal(read(tree.root(), &Options::default()))
+    refusal(ObjectCxr::read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -46,7 +47,7 @@ fn films_come_with_all_that_is_known() {
         ("train/b.jpg", Split::Train),
     ];
     assert_eq!(films(&data), expected);
-    assert!(data.dropped.is_empty());
+    assert!(data.left_out.is_empty());
     let labels: Vec<Option<f32>> = data.records.iter().map(|r| r.labels[0]).collect();
     assert_eq!(labels, [Some(1.0), Some(1.0), Some(0.0)]);
     let boxes = data.records[1].boxes.iter();
@@ -66,16 +67,16 @@ fn films_come_with_all_that_is_known() {
 fn the_rules_differ_in_the_splits() {
     let tree = tree();
     let release = Options {
-        split: choice(Rule::Official, None, None),
+        split: by_rule(Rule::Official, None, None),
     };
-    let told = refusal(read(tree.root(), &release));
+    let error = refusal(ObjectCxr::read(tree.root(), &release));
     assert!(
-        told.contains("table test.csv is not in this folder"),
-        "{told}"
+        error.contains("table test.csv is not in this folder"),
+        "{error}"
     );
     tree.write("test.csv", format!("{HEADER}d.jpg,\n"));
     tree.image("test/d.jpg", 64, 48);
-    let data = read(tree.root(), &release).unwrap();
+    let data = ObjectCxr::read(tree.root(), &release).unwrap();
     let expected = [
         ("dev/c.jpg", Split::Validate),
         ("test/d.jpg", Split::Test),
@@ -89,13 +90,13 @@ fn the_rules_differ_in_the_splits() {
         3,
         "MGCA leaves the test part alone"
     );
-    let data = read(tree.root(), &mgca(0.999_999)).unwrap();
+    let data = ObjectCxr::read(tree.root(), &mgca(0.999_999)).unwrap();
     let splits: Vec<Split> = data.records.iter().map(|r| r.split).collect();
     assert_eq!(splits, [Split::Test, Split::Validate, Split::Validate]);
 
     let card = Card::open("object-cxr.md");
     card.describes(&tree);
-    card.has_splits(SPLITS);
+    card.has_splits(ObjectCxr::SPLITS);
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn every_reason_is_counted() {
     let tree = tree();
     tree.write("train.csv", format!("{HEADER}a.jpg,\na.jpg,\ngone.jpg,\n"));
     let data = read_all(&tree);
-    assert_eq!(dropped(&data), [("duplicate row", 1), ("no film file", 1)]);
+    assert_eq!(left_out(&data), [("duplicate row", 1), ("no film file", 1)]);
     Card::open("object-cxr.md").has_reasons(&data);
     tree.remove("train/a.jpg");
     tree.remove("dev/c.jpg");
@@ -136,14 +137,14 @@ fn a_bad_shape_is_explained(#[case] shape: &str) {
         "train.csv",
         format!("{HEADER}b.jpg,\na.jpg,0 1 2 3 4;{shape}\n"),
     );
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("train.csv: row 3, column 'annotation'"),
-        "{told}"
+        error.contains("train.csv: row 3, column 'annotation'"),
+        "{error}"
     );
     assert!(
-        told.ends_with(&format!("the wrong one is '{shape}'")),
-        "{told}"
+        error.ends_with(&format!("the wrong shape is '{shape}'")),
+        "{error}"
     );
 }
 
@@ -152,7 +153,7 @@ fn resized_films_and_strange_names_are_refused() {
     let tree = tree();
     tree.write("train.csv", format!("{HEADER}a.jpg,0 1 2 300 4\n"));
     assert!(
-        message(&tree).contains("the first is of 64×48 px"),
+        message(&tree).contains("the first of these has 64×48 px"),
         "{}",
         message(&tree)
     );

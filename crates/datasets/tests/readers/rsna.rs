@@ -1,11 +1,12 @@
 //! The RSNA reader on a tree written here.
 use mflag_core::Named;
-use mflag_datasets::readers::rsna::{LABELS, Options, SPLITS, read};
-use mflag_datasets::split::{Choice, Rule};
+use mflag_datasets::Reader;
+use mflag_datasets::readers::rsna::{LABELS, Options, Rsna};
+use mflag_datasets::split::{Rule, RuleOptions};
 use mflag_store::{BoundingBox, Dataset, Split};
 use rstest::rstest;
 
-use crate::toy::{Card, Tree, choice, dropped, ids, letters, refusal};
+use crate::toy::{Card, Tree, by_rule, ids, left_out, letters, refusal};
 
 const TARGETS: &str = "stage_2_train_labels.csv";
 const CLASSES: &str = "stage_2_detailed_class_info.csv";
@@ -39,11 +40,11 @@ fn file(id: &str) -> String {
 }
 
 fn read_all(tree: &Tree) -> Dataset {
-    read(tree.root(), &Options::default()).unwrap()
+    Rsna::read(tree.root(), &Options::default()).unwrap()
 }
 
 fn message(tree: &Tree) -> String {
-    refusal(read(tree.root(), &Options::default()))
+    refusal(Rsna::read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -53,7 +54,7 @@ fn films_come_with_all_that_is_known() {
     assert_eq!(data.name, "rsna-pneumonia");
     assert_eq!(data.labels, LABELS);
     assert_eq!(ids(&data), ["a", "b", "c"]);
-    assert!(data.dropped.is_empty());
+    assert!(data.left_out.is_empty());
     let [a, b, c] = &data.records[..] else {
         panic!()
     };
@@ -99,19 +100,19 @@ fn a_missing_film_is_counted() {
     tree.remove(&file("b"));
     let data = read_all(&tree);
     assert_eq!(ids(&data), ["a", "c"]);
-    assert_eq!(dropped(&data), [("no film file", 1)]);
+    assert_eq!(left_out(&data), [("no film file", 1)]);
     Card::open("rsna-pneumonia.md").has_reasons(&data);
     for film in ["a", "c"] {
         tree.remove(&file(film));
     }
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("no film is left (left out: 3 no film file)"),
-        "{told}"
+        error.contains("no film is left (left out: 3 no film file)"),
+        "{error}"
     );
     assert!(
-        told.ends_with("stage_2_train_images/<patientId>.dcm"),
-        "{told}"
+        error.ends_with("stage_2_train_images/<patientId>.dcm"),
+        "{error}"
     );
 }
 
@@ -119,7 +120,7 @@ fn a_missing_film_is_counted() {
 fn the_card_is_right() {
     let card = Card::open("rsna-pneumonia.md");
     card.describes(&tree());
-    card.has_splits(SPLITS);
+    card.has_splits(Rsna::SPLITS);
 }
 
 /// Of 3,000 films: by hash the shares to three standard deviations, as MGCA draws them exactly.
@@ -136,12 +137,14 @@ fn patients_are_split_by_hash_or_drawn() {
         .iter()
         .for_each(|name| tree.write(&file(name), "film"));
     let splits = |rule, seed| {
-        let split = Choice {
+        let split = RuleOptions {
             seed: Some(seed),
-            ..choice(rule, None, None)
+            ..by_rule(rule, None, None)
         };
-        let options = Options { split };
-        let data = read(tree.root(), &options).unwrap();
+        let options = Options {
+            split: split.into(),
+        };
+        let data = Rsna::read(tree.root(), &options).unwrap();
         data.records.iter().map(|r| r.split).collect::<Vec<_>>()
     };
     let share = |splits: &[Split], split| {
@@ -165,12 +168,13 @@ fn patients_are_split_by_hash_or_drawn() {
         letters(splits(Rule::Mgca, 0).into_iter().take(24)),
         "rvrrvrvrrveerrevrevrvree"
     );
-    let split = Choice {
+    let split = RuleOptions {
         seed: Some(1 << 32),
-        ..Choice::default()
+        ..RuleOptions::default()
     };
-    let told = refusal(read(tree.root(), &Options { split }));
-    assert!(told.contains("takes seeds below 2^32"), "{told}");
+    let split = split.into();
+    let error = refusal(Rsna::read(tree.root(), &Options { split }));
+    assert!(error.contains("needs a seed below 2^32"), "{error}");
 }
 
 #[rstest]
@@ -210,7 +214,7 @@ fn patients_are_split_by_hash_or_drawn() {
 )]
 #[case::twice(
     "a,1,2,3,4,1\na,1,2,3,4,1\n",
-    "row 3, column 'patientId': the value is not allowed; it must be there once with the same box"
+    "row 3, column 'patientId': the value is not allowed; it must be a film that no earlier row lists with the same box"
 )]
 #[case::way_out(
     "../secret,,,,,0\n",
@@ -219,10 +223,10 @@ fn patients_are_split_by_hash_or_drawn() {
 fn a_bad_target_is_explained(#[case] rows: &str, #[case] expected: &str) {
     let tree = tree();
     targets(&tree, rows);
-    let told = message(&tree);
-    assert!(told.contains(&format!("{TARGETS}: ")), "{told}");
-    assert!(told.contains(expected), "{told}");
-    assert!(!told.contains("secret"), "{told}");
+    let error = message(&tree);
+    assert!(error.contains(&format!("{TARGETS}: ")), "{error}");
+    assert!(error.contains(expected), "{error}");
+    assert!(!error.contains("secret"), "{error}");
 }
 
 #[rstest]
@@ -245,29 +249,29 @@ fn a_bad_target_is_explained(#[case] rows: &str, #[case] expected: &str) {
 fn a_bad_class_is_explained(#[case] rows: &str, #[case] expected: &str) {
     let tree = tree();
     classes(&tree, rows);
-    let told = message(&tree);
-    assert!(told.contains(&format!("{CLASSES}: ")), "{told}");
-    assert!(told.contains(expected), "{told}");
+    let error = message(&tree);
+    assert!(error.contains(&format!("{CLASSES}: ")), "{error}");
+    assert!(error.contains(expected), "{error}");
 }
 
 #[test]
 fn what_is_missing_is_named() {
     let tree = tree();
     let options = Options {
-        split: choice(Rule::Patient, 0.6, 0.4),
+        split: by_rule(Rule::Patient, 0.6, 0.4),
     };
-    let parts = refusal(read(tree.root(), &options));
+    let parts = refusal(Rsna::read(tree.root(), &options));
     assert!(parts.contains("both together below 1"), "{parts}");
     tree.write(TARGETS, "patientId,x,y,width,height,target\n");
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.ends_with("column 'Target' is missing (did you mean 'target'?)"),
-        "{told}"
+        error.ends_with("column 'Target' is missing (did you mean 'target'?)"),
+        "{error}"
     );
     tree.remove(TARGETS);
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("table stage_2_train_labels.csv is not in this folder"),
-        "{told}"
+        error.contains("table stage_2_train_labels.csv is not in this folder"),
+        "{error}"
     );
 }

@@ -2,13 +2,14 @@
 use std::fs;
 
 use mflag_core::Named;
-use mflag_datasets::readers::siim::{Options, SPLITS, balance, read};
-use mflag_datasets::split::{Choice, Rule};
+use mflag_datasets::Reader;
+use mflag_datasets::readers::siim::{Options, Siim, balance};
+use mflag_datasets::split::{Rule, RuleOptions};
 use mflag_store::{Dataset, Mask, Record, Split};
 use proptest::prelude::*;
 use rstest::rstest;
 
-use crate::toy::{Card, Tree, choice, dropped, ids, letters, refusal};
+use crate::toy::{Card, Tree, by_rule, ids, left_out, letters, refusal};
 
 /// Films `1.a` (no mask), `1.b` (one row), `1.c` (two rows that overlap), all whole.
 fn tree() -> Tree {
@@ -29,11 +30,11 @@ fn film_file(tree: &Tree, name: &str) {
 }
 
 fn read_all(tree: &Tree) -> Dataset {
-    read(tree.root(), &Options::default()).unwrap()
+    Siim::read(tree.root(), &Options::default()).unwrap()
 }
 
 fn message(tree: &Tree) -> String {
-    refusal(read(tree.root(), &Options::default()))
+    refusal(Siim::read(tree.root(), &Options::default()))
 }
 
 fn mask(runs: &[[u32; 2]]) -> Option<Mask> {
@@ -51,7 +52,7 @@ fn films_come_with_all_that_is_known() {
     assert_eq!(data.name, "siim-acr");
     assert_eq!(data.labels, ["Pneumothorax"]);
     assert_eq!(ids(&data), ["1.a", "1.b", "1.c"]);
-    assert!(data.dropped.is_empty());
+    assert!(data.left_out.is_empty());
     let [a, b, c] = &data.records[..] else {
         panic!()
     };
@@ -81,16 +82,16 @@ fn films_may_lie_flat_and_elsewhere() {
     assert_eq!(masks(&read_all(&tree)), expected);
     let elsewhere = tree.path("films");
     fs::rename(tree.path("dicom-images-train"), &elsewhere).unwrap();
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("dicom-images-train: no such folder with the films"),
-        "{told}"
+        error.contains("dicom-images-train: no such folder of films"),
+        "{error}"
     );
     let options = Options {
         films: Some(elsewhere),
         ..Options::default()
     };
-    assert_eq!(masks(&read(tree.root(), &options).unwrap()), expected);
+    assert_eq!(masks(&Siim::read(tree.root(), &options).unwrap()), expected);
 }
 
 #[test]
@@ -105,27 +106,27 @@ fn every_reason_is_counted() {
         ("no film file", 1),
         ("film file without a row in train-rle.csv", 2),
     ];
-    assert_eq!(dropped(&data), files);
+    assert_eq!(left_out(&data), files);
 
     let training = data.records.iter().filter(|r| r.split == Split::Train);
     let positive = training.clone().filter(|r| r.mask.is_some()).count();
     let surplus = training.count() - 2 * positive;
     let balanced = balance(data, 0);
     let why = "negative training film beyond the number of positive ones";
-    assert_eq!(dropped(&balanced), [files[0], files[1], (why, surplus)]);
+    assert_eq!(left_out(&balanced), [files[0], files[1], (why, surplus)]);
     assert_eq!(balanced.records.len(), 41 - surplus);
     assert!(surplus > 0);
     Card::open("siim-acr.md").has_reasons(&balanced);
 
     table(&tree, "1.lost,-1\n");
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("no film is left (left out: 1 no film file, 43 film file without a row"),
-        "{told}"
+        error.contains("no film is left (left out: 1 no film file, 43 film file without a row"),
+        "{error}"
     );
     assert!(
-        told.ends_with("dicom-images-train/<study>/<series>/<ImageId>.dcm"),
-        "{told}"
+        error.ends_with("dicom-images-train/<study>/<series>/<ImageId>.dcm"),
+        "{error}"
     );
 }
 
@@ -148,7 +149,7 @@ fn every_reason_is_counted() {
 )]
 #[case::both(
     "1.b,5 3\n1.b, -1\n",
-    "row 3, column 'ImageId': the value is not allowed; it must be with a mask in all of its rows, or -1 in all"
+    "row 3, column 'ImageId': the value is not allowed; it must be a film with a mask in all of its rows, or with -1 in all"
 )]
 #[case::both_reversed(
     "1.b,-1\n1.b,5 3\n",
@@ -161,40 +162,40 @@ fn every_reason_is_counted() {
 fn a_bad_row_is_explained(#[case] rows: &str, #[case] expected: &str) {
     let tree = tree();
     table(&tree, rows);
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("train-rle.csv: ") && told.contains(expected),
-        "{told}"
+        error.contains("train-rle.csv: ") && error.contains(expected),
+        "{error}"
     );
-    assert!(!told.contains("secret"), "{told}");
+    assert!(!error.contains("secret"), "{error}");
 }
 
 #[test]
 fn what_is_missing_or_twice_is_named() {
     let tree = tree();
     film_file(&tree, "again/1.a.dcm");
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.ends_with("a film lies in two places here (-v shows where); keep one"),
-        "{told}"
+        error.ends_with("this folder holds two files of one film (-v names them); keep one"),
+        "{error}"
     );
     let options = Options {
-        split: choice(Rule::Patient, None, 1.0),
+        split: by_rule(Rule::Patient, None, 1.0),
         ..Options::default()
     };
-    let told = refusal(read(tree.root(), &options));
-    assert!(told.contains("both together below 1"), "{told}");
+    let error = refusal(Siim::read(tree.root(), &options));
+    assert!(error.contains("both together below 1"), "{error}");
     tree.write("train-rle.csv", "ImageId,Encoded\n");
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("column 'EncodedPixels' is missing (did you mean 'Encoded'?)"),
-        "{told}"
+        error.contains("column 'EncodedPixels' is missing (did you mean 'Encoded'?)"),
+        "{error}"
     );
     tree.remove("train-rle.csv");
-    let told = message(&tree);
+    let error = message(&tree);
     assert!(
-        told.contains("table train-rle.csv is not in this folder"),
-        "{told}"
+        error.contains("table train-rle.csv is not in this folder"),
+        "{error}"
     );
 }
 
@@ -210,9 +211,18 @@ fn films_are_drawn_whole() {
     names
         .iter()
         .for_each(|name| film_file(&tree, &format!("{name}.dcm")));
-    let split = choice(Rule::Mgca, None, None);
-    let options = Options { films: None, split };
-    let data = read(tree.root(), &options).unwrap();
+    let mgca = |seed| {
+        let split = RuleOptions {
+            seed,
+            ..by_rule(Rule::Mgca, None, None)
+        };
+        let options = Options {
+            split: split.into(),
+            ..Options::default()
+        };
+        Siim::read(tree.root(), &options).unwrap()
+    };
+    let data = mgca(None);
     let number = |split| data.records.iter().filter(|r| r.split == split).count();
     assert_eq!(
         Split::ALL
@@ -222,11 +232,7 @@ fn films_are_drawn_whole() {
         [42, 9, 9]
     );
     let reversed = |seed| {
-        let split = Choice {
-            seed: Some(seed),
-            ..split
-        };
-        let data = read(tree.root(), &Options { films: None, split }).unwrap();
+        let data = mgca(Some(seed));
         data.records
             .iter()
             .rev()
@@ -245,7 +251,7 @@ fn films_are_drawn_whole() {
 fn the_card_is_right() {
     let card = Card::open("siim-acr.md");
     card.describes(&tree());
-    card.has_splits(SPLITS);
+    card.has_splits(Siim::SPLITS);
 }
 
 /// A data set of these films.
@@ -254,23 +260,16 @@ fn dataset(records: Vec<Record>) -> Dataset {
         name: "siim-acr".to_owned(),
         labels: vec!["Pneumothorax".to_owned()],
         records,
-        dropped: Vec::new(),
+        left_out: Vec::new(),
     }
 }
 
 fn record(film: usize, split: Split, positive: bool) -> Record {
     let film = format!("1.{film}");
     Record {
-        path: format!("{film}.dcm").into(),
-        patient: film.clone(),
-        study: film.clone(),
-        film,
-        split,
-        text: None,
         labels: vec![Some(f32::from(u8::from(positive)))],
-        boxes: Vec::new(),
-        size: None,
         mask: if positive { mask(&[[0, 1]]) } else { None },
+        ..Record::new(&film, &film, format!("{film}.dcm"), split)
     }
 }
 

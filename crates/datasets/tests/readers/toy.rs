@@ -1,11 +1,11 @@
-//! A folder in which a test makes up a data set, and the cards that describe the real ones.
+//! A temporary folder in which a test writes a made-up data set, and the cards of the real data sets.
 
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use flate2::{Compression, write::GzEncoder};
-use mflag_datasets::split::{Choice, Offer, Rule};
+use mflag_datasets::split::{Offer, Rule, RuleOptions};
 use mflag_store::{Dataset, Result, Split};
 use tempfile::TempDir;
 
@@ -88,30 +88,30 @@ pub(crate) fn ids(data: &Dataset) -> Vec<&str> {
     data.records.iter().map(|r| r.film.as_str()).collect()
 }
 
-/// What was left out.
-pub(crate) fn dropped(data: &Dataset) -> Vec<(&str, usize)> {
-    let dropped = data.dropped.iter();
-    dropped.map(|(why, n)| (why.as_str(), *n)).collect()
+/// Reasons why films were left out, with counts.
+pub(crate) fn left_out(data: &Dataset) -> Vec<(&str, usize)> {
+    let left_out = data.left_out.iter();
+    left_out.map(|(why, n)| (why.as_str(), *n)).collect()
 }
 
-/// What is said where nothing could be read.
+/// The error message of a reader.
 #[track_caller]
 pub(crate) fn refusal(read: Result<Dataset>) -> String {
     read.unwrap_err().to_string()
 }
 
 /// A rule with parts for validation and test.
-pub(crate) fn choice(
+pub(crate) fn by_rule<T: From<RuleOptions>>(
     rule: Rule,
     validate: impl Into<Option<f64>>,
     test: impl Into<Option<f64>>,
-) -> Choice {
-    Choice {
+) -> T {
+    T::from(RuleOptions {
         rule: Some(rule),
         validate: validate.into(),
         test: test.into(),
         seed: None,
-    }
+    })
 }
 
 /// A card in `datasets/`.
@@ -129,7 +129,8 @@ impl Card {
         rest.split("\n## ").next().unwrap()
     }
 
-    /// Every file of the card's layout is in the tree; so tests read what the card describes.
+    /// Checks that the tree has every file of the card's layout, so that the tests read what the card
+    /// describes.
     #[track_caller]
     pub(crate) fn describes(&self, tree: &Tree) {
         let files = tree.files();
@@ -143,17 +144,17 @@ impl Card {
             for pattern in names.split(", ") {
                 let found = files
                     .iter()
-                    .any(|file| like(pattern.as_bytes(), file.as_bytes()));
+                    .any(|file| matches(pattern.as_bytes(), file.as_bytes()));
                 assert!(found, "the card has '{pattern}', the tree {files:?}");
             }
         }
     }
 
-    /// Every reason why films were left out is in the card.
+    /// Checks that the card lists every reason why films were left out.
     #[track_caller]
     pub(crate) fn has_reasons(&self, data: &Dataset) {
         let counts = self.section("Counts");
-        for (reason, _) in &data.dropped {
+        for (reason, _) in &data.left_out {
             assert!(counts.contains(reason), "the card lacks '{reason}'");
         }
     }
@@ -163,7 +164,7 @@ impl Card {
         assert!(self.0.contains(text), "the card lacks '{text}'");
     }
 
-    /// The card's table of splits names these rules, the usual one first, and no other.
+    /// Checks that the card's table of splits has these rules in this order.
     #[track_caller]
     pub(crate) fn has_splits(&self, offers: &[Offer]) {
         // The rows below the head.
@@ -177,12 +178,13 @@ impl Card {
     }
 }
 
-/// Whether a name is like a pattern of a card: `*` and `<name>` stand for anything but a slash, a number for any number.
-fn like(pattern: &[u8], name: &[u8]) -> bool {
+/// Whether a name matches a pattern of a card: `*` and `<name>` match anything but a slash, and a
+/// number matches any number.
+fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let digits = |text: &[u8]| text.iter().take_while(|b| b.is_ascii_digit()).count();
     let anything = |rest: &[u8]| {
         let length = name.iter().take_while(|b| **b != b'/').count();
-        (1..=length).any(|taken| like(rest, &name[taken..]))
+        (1..=length).any(|taken| matches(rest, &name[taken..]))
     };
     match pattern {
         [] => name.is_empty(),
@@ -192,8 +194,8 @@ fn like(pattern: &[u8], name: &[u8]) -> bool {
             anything(&rest[end + 1..])
         }
         [b'0'..=b'9', ..] => {
-            digits(name) > 0 && like(&pattern[digits(pattern)..], &name[digits(name)..])
+            digits(name) > 0 && matches(&pattern[digits(pattern)..], &name[digits(name)..])
         }
-        [byte, rest @ ..] => name.first() == Some(byte) && like(rest, &name[1..]),
+        [byte, rest @ ..] => name.first() == Some(byte) && matches(rest, &name[1..]),
     }
 }

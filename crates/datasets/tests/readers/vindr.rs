@@ -1,10 +1,11 @@
 //! The VinDr-CXR reader on a tree written here.
-use mflag_datasets::readers::vindr::{LABELS, Options, SPLITS, read};
+use mflag_datasets::Reader;
+use mflag_datasets::readers::vindr::{LABELS, Options, Vindr};
 use mflag_datasets::split::Rule;
 use mflag_store::{BoundingBox, Dataset, Split};
 use rstest::rstest;
 
-use crate::toy::{Card, Tree, choice, dropped, films, refusal};
+use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
 const HEADER: &str = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\n";
 
@@ -25,17 +26,17 @@ fn tree() -> Tree {
 
 fn all_train(agree: usize) -> Options {
     Options {
-        split: choice(Rule::Patient, 0.0, 0.0),
+        split: by_rule(Rule::Patient, 0.0, 0.0),
         agree,
     }
 }
 
 fn read_all(tree: &Tree, agree: usize) -> Dataset {
-    read(tree.root(), &all_train(agree)).unwrap()
+    Vindr::read(tree.root(), &all_train(agree)).unwrap()
 }
 
 fn message(tree: &Tree) -> String {
-    refusal(read(tree.root(), &Options::default()))
+    refusal(Vindr::read(tree.root(), &Options::default()))
 }
 
 #[test]
@@ -47,7 +48,7 @@ fn films_come_with_all_that_is_known() {
         ("vindr-cxr", &LABELS.map(str::to_owned)[..])
     );
     assert_eq!(films(&data), [("a", Split::Train), ("b", Split::Train)]);
-    assert!(data.dropped.is_empty());
+    assert!(data.left_out.is_empty());
     let [a, b] = &data.records[..] else { panic!() };
     assert_eq!(
         (&a.path, &b.path),
@@ -97,7 +98,7 @@ fn a_missing_film_is_counted() {
     let tree = tree();
     tree.remove("train/b.dicom");
     let data = read_all(&tree, 2);
-    assert_eq!(dropped(&data), [("no film file", 1)]);
+    assert_eq!(left_out(&data), [("no film file", 1)]);
     Card::open("vindr-cxr.md").has_reasons(&data);
     tree.remove("train/a.png");
     assert!(
@@ -115,15 +116,15 @@ fn a_missing_film_is_counted() {
 
 #[test]
 fn agreement_of_nobody_is_refused() {
-    let told = refusal(read(tree().root(), &all_train(0)));
-    assert!(told.contains("agree is 0"), "{told}");
+    let error = refusal(Vindr::read(tree().root(), &all_train(0)));
+    assert!(error.contains("--agree 0"), "{error}");
 }
 
 #[test]
 fn the_card_is_right() {
     let card = Card::open("vindr-cxr.md");
     card.describes(&tree());
-    card.has_splits(SPLITS);
+    card.has_splits(Vindr::SPLITS);
 }
 
 #[rstest]
@@ -162,7 +163,7 @@ fn the_card_is_right() {
 )]
 #[case::resized(
     "a,ILD,5,R9,1,2,3,400",
-    "boxes reach beyond 1 of 1 films, the first is of 64×48 px (-v says which): these films are resized copies"
+    "boxes reach beyond 1 of 1 films; the first of these has 64×48 px (-v names it). The films are resized copies"
 )]
 fn a_bad_row_is_explained(#[case] row: &str, #[case] expected: &str) {
     let tree = tree();

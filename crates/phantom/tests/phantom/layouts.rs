@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
+use mflag_datasets::Reader;
 use mflag_datasets::readers::{chexpert, manifest, mimic, nih, object_cxr, rsna, siim};
-use mflag_datasets::split::{Choice, Rule};
+use mflag_datasets::split::{Rule, RuleOptions};
 use mflag_film::{Film, Limits};
 use mflag_phantom::layouts::{Chexpert, Manifest, Mimic, Nih, ObjectCxr, Rsna, Siim};
 use mflag_phantom::{
@@ -129,7 +130,7 @@ fn every_layout_has_the_same_bytes_on_any_threads_and_after_an_interruption() {
 #[test]
 fn rsna_has_a_box_around_every_opacity() {
     let phantom = Phantom::new(&Rsna, 24, 5);
-    let data = rsna::read(phantom.root(), &rsna::Options::default()).unwrap();
+    let data = rsna::Rsna::read(phantom.root(), &rsna::Options::default()).unwrap();
     let (mut positive, mut both_lungs) = (0, 0);
     for (case, record) in phantom.with_records(&data, str::to_owned) {
         assert_same_film(case, record, 4.0);
@@ -190,7 +191,7 @@ fn assert_divided(located: &Located, boxes: &[BoundingBox], width: u32) {
 #[test]
 fn siim_has_a_mask_for_every_pneumothorax() {
     let phantom = Phantom::new(&Siim, 24, 5);
-    let data = siim::read(phantom.root(), &siim::Options::default()).unwrap();
+    let data = siim::Siim::read(phantom.root(), &siim::Options::default()).unwrap();
     let (mut positive, mut twins) = (0, 0);
     for (case, record) in phantom.with_records(&data, str::to_owned) {
         assert_same_film(case, record, 4.0);
@@ -231,7 +232,7 @@ fn siim_has_a_mask_for_every_pneumothorax() {
 #[test]
 fn the_manifest_has_labels_boxes_and_masks_of_what_was_drawn() {
     let phantom = Phantom::new(&Manifest, 40, 5);
-    let data = manifest::read(phantom.root(), &manifest::Options::default()).unwrap();
+    let data = manifest::Manifest::read(phantom.root(), &manifest::Options::default()).unwrap();
     let mut positive = 0;
     for (case, record) in phantom.with_records(&data, str::to_owned) {
         assert_same_film(case, record, 4.0);
@@ -266,13 +267,14 @@ fn the_manifest_has_labels_boxes_and_masks_of_what_was_drawn() {
 fn chexpert_has_the_labels_of_its_reports_and_of_what_was_drawn() {
     let phantom = Phantom::new(&Chexpert, 60, 1);
     let options = chexpert::Options {
-        split: Choice {
+        split: RuleOptions {
             rule: Some(Rule::Official),
             validate: Some(0.2),
-            ..Choice::default()
-        },
+            ..RuleOptions::default()
+        }
+        .into(),
     };
-    let data = chexpert::read(phantom.root(), &options).unwrap();
+    let data = chexpert::Chexpert::read(phantom.root(), &options).unwrap();
     let name = |path: &str| {
         path.split_once('/')
             .unwrap()
@@ -313,7 +315,7 @@ fn chexpert_has_the_labels_of_its_reports_and_of_what_was_drawn() {
     }
     assert!(raw.iter().all(|n| *n > 0), "blank, 0, 1, -1: {raw:?}");
     let laterals = phantom.cases.iter().filter(|c| c.study.lateral).count();
-    assert_eq!(data.dropped, [("not a frontal view".to_owned(), laterals)]);
+    assert_eq!(data.left_out, [("not a frontal view".to_owned(), laterals)]);
 }
 
 /// The label of ChestX-ray14 for a kind.
@@ -337,7 +339,7 @@ fn nih_label(finding: &Finding) -> Option<&'static str> {
 #[test]
 fn nih_has_labels_lists_and_boxes() {
     let phantom = Phantom::new(&Nih, 24, 5);
-    let data = nih::read(phantom.root(), &nih::Options::default()).unwrap();
+    let data = nih::Nih::read(phantom.root(), &nih::Options::default()).unwrap();
     let mut boxes = 0;
     for (case, record) in phantom.with_records(&data, str::to_owned) {
         assert_same_film(case, record, 0.0);
@@ -382,12 +384,13 @@ fn nih_has_labels_lists_and_boxes() {
 fn object_cxr_has_a_box_around_every_object() {
     let phantom = Phantom::new(&ObjectCxr, 40, 1);
     let options = object_cxr::Options {
-        split: Choice {
+        split: RuleOptions {
             rule: Some(Rule::Official),
-            ..Choice::default()
-        },
+            ..RuleOptions::default()
+        }
+        .into(),
     };
-    let data = object_cxr::read(phantom.root(), &options).unwrap();
+    let data = object_cxr::ObjectCxr::read(phantom.root(), &options).unwrap();
     let name = |film: &str| {
         let part = ["train", "dev", "test"].into_iter();
         let mut there = part.map(|part| format!("{part}/{film}"));
@@ -434,7 +437,8 @@ fn object_cxr_has_a_box_around_every_object() {
         );
     }
     // MGCA's split reads only train and dev.
-    let mgca = object_cxr::read(phantom.root(), &object_cxr::Options::default()).unwrap();
+    let mgca =
+        object_cxr::ObjectCxr::read(phantom.root(), &object_cxr::Options::default()).unwrap();
     let tested = data
         .records
         .iter()

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use mflag_core::Named;
+use mflag_datasets::Reader;
 use mflag_datasets::readers::mimic::{self, LABELS};
 use mflag_phantom::layouts::Mimic;
 use mflag_phantom::{Case, Finding, Kind, Mention, Options, Report, Side, Summary, write};
@@ -210,9 +211,9 @@ fn the_reader_of_mimic_reads_every_frontal_film() {
         ..SMALL
     };
     let summary = write_on(2, dir.path(), &options);
-    let data = mimic::read(dir.path(), &mimic::Options::default()).unwrap();
+    let data = mimic::Mimic::read(dir.path(), &mimic::Options::default()).unwrap();
     assert_eq!(data.records.len(), summary.films);
-    let dropped: usize = data.dropped.iter().map(|(_, count)| count).sum();
+    let dropped: usize = data.left_out.iter().map(|(_, count)| count).sum();
     assert_eq!(dropped, summary.laterals);
     for (split, count) in Split::ALL.iter().copied().zip(summary.splits) {
         assert_eq!(

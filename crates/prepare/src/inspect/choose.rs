@@ -93,17 +93,11 @@ mod tests {
             width: 1.0,
             height: 1.0,
         };
+        let name = film.to_string();
         Record {
-            film: film.to_string(),
-            patient: film.to_string(),
-            study: film.to_string(),
-            path: film.to_string().into(),
-            split: Split::Train,
-            text: None,
             labels: labels.iter().map(|v| Some(*v)).collect(),
-            size: None,
             boxes: if boxed { vec![found] } else { Vec::new() },
-            mask: None,
+            ..Record::new(&name, &name, &name, Split::Train)
         }
     }
 

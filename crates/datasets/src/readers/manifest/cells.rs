@@ -1,37 +1,37 @@
-//! Cells that hold more than a word.
+//! Cells that need parsing: splits and boxes.
 
-use mflag_core::Named;
-use mflag_core::suggest;
-
-use crate::table::Row;
+use mflag_core::{Named, suggest};
 use mflag_store::{BoundingBox, Result, Split};
 
-/// A split; `None` for an empty cell.
+use crate::table::Row;
+
+/// Reads a split. `None` for an empty cell.
 pub(super) fn split(row: &Row<'_>, column: usize) -> Result<Option<Split>> {
     let name = row.get(column);
-    let known = Split::from_name(name);
-    if known.is_some() || name.is_empty() {
-        return Ok(known);
+    let split = Split::from_name(name);
+    if split.is_some() || name.is_empty() {
+        return Ok(split);
     }
     let hint = suggest::hint(name, Split::ALL.iter().map(|split| split.name()));
     Err(row.refuse(column, &format!("train, validate, test or empty{hint}")))
 }
 
-/// Boxes, joined by `;`.
+/// Reads boxes, which are separated by `;`.
 pub(super) fn boxes(row: &Row<'_>, column: usize) -> Result<Vec<BoundingBox>> {
-    let cells = row.get(column).split(';').map(str::trim);
-    let read = |cell| {
-        bounding_box(cell).ok_or_else(|| {
-            let form = "boxes '<label> <x> <y> <width> <height>' in pixels, joined by ';', width and height above 0";
-            row.refuse(column, &format!("{form}; the wrong one is '{cell}'"))
+    let boxes = row.get(column).split(';').map(str::trim);
+    let read = |text| {
+        bounding_box(text).ok_or_else(|| {
+            let form = "boxes '<label> <x> <y> <width> <height>' in pixels, separated by ';', with \
+                        width and height above 0";
+            row.refuse(column, &format!("{form}; the wrong box is '{text}'"))
         })
     };
-    cells.filter(|cell| !cell.is_empty()).map(read).collect()
+    boxes.filter(|text| !text.is_empty()).map(read).collect()
 }
 
-/// The last four words are numbers, those before them the label.
-fn bounding_box(cell: &str) -> Option<BoundingBox> {
-    let words: Vec<&str> = cell.split_whitespace().collect();
+/// Parses a box. The last four words are numbers, the words before them are the label.
+fn bounding_box(text: &str) -> Option<BoundingBox> {
+    let words: Vec<&str> = text.split_whitespace().collect();
     let (label, numbers) = words.split_at_checked(words.len().checked_sub(4)?)?;
     let numbers: Vec<f64> = numbers.iter().filter_map(|n| n.parse().ok()).collect();
     match numbers[..] {

@@ -1,24 +1,26 @@
-//! MIMIC-CXR-JPG 2.x with the reports of MIMIC-CXR: frontal films, each with its report, labels and split.
+//! MIMIC-CXR-JPG 2.x with the reports of MIMIC-CXR: frontal films, each with its report, labels and
+//! split.
 //!
-//! The layout, the rules and the terms of access are in `datasets/mimic-cxr.md`.
+//! The root holds `files/` and the tables
+//! `mimic-cxr-<version>-{metadata,split,chexpert,negbio}.csv[.gz]`. Only [`Rule::Official`] needs the
+//! split table. `datasets/mimic-cxr.md` describes the layout, the rules and the terms of access.
 
+mod reports;
 mod tables;
 
 use std::collections::HashMap;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use mflag_core::progress::Progress;
-use rayon::prelude::*;
+use mflag_store::{Dataset, Record, Result};
 
-use crate::reader::{self, Dropped, NO_FILM};
-use crate::report_text;
-use crate::split::{Choice, Offer, Rule};
-use mflag_store::{Dataset, Error, Record, Result};
-use tables::{Labels, Tables};
+use crate::left_out::{LeftOut, NO_FILM, NO_REPORT, NO_TEXT, NOT_FRONTAL};
+use crate::reader::{Reader, Text, dataset};
+use crate::split::{Offer, Rule, SplitOptions};
+use reports::{Report, Reports};
+use tables::{StudyLabels, Tables};
 
-/// The labels, as both labellers name them.
+/// The labels. Both labellers use these names.
 pub const LABELS: [&str; 14] = [
     "Atelectasis",
     "Cardiomegaly",
@@ -36,7 +38,7 @@ pub const LABELS: [&str; 14] = [
     "Support Devices",
 ];
 
-/// Why films are left out, in the order of the checks; a film counts under the first that fits.
+/// Why films are left out, in the order of the checks.
 const REASONS: &[&str] = &[
     NOT_FRONTAL,
     OTHER_VIEW,
@@ -46,48 +48,31 @@ const REASONS: &[&str] = &[
     NO_REPORT,
     NO_TEXT,
 ];
-const NOT_FRONTAL: &str = "not a frontal view";
-const OTHER_VIEW: &str = "frontal view that was not asked for";
+const OTHER_VIEW: &str = "frontal view that --views leaves out";
 const DUPLICATE: &str = "duplicate row of the metadata table";
 const NO_SPLIT: &str = "no split";
-const NO_REPORT: &str = "no report";
-const NO_TEXT: &str = "report without findings or impression of three words";
-
-/// The splits, the usual one first.
-pub const SPLITS: &[Offer] = &[
-    Offer {
-        rule: Rule::Official,
-        validate: None,
-        test: None,
-    },
-    Offer {
-        rule: Rule::Patient,
-        validate: Some(0.1),
-        test: Some(0.1),
-    },
-];
 
 /// A frontal view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum View {
-    /// Postero-anterior: the patient stands, the back to the tube
+    /// Postero-anterior: the patient stands with the back to the tube
     Pa,
-    /// Antero-posterior: mostly bedside films
+    /// Antero-posterior: mostly films taken at the bedside
     Ap,
 }
 
-/// The program that read the labels from the reports.
+/// The program that extracted the labels from the reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Labeller {
     /// The CheXpert labeller
     #[default]
     Chexpert,
-    /// NegBio, which the CheXpert labeller grew out of
+    /// NegBio, on which the CheXpert labeller is based
     Negbio,
 }
 
 impl Labeller {
-    /// The name of its table.
+    /// The part of the table's name that stands for this labeller.
     fn table(self) -> &'static str {
         match self {
             Labeller::Chexpert => "chexpert",
@@ -96,84 +81,106 @@ impl Labeller {
     }
 }
 
-/// What to read.
-#[derive(Debug, Clone, PartialEq)]
+/// Options of the reader.
+#[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Options {
-    /// Folder of the reports, holding `files/p10/…`; `None` for `mimic-cxr-reports` in the root, or the root itself.
+    /// Folder that holds the reports in `files/p10/…` [default: mimic-cxr-reports in the root, or the
+    /// root itself]
+    #[arg(long, value_name = "DIR")]
     pub reports: Option<PathBuf>,
-    /// Views to keep.
+    /// Whether films without report text stay
+    #[arg(long, value_enum, default_value_t = Options::default().text)]
+    pub text: Text,
+    /// Views to keep, separated by commas
+    #[arg(
+        long,
+        value_enum,
+        value_name = "VIEWS",
+        value_delimiter = ',',
+        default_value = "pa,ap"
+    )]
     pub views: Vec<View>,
-    /// Whose labels; `None` for those of the CheXpert labeller, or none where their table is not there.
+    /// Labeller whose labels to read [default: chexpert, or no labels if its table is missing]
+    #[arg(long, value_enum, value_name = "LABELLER")]
     pub labels: Option<Labeller>,
-    /// Leave out films without a report text; otherwise they come with `text: None`.
-    pub require_text: bool,
-    /// One of [`SPLITS`].
-    pub split: Choice,
+    /// How the films are split.
+    #[command(flatten)]
+    pub split: SplitOptions,
 }
 
 impl Default for Options {
-    /// Both frontal views, films with a text only.
     fn default() -> Options {
         Options {
             reports: None,
+            text: Text::Required,
             views: vec![View::Pa, View::Ap],
             labels: None,
-            require_text: true,
-            split: Choice::default(),
+            split: SplitOptions::default(),
         }
     }
 }
 
-/// Reads the data set in the folder `root`, which holds `files/` and the tables
-/// `mimic-cxr-<version>-{metadata,split,chexpert,negbio}.csv[.gz]`. The split table is needed for [`Rule::Official`] alone.
-///
-/// Films are checked and reports read in parallel, each report once; about 1 kB of memory a film.
-///
-/// # Errors
-/// The root, a table (in two versions, too), or a column is missing, a value is not allowed, a film has two splits, a
-/// study two sets of labels, a report cannot be read, or no film is left.
-pub fn read(root: &Path, options: &Options) -> Result<Dataset> {
-    let division = options.split.among(SPLITS)?;
-    let tables = tables::locate(root)?;
-    let reports = reports_folder(root, options)?;
-    let labels = labels(&tables, options.labels)?;
-    let mut dropped = Dropped::new(REASONS);
-    let films = tables::films(&tables, &division, &options.views, &mut dropped)?;
-    let mut films = reader::with_files(films, &mut dropped);
+/// The reader of MIMIC-CXR-JPG.
+#[derive(Debug, Clone, Copy)]
+pub struct Mimic;
 
-    let texts = texts(root, &reports, &films, options.require_text)?;
-    films.retain_mut(|film| {
-        let reason = match texts.get(&film.study) {
-            Some(Report::Text(text)) => {
-                film.text = Some(text.clone());
-                return true;
+impl Reader for Mimic {
+    const NAME: &'static str = "mimic-cxr";
+    const TITLE: &'static str = "MIMIC-CXR-JPG 2.x with the reports of MIMIC-CXR";
+    const EXAMPLES: &'static str = "Example:
+  mflag-data prepare mimic --root MIMIC-CXR-JPG --reports REPORTS --out data/mimic-cxr/store-256";
+    /// The data set has no labels if the labeller's table is missing.
+    const LABELS: &'static [&'static str] = &LABELS;
+    const SPLITS: &'static [Offer] = &[
+        Offer {
+            rule: Rule::Official,
+            validate: None,
+            test: None,
+        },
+        Offer {
+            rule: Rule::Patient,
+            validate: Some(0.1),
+            test: Some(0.1),
+        },
+    ];
+    type Options = Options;
+
+    /// Looks for the films and reads the reports in parallel, each report once. Needs about 1 kB of
+    /// memory per film.
+    fn read(root: &Path, options: &Options) -> Result<Dataset> {
+        let splitter = options.split.splitter(Self::SPLITS)?;
+        let tables = Tables::find_in(root)?;
+        let reports = Reports::find(root, options.reports.as_deref())?;
+        let labels = labels(&tables, options.labels)?;
+        let mut left_out = LeftOut::new(REASONS);
+        let films = tables::films(&tables, &splitter, &options.views, &mut left_out)?;
+        let films = left_out.keep_existing_files(films);
+
+        let texts = reports.read(&films, options.text)?;
+        let mut films = with_texts(films, &texts, options.text, &mut left_out);
+        if let Some(labels) = &labels {
+            for film in &mut films {
+                let of_study = labels.get(&film.study);
+                film.labels = of_study.map_or(vec![None; LABELS.len()], |values| values.to_vec());
             }
-            Some(Report::Empty) => NO_TEXT,
-            None => NO_REPORT,
-        };
-        if options.require_text {
-            dropped.count(reason);
         }
-        !options.require_text
-    });
-    if let Some(labels) = &labels {
-        for film in &mut films {
-            let of_study = labels.get(&film.study);
-            film.labels = of_study.map_or(vec![None; LABELS.len()], |values| values.to_vec());
-        }
+        let names = labels.map_or(&[][..], |_| Self::LABELS);
+        let layout = format!(
+            "{}, and for reports at {}",
+            root.join("files/p10/p1xxxxxxx/sxxxxxxxx/<dicom_id>.jpg")
+                .display(),
+            reports.pattern().display(),
+        );
+        dataset(Self::NAME, names, films, &left_out, &splitter, layout)
     }
-    let names = labels.map_or(&[][..], |_| &LABELS[..]);
-    let layout = format!(
-        "{}, reports as {}",
-        root.join("files/p10/p1xxxxxxx/sxxxxxxxx/<dicom_id>.jpg")
-            .display(),
-        reports.join("files/p10/p1xxxxxxx/sxxxxxxxx.txt").display(),
-    );
-    reader::dataset("mimic-cxr", names, films, &dropped, layout)
 }
 
-/// The labels of every study; `None` where nobody asked for a labeller and the usual one's table is not there.
-fn labels(tables: &Tables, labeller: Option<Labeller>) -> Result<Option<HashMap<String, Labels>>> {
+/// The labels of every study. `None` if no labeller was chosen and the default labeller's table is
+/// missing.
+fn labels(
+    tables: &Tables,
+    labeller: Option<Labeller>,
+) -> Result<Option<HashMap<String, StudyLabels>>> {
     let table = labeller.unwrap_or_default().table();
     match tables.find(table)? {
         Some(path) => Ok(Some(tables::labels(&path)?)),
@@ -188,74 +195,26 @@ fn labels(tables: &Tables, labeller: Option<Labeller>) -> Result<Option<HashMap<
     }
 }
 
-fn reports_folder(root: &Path, options: &Options) -> Result<PathBuf> {
-    let Some(folder) = &options.reports else {
-        let inside = root.join("mimic-cxr-reports");
-        return Ok(if inside.is_dir() {
-            inside
-        } else {
-            root.to_owned()
-        });
-    };
-    if folder.join("files").is_dir() {
-        return Ok(folder.clone());
-    }
-    let reason = "no folder 'files' with the reports is here; unpack mimic-cxr-reports.zip, and give the folder \
-                  that holds 'files'";
-    Err(Error::file(folder, reason))
-}
-
-/// A report that is there.
-enum Report {
-    Text(String),
-    Empty,
-}
-
-/// The reports of the studies by study; studies without a report file are absent.
-fn texts(
-    root: &Path,
-    reports: &Path,
-    films: &[Record],
-    required: bool,
-) -> Result<HashMap<String, Report>> {
-    let studies: HashMap<&str, &Record> = films.iter().map(|f| (f.study.as_str(), f)).collect();
-    if !required && !reports.join("files").is_dir() {
-        return Ok(HashMap::new());
-    }
-    let progress = Progress::new("reports", studies.len() as u64, "studies");
-    let read = |(study, film): (&str, &Record)| {
-        // A study's films are in the folder `files/p10/p10000032/s50414267`, its report in the file `….txt`.
-        let folder = film.path.parent().unwrap_or(root);
-        let folder = folder.strip_prefix(root).unwrap_or(folder);
-        let path = reports.join(folder).with_extension("txt");
-        let report = read_report(&path).map_err(|e| {
-            tracing::debug!("cannot read {}: {e}", path.display());
-            let reason = format!("a report cannot be read ({e}); -v shows which");
-            Error::file(reports, reason)
-        });
-        progress.inc(1);
-        report
-            .map(|report| Some((study.to_owned(), report?)))
-            .transpose()
-    };
-    let texts = studies.into_par_iter().filter_map(read).collect();
-    progress.finish();
-    texts
-}
-
-/// `None` if there is no such file.
-fn read_report(path: &Path) -> io::Result<Option<Report>> {
-    let raw = match std::fs::read(path) {
-        Ok(raw) => raw,
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            tracing::debug!("no report {}", path.display());
-            return Ok(None);
+/// Gives each film the text of its study. Films without text are left out if `text` requires one.
+fn with_texts(
+    mut films: Vec<Record>,
+    texts: &HashMap<String, Report>,
+    text: Text,
+    left_out: &mut LeftOut,
+) -> Vec<Record> {
+    films.retain_mut(|film| {
+        let reason = match texts.get(&film.study) {
+            Some(Report::Text(text)) => {
+                film.text = Some(text.clone());
+                return true;
+            }
+            Some(Report::Empty) => NO_TEXT,
+            None => NO_REPORT,
+        };
+        if text == Text::Required {
+            left_out.count(reason);
         }
-        Err(e) => return Err(e),
-    };
-    let text = report_text::clean(&String::from_utf8_lossy(&raw));
-    if text.is_none() {
-        tracing::debug!("no findings or impression in {}", path.display());
-    }
-    Ok(Some(text.map_or(Report::Empty, Report::Text)))
+        text == Text::Optional
+    });
+    films
 }

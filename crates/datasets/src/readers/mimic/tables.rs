@@ -1,119 +1,111 @@
-//! The three tables of MIMIC-CXR-JPG: where they are and what they say.
+//! The tables of MIMIC-CXR-JPG: metadata, splits and labels.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{DUPLICATE, Dropped, LABELS, NO_SPLIT, NOT_FRONTAL, OTHER_VIEW, View};
-use crate::reader::{self, label};
-use crate::split::{Division, Rule};
-use crate::table::{Row, Table};
 use mflag_store::{Error, Record, Result, Split};
+
+use super::{DUPLICATE, LABELS, NO_SPLIT, OTHER_VIEW, View};
+use crate::checks;
+use crate::left_out::{LeftOut, NOT_FRONTAL};
+use crate::split::{Rule, Splitter, read_splits};
+use crate::table::{Row, Table};
 
 /// The folder of the tables.
 pub(super) struct Tables {
     root: PathBuf,
-    /// Names of all that is in it.
+    /// Names of all files and folders in it.
     names: Vec<String>,
 }
 
-/// Values of one study, in the order of [`LABELS`].
-pub(super) type Labels = [Option<f32>; LABELS.len()];
-
-/// Looks into `root`.
-pub(super) fn locate(root: &Path) -> Result<Tables> {
-    let io = |e| Error::io("read", root, e);
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(root).map_err(io)? {
-        names.extend(entry.map_err(io)?.file_name().into_string());
-    }
-    let root = root.to_owned();
-    Ok(Tables { root, names })
-}
+/// The labels of a study, in the order of [`LABELS`].
+pub(super) type StudyLabels = [Option<f32>; LABELS.len()];
 
 impl Tables {
+    /// Lists the folder `root`.
+    pub(super) fn find_in(root: &Path) -> Result<Tables> {
+        let io = |e| Error::io("read", root, e);
+        let mut names = Vec::new();
+        for entry in std::fs::read_dir(root).map_err(io)? {
+            names.extend(entry.map_err(io)?.file_name().into_string());
+        }
+        let root = root.to_owned();
+        Ok(Tables { root, names })
+    }
+
     pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The table of this kind, if it is there.
+    /// Finds the table `mimic-cxr-<version>-<kind>.csv[.gz]`. If a version exists both zipped and
+    /// unzipped, the zipped file is chosen, because it has a checksum.
     pub(super) fn find(&self, kind: &str) -> Result<Option<PathBuf>> {
-        find(&self.root, &self.names, kind)
+        let mut by_version: BTreeMap<&str, &str> = BTreeMap::new();
+        for name in &self.names {
+            if let Some(version) = version(name, kind) {
+                let chosen = by_version.entry(version).or_insert(name);
+                *chosen = name.as_str().max(chosen);
+            }
+        }
+        let names: Vec<&str> = by_version.into_values().collect();
+        if names.len() > 1 {
+            let reason = format!(
+                "this folder holds the table '{kind}' in several versions: {}; keep one",
+                names.join(", ")
+            );
+            return Err(Error::file(&self.root, reason));
+        }
+        Ok(names.first().map(|name| self.root.join(name)))
     }
 
     fn required(&self, kind: &str) -> Result<PathBuf> {
         self.find(kind)?.ok_or_else(|| self.missing(kind))
     }
 
+    /// The error for a missing table.
     pub(super) fn missing(&self, kind: &str) -> Error {
         let reason = format!(
-            "table mimic-cxr-2.x.x-{kind}.csv.gz is not in this folder; give the folder of MIMIC-CXR-JPG that \
-             holds its tables and 'files' (access: https://physionet.org/content/mimic-cxr-jpg/)"
+            "table mimic-cxr-2.x.x-{kind}.csv.gz is not in this folder; give the folder of \
+             MIMIC-CXR-JPG that holds its tables and 'files' (access: \
+             https://physionet.org/content/mimic-cxr-jpg/)"
         );
         Error::file(&self.root, reason)
     }
 }
 
-/// The table `mimic-cxr-<version>-<kind>.csv[.gz]`. Of one version the zipped file comes first: it has a checksum.
-fn find(root: &Path, names: &[String], kind: &str) -> Result<Option<PathBuf>> {
-    let mut versions: BTreeMap<&str, &str> = BTreeMap::new();
-    for name in names {
-        let stem = name.strip_suffix(".gz").unwrap_or(name);
-        let version = stem
-            .strip_prefix("mimic-cxr-")
-            .and_then(|s| s.strip_suffix(".csv"));
-        let Some(version) = version.and_then(|s| s.strip_suffix(kind)?.strip_suffix('-')) else {
-            continue;
-        };
-        if version.starts_with(|c: char| c.is_ascii_digit()) && !version.contains('-') {
-            let chosen = versions.entry(version).or_insert(name);
-            *chosen = name.as_str().max(chosen);
-        }
-    }
-    let names: Vec<&str> = versions.into_values().collect();
-    if names.len() > 1 {
-        let reason = format!(
-            "table '{kind}' is here in several versions: {}; keep one",
-            names.join(", ")
-        );
-        return Err(Error::file(root, reason));
-    }
-    Ok(names.first().map(|name| root.join(name)))
+/// The version in the name of a table of this kind. `None` for all other files.
+fn version<'a>(name: &'a str, kind: &str) -> Option<&'a str> {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    let name = name.strip_prefix("mimic-cxr-")?.strip_suffix(".csv")?;
+    let version = name.strip_suffix(kind)?.strip_suffix('-')?;
+    let is_version = version.starts_with(|c: char| c.is_ascii_digit()) && !version.contains('-');
+    is_version.then_some(version)
 }
 
-/// Films of the metadata table with the wanted views and a split, without texts and labels yet.
+/// Reads the films of the metadata table that have one of the `views` and a split. Texts and labels
+/// are added later.
 pub(super) fn films(
     tables: &Tables,
-    division: &Division,
+    splitter: &Splitter,
     views: &[View],
-    dropped: &mut Dropped,
+    left_out: &mut LeftOut,
 ) -> Result<Vec<Record>> {
     let metadata = tables.required("metadata")?;
-    let official = match division.rule {
-        Rule::Patient => None,
-        _ => Some(reader::splits(
-            &tables.required("split")?,
-            "dicom_id",
-            reader::file_name,
-        )?),
-    };
-    let split = |film: &str, patient: &str| match &official {
-        Some(splits) => splits.get(film).copied(),
-        None => Some(division.of(patient)),
-    };
+    let splits = Splits::read(tables, splitter)?;
     let table = Table::open(&metadata)?;
     let [id, patient, study, view] =
         table.columns(["dicom_id", "subject_id", "study_id", "ViewPosition"])?;
     let mut films = Vec::new();
     let mut seen = HashSet::new();
     table.for_each(|row| {
-        let reason = match view_of(row.get(view)) {
+        let reason = match parse_view(row.get(view)) {
             None => NOT_FRONTAL,
             Some(view) if !views.contains(&view) => OTHER_VIEW,
             Some(_) => {
-                let film = reader::file_name(row, id)?;
+                let film = checks::file_name(row, id)?;
                 let [patient, study] = [digits(row, patient, 'p')?, digits(row, study, 's')?];
-                match split(film, patient) {
+                match splits.split_of(film, patient) {
                     _ if !seen.insert(film.to_owned()) => DUPLICATE,
                     None => NO_SPLIT,
                     Some(split) => {
@@ -123,58 +115,76 @@ pub(super) fn films(
                 }
             }
         };
-        dropped.count(reason);
+        left_out.count(reason);
         tracing::debug!("row {} of the metadata table: {reason}", row.number());
         Ok(())
     })?;
     Ok(films)
 }
 
-/// A film, which lies in `files/p10/p10000032/s50414267` for patient 10000032 and study 50414267.
-fn record(root: &Path, film: &str, patient: &str, study: &str, split: Split) -> Record {
-    let group: String = patient.chars().take(2).collect();
-    Record {
-        path: root.join(format!("files/p{group}/p{patient}/s{study}/{film}.jpg")),
-        film: film.to_owned(),
-        patient: patient.to_owned(),
-        study: study.to_owned(),
-        split,
-        text: None,
-        labels: Vec::new(),
-        boxes: Vec::new(),
-        mask: None,
-        size: None,
+/// Assigns splits to films.
+enum Splits<'a> {
+    /// By the split table.
+    Official(HashMap<String, Split>),
+    ByPatient(&'a Splitter),
+}
+
+impl Splits<'_> {
+    fn read<'a>(tables: &Tables, splitter: &'a Splitter) -> Result<Splits<'a>> {
+        if splitter.rule == Rule::Patient {
+            return Ok(Splits::ByPatient(splitter));
+        }
+        let table = tables.required("split")?;
+        let splits = read_splits(&table, "dicom_id", checks::file_name)?;
+        Ok(Splits::Official(splits))
+    }
+
+    fn split_of(&self, film: &str, patient: &str) -> Option<Split> {
+        match self {
+            Splits::Official(splits) => splits.get(film).copied(),
+            Splits::ByPatient(splitter) => Some(splitter.by_hash(patient)),
+        }
     }
 }
 
-/// The labels of every study.
-pub(super) fn labels(path: &Path) -> Result<HashMap<String, Labels>> {
+/// The record of a film. For patient 10000032 and study 50414267, its file is in
+/// `files/p10/p10000032/s50414267`.
+fn record(root: &Path, film: &str, patient: &str, study: &str, split: Split) -> Record {
+    let group: String = patient.chars().take(2).collect();
+    let path = root.join(format!("files/p{group}/p{patient}/s{study}/{film}.jpg"));
+    Record {
+        study: study.to_owned(),
+        ..Record::new(film, patient, path, split)
+    }
+}
+
+/// Reads the labels of every study.
+pub(super) fn labels(path: &Path) -> Result<HashMap<String, StudyLabels>> {
     let table = Table::open(path)?;
     let [study] = table.columns(["study_id"])?;
-    let places = table.columns(LABELS)?;
+    let columns = table.columns(LABELS)?;
     let mut labels = HashMap::new();
     table.for_each(|row| {
         let mut values = [None; LABELS.len()];
-        for (value, &place) in values.iter_mut().zip(&places) {
-            *value = label(row, place)?;
+        for (value, &column) in values.iter_mut().zip(&columns) {
+            *value = checks::label(row, column)?;
         }
         match labels.entry(digits(row, study, 's')?.to_owned()) {
-            Entry::Vacant(free) => {
-                free.insert(values);
+            Entry::Vacant(entry) => {
+                entry.insert(values);
+                Ok(())
             }
-            Entry::Occupied(taken) if *taken.get() == values => {}
+            Entry::Occupied(entry) if *entry.get() == values => Ok(()),
             Entry::Occupied(_) => {
-                return Err(
-                    row.refuse_unseen(study, "there once, or with the same labels every time")
-                );
+                let allowed = "a study that no earlier row lists with other labels";
+                Err(row.refuse_without_value(study, allowed))
             }
         }
-        Ok(())
     })?;
     Ok(labels)
 }
 
-fn view_of(name: &str) -> Option<View> {
+fn parse_view(name: &str) -> Option<View> {
     match name {
         "PA" => Some(View::Pa),
         "AP" => Some(View::Ap),
@@ -182,15 +192,15 @@ fn view_of(name: &str) -> Option<View> {
     }
 }
 
-/// An identifier of eight digits, without the letter that it may have.
+/// Reads an identifier of eight digits, without the letter that may precede it.
 fn digits<'a>(row: &Row<'a>, column: usize, letter: char) -> Result<&'a str> {
     let value = row.get(column);
     let digits = value.strip_prefix(letter).unwrap_or(value);
-    let fits =
+    let is_identifier =
         digits.len() == 8 && !digits.starts_with('0') && digits.bytes().all(|b| b.is_ascii_digit());
-    if fits {
+    if is_identifier {
         Ok(digits)
     } else {
-        Err(row.refuse_unseen(column, "an identifier of eight digits"))
+        Err(row.refuse_without_value(column, "an identifier of eight digits"))
     }
 }

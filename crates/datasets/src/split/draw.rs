@@ -1,34 +1,35 @@
-//! Splits as published programs draw them: numpy's generator, scikit-learn's rule.
+//! Random splits as published programs draw them, with numpy's generator and scikit-learn's
+//! `train_test_split`.
 
 use rand_mt::Mt;
 
 use mflag_store::Split;
 
-/// The splits of `n` rows by two calls of scikit-learn's `train_test_split(…, random_state=seed)`, as MGCA makes them: the
-/// first holds back ⌈(validate + test) · n⌉ rows, the second takes of these the share of `validate`, rounded up.
+/// The splits of `n` rows by two calls of scikit-learn's `train_test_split(…, random_state=seed)`,
+/// as in MGCA's programs. The first call holds back ⌈(validate + test) · n⌉ rows. The second
+/// assigns the share of `validate`, rounded up, of these rows to validation and the rest to test.
 pub(super) fn splits(n: usize, validate: f64, test: f64, seed: u32) -> Vec<Split> {
     let mut splits = vec![Split::Train; n];
-    let held = up((validate + test) * n as f64);
-    let held = &permutation(n, seed)[..held.min(n)];
-    let validated = up(validate / (validate + test) * held.len() as f64);
-    for (place, row) in permutation(held.len(), seed).into_iter().enumerate() {
-        let part = if place < validated {
+    let held_back = round_up((validate + test) * n as f64);
+    let held_back = &permutation(n, seed)[..held_back.min(n)];
+    let validated = round_up(validate / (validate + test) * held_back.len() as f64);
+    for (index, row) in permutation(held_back.len(), seed).into_iter().enumerate() {
+        splits[held_back[row]] = if index < validated {
             Split::Validate
         } else {
             Split::Test
         };
-        splits[held[row]] = part;
     }
     splits
 }
 
-/// Rounded up, but for the error of a product of doubles.
-fn up(rows: f64) -> usize {
+/// Rounds up, except for an excess so small that it is a rounding error of the product.
+fn round_up(rows: f64) -> usize {
     (rows - 1e-6).ceil() as usize
 }
 
-/// `numpy.random.RandomState(seed).permutation(n)`: Fisher and Yates from the end, each place by 32 bits of the Mersenne
-/// Twister, of which too large ones are thrown away.
+/// `numpy.random.RandomState(seed).permutation(n)`: a Fisher-Yates shuffle from the end. Each index
+/// is 32 bits of the Mersenne Twister, masked, and drawn again while it is too large.
 fn permutation(n: usize, seed: u32) -> Vec<usize> {
     let mut random = Mt::new(seed);
     let mut order: Vec<usize> = (0..n).collect();
@@ -56,15 +57,15 @@ mod tests {
         test: f64,
         seed: u32,
         counts: [usize; 3],
-        /// Sums of the rows of each part, times their place: another order or row gives another sum.
+        /// For each split, the sum of row × position in the split: any other order or row changes it.
         sums: [u64; 3],
         /// The splits of the first rows, as letters.
         begin: String,
     }
 
-    /// Against scikit-learn (tests/oracle/splits.py), row by row: no tolerance.
+    /// Equals scikit-learn (tests/oracle/splits.py), row by row, without tolerance.
     #[test]
-    fn the_published_splits_are_drawn_again() {
+    fn splits_equal_those_of_scikit_learn() {
         let golden = include_str!("../../../../tests/golden/splits/drawn.json");
         let golden: Vec<Golden> = serde_json::from_str(golden).unwrap();
         assert!(golden.len() >= 8);
@@ -75,22 +76,22 @@ mod tests {
                 counts[split as usize] += 1;
                 sums[split as usize] += row as u64 * counts[split as usize] as u64;
             }
-            let told = format!(
+            let case = format!(
                 "{} rows, {} / {}, seed {}",
                 g.rows, g.validate, g.test, g.seed
             );
-            assert_eq!((counts, sums), (g.counts, g.sums), "{told}");
+            assert_eq!((counts, sums), (g.counts, g.sums), "{case}");
             let begin = splits.iter().take(g.begin.len()).map(|s| match s {
                 Split::Train => 'r',
                 Split::Validate => 'v',
                 Split::Test => 'e',
             });
-            assert_eq!(begin.collect::<String>(), g.begin, "{told}");
+            assert_eq!(begin.collect::<String>(), g.begin, "{case}");
         }
     }
 
     #[test]
-    fn nothing_drawn_is_all_training() {
+    fn without_parts_all_rows_train() {
         assert_eq!(splits(5, 0.0, 0.0, 0), vec![Split::Train; 5]);
         assert!(splits(0, 0.2, 0.2, 0).is_empty());
     }

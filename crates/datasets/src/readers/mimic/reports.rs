@@ -1,0 +1,106 @@
+//! The reports of MIMIC-CXR: where they are, and their text.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use mflag_core::progress::Progress;
+use mflag_store::{Error, Record, Result};
+use rayon::prelude::*;
+
+use crate::reader::Text;
+use crate::report_text;
+
+/// The folder of the reports.
+pub(super) struct Reports<'a> {
+    /// The folder of the films.
+    root: &'a Path,
+    folder: PathBuf,
+}
+
+/// A report whose file exists.
+pub(super) enum Report {
+    /// Its cleaned text.
+    Text(String),
+    /// It has no findings or impression of three words.
+    Empty,
+}
+
+impl<'a> Reports<'a> {
+    /// Looks for the reports in the folder `chosen`, or else in `mimic-cxr-reports` in the root, or
+    /// else in the root itself.
+    pub(super) fn find(root: &'a Path, chosen: Option<&Path>) -> Result<Reports<'a>> {
+        let folder = match chosen {
+            Some(folder) if folder.join("files").is_dir() => folder.to_owned(),
+            Some(folder) => {
+                let reason = "this folder has no folder 'files' with the reports; unpack \
+                              mimic-cxr-reports.zip, and give the folder that holds 'files'";
+                return Err(Error::file(folder, reason));
+            }
+            None => {
+                let inside = root.join("mimic-cxr-reports");
+                let exists = inside.is_dir();
+                if exists { inside } else { root.to_owned() }
+            }
+        };
+        Ok(Reports { root, folder })
+    }
+
+    /// Where a report is expected.
+    pub(super) fn pattern(&self) -> PathBuf {
+        self.folder.join("files/p10/p1xxxxxxx/sxxxxxxxx.txt")
+    }
+
+    /// Reads the reports of the films, by study. Studies whose report file is missing are absent.
+    pub(super) fn read(&self, films: &[Record], text: Text) -> Result<HashMap<String, Report>> {
+        if text == Text::Optional && !self.folder.join("files").is_dir() {
+            return Ok(HashMap::new());
+        }
+        let studies: HashMap<&str, &Record> = films
+            .iter()
+            .map(|film| (film.study.as_str(), film))
+            .collect();
+        let progress = Progress::new("reports", studies.len() as u64, "studies");
+        let read = |(study, film): (&str, &Record)| {
+            let report = self.read_study(film);
+            progress.inc(1);
+            report
+                .map(|report| Some((study.to_owned(), report?)))
+                .transpose()
+        };
+        let reports = studies.into_par_iter().filter_map(read).collect();
+        progress.finish();
+        reports
+    }
+
+    /// Reads the report of a film's study. `None` if its file does not exist.
+    fn read_study(&self, film: &Record) -> Result<Option<Report>> {
+        // The films of a study are in the folder `files/p10/p10000032/s50414267` of the root, its
+        // report is the file `files/p10/p10000032/s50414267.txt` of the reports.
+        let study = film.path.parent().unwrap_or(self.root);
+        let study = study.strip_prefix(self.root).unwrap_or(study);
+        let path = self.folder.join(study).with_extension("txt");
+        read_report(&path).map_err(|e| {
+            tracing::debug!("cannot read {}: {e}", path.display());
+            let reason = format!("cannot read a report ({e}); -v names it");
+            Error::file(&self.folder, reason)
+        })
+    }
+}
+
+/// Reads and cleans a report. `None` if the file does not exist.
+fn read_report(path: &Path) -> io::Result<Option<Report>> {
+    let raw = match std::fs::read(path) {
+        Ok(raw) => raw,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => {
+            tracing::debug!("no report {}", path.display());
+            return Ok(None);
+        }
+        Err(e) => return Err(e),
+    };
+    let text = report_text::clean(&String::from_utf8_lossy(&raw));
+    if text.is_none() {
+        tracing::debug!("no findings or impression in {}", path.display());
+    }
+    Ok(Some(text.map_or(Report::Empty, Report::Text)))
+}

@@ -1,5 +1,5 @@
-//! Compiles the shim against the headers of the libtorch that torch-sys found, and lets what links this package's code
-//! find libtorch; see `../rpath.rs`.
+//! Compiles the shim against the headers of the libtorch that torch-sys found, and adds the path of
+//! libtorch to binaries that link this package; see `../rpath.rs`.
 
 #[path = "../rpath.rs"]
 mod rpath;
@@ -12,7 +12,9 @@ fn main() {
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").unwrap_or_default();
     let Some(torch) = Path::new(&lib).parent() else {
-        println!("cargo::error=torch-sys did not say where libtorch is; run `./just setup`");
+        println!(
+            "cargo::error=torch-sys did not report the folder of libtorch; run `./just setup`"
+        );
         return;
     };
     let abi = std::env::var("LIBTORCH_CXX11_ABI").unwrap_or_else(|_| "1".to_owned());

@@ -1,4 +1,4 @@
-//! Files that are there whole or not at all.
+//! Atomic writes: a file is complete or absent. Locks of folders.
 
 use std::fs::{DirEntry, File, TryLockError};
 use std::io::{self, BufWriter, Write};
@@ -8,11 +8,12 @@ use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// Writes `path` by `fill`: into a temporary file of the same folder, flushed to disk, then renamed over `path`. Killed at any
-/// moment, or out of space, `path` holds its old content or the new one, never a part.
+/// Writes `path` atomically. `fill` writes to a temporary file in the same folder, which is flushed
+/// to disk and renamed to `path`. If the process is killed or the disk is full, `path` keeps its
+/// old content.
 ///
 /// # Errors
-/// If the folder cannot be written or `fill` fails; `path` is then untouched and the temporary file removed.
+/// If the folder cannot be written, or `fill` fails. `path` then keeps its old content.
 pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let folder = match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -21,10 +22,10 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     replace(path, folder, fill).map_err(|e| Error::io("write", path, e))
 }
 
-/// Writes `path` as indented JSON and a newline, by [`write()`].
+/// Writes `value` to `path` as indented JSON with a final newline, by [`write()`].
 ///
 /// # Errors
-/// Those of [`write()`], or if `value` cannot be JSON.
+/// If `path` cannot be written, or `value` has no JSON form.
 pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
     write(path, |file| {
         serde_json::to_writer_pretty(&mut *file, value)?;
@@ -32,10 +33,10 @@ pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
     })
 }
 
-/// Removes `path`, if it is there.
+/// Removes the file `path` if it exists.
 ///
 /// # Errors
-/// If it cannot be removed.
+/// If the file exists and cannot be removed.
 pub fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, e)),
@@ -43,49 +44,45 @@ pub fn remove(path: &Path) -> Result<()> {
     }
 }
 
-/// Keeps other programs that ask for it out of `folder`, for as long as the file lives that is returned.
+/// Locks `folder` against other mflag programs until the returned file is dropped.
 ///
 /// # Errors
-/// If another program is at work there, or the folder cannot be opened.
+/// If another program has locked the folder, or it cannot be opened.
 pub fn lock(folder: &Path) -> Result<File> {
     let file = File::open(folder).map_err(|e| Error::io("open", folder, e))?;
-    // Some network file systems know no locks: there users must take care.
+    // Some network file systems do not support locks. The folder then stays unlocked.
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         return Err(Error::Run {
             path: folder.to_owned(),
-            reason: "another program is at work in this folder: wait for its end, or stop it"
-                .into(),
+            reason: "is in use by another program: wait until it ends, or stop it".into(),
         });
     }
     Ok(file)
 }
 
-/// As [`lock`], but waits for the end of another program that is at work there, and says so.
+/// As [`lock`], but waits while another program has locked the folder.
 ///
 /// # Errors
 /// If the folder cannot be opened.
 pub fn lock_in_turn(folder: &Path) -> Result<File> {
     let file = File::open(folder).map_err(|e| Error::io("open", folder, e))?;
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
-        tracing::info!(
-            "{}: another program is at work here: waiting",
-            folder.display()
-        );
-        // As above, where there are no locks.
+        tracing::info!("{} is in use by another program: waiting", folder.display());
+        // As above: on a file system without locks, the folder stays unlocked.
         let _ = file.lock();
     }
     Ok(file)
 }
 
-/// How the names of temporary files begin.
+/// Prefix of the names of temporary files.
 const PARTIAL: &str = ".partial-";
 
-/// Whether there is nothing in `folder` but what a [`write()`] left that was killed.
+/// Whether `folder` is empty, except for temporary files of a killed [`write()`].
 ///
 /// # Errors
 /// If the folder cannot be read.
 pub fn is_empty(folder: &Path) -> Result<bool> {
-    let look = || -> io::Result<bool> {
+    let only_partial = || -> io::Result<bool> {
         for entry in std::fs::read_dir(folder)? {
             if !is_partial(&entry?) {
                 return Ok(false);
@@ -93,17 +90,18 @@ pub fn is_empty(folder: &Path) -> Result<bool> {
         }
         Ok(true)
     };
-    look().map_err(|e| Error::io("read", folder, e))
+    only_partial().map_err(|e| Error::io("read", folder, e))
 }
 
 fn is_partial(entry: &DirEntry) -> bool {
     entry.file_name().to_string_lossy().starts_with(PARTIAL)
 }
 
-/// Removes what a [`write()`] into `folder` left that was killed. No other may be at work there.
+/// Removes the temporary files that a killed [`write()`] left in `folder`. No other program may be
+/// writing there.
 ///
 /// # Errors
-/// If the folder cannot be read or a file not be removed.
+/// If the folder cannot be read, or a file cannot be removed.
 pub fn sweep(folder: &Path) -> Result<()> {
     let sweep = || -> io::Result<()> {
         for entry in std::fs::read_dir(folder)? {
@@ -123,7 +121,8 @@ fn replace(
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
-    // By themselves temporary files are for their owner alone; what the umask takes away stays away.
+    // By default, only the owner can read temporary files. Like other new files, these follow the
+    // umask.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let temporary = builder.prefix(PARTIAL).tempfile_in(folder)?;
@@ -156,18 +155,21 @@ mod tests {
     }
 
     #[test]
-    fn one_program_at_a_time() {
+    fn a_locked_folder_cannot_be_locked_again() {
         let dir = tempfile::tempdir().unwrap();
         let first = lock(dir.path()).unwrap();
         let refused = lock(dir.path()).unwrap_err().to_string();
-        assert!(refused.contains("is at work in this folder"), "{refused}");
+        assert!(
+            refused.contains("is in use by another program"),
+            "{refused}"
+        );
         drop(first);
         lock(dir.path()).unwrap();
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_file_has_the_permissions_that_new_files_have() {
+    fn a_file_has_the_permissions_of_other_new_files() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let mode = |name: &str| {
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_kill_left_is_swept() {
+    fn temporary_files_of_a_killed_write_are_removed() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join(".partial-x1y2"), b"half").unwrap();
         std::fs::write(dir.path().join("whole"), b"whole").unwrap();
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absent_folder_is_named() {
+    fn a_missing_folder_is_named() {
         let message = write(Path::new("/nowhere/at/all.txt"), |_| Ok(()))
             .unwrap_err()
             .to_string();

@@ -1,14 +1,14 @@
-//! The device that a user chooses. [`mflag-train`](../../mflag_train/device) finds the device itself.
+//! The device that a user chooses. `mflag_train::setup` finds the device itself.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The device asked for.
+/// The chosen device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String", extend("pattern" = "^(auto|cpu|cuda|cuda:[0-9]+)$"))]
 pub enum DeviceChoice {
-    /// The first GPU if libtorch can use one, else the CPU.
+    /// The first GPU that libtorch can use, else the CPU.
     Auto,
     /// The CPU.
     Cpu,
@@ -16,12 +16,12 @@ pub enum DeviceChoice {
     Cuda(usize),
 }
 
-/// Where a trained model computes.
+/// The device and threads on which a trained model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceSettings {
     /// The device.
     pub device: DeviceChoice,
-    /// Threads on a CPU, 0 for one a core; `None`: as in training.
+    /// Threads on a CPU; 0: one per core. `None`: as in training.
     pub threads: Option<usize>,
 }
 
@@ -37,7 +37,7 @@ impl TryFrom<String> for DeviceChoice {
                 .strip_prefix("cuda:")
                 .and_then(|index| index.parse().ok())
                 .map(DeviceChoice::Cuda)
-                .ok_or_else(|| format!("device {other:?} is none of auto, cpu, cuda, cuda:N")),
+                .ok_or_else(|| format!("device {other:?} is not one of auto, cpu, cuda, cuda:N")),
         }
     }
 }

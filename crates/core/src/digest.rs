@@ -1,10 +1,10 @@
-//! BLAKE3 digests, in hexadecimal.
+//! BLAKE3 digests in hexadecimal.
 
 use std::path::Path;
 
 use crate::{Error, Result};
 
-/// Digest of a file, read in pieces.
+/// The digest of a file.
 ///
 /// # Errors
 /// If the file cannot be read.
@@ -16,7 +16,7 @@ pub fn file(path: &Path) -> Result<String> {
     Ok(hasher.finalize().to_hex().to_string())
 }
 
-/// Digest of some bytes.
+/// The digest of `bytes`.
 pub fn bytes(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().to_string()
 }

@@ -1,6 +1,6 @@
-//! Which way a metric is better.
+//! Whether higher or lower values of a metric are better.
 
-/// Which way a metric is better.
+/// Whether higher or lower values of a metric are better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// Higher is better.
@@ -10,7 +10,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Whether `new` beats `old`; an undefined (NaN) value beats nothing.
+    /// Whether `new` is better than `old`. NaN (undefined) is never better.
     #[must_use]
     pub fn better(self, new: f64, old: Option<f64>) -> bool {
         !new.is_nan()

@@ -1,4 +1,4 @@
-//! What can go wrong here.
+//! Errors of this crate.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,31 +6,31 @@ use std::path::{Path, PathBuf};
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate; each message names the file, what is wrong and what to do.
+/// Errors of this crate. Each message names the file, the problem and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}: {}", path.display(), explain(source))]
     Io {
-        /// What was tried: "read", "write", "create".
+        /// The verb: "read", "write", "create".
         action: &'static str,
-        /// On which path.
+        /// The file or folder.
         path: PathBuf,
-        /// Why it failed.
+        /// The error of the system.
         source: io::Error,
     },
-    /// A configuration file or override cannot be used; one line a problem.
-    #[error("the configuration cannot be used:\n{}", problems.iter().map(|p| format!("  - {p}")).collect::<Vec<_>>().join("\n"))]
+    /// A configuration file or override is wrong.
+    #[error("the configuration has errors:\n{}", list(problems))]
     Config {
-        /// All that is wrong, each with its place and the fix.
+        /// All problems, each with its key and the fix.
         problems: Vec<String>,
     },
-    /// A run folder cannot be used as asked.
+    /// A run folder cannot be used.
     #[error("{}: {reason}", path.display())]
     Run {
         /// The folder.
         path: PathBuf,
-        /// Why, and what to do.
+        /// The problem and the fix.
         reason: String,
     },
 }
@@ -52,17 +52,23 @@ impl Error {
     }
 }
 
-/// The system's words, and for the usual causes what to do.
+/// One line per problem.
+fn list(problems: &[String]) -> String {
+    let lines: Vec<String> = problems.iter().map(|p| format!("  - {p}")).collect();
+    lines.join("\n")
+}
+
+/// The message of the system, with a fix for the usual causes.
 fn explain(error: &io::Error) -> String {
     let fix = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             "; free some space and run the same command again"
         }
         io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            "; choose a folder that you may write, or change its permissions"
+            "; choose a folder that you can write, or change its permissions"
         }
         io::ErrorKind::FileTooLarge => {
-            "; raise the limit on the size of files (ulimit -f) and run the same command again"
+            "; raise the limit of file sizes (ulimit -f) and run the same command again"
         }
         io::ErrorKind::NotFound => "; check the path",
         _ => "",

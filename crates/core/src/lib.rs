@@ -1,5 +1,5 @@
-//! What every mflag program shares and needs no libtorch for: configuration, run folders, seeds, atomic files and
-//! the habits of the command line.
+//! What all mflag programs share: configuration, run folders, seeds, atomic files, tables, progress
+//! and errors. Needs neither libtorch nor a command line.
 
 pub mod atomic;
 pub mod config;

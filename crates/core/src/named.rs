@@ -1,6 +1,6 @@
-//! Values that users choose by name.
+//! Enums whose values users choose by name.
 
-/// A type with a few values, each with a name for the command line and tables.
+/// An enum whose values have names, for the command line and tables.
 pub trait Named: Copy + Send + Sync + 'static {
     /// All values, in the order of the help.
     const ALL: &'static [Self];
@@ -8,7 +8,7 @@ pub trait Named: Copy + Send + Sync + 'static {
     /// The name.
     fn name(self) -> &'static str;
 
-    /// What the value means, in a few words for the help.
+    /// The meaning of the value, for the help.
     fn meaning(self) -> &'static str;
 
     /// The value of this name.

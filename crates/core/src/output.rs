@@ -1,4 +1,4 @@
-//! What a program says on standard output: tables and sentences for people or, by `--json`, one JSON object for other programs.
+//! Results on standard output: text for people or, with `--json`, one JSON object for programs.
 
 use std::cell::OnceCell;
 use std::fmt::Display;
@@ -8,16 +8,17 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Where results go.
+/// Prints the results of a program.
 #[derive(Debug)]
 pub struct Output {
+    /// Results for [`Output::print_json`]. `None`: print text.
     json: Option<Map<String, Value>>,
-    /// Why standard output takes no more. The work goes on.
+    /// The first error of standard output. The program continues without printing.
     failed: OnceCell<io::Error>,
 }
 
 impl Output {
-    /// Prints text at once, or with `json` collects the results for [`Output::print_json`].
+    /// With `json`, collects the results for [`Output::print_json`]; else prints text at once.
     pub fn new(json: bool) -> Output {
         Output {
             json: json.then(Map::new),
@@ -25,44 +26,44 @@ impl Output {
         }
     }
 
-    /// A result: `words`, ends of lines included, for people at once, or `value` as the key `key` of the object.
-    pub fn say(&mut self, key: &str, value: impl Serialize, words: impl Display) {
+    /// Reports a result: prints `text`, which includes its newlines, or stores `value` under `key`
+    /// of the JSON object.
+    pub fn say(&mut self, key: &str, value: impl Serialize, text: impl Display) {
         match &mut self.json {
-            // Results are numbers, texts and lists of them, which JSON can hold.
             Some(results) => {
-                // But for a path that is no text.
+                // Only a path that is not UTF-8 has no JSON form.
                 let value = serde_json::to_value(value)
-                    .unwrap_or_else(|_| words.to_string().trim_end().into());
+                    .unwrap_or_else(|_| text.to_string().trim_end().into());
                 results.insert(key.to_owned(), value);
             }
-            None => self.print(words),
+            None => self.print(text),
         }
     }
 
-    /// Words, ends of lines included, that are nothing to a program.
-    pub fn remark(&self, words: impl Display) {
+    /// Prints a remark for people, which includes its newlines. `--json` leaves it out.
+    pub fn remark(&self, text: impl Display) {
         if self.json.is_none() {
-            self.print(words);
+            self.print(text);
         }
     }
 
-    /// Prints the JSON object of the results, unless there are none.
+    /// Prints the collected results as a JSON object, if there are any.
     pub fn print_json(&mut self) {
         if let Some(results) = self.json.take().filter(|results| !results.is_empty()) {
             self.print(format_args!("{:#}\n", Value::Object(results)));
         }
     }
 
-    fn print(&self, words: impl Display) {
+    fn print(&self, text: impl Display) {
         if self.failed.get().is_none()
-            && let Err(error) = write!(io::stdout(), "{words}").and_then(|()| io::stdout().flush())
+            && let Err(error) = write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush())
         {
             let _ = self.failed.set(error);
         }
     }
 
-    /// The code to leave with: that of the program, unless standard output failed. A reader that has seen enough, such as `head`, is no
-    /// failure.
+    /// The exit code of the program: `code`, or failure if standard output failed. A closed pipe,
+    /// as by `head`, is not a failure.
     pub fn exit_code(self, code: ExitCode) -> ExitCode {
         match self.failed.into_inner() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -76,7 +77,7 @@ impl Output {
     }
 }
 
-/// Prints a line on standard error. If that fails, there is no place left to report it.
+/// Prints a line on standard error. Errors are ignored.
 pub fn print_error(line: impl Display) {
     let _ = writeln!(io::stderr(), "{line}");
 }
@@ -86,11 +87,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_become_an_object_in_their_order() {
+    fn results_become_a_json_object_in_order() {
         let mut output = Output::new(true);
         output.say("films", 3, "3 films\n");
         output.say("bad", ["a"], "a\n");
-        output.remark("words\n");
+        output.remark("a remark\n");
         let results = Value::Object(output.json.unwrap());
         assert_eq!(results.to_string(), r#"{"films":3,"bad":["a"]}"#);
     }

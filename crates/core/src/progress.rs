@@ -1,4 +1,4 @@
-//! How far a long job is: a bar on a terminal, a line now and then elsewhere.
+//! Progress of a long job: a bar on a terminal, else a log line every few seconds.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Time between two lines where there is no terminal.
+/// Time between two log lines without a terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
-/// Progress of one job; may be shared between threads.
+/// The progress of a job. Threads can share it.
 #[derive(Debug)]
 pub struct Progress {
     label: String,
     unit: String,
     total: u64,
     done: AtomicU64,
-    /// Done before this process began, for instance by an interrupted run: it does not count for the rate.
+    /// Units that an earlier process has done. They do not count for the rate.
     before: AtomicU64,
     begin: Instant,
     last_line: Mutex<Instant>,
@@ -25,7 +25,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// A job of `total` units, such as films.
+    /// Begins a job of `total` units, such as films.
     pub fn new(label: &str, total: u64, unit: &str) -> Progress {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
@@ -49,7 +49,7 @@ impl Progress {
         }
     }
 
-    /// Counts `n` units that an earlier run has done.
+    /// Counts `n` units that an earlier process has done.
     pub fn resume_at(&self, n: u64) {
         self.before.fetch_add(n, Ordering::Relaxed);
         self.done.fetch_add(n, Ordering::Relaxed);
@@ -64,18 +64,18 @@ impl Progress {
         let done = self.done.fetch_add(n, Ordering::Relaxed) + n;
         match &self.bar {
             Some(bar) => bar.inc(n),
-            None => self.say(done),
+            None => self.log_sometimes(done),
         }
     }
 
-    /// Shows a few words behind the bar; elsewhere they are left out.
-    pub fn message(&self, words: &str) {
+    /// Shows a short text after the bar. Without a terminal, it is left out.
+    pub fn message(&self, text: &str) {
         if let Some(bar) = &self.bar {
-            bar.set_message(words.to_owned());
+            bar.set_message(text.to_owned());
         }
     }
 
-    /// Ends the job: the bar goes, one line stays.
+    /// Ends the job: removes the bar and logs a summary.
     pub fn finish(self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -83,7 +83,7 @@ impl Progress {
         tracing::info!("{}", self.line(self.done.load(Ordering::Relaxed)));
     }
 
-    fn say(&self, done: u64) {
+    fn log_sometimes(&self, done: u64) {
         let Ok(mut last) = self.last_line.try_lock() else {
             return;
         };
@@ -102,7 +102,7 @@ impl Progress {
     }
 }
 
-/// `prepare: 50/200 films, 10.0 films/s, 15s left`; `own` of the done units took `elapsed`.
+/// `prepare: 50/200 films, 10.0 films/s, 15s left`. This process has done `own` units in `elapsed`.
 fn describe(label: &str, done: u64, total: u64, unit: &str, own: u64, elapsed: Duration) -> String {
     let rate = own as f64 / elapsed.as_secs_f64().max(1e-3);
     let end = if done >= total || own == 0 {
@@ -113,7 +113,7 @@ fn describe(label: &str, done: u64, total: u64, unit: &str, own: u64, elapsed: D
     format!("{label}: {done}/{total} {unit}, {rate:.1} {unit}/s, {end}")
 }
 
-/// Seconds as `42s`, `3m 05s` or `2h 07m`.
+/// Formats seconds as `42s`, `3m 05s` or `2h 07m`.
 pub fn clock(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds}s"),
@@ -127,10 +127,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_tells_rate_and_time_left() {
+    fn a_line_has_the_rate_and_the_time_left() {
         let line = describe("prepare", 50, 200, "films", 50, Duration::from_secs(5));
         assert_eq!(line, "prepare: 50/200 films, 10.0 films/s, 15s left");
-        // Films of an interrupted run do not make this one look fast.
+        // Films of an earlier process do not count for the rate.
         let line = describe("prepare", 150, 200, "films", 50, Duration::from_secs(5));
         assert_eq!(line, "prepare: 150/200 films, 10.0 films/s, 5s left");
         let line = describe("prepare", 200, 200, "films", 200, Duration::from_secs(65));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_may_share_it() {
+    fn threads_can_share_it() {
         let progress = Progress::new("x", 8, "films");
         std::thread::scope(|s| {
             for _ in 0..8 {

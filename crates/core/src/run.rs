@@ -1,10 +1,14 @@
-//! The run folder: all that a run was. What it depends on is written before its first step.
+//! The run folder, which holds everything about one training run.
 //!
 //! ```text
-//! <run>/config.yaml        the effective configuration
-//! <run>/provenance.json    versions, git state, command line, data digests
-//! <run>/metrics.jsonl, events.out.tfevents.*, last.safetensors, …    by the program
+//! <run>/config.yaml         the effective configuration, defaults included
+//! <run>/provenance.json     versions, git state, command line, digests of what was read
+//! <run>/metrics.jsonl       metrics of training and validation (also as TensorBoard events)
+//! <run>/last.safetensors    the checkpoint to resume from
+//! <run>/best.safetensors    the best model
 //! ```
+//!
+//! `config.yaml` and `provenance.json` are written before training begins and never change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -21,38 +25,39 @@ use crate::{Error, Result, atomic};
 
 const CONFIG: &str = "config.yaml";
 const PROVENANCE: &str = "provenance.json";
-/// The file of all metrics, one JSON object a line: `kind` (`train` or `validation`), `step`, `epoch`, and the values, of which some may
-/// be lists; a value that is not finite is `null`.
+/// The file of all metrics, one JSON object per line: `kind` (`train` or `validation`), `step`,
+/// `epoch` and the values. Values can be lists; values that are not finite are `null`.
 pub const METRICS: &str = "metrics.jsonl";
 
-/// The newest state of a run, which a resumed run goes on from.
+/// The latest checkpoint of a run, from which it resumes.
 pub const LAST: &str = "last.safetensors";
-/// The model as it was at the best value of the monitored metric: the `model` part alone.
+/// The model at the best value of the monitored metric: a checkpoint with only the `model` part.
 pub const BEST: &str = "best.safetensors";
-/// What a run of a head leaves at its end: all that judging and prediction need.
+/// The trained model of a head, with all that evaluation and prediction need.
 pub const MODEL: &str = "model.safetensors";
 
-/// Where a run came from.
+/// The provenance of a run: what its results depend on besides the configuration.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Provenance {
     /// Version of mflag.
     pub mflag: String,
-    /// Versions of the libraries that numbers depend on, such as libtorch.
+    /// Versions of the libraries that results depend on, such as libtorch.
     pub libraries: BTreeMap<String, String>,
-    /// Commit of the checkout the program was started in, with `-dirty` where files differ; absent elsewhere.
+    /// Commit of the git checkout in which the program was started, with `-dirty` if files differ.
+    /// `None` outside a checkout.
     pub git: Option<String>,
     /// The command line.
     pub command: Vec<String>,
-    /// Seconds since 1970, UTC.
+    /// When the program was started, in seconds since 1970 (UTC).
     pub started: u64,
-    /// Processors of the machine.
+    /// Number of processors of the machine.
     pub processors: usize,
-    /// BLAKE3 of what was read, by role, such as `store`.
+    /// BLAKE3 digests of what was read, by role, such as `store`.
     pub digests: BTreeMap<String, String>,
 }
 
 impl Provenance {
-    /// Of this process, now.
+    /// The provenance of a run that this process begins now.
     pub fn collect(libraries: &[(&str, String)], digests: &[(&str, String)]) -> Provenance {
         let owned = |pairs: &[(&str, String)]| {
             pairs
@@ -75,16 +80,16 @@ impl Provenance {
         }
     }
 
-    /// That of the run in `path`.
+    /// Reads the provenance of the run in the folder `path`.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the file is missing or damaged.
     pub fn read(path: &Path) -> Result<Provenance> {
         let file = path.join(PROVENANCE);
         let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
         serde_json::from_str(&text).map_err(|e| Error::Run {
             path: file,
-            reason: format!("is damaged ({e}); bring it back from a copy, or start a new run"),
+            reason: format!("is damaged ({e}); restore it from a copy, or start a new run"),
         })
     }
 }
@@ -107,39 +112,40 @@ fn git_state() -> Option<String> {
         .map(|s| s.trim().to_owned())
 }
 
-/// A folder that holds one run.
+/// The folder of a run.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
-    /// Of a run that is at work.
+    /// Keeps other programs from training in the folder.
     _lock: Option<Arc<File>>,
 }
 
 impl RunFolder {
-    /// Whether there is a run in `path`.
+    /// Whether the folder `path` holds a run.
     pub fn exists(path: &Path) -> bool {
         path.join(CONFIG).exists()
     }
 
-    /// Makes sure that a new run may be made in `path`.
+    /// Checks that a new run can be created in the folder `path`.
     ///
     /// # Errors
-    /// If a run is there already.
+    /// If the folder holds a run.
     pub fn check_free(path: &Path) -> Result<()> {
         if !RunFolder::exists(path) {
             return Ok(());
         }
-        let reason = "holds a run already: go on with it by --resume, or name another folder";
+        let reason = "already holds a run: resume it by --resume, or choose another folder";
         Err(Error::Run {
             path: path.to_owned(),
             reason: reason.into(),
         })
     }
 
-    /// A new run in `path`, with its configuration and provenance written; no other program trains there while it lives.
+    /// Creates a run in the folder `path`: writes its configuration and provenance. No other
+    /// program can train in the folder until the returned value is dropped.
     ///
     /// # Errors
-    /// If a run is there already, another program is at work in the folder, or it cannot be written.
+    /// If the folder holds a run, is in use by another program, or cannot be written.
     pub fn create<T: Serialize>(
         path: &Path,
         config: &T,
@@ -153,25 +159,26 @@ impl RunFolder {
         RunFolder::check_free(path)?;
         atomic::write_json(&run.file(PROVENANCE), provenance)?;
         let yaml = config::to_yaml(config)?;
-        // Last: with it, the run exists.
+        // The run exists once this file exists, so it is written last.
         atomic::write(&run.file(CONFIG), |f| f.write_all(yaml.as_bytes()))?;
         Ok(run)
     }
 
-    /// As [`RunFolder::open`], to go on with the run: no other program trains there while it lives.
+    /// Opens the run in the folder `path` to resume it. No other program can train in the folder
+    /// until the returned value is dropped.
     ///
     /// # Errors
-    /// Those of [`RunFolder::open`], or if another program is at work in the folder.
+    /// As [`RunFolder::open`], or if the folder is in use by another program.
     pub fn resume<T: Config>(path: &Path) -> Result<(RunFolder, T)> {
         let (mut run, config) = RunFolder::open(path)?;
         run._lock = Some(Arc::new(atomic::lock(path)?));
         Ok((run, config))
     }
 
-    /// The run in `path` and its configuration, to read.
+    /// Opens the run in the folder `path` to read it. Returns the folder and the configuration.
     ///
     /// # Errors
-    /// If there is none, or its configuration cannot be read.
+    /// If the folder holds no run, or its configuration cannot be read.
     pub fn open<T: Config>(path: &Path) -> Result<(RunFolder, T)> {
         let run = RunFolder {
             path: path.to_owned(),
@@ -189,33 +196,36 @@ impl RunFolder {
         if text.trim().is_empty() {
             return Err(Error::Run {
                 path: file,
-                reason: "is empty: bring it back from a copy, or start a new run".into(),
+                reason: "is empty: restore it from a copy, or start a new run".into(),
             });
         }
         let config = config::from_yaml(&text, &file)?;
         Ok((run, config))
     }
 
-    /// The configuration of the run in `path`, unchecked: what a program reads that knows no head.
+    /// The configuration of the run in the folder `path`, unchecked, for a program that does not
+    /// know the kind of run.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the configuration cannot be read.
     pub fn stated(path: &Path) -> Result<Value> {
         config::stated(&path.join(CONFIG), &[])
     }
 
-    /// Makes sure that what the run reads is what it read when it began.
+    /// Checks that an input of the run has not changed since the run began.
     ///
-    /// # Errors
-    /// If the digest in the run's provenance is another, or the provenance cannot be read.
+    /// # Errors If `digest` differs from that of the `role` in the run's provenance, or the
+    /// provenance cannot be read.
     pub fn same_digest(&self, role: &str, digest: &str) -> Result<()> {
         let reason = match self.provenance()?.digests.get(role) {
-            Some(began) if began == digest => return Ok(()),
+            Some(recorded) if recorded == digest => return Ok(()),
             Some(_) => format!(
-                "the {role} is not the one that the run began with: bring that back, or start a new run"
+                "the {role} is not the one that the run began with: restore that one, or start a new \
+                 run"
             ),
             None => format!(
-                "{PROVENANCE} has no digest of the {role}, as of an older version, so that nobody knows whether it is the same: start a new run"
+                "{PROVENANCE} has no digest of the {role} (an older version wrote it), so it cannot be \
+                 compared: start a new run"
             ),
         };
         Err(Error::Run {
@@ -224,20 +234,20 @@ impl RunFolder {
         })
     }
 
-    /// Where the run came from.
+    /// The provenance of the run.
     ///
     /// # Errors
-    /// Those of [`Provenance::read`].
+    /// As [`Provenance::read`].
     pub fn provenance(&self) -> Result<Provenance> {
         Provenance::read(&self.path)
     }
 
-    /// The folder.
+    /// The path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A file of the run.
+    /// The path of the file `name` in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -246,7 +256,7 @@ impl RunFolder {
 /// The keys whose values differ between two configurations, as `key: old → new`.
 ///
 /// # Errors
-/// If a configuration cannot be written as JSON.
+/// If a configuration has no JSON form.
 pub fn differences<T: Serialize>(old: &T, new: &T) -> Result<Vec<String>> {
     let json = |v: &T| serde_json::to_value(v).map_err(|e| Error::config(e.to_string()));
     let (old, new) = (json(old)?, json(new)?);
@@ -276,7 +286,7 @@ mod tests {
     impl Config for Toy {}
 
     #[test]
-    fn a_run_is_created_once_and_opened_again() {
+    fn a_run_is_created_once_and_then_opened() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("runs/one");
         let provenance =
@@ -284,10 +294,10 @@ mod tests {
         RunFolder::create(&path, &Toy { epochs: 3, seed: 1 }, &provenance).unwrap();
         let again = RunFolder::create(&path, &Toy::default(), &provenance).unwrap_err();
         assert!(again.to_string().contains("--resume"), "{again}");
-        let (at_work, _) = RunFolder::resume::<Toy>(&path).unwrap();
+        let (in_use, _) = RunFolder::resume::<Toy>(&path).unwrap();
         let second = RunFolder::resume::<Toy>(&path).unwrap_err();
-        assert!(second.to_string().contains("at work"), "{second}");
-        drop(at_work);
+        assert!(second.to_string().contains("in use"), "{second}");
+        drop(in_use);
         let (run, toy) = RunFolder::open::<Toy>(&path).unwrap();
         assert_eq!((run.path(), toy.epochs), (path.as_path(), 3));
         run.same_digest("store", "abc").unwrap();

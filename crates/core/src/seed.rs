@@ -1,13 +1,15 @@
-//! Randomness that depends on (seed, epoch, index) alone: the same on any number of threads, and after a resume.
+//! Random numbers that depend only on (seed, epoch, index), so that they are the same on any number
+//! of threads and after a resume.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// Index that no sample has: the stream that shuffles an epoch.
+/// The index of the stream that shuffles an epoch. No sample has it.
 const SHUFFLE: u64 = u64::MAX;
 
-/// The generator of sample `index` in `epoch`. The stream is part of the format of a run: it never changes.
+/// The random generator of sample `index` in `epoch`. Its stream must never change: resumed runs
+/// depend on it.
 pub fn rng(seed: u64, epoch: u64, index: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
     key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -17,15 +19,15 @@ pub fn rng(seed: u64, epoch: u64, index: u64) -> ChaCha8Rng {
     ChaCha8Rng::from_seed(key)
 }
 
-/// The order of `n` samples in `epoch`: a permutation of `0..n`, another one in each epoch.
+/// The order of `n` samples in `epoch`: a permutation of `0..n`, different in each epoch.
 pub fn permutation(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     let mut order: Vec<u32> = (0..n as u32).collect();
     order.shuffle(&mut rng(seed, epoch, SHUFFLE));
     order
 }
 
-/// A number in [0, 1) that depends on `name` alone: uniform over names, independent between two `purpose`s or seeds. The values
-/// never change: splits and subsets of data sets rest on them.
+/// A number in [0, 1) for `name`, uniform over names. Different purposes or seeds give independent
+/// numbers. The values must never change: splits and subsets of data sets depend on them.
 pub fn uniform(purpose: &[u8; 14], seed: u64, name: &str) -> f64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(purpose);
@@ -57,7 +59,7 @@ mod tests {
         }
 
         #[test]
-        fn other_samples_and_epochs_have_other_streams(seed: u64, epoch in 0u64..1000, index in 0u64..1000) {
+        fn samples_and_epochs_have_different_streams(seed: u64, epoch in 0u64..1000, index in 0u64..1000) {
             let draw = |e, i| rng(seed, e, i).next_u64();
             prop_assert_ne!(draw(epoch, index), draw(epoch, index + 1));
             prop_assert_ne!(draw(epoch, index), draw(epoch + 1, index));

@@ -1,6 +1,6 @@
-//! "Did you mean": the nearest right name.
+//! Suggestions for misspelled names: "did you mean ...?".
 
-/// The name of `known` that `name` is most likely a slip of; `None` if none is near.
+/// The `known` name that is most similar to `name`. `None` if none is similar.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     known
@@ -11,7 +11,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, k)| k)
 }
 
-/// ` (did you mean 'x'?)` for the nearest name, or the list of all `known`.
+/// ` (did you mean 'x'?)` for the most similar name, or else ` (known: ...)` with all names.
 pub fn hint<'a>(name: &str, known: impl IntoIterator<Item = &'a str> + Clone) -> String {
     match nearest(name, known.clone()) {
         Some(near) => format!(" (did you mean '{near}'?)"),
@@ -27,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_found_and_strangers_are_not() {
+    fn misspelled_names_are_found() {
         let known = ["learning_rate", "weight_decay", "betas"];
         assert_eq!(nearest("learning_rat", known), Some("learning_rate"));
         assert_eq!(nearest("Weight-Decay", known), Some("weight_decay"));

@@ -1,4 +1,4 @@
-//! Tables: for people at the end of a run, and as CSV.
+//! Tables as text, Markdown, JSON and CSV.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::{Result, atomic};
 
-/// Writes a CSV atomically.
+/// Writes a CSV file atomically.
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -38,32 +38,32 @@ pub fn fill_csv<W: Write>(
     table.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-/// A table with a header; cells that look like numbers are aligned to the right.
+/// A table with a header. Cells that look like numbers are aligned to the right.
 #[derive(Debug, Clone)]
 pub struct Table {
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// A table with these column heads and no row yet.
+    /// A table with this header and no rows.
     pub fn new(head: &[&str]) -> Table {
         Table {
             rows: vec![head.iter().map(|h| (*h).to_owned()).collect()],
         }
     }
 
-    /// Adds a row; missing cells stay empty.
+    /// Adds a row. Missing cells stay empty.
     pub fn row<S: Into<String>>(&mut self, cells: impl IntoIterator<Item = S>) -> &mut Table {
         self.rows.push(cells.into_iter().map(Into::into).collect());
         self
     }
 
-    /// The head, and then the rows.
+    /// The header, followed by the rows.
     pub fn rows(&self) -> &[Vec<String>] {
         &self.rows
     }
 
-    /// The table as Markdown has it.
+    /// The table in Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -91,9 +91,9 @@ impl Table {
     }
 }
 
-/// A fraction in per cent: `0.01` → `1 %`.
+/// Formats a fraction in per cent: `0.01` → `1 %`.
 pub fn percent(fraction: f64) -> String {
-    // 0.07 · 100 is 7.000000000000001.
+    // Rounded, because 0.07 · 100 is 7.000000000000001.
     format!("{} %", (fraction * 1e8).round() / 1e6)
 }
 
@@ -102,7 +102,7 @@ pub fn is_number(cell: &str) -> bool {
     cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | '–'))
 }
 
-/// A list of rows, each with its cells by the heads of their columns; what is a number is one.
+/// A list of rows. Each row is an object with its cells by column; numeric cells become numbers.
 impl Serialize for Table {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let (head, rows) = self.rows.split_at(1);
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stand_to_the_right() {
+    fn numbers_are_aligned_to_the_right() {
         let mut table = Table::new(&["metric", "before"]);
         table.row(["recall@1", "0.5"]).row(["rank", "12.25"]);
         let expected = "metric    before\n────────  ──────\nrecall@1     0.5\nrank       12.25\n";
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_objects() {
+    fn rows_become_json_objects() {
         let mut table = Table::new(&["file", "MB"]);
         table.row(["a", "12"]).row(["b", "+1.5"]).row(["nan"]);
         let json = serde_json::to_string(&table).unwrap();

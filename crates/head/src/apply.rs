@@ -14,15 +14,14 @@ impl<H: Head> Model<H> {
     /// # Errors
     /// If a film's pixels do not match its size, or memory does not suffice.
     pub fn apply(&self, films: &[Film]) -> Result<(Vec<Tensor>, Vec<H::Prediction>)> {
-        let _no_gradients = tch::no_grad_guard();
         let network = &self.network;
         let precision = self.config.train.precision.resolve(network.device)?;
-        precision.autocast(network.device, || {
+        precision.inference(network.device, || {
             let batch = network.preprocess.batch(films, network.device)?;
             let inputs = H::inputs(network.encoder.features(&batch, false)?);
             let output = network.head.forward(&inputs, false)?;
             let predictions = network.head.predictions(&output)?;
             Ok((inputs, predictions))
-        })?
+        })
     }
 }

@@ -53,7 +53,7 @@ impl<H: Head> Model<H> {
                     Ok(())
                 })
         };
-        precision.autocast(self.network.device, judge)??;
+        precision.inference(self.network.device, judge)?;
         if let Some(writer) = writer {
             writer.finish()?;
         }
@@ -71,7 +71,7 @@ impl<H: Head> Model<H> {
         let measures = H::measures(&self.config.head, &self.facts, &cases, details)?;
         if let Some(out) = out {
             let draw = || cases::write(self, store, films, &cases, out);
-            precision.autocast(self.network.device, draw)??;
+            precision.inference(self.network.device, draw)?;
         }
         let mut evaluation = Evaluation::new(
             &store.meta().dataset,

@@ -60,8 +60,7 @@ impl<H: Head> Model<H> {
     /// # Errors
     /// As [`Model::open`], or if there is no such device.
     pub fn open_on(path: &Path, on: DeviceSettings) -> Result<Model<H>> {
-        let (settings, device) =
-            mflag_train::device::setup_inference(&Self::config_of(path)?.train, on)?;
+        let (settings, device) = mflag_train::setup_inference(&Self::config_of(path)?.train, on)?;
         let mut model = Model::open(path, device)?;
         model.config.train = settings;
         Ok(model)

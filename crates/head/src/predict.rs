@@ -111,11 +111,11 @@ impl<H: Head> Model<H> {
         let pixels = films.iter().flat_map(|f| f.view.pixels.iter().copied());
         let pixels: Vec<u8> = pixels.collect();
         let precision = self.config.train.precision.resolve(device)?;
-        precision.autocast(device, || {
+        precision.inference(device, || {
             let inputs = self.network.inputs(&pixels, false)?;
             let output = self.network.head.forward(&inputs, false)?;
             self.network.head.predictions(&output)
-        })?
+        })
     }
 }
 

@@ -90,13 +90,10 @@ impl<H: Head> Training<H> {
         let precision = self.config.train.precision.resolve(device)?;
         let all = self.train.films().len() + self.validation.films().len();
         let keep = |films: &Films<H>| -> Result<Option<Kept>> {
-            let _no_gradients = tch::no_grad_guard();
             let encoded = films
                 .loader()
                 .in_order(Source::Pixels, |_, _| ())
-                .map(|batch| {
-                    precision.autocast(device, || network.inputs(&batch?.pixels, false))?
-                });
+                .map(|batch| precision.inference(device, || network.inputs(&batch?.pixels, false)));
             Kept::fill(films.films(), all, limit, encoded)
         };
         // Both or none, so that training and validation see the same.
@@ -122,7 +119,7 @@ impl<H: Head> Training<H> {
                 best.restore("model", &self.network.variables(), &file)?;
                 let device = self.network.device;
                 let precision = self.config.train.precision.resolve(device)?;
-                let (_, cases) = precision.autocast(device, || self.validation_cases())??;
+                let (_, cases) = precision.inference(device, || self.validation_cases())?;
                 calibrate(&self.facts, &cases)?
             }
             None => self.facts.clone(),

@@ -1,5 +1,6 @@
-//! Films to features: ResNet-50 in evaluation mode on resident u8 films of 224 px, channels-last, one after the other in the
-//! precision named. Reads a number of batches from a line and answers with a line of JSON, as `benches/common.py` has it.
+//! Times the forward pass of ResNet-50 in evaluation mode, channels-last, on u8 films of 224 px in
+//! memory. Reads a number of batches from each line of standard input, and prints a line of JSON, as
+//! `benches/common.py` expects.
 #![allow(missing_docs, reason = "a benchmark")]
 
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use mflag_encoder::{Arch, Preprocess, ResNet};
 use mflag_film::{Fit, Squaring};
-use mflag_train::{Precision, TrainerConfig, device, shim};
+use mflag_train::{Precision, TrainerConfig, setup, shim};
 use tch::{Device, Kind, Tensor, nn};
 
 fn main() -> Result<()> {
@@ -17,8 +18,8 @@ fn main() -> Result<()> {
         Some("fp32") => Precision::Fp32,
         _ => Precision::Bf16,
     };
-    device::setup(&TrainerConfig::default())?;
-    let _frozen = tch::no_grad_guard();
+    setup(&TrainerConfig::default())?;
+    let _no_gradients = tch::no_grad_guard();
     let variables = nn::VarStore::new(Device::Cpu);
     let network = ResNet::new(&variables.root(), Arch::ResNet50)?;
     for variable in variables.variables().values().filter(|v| v.dim() == 4) {
@@ -31,8 +32,10 @@ fn main() -> Result<()> {
         let mut seconds = Vec::new();
         for _ in 0..line.trim().parse::<usize>()? {
             let begin = Instant::now();
-            let forward = || network.forward(&preprocess.normalise(&films)?, false);
-            let _ = precision.autocast(Device::Cpu, forward)??;
+            let forward = || -> mflag_pretrain::Result<Tensor> {
+                Ok(network.forward(&preprocess.normalise(&films)?, false)?)
+            };
+            let _ = precision.inference(Device::Cpu, forward)?;
             seconds.push(begin.elapsed().as_secs_f64());
         }
         println!("{}", serde_json::json!({"seconds": seconds}));

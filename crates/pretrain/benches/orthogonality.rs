@@ -1,5 +1,5 @@
-//! The orthogonality loss, forward and backward, over the `[D, D]` matrix and over the `[B, B]` one, in turns: D = 2048,
-//! one line of JSON a batch size with the seconds of each turn.
+//! Times the orthogonality loss, forward and backward, with the `[D, D]` and the `[B, B]` matrix in
+//! turns, for D = 2048. Prints one line of JSON per batch size, with the seconds of each turn.
 #![allow(missing_docs, reason = "a benchmark")]
 
 use std::time::Instant;

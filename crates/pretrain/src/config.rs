@@ -78,7 +78,8 @@ impl Default for DataConfig {
 pub struct TextConfig {
     /// Folder with `config.json`, weights, and `tokenizer.json` or `vocab.txt`.
     pub model: PathBuf,
-    /// Weights drawn from this seed in place of the folder's, for an ablation: what does the language model's knowledge give?
+    /// Weights drawn from this seed in place of the folder's, for an ablation: what does the
+    /// language model's knowledge give?
     pub random: Option<u64>,
     /// How the token vectors become one.
     pub pooling: Pooling,
@@ -121,7 +122,8 @@ impl TextConfig {
 pub struct EncoderConfig {
     /// Architecture.
     pub arch: Arch,
-    /// Weights at the start, with torchvision names; random when absent. The paper starts from ImageNet.
+    /// Weights at the start, with torchvision names; random when absent. The paper starts from
+    /// ImageNet.
     pub weights: Option<PathBuf>,
 }
 
@@ -149,7 +151,8 @@ pub struct LossConfig {
     /// Weight of the off-diagonal entries within the orthogonality loss.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub lambda: f64,
-    /// Optimisation steps over which the weight of the orthogonality loss rises from 0 to its value.
+    /// Optimisation steps over which the weight of the orthogonality loss rises from 0 to its
+    /// value.
     pub warm_up_steps: u64,
 }
 

@@ -1,17 +1,21 @@
-//! What can go wrong in pre-training.
+//! Errors of pre-training.
 
 use std::path::{Path, PathBuf};
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of pre-training; each message names what is wrong and what to do.
+/// Errors of pre-training. Each message names the problem and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A part of the text cache cannot be used.
-    #[error("{}: this part of the text cache is damaged ({reason}); remove its folder and the texts are encoded again", path.display())]
+    /// A part of the text cache is damaged.
+    #[error(
+        "{}: this part of the text cache is damaged ({reason}); remove its folder, and the texts are \
+         encoded again",
+        path.display()
+    )]
     TextCache {
-        /// The part.
+        /// The file of the part.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
@@ -19,25 +23,25 @@ pub enum Error {
     /// The data cannot be trained on.
     #[error("{0}")]
     Data(String),
-    /// From the core crate.
+    /// An error of the core crate.
     #[error(transparent)]
     Core(#[from] mflag_core::Error),
-    /// From the data crate.
+    /// An error of the store crate.
     #[error(transparent)]
     Films(#[from] mflag_store::Error),
-    /// From the encoder crate.
+    /// An error of the encoder crate.
     #[error(transparent)]
     Encoder(#[from] mflag_encoder::Error),
-    /// From the weights crate.
+    /// An error of the weights crate.
     #[error(transparent)]
     Weights(#[from] mflag_weights::Error),
-    /// From the metrics.
+    /// An error of the metrics crate.
     #[error(transparent)]
     Metrics(#[from] mflag_metrics::Error),
-    /// From the training loop.
+    /// An error of the train crate.
     #[error(transparent)]
     Train(#[from] mflag_train::Error),
-    /// From libtorch.
+    /// An error of libtorch.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
 }

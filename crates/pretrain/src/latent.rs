@@ -1,13 +1,14 @@
-//! What validation measures: how well films and reports find each other, and the shape of the latent space.
+//! The validation metrics: how well films and reports retrieve each other, and the shape of the
+//! latent space.
 
 use mflag_metrics::catalogue::{
     ALIGNMENT, FILM_TO_REPORT, MEAN_COSINE, RANK, RANK_PROJECTED, RECALL_MEAN, REPORT_TO_FILM,
     UNIFORMITY,
 };
 use mflag_metrics::{latent, retrieval};
-use ndarray::Array2;
 use tch::{Kind, Tensor};
 
+use crate::arrays::to_array2;
 use crate::error::Result;
 use crate::loss::{full, unit_rows};
 use crate::model::Latents;
@@ -15,33 +16,38 @@ use crate::model::Latents;
 /// The k of recall@k.
 const KS: [usize; 3] = [1, 5, 10];
 
-/// The validation metric that chooses the best checkpoint.
+/// The validation metric that selects the best checkpoint.
 pub const MONITORED: &str = RECALL_MEAN.key;
 
-/// What validation pairs say of the latent space.
+/// Metrics and spectrum of the validation pairs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Described {
+pub struct Measured {
     /// Metrics by name.
     pub metrics: Vec<(String, f64)>,
-    /// Singular values of the encoder's pooled output, centred: rank from 1, and value as a share of the largest; the further down the
-    /// wider apart. Empty if one is not a number.
+    /// Singular values of the encoder's pooled output, centred: rank (from 1) and value as a share
+    /// of the largest. Ranks are spaced evenly on a logarithmic scale. Empty if a value is not
+    /// finite.
     pub spectrum: Vec<[f64; 2]>,
 }
 
-/// Metrics of validation pairs by name, and the spectrum. `groups[i]` is the same number for pairs with the same text.
+/// Measures the validation pairs. `groups[i]` is the same number for pairs with the same text.
 ///
-/// - `film_to_report@k`, `report_to_film@k`: recall, see [`retrieval::recall`]; `recall_mean`: the mean of all six.
-/// - `alignment` (0 to 4, lower is better), `uniformity` of the projected films (0 or lower, lower is rounder).
-/// - `rank`: effective rank of the encoder's pooled output, centred; `rank_projected`: of the projected films.
-/// - `mean_cosine`: between different projected films; near 1 the space has collapsed.
+/// - `film_to_report@k`, `report_to_film@k`: recall, see [`retrieval::recall`]; `recall_mean`: the
+///   mean of all six.
+/// - `alignment` (0 to 4, lower is better), `uniformity` of the projected films (0 or lower, lower
+///   is
+///   more uniform).
+/// - `rank`: effective rank of the encoder's pooled output, centred; `rank_projected`: of the
+///   projected films.
+/// - `mean_cosine`: mean cosine between different projected films. Near 1, the space has collapsed.
 ///
-/// A metric that is undefined is left out; recall of latents that are not numbers is 0.
+/// Undefined metrics are left out. The recall of latents that are not finite is 0.
 ///
 /// # Errors
-/// libtorch's own.
-pub fn describe(latents: &Latents, groups: &[u32]) -> Result<Described> {
-    let films = to_array(&unit_rows(&full(&latents.films)))?;
-    let reports = to_array(&unit_rows(&full(&latents.reports)))?;
+/// If the singular values do not converge.
+pub fn measure(latents: &Latents, groups: &[u32]) -> Result<Measured> {
+    let films = to_array2(&unit_rows(&full(&latents.films)))?;
+    let reports = to_array2(&unit_rows(&full(&latents.reports)))?;
     let mut metrics: Vec<(String, f64)> = Vec::new();
     let mut recalls = Vec::new();
     for (metric, queries, gallery) in [
@@ -73,13 +79,14 @@ pub fn describe(latents: &Latents, groups: &[u32]) -> Result<Described> {
             .into_iter()
             .filter_map(|(name, v)| Some((name.to_owned(), v?))),
     );
-    Ok(Described {
+    Ok(Measured {
         metrics,
         spectrum: latent::thin_spectrum(&spectrum),
     })
 }
 
-/// Singular values of the rows of `x`, `[n, d]`, about their mean, the largest first; none if a value is not finite.
+/// Singular values of the centred rows of `x`, `[n, d]`, largest first. Empty if a value is not
+/// finite.
 fn singular_values(x: &Tensor) -> Result<Vec<f64>> {
     let x = x.to_kind(Kind::Double);
     if !bool::try_from(x.isfinite().all())? {
@@ -89,24 +96,13 @@ fn singular_values(x: &Tensor) -> Result<Vec<f64>> {
     Ok(Vec::<f64>::try_from(centred.f_svd(true, false)?.1)?)
 }
 
-fn to_array(x: &Tensor) -> Result<Array2<f32>> {
-    let x = x
-        .to_device(tch::Device::Cpu)
-        .to_kind(Kind::Float)
-        .contiguous();
-    let (n, d) = x.size2()?;
-    let values = Vec::<f32>::try_from(x.flatten(0, 1))?;
-    Array2::from_shape_vec((n as usize, d as usize), values)
-        .map_err(|e| crate::error::Error::Data(format!("latents of an impossible shape: {e}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_spectrum_is_that_of_the_centred_rows() {
-        // Rows ±3 e1, ±4 e2 about (5, 5): singular values 4√2 and 3√2.
+    fn the_spectrum_is_that_of_the_centred_rows() {
+        // Rows ±3 e1, ±4 e2 around (5, 5): singular values 4√2 and 3√2.
         let rows = [[8.0, 5.0], [2.0, 5.0], [5.0, 9.0], [5.0, 1.0]];
         let values = singular_values(&Tensor::from_slice2(&rows)).unwrap();
         let expected = [4.0 * 2f64.sqrt(), 3.0 * 2f64.sqrt()];
@@ -115,7 +111,7 @@ mod tests {
             .zip(expected)
             .all(|(a, b)| (a - b).abs() < 1e-12);
         assert!(near && values.len() == 2, "{values:?}");
-        let torn = singular_values(&Tensor::from_slice2(&[[f64::NAN, 1.0], [0.0, 1.0]])).unwrap();
-        assert!(torn.is_empty());
+        let nan = singular_values(&Tensor::from_slice2(&[[f64::NAN, 1.0], [0.0, 1.0]])).unwrap();
+        assert!(nan.is_empty());
     }
 }

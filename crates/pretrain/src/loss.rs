@@ -1,17 +1,17 @@
-//! The two losses of M-FLAG. Formulas are those of the authors' code (arXiv 2307.08347, MICCAI 2023).
+//! The two losses of M-FLAG, as in the authors' code (arXiv 2307.08347, MICCAI 2023).
 //!
-//! Half-precision features are computed on in float32: call the losses outside autocast.
+//! Features in half precision are converted to float32. Call the losses outside autocast.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-/// Which matrix the orthogonality loss multiplies out.
+/// The matrix that the orthogonality loss computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gram {
     /// `XᵀX`, `[D, D]`: the formula as written.
     Features,
-    /// `XXᵀ`, `[B, B]`: the same value at `B / D` of the work.
+    /// `XXᵀ`, `[B, B]`: gives the same value with `B / D` of the work.
     Samples,
 }
 
@@ -30,25 +30,27 @@ impl Gram {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OrthogonalityForm {
-    /// On the raw pooled features, as the authors' code does: neither centred nor scaled, so that it also fixes their
-    /// size, and cannot go below about `D / 2 · (1 − B / D)` when the batch B is smaller than the width D.
+    /// On the raw pooled features, as in the authors' code. These are neither centred nor scaled,
+    /// so the loss also fixes their size. If the batch B is smaller than the width D, the loss
+    /// cannot fall below about `D / 2 · (1 − B / D)`.
     #[default]
     Official,
-    /// On features standardised over the batch, column by column: C is their correlation matrix.
+    /// On features standardised over the batch: C is their correlation matrix.
     Normalised,
     /// Not computed.
     Off,
 }
 
-/// Alignment loss: `mean_n (4 − 4 cos(v_n, t_n))`, for projections `v` and `t`, both `[B, P]`.
-/// 0 when each pair points the same way, 8 when opposite. It has no negatives and no temperature.
+/// Alignment loss: `mean_n (4 − 4 cos(v_n, t_n))`, for projections `v` and `t`, both `[B, P]`. It
+/// is 0 if the vectors of each pair have the same direction, and 8 if they have opposite
+/// directions. It uses no negative pairs and no temperature.
 pub fn alignment(v: &Tensor, t: &Tensor) -> Tensor {
     let (v, t) = (full(v), full(t));
     let cosine = (unit_rows(&v) * unit_rows(&t)).sum_dim_intlist([-1i64].as_slice(), false, None);
     (1.0 - cosine.mean(None)) * 4.0
 }
 
-/// `x` in float32 if it is in half precision, else as it is.
+/// Converts half precision to float32, and leaves other kinds unchanged.
 pub(crate) fn full(x: &Tensor) -> Tensor {
     match x.kind() {
         Kind::Half | Kind::BFloat16 => x.to_kind(Kind::Float),
@@ -56,16 +58,18 @@ pub(crate) fn full(x: &Tensor) -> Tensor {
     }
 }
 
-/// Rows of `x`, `[n, d]`, scaled to length 1; a row of zeros stays zero (epsilon 1e-12, as `torch.nn.functional.normalize`).
+/// The rows of `x`, `[n, d]`, scaled to length 1. A row of zeros stays zero (epsilon 1e-12, as in
+/// `torch.nn.functional.normalize`).
 pub fn unit_rows(x: &Tensor) -> Tensor {
     let norm = x.norm_scalaropt_dim(2.0, [-1i64].as_slice(), true);
     x / norm.clamp_min(1e-12)
 }
 
-/// Orthogonality loss on pooled features `x`, `[B, D]`: with `C = xᵀx / B`,
-/// `½ [Σ_i (C_ii − 1)² + lambda · Σ_{i≠j} C_ij²]`. `None` when the form is off.
+/// Orthogonality loss on pooled features `x`, `[B, D]`: `½ [Σ_i (C_ii − 1)² + lambda · Σ_{i≠j}
+/// C_ij²]` with `C = xᵀx / B`. `None` if the form is off.
 ///
-/// In the normalised form each column of `x` is first standardised over the batch (biased variance, epsilon 1e-5).
+/// The normalised form first standardises each column of `x` over the batch (biased variance,
+/// epsilon 1e-5).
 pub fn orthogonality(
     x: &Tensor,
     form: OrthogonalityForm,
@@ -80,7 +84,7 @@ pub fn orthogonality(
     }
 }
 
-/// Columns of `x`, `[B, D]`, with mean 0 and variance 1 over the batch.
+/// Scales the columns of `x`, `[B, D]`, to mean 0 and variance 1 over the batch.
 fn standardise(x: &Tensor) -> Tensor {
     let centred = x - x.mean_dim([0i64].as_slice(), true, None);
     let variance = centred.square().mean_dim([0i64].as_slice(), true, None);

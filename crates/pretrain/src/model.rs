@@ -1,4 +1,4 @@
-//! The trainable network: film encoder and the two projectors.
+//! The trainable network: a film encoder and two projectors.
 
 use mflag_encoder::init::{batch_norm, linear};
 use mflag_encoder::{Arch, ResNet};
@@ -15,11 +15,12 @@ pub struct ProjectorConfig {
     /// Width of the hidden layer.
     #[schemars(range(min = 1, max = 65536))]
     pub hidden: i64,
-    /// Width of the shared space.
+    /// Width of the shared space of films and reports.
     #[schemars(range(min = 2, max = 65536))]
     pub output: i64,
-    /// The report projector learns at this part of the rate; 1 is the paper's. Alignment alone is content when both
-    /// projectors agree on a few directions: a slow report projector keeps more of what the reports say.
+    /// Factor of the report projector's learning rate; the paper's is 1. The alignment loss alone
+    /// is also low if both projectors map everything to a few directions. A slow report projector
+    /// keeps more of the reports' content.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub report_lr_scale: f64,
 }
@@ -34,9 +35,10 @@ impl Default for ProjectorConfig {
     }
 }
 
-/// `Linear → BatchNorm → ReLU → Linear → BatchNorm without affine`: the last layer keeps every coordinate of the
-/// shared space at mean 0 and variance 1 over the batch, which is what forbids the trivial constant solution.
-/// Parameter names are those of the authors' code (`0`, `1`, `3`, `4` of an `nn.Sequential`).
+/// `Linear → BatchNorm → ReLU → Linear → BatchNorm without affine`. The last layer keeps every
+/// coordinate of the shared space at mean 0 and variance 1 over the batch, which rules out the
+/// trivial constant solution. Parameter names are those of the authors' code (`0`, `1`, `3`, `4` of
+/// an `nn.Sequential`).
 #[derive(Debug)]
 struct Projector {
     hidden: nn::Linear,
@@ -67,13 +69,13 @@ impl Projector {
     }
 }
 
-/// Names of the report projector's variables begin so.
+/// Prefix of the report projector's variables.
 pub(crate) const REPORT_PROJECTOR: &str = "proj_t";
 
-/// What one batch of pairs becomes.
+/// The latent vectors of a batch of pairs.
 #[derive(Debug)]
 pub struct Latents {
-    /// Pooled encoder output, `[B, width]`: the space that the orthogonality loss keeps round.
+    /// Pooled encoder output, `[B, width]`, to which the orthogonality loss applies.
     pub pooled: Tensor,
     /// Projected films, `[B, output]`.
     pub films: Tensor,
@@ -81,7 +83,8 @@ pub struct Latents {
     pub reports: Tensor,
 }
 
-/// Film encoder under `encoder.`, film projector under `proj_v.`, report projector under `proj_t.`.
+/// The film encoder (prefix `encoder.`), film projector (`proj_v.`) and report projector
+/// (`proj_t.`).
 #[derive(Debug)]
 pub struct Model {
     encoder: ResNet,
@@ -90,10 +93,10 @@ pub struct Model {
 }
 
 impl Model {
-    /// A model with fresh weights in `p`, for report embeddings of `text_width` values.
+    /// A model with random weights in `p`, for report embeddings of width `text_width`.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If there is not enough memory for the weights.
     pub fn new(
         p: &nn::Path<'_>,
         arch: Arch,
@@ -107,9 +110,9 @@ impl Model {
         })
     }
 
-    /// Films `[B, 1, S, S]` or `[B, 3, S, S]`, normalised, and their report embeddings `[B, text_width]`.
-    ///
-    /// With `train`, BatchNorm uses and updates the statistics of the batch.
+    /// Maps normalised films, `[B, 1, S, S]` or `[B, 3, S, S]`, and report embeddings, `[B,
+    /// text_width]`, to latent vectors. With `train`, BatchNorm uses and updates the statistics of
+    /// the batch.
     ///
     /// # Errors
     /// If the films have another shape.
@@ -122,7 +125,7 @@ impl Model {
         })
     }
 
-    /// Films alone: pooled `[B, width]` and projected `[B, output]`.
+    /// Maps films to pooled features, `[B, width]`, and projections, `[B, output]`.
     ///
     /// # Errors
     /// As [`Model::forward`].
@@ -132,7 +135,7 @@ impl Model {
         Ok((pooled, projected))
     }
 
-    /// Report embeddings alone, projected: `[B, output]`.
+    /// Projects report embeddings: `[B, output]`.
     pub fn reports(&self, reports: &Tensor, train: bool) -> Tensor {
         self.report_projector.forward(reports, train)
     }

@@ -1,4 +1,4 @@
-//! Films with their reports: what the store holds, with a row of report embeddings for each film.
+//! Pairs of films and reports: films from the store, report embeddings from the text cache.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -12,34 +12,36 @@ use tch::Tensor;
 
 use crate::config::{DataConfig, PretrainConfig};
 use crate::error::{Error, Result};
-use crate::text_cache::{Filled, Place, TextCache, Vectors};
+use crate::text_cache::{Filled, Row, TextCache, Vectors};
 
-/// Tokens in one batch of the language model: more of them wait for memory, fewer for the processor.
+/// Tokens in one batch of the language model, chosen for speed: with more, memory limits the
+/// language model; with fewer, the processor.
 pub(crate) const BATCH_TOKENS: usize = 2048;
 
-/// The role of the language model's [fingerprint](TextEncoder::fingerprint) among the digests of a run.
+/// The role of the language model's [fingerprint](TextEncoder::fingerprint) among a run's digests.
 pub const LANGUAGE_MODEL: &str = "language model";
 
-/// The films of the store that have a report, chosen by the configuration.
+/// The pairs of a run, as indices of films in the store.
 #[derive(Debug, Clone)]
-pub struct Chosen {
-    /// Films to train on, by their index in the store.
+pub struct PairIndices {
+    /// Films to train on.
     pub train: Vec<usize>,
     /// Films to validate on.
     pub validation: Vec<usize>,
 }
 
-impl Chosen {
-    /// Films of the training and the validation split.
+impl PairIndices {
+    /// Selects the films with a report from the training and the validation split, up to the
+    /// numbers in `data`.
     ///
     /// # Errors
-    /// If there are too few of either.
-    pub fn of(store: &Store, data: &DataConfig, batch_size: usize) -> Result<Chosen> {
-        let with_text = |split, most: usize| -> Vec<usize> {
+    /// If there are fewer training films than `batch_size`, or fewer than 2 validation films.
+    pub fn select(store: &Store, data: &DataConfig, batch_size: usize) -> Result<PairIndices> {
+        let with_text = |split, limit: usize| -> Vec<usize> {
             let films = store.split(split).into_iter();
             films
-                .filter(|&i| store.records()[i].text.is_some())
-                .take(most)
+                .filter(|&film| store.records()[film].text.is_some())
+                .take(limit)
                 .collect()
         };
         let train = with_text(Split::Train, data.max_train.unwrap_or(usize::MAX));
@@ -47,32 +49,37 @@ impl Chosen {
         let folder = store.folder().display();
         if train.len() < batch_size {
             return Err(Error::Data(format!(
-                "{folder} has {} training films with a report, fewer than train.batch_size ({batch_size}): lower it or prepare more films",
+                "{folder} has {} training films with a report, fewer than train.batch_size \
+                 ({batch_size}): lower it, or prepare more films",
                 train.len()
             )));
         }
         if validation.len() < 2 {
             return Err(Error::Data(format!(
-                "{folder} has {} validation films with a report, 2 or more are needed: prepare a data set with a validation split",
+                "{folder} has {} validation films with a report, but 2 are needed: prepare a data set \
+                 with a validation split",
                 validation.len()
             )));
         }
-        Ok(Chosen { train, validation })
+        Ok(PairIndices { train, validation })
     }
 
-    /// The reports of all films chosen.
+    /// The reports of all pairs.
     pub fn texts(&self, store: &Store) -> Vec<String> {
-        let films = self.train.iter().chain(&self.validation);
-        films
-            .filter_map(|&i| store.records()[i].text.clone())
+        self.films()
+            .filter_map(|film| store.records()[film].text.clone())
             .collect()
+    }
+
+    fn films(&self) -> impl Iterator<Item = usize> {
+        self.train.iter().chain(&self.validation).copied()
     }
 }
 
-/// Encodes what the cache in the folder `cache` lacks of `texts`.
+/// Opens the text cache in the folder `cache`, and encodes those of the `texts` that it lacks.
 ///
 /// # Errors
-/// If the cache cannot be used.
+/// If the cache is damaged or cannot be written, or a text cannot be encoded.
 pub fn encode_texts(
     encoder: &TextEncoder,
     cache: &Path,
@@ -88,7 +95,7 @@ pub fn encode_texts(
     Ok((cache, filled))
 }
 
-/// Everything that training reads.
+/// The pairs of a run, ready to load.
 #[derive(Debug)]
 pub struct Pairs {
     /// The films.
@@ -97,21 +104,22 @@ pub struct Pairs {
     pub train: Loader,
     /// Loader of the validation films.
     pub validation: Loader,
-    /// For each validation film a number that is the same where the report is.
+    /// A number for each validation film. Films with the same report have the same number.
     pub groups: Vec<u32>,
     text_width: i64,
     reports: Vectors,
-    places: HashMap<usize, Place>,
+    /// By film.
+    rows: HashMap<usize, Row>,
 }
 
 impl Pairs {
-    /// The films chosen, with the embeddings of their reports from the cache.
+    /// Prepares to load the pairs `indices`.
     ///
     /// # Errors
-    /// If the cache lacks a report, or the store's films are too small.
+    /// If the cache lacks a report, or the store's films are smaller than `data.side`.
     pub fn new(
         store: Arc<Store>,
-        chosen: &Chosen,
+        indices: &PairIndices,
         cache: TextCache,
         config: &PretrainConfig,
     ) -> Result<Pairs> {
@@ -122,44 +130,45 @@ impl Pairs {
             threads: config.data.loader_threads,
             prefetch: config.data.prefetch,
         };
-        let mut places = HashMap::new();
-        for &film in chosen.train.iter().chain(&chosen.validation) {
+        let row = |film: usize| {
             let record = &store.records()[film];
-            let place = record.text.as_deref().and_then(|text| cache.place(text));
-            let place = place.ok_or_else(|| {
+            let row = record.text.as_deref().and_then(|text| cache.row(text));
+            let row = row.ok_or_else(|| {
+                let film = &record.film;
                 Error::Data(format!(
-                    "the report of film {} is not in the text cache",
-                    record.film
+                    "the report of film {film} is not in the text cache"
                 ))
             })?;
-            places.insert(film, place);
-        }
+            Ok((film, row))
+        };
+        let rows = indices.films().map(row).collect::<Result<_>>()?;
         Ok(Pairs {
-            train: Loader::new(store.clone(), &chosen.train, options)?,
-            validation: Loader::new(store.clone(), &chosen.validation, options)?,
-            groups: groups(&store, &chosen.validation),
+            train: Loader::new(store.clone(), &indices.train, options)?,
+            validation: Loader::new(store.clone(), &indices.validation, options)?,
+            groups: groups(&store, &indices.validation),
             store,
             text_width: cache.hidden() as i64,
             reports: cache.into_vectors(),
-            places,
+            rows,
         })
     }
 
-    /// Values in the embedding of a report.
+    /// The width of a report embedding.
     pub fn text_width(&self) -> i64 {
         self.text_width
     }
 
-    /// Embeddings of the reports of these films, `[n, text_width]`.
+    /// The embeddings of the films' reports, `[films, text_width]`.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If `films` is empty.
     pub fn reports(&self, films: &[usize]) -> Result<Tensor> {
-        let places = films.iter().filter_map(|film| self.places.get(film));
-        self.reports.gather(&places.copied().collect::<Vec<_>>())
+        let rows = films.iter().filter_map(|film| self.rows.get(film));
+        self.reports.gather(&rows.copied().collect::<Vec<_>>())
     }
 }
 
+/// A number for each film: the same for films with the same report.
 fn groups(store: &Store, films: &[usize]) -> Vec<u32> {
     let mut numbers = HashMap::new();
     let mut number = |film: &usize| {

@@ -13,8 +13,8 @@ use mflag_train::{TaskResult, TrainerConfig};
 use tch::Device;
 
 use crate::config::PretrainConfig;
-use crate::export::{ENCODER, Kept, export_encoder};
-use crate::pairs::{Chosen, LANGUAGE_MODEL, Pairs, encode_texts};
+use crate::export::{CheckpointKind, ENCODER, export_encoder};
+use crate::pairs::{LANGUAGE_MODEL, PairIndices, Pairs, encode_texts};
 use crate::task::Pretraining;
 
 /// A run of pre-training.
@@ -69,17 +69,17 @@ impl RunKind for PretrainRun {
         Inputs { store, text }: Inputs,
         device: Device,
     ) -> TaskResult<Pretraining> {
-        let chosen = Chosen::of(&store, &config.data, config.train.batch_size)?;
+        let indices = PairIndices::select(&store, &config.data, config.train.batch_size)?;
         tracing::info!(
             "{} training pairs, {} validation pairs, {}, {device:?}",
-            chosen.train.len(),
-            chosen.validation.len(),
+            indices.train.len(),
+            indices.validation.len(),
             config.encoder.arch.name()
         );
-        let (cache, _) = encode_texts(&text, &config.text.cache, &chosen.texts(&store))?;
+        let (cache, _) = encode_texts(&text, &config.text.cache, &indices.texts(&store))?;
         // Frees the memory of the language model.
         drop(text);
-        let pairs = Pairs::new(store, &chosen, cache, config)?;
+        let pairs = Pairs::new(store, &indices, cache, config)?;
         Ok(Pretraining::new(config.clone(), pairs, device)?)
     }
 
@@ -92,8 +92,14 @@ impl RunKind for PretrainRun {
         out: &mut Output,
     ) -> TaskResult<()> {
         let encoder = run.file(ENCODER);
-        export_encoder(run, Kept::Best, config, task.preprocess(), &encoder)
-            .context("the best checkpoint could not be exported")?;
+        export_encoder(
+            run,
+            CheckpointKind::Best,
+            config,
+            task.preprocess(),
+            &encoder,
+        )
+        .context("the best checkpoint could not be exported")?;
         let words = format!("encoder of the best epoch: {}\n", encoder.display());
         out.say("encoder", &encoder, words);
         Ok(())

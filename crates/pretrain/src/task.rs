@@ -1,4 +1,4 @@
-//! Pre-training as a job for the loop of `mflag-train`.
+//! Pre-training as a task of the training loop.
 
 use mflag_encoder::{ENCODER_PREFIX, Preprocess};
 use mflag_store::loader::{Batch, Epoch, Source};
@@ -10,12 +10,12 @@ use tch::{Device, Tensor, nn};
 
 use crate::config::PretrainConfig;
 use crate::error::Result;
-use crate::latent::{self, Described, MONITORED};
+use crate::latent::{self, MONITORED, Measured};
 use crate::loss::{Gram, alignment, orthogonality};
 use crate::model::{Latents, Model, REPORT_PROJECTOR};
 use crate::pairs::Pairs;
 
-/// Model, pairs and losses of a run.
+/// A pre-training task: model, pairs and losses.
 #[derive(Debug)]
 pub struct Pretraining {
     config: PretrainConfig,
@@ -25,15 +25,16 @@ pub struct Pretraining {
     preprocess: Preprocess,
     upload: Upload,
     device: Device,
-    /// Of the last validation.
+    /// The spectrum of the latest validation.
     spectrum: Vec<[f64; 2]>,
 }
 
 impl Pretraining {
-    /// A model with fresh weights on `device`, or the encoder's from `encoder.weights`.
+    /// Builds the model on `device`, with random weights. The encoder's weights come from
+    /// `encoder.weights`, if it is set.
     ///
     /// # Errors
-    /// If those weights do not fit.
+    /// If `encoder.weights` cannot be read, or belongs to another architecture.
     pub fn new(config: PretrainConfig, pairs: Pairs, device: Device) -> Result<Pretraining> {
         let variables = nn::VarStore::new(device);
         let root = variables.root();
@@ -61,7 +62,7 @@ impl Pretraining {
         })
     }
 
-    /// What films go through before the encoder.
+    /// The preprocessing of films before the encoder.
     pub fn preprocess(&self) -> Preprocess {
         self.preprocess
     }
@@ -73,26 +74,26 @@ impl Pretraining {
         self.model.forward(&films, &reports, train)
     }
 
-    /// Weight of the orthogonality loss at an optimiser step: it rises over the warm-up.
+    /// Weight of the orthogonality loss at an optimiser step. It rises during the warm-up.
     fn orthogonality_weight(&self, step: u64) -> f64 {
         let loss = &self.config.loss;
-        let risen = (step + 1) as f64 / loss.warm_up_steps.max(1) as f64;
-        loss.orthogonality * risen.min(1.0)
+        let warm_up = (step + 1) as f64 / loss.warm_up_steps.max(1) as f64;
+        loss.orthogonality * warm_up.min(1.0)
     }
 
-    /// Says loudly when all films look alike to the encoder.
-    fn watch_for_collapse(&self, epoch: usize, metrics: &[(String, f64)]) -> bool {
+    /// Whether the latent space has collapsed. Logs a warning if it has.
+    fn has_collapsed(&self, epoch: usize, metrics: &[(String, f64)]) -> bool {
         let value = |name: &str| metrics.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
         let limits = &self.config.collapse;
-        // A rank or cosine that is undefined belongs to a space of identical points.
+        // Rank and cosine are undefined if all points are identical.
         let rank = value("rank").unwrap_or(1.0);
         let cosine = value("mean_cosine").unwrap_or(1.0);
         let collapsed = epoch > 0 && (rank < limits.min_rank || cosine > limits.max_cosine);
         if collapsed {
             tracing::warn!(
-                "the latent space has collapsed after epoch {epoch}: effective rank {rank:.1} (alarm below {}), mean cosine \
-                 {cosine:.3} (alarm above {}); a higher loss.orthogonality, loss.form normalised, or a lower \
-                 train.optimiser.lr may help",
+                "the latent space has collapsed after epoch {epoch}: effective rank {rank:.1} (limit \
+                 {}), mean cosine {cosine:.3} (limit {}); try a higher loss.orthogonality, \
+                 loss.form=normalised, or a lower train.optimiser.lr",
                 limits.min_rank,
                 limits.max_cosine
             );
@@ -147,10 +148,10 @@ impl Task for Pretraining {
             .collect()
     }
 
-    fn step(&mut self, batch: &Batch, at: Position) -> TaskResult<Step> {
+    fn step(&mut self, batch: &Batch, position: Position) -> TaskResult<Step> {
         let latents = self.latents(batch, true)?;
-        // The losses sum squares over the batch: in full precision.
-        let _full = Autocast::enter(self.device, None)?;
+        // The losses sum squares over the batch, which needs full precision.
+        let _full_precision = Autocast::enter(self.device, None)?;
         let align = alignment(&latents.films, &latents.reports);
         let (batch, width) = latents.pooled.size2()?;
         let config = &self.config.loss;
@@ -160,32 +161,32 @@ impl Task for Pretraining {
         let mut loss = &align * config.alignment;
         let mut parts = vec![("alignment_loss", align)];
         if let Some(orth) = orth {
-            loss += &orth * self.orthogonality_weight(at.step);
+            loss += &orth * self.orthogonality_weight(position.step);
             parts.push(("orthogonality_loss", orth));
         }
         Ok(Step { loss, parts })
     }
 
     fn validate(&mut self, epoch: usize) -> TaskResult<Vec<(String, f64)>> {
-        let mut all = Vec::new();
+        let mut batches = Vec::new();
         for batch in self.pairs.validation.in_order(Source::Pixels, |_, _| ()) {
-            all.push(self.latents(&batch?, false)?);
+            batches.push(self.latents(&batch?, false)?);
         }
-        let _full = Autocast::enter(self.device, None)?;
-        let join = |part: fn(&Latents) -> &Tensor| {
-            Tensor::f_cat(&all.iter().map(part).collect::<Vec<_>>(), 0)
+        let _full_precision = Autocast::enter(self.device, None)?;
+        let concatenate = |part: fn(&Latents) -> &Tensor| {
+            Tensor::f_cat(&batches.iter().map(part).collect::<Vec<_>>(), 0)
         };
         let latents = Latents {
-            pooled: join(|l| &l.pooled)?,
-            films: join(|l| &l.films)?,
-            reports: join(|l| &l.reports)?,
+            pooled: concatenate(|latents| &latents.pooled)?,
+            films: concatenate(|latents| &latents.films)?,
+            reports: concatenate(|latents| &latents.reports)?,
         };
-        let Described {
+        let Measured {
             mut metrics,
             spectrum,
-        } = latent::describe(&latents, &self.pairs.groups)?;
+        } = latent::measure(&latents, &self.pairs.groups)?;
         self.spectrum = spectrum;
-        let collapsed = self.watch_for_collapse(epoch, &metrics);
+        let collapsed = self.has_collapsed(epoch, &metrics);
         metrics.push(("collapsed".to_owned(), f64::from(u8::from(collapsed))));
         Ok(metrics)
     }

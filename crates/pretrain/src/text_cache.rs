@@ -1,16 +1,17 @@
 //! The text cache: one vector for each distinct text, computed once by the frozen language model.
 //!
-//! The language model is frozen, in evaluation mode and sees no augmentation, so its output for a text is a constant:
-//! keeping it is exact. A cache folder holds one folder for each fingerprint (model weights, tokenizer, configuration,
-//! pooling, length limit), so that a changed model never meets vectors of another one:
+//! The language model is frozen and in evaluation mode, and texts are not augmented, so the vector
+//! of a text never changes. A cache folder holds one folder for each fingerprint (model weights,
+//! tokenizer, configuration, pooling, length limit), so that vectors of different models never mix:
 //!
 //! ```text
 //! <cache>/<fingerprint>/00000.npy     f32 [n, hidden]
-//! <cache>/<fingerprint>/00000.keys    n lines: BLAKE3 of each row's text; then `npy` and that of the npy file
+//! <cache>/<fingerprint>/00000.keys    n lines: BLAKE3 of each row's text; then `npy` and the BLAKE3
+//!                                     of the npy file
 //! ```
 //!
-//! Parts are only added, by one program at a time. A part counts once its `.keys` is there, and that is written last: a killed run
-//! loses at most the part it was computing.
+//! Parts are only added, by one program at a time. A part is valid once its `.keys` file exists,
+//! which is written last, so a killed run loses at most the part that it was computing.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -24,29 +25,30 @@ use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
 
-/// How the line with the digest of a part's values begins.
-const OF_VALUES: &str = "npy ";
+/// Prefix of the line with the digest of a part's npy file.
+const NPY_DIGEST: &str = "npy ";
 
-/// Texts in one part: what an interrupted run can lose.
+/// Maximum number of texts in one part.
 const PART: usize = 4096;
 
-/// Embeddings by text, mapped from disk.
+/// Vectors by text, memory-mapped from disk.
 #[derive(Debug)]
 pub struct TextCache {
     folder: PathBuf,
     hidden: usize,
-    rows: HashMap<String, Place>,
+    /// By the digest of the text.
+    rows: HashMap<String, Row>,
     vectors: Vectors,
 }
 
-/// Where the vector of a text is.
+/// The position of a text's vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Row {
     part: u32,
     row: u32,
 }
 
-/// The vectors alone: however many there are, they take no memory but what the system lends to files.
+/// The vectors without their texts. They are memory-mapped, so they take no memory of the process.
 #[derive(Debug, Default)]
 pub struct Vectors {
     /// f32 `[n, hidden]` each.
@@ -54,36 +56,36 @@ pub struct Vectors {
 }
 
 impl Vectors {
-    /// The vectors at these places, f32 `[places, hidden]`.
+    /// The vectors of these rows, f32 `[rows, hidden]`.
     ///
     /// # Errors
-    /// If `places` is empty or belongs to another cache.
-    pub fn gather(&self, places: &[Place]) -> Result<Tensor> {
-        let row = |&Place { part, row }: &Place| {
+    /// If `rows` is empty or belongs to another cache.
+    pub fn gather(&self, rows: &[Row]) -> Result<Tensor> {
+        let vector = |&Row { part, row }: &Row| {
             let part = self.parts.get(part as usize);
-            let part = part.ok_or_else(|| Error::Data("a place of another text cache".into()))?;
+            let part = part.ok_or_else(|| Error::Data("a row of another text cache".into()))?;
             Ok(part.f_get(i64::from(row))?)
         };
-        let rows: Vec<Tensor> = places.iter().map(row).collect::<Result<_>>()?;
-        Ok(Tensor::f_stack(&rows, 0)?)
+        let vectors: Vec<Tensor> = rows.iter().map(vector).collect::<Result<_>>()?;
+        Ok(Tensor::f_stack(&vectors, 0)?)
     }
 }
 
-/// What [`TextCache::fill`] had to do.
+/// The result of [`TextCache::fill`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Filled {
-    /// Distinct texts that were asked for.
+    /// Distinct texts.
     pub distinct: usize,
-    /// Of these, texts that were not in the cache and were encoded now.
+    /// Texts that were not in the cache and have been encoded.
     pub encoded: usize,
 }
 
 impl TextCache {
-    /// The cache under `root` for the model with this `fingerprint` and `hidden` values a text. An absent folder is an
-    /// empty cache.
+    /// Opens the cache in the folder `root` for the model with this `fingerprint`, whose vectors
+    /// have `hidden` values. If the folder does not exist, the cache is empty.
     ///
     /// # Errors
-    /// If a part cannot be read or does not have the right shape; the message names it and says to remove it.
+    /// If a part cannot be read or is damaged.
     pub fn open(root: &Path, fingerprint: &str, hidden: usize) -> Result<TextCache> {
         let folder = root.join(fingerprint);
         let mut cache = TextCache {
@@ -96,36 +98,37 @@ impl TextCache {
         Ok(cache)
     }
 
-    /// Number of texts held.
+    /// Number of texts in the cache.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether no text is held.
+    /// Whether the cache has no texts.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// Values in a vector.
+    /// Width of a vector.
     pub fn hidden(&self) -> usize {
         self.hidden
     }
 
-    /// Where the vector of `text` is, if it has been encoded.
-    pub fn place(&self, text: &str) -> Option<Place> {
+    /// The row of `text`, if it is in the cache.
+    pub fn row(&self, text: &str) -> Option<Row> {
         self.rows.get(&digest::bytes(text.as_bytes())).copied()
     }
 
-    /// The vectors, without the texts they belong to.
+    /// The vectors without their texts.
     pub fn into_vectors(self) -> Vectors {
         self.vectors
     }
 
-    /// Encodes the texts that are missing with `encode` (texts → `[n, hidden]`, in order), part by part, each kept
-    /// on disk as soon as it is there. Where another program does the same, it waits, and takes what that has added.
+    /// Encodes the missing texts by `encode` (texts → `[n, hidden]`, in order), and writes each
+    /// part to disk as soon as it is computed. Waits while another program fills the same cache,
+    /// and then reads what it has added.
     ///
     /// # Errors
-    /// Those of `encode`, and of reading and writing a part.
+    /// If `encode` fails, or a part cannot be read or written.
     pub fn fill(
         &mut self,
         texts: &[String],
@@ -156,10 +159,9 @@ impl TextCache {
         })
     }
 
-    /// Those of the texts that are not held. Texts of like length come together: they will share a part, whose batches then carry little
-    /// padding.
+    /// The texts that are not in the cache, sorted by length, so that batches need little padding.
     fn missing(&self, texts: &[&String]) -> Vec<String> {
-        let missing = texts.iter().filter(|t| self.place(t).is_none());
+        let missing = texts.iter().filter(|t| self.row(t).is_none());
         let mut missing: Vec<String> = missing.map(|t| (*t).clone()).collect();
         missing.sort_by_key(String::len);
         missing
@@ -185,12 +187,12 @@ impl TextCache {
         })?;
         let digest = digest::file(&values_file)?;
         atomic::write(&self.part_file("keys"), |file| {
-            writeln!(file, "{}\n{OF_VALUES}{digest}", keys.join("\n"))
+            writeln!(file, "{}\n{NPY_DIGEST}{digest}", keys.join("\n"))
         })?;
         Ok(())
     }
 
-    /// All that are there and have not been read.
+    /// Reads all parts on disk that have not been read yet.
     fn read_parts(&mut self) -> Result<()> {
         while self.part_file("keys").exists() {
             self.read_part()?;
@@ -198,12 +200,13 @@ impl TextCache {
         Ok(())
     }
 
+    /// Reads the next part.
     fn read_part(&mut self) -> Result<()> {
         let (keys_file, values_file) = (self.part_file("keys"), self.part_file("npy"));
         let keys =
             std::fs::read_to_string(&keys_file).map_err(|e| Error::io("read", &keys_file, e))?;
         let mut keys: Vec<&str> = keys.lines().collect();
-        let digest = keys.pop().and_then(|line| line.strip_prefix(OF_VALUES));
+        let digest = keys.pop().and_then(|line| line.strip_prefix(NPY_DIGEST));
         if digest != Some(digest::file(&values_file)?.as_str()) {
             return Err(Error::TextCache {
                 path: values_file,
@@ -213,15 +216,15 @@ impl TextCache {
         let shape = [keys.len() as u64, self.hidden as u64];
         let values = map_npy(&values_file, shape)?;
         let part = self.vectors.parts.len() as u32;
-        let places = (0..).map(|row| Place { part, row });
+        let rows = (0..).map(|row| Row { part, row });
         self.rows
-            .extend(keys.into_iter().map(str::to_owned).zip(places));
+            .extend(keys.into_iter().map(str::to_owned).zip(rows));
         self.vectors.parts.push(values);
         Ok(())
     }
 }
 
-/// The values of an npy file of f32, mapped: `[n, hidden]`.
+/// Memory-maps the values of an npy file of f32: `[n, hidden]`.
 fn map_npy(path: &Path, shape: [u64; 2]) -> Result<Tensor> {
     let damaged = |reason: String| Error::TextCache {
         path: path.to_owned(),
@@ -240,7 +243,7 @@ fn map_npy(path: &Path, shape: [u64; 2]) -> Result<Tensor> {
     let bytes = shape[0] * shape[1] * 4;
     if header.dtype() != f32::default_dtype() || length != start + bytes {
         return Err(damaged(format!(
-            "it has {length} bytes, {} are due",
+            "it has {length} bytes instead of {}",
             start + bytes
         )));
     }
@@ -263,13 +266,13 @@ mod tests {
     }
 
     fn vector(cache: TextCache, text: &str) -> Vec<f32> {
-        let place = cache.place(text).unwrap();
-        let gathered = cache.into_vectors().gather(&[place, place]).unwrap();
+        let row = cache.row(text).unwrap();
+        let gathered = cache.into_vectors().gather(&[row, row]).unwrap();
         assert_eq!(gathered.size(), [2, 2]);
         Vec::try_from(gathered.get(1)).unwrap()
     }
 
-    /// A stand-in encoder: the length of a text and a constant.
+    /// A fake encoder: the length of a text and a constant.
     fn lengths(texts: &[String]) -> Result<Array2<f32>> {
         Ok(Array2::from_shape_fn((texts.len(), 2), |(i, j)| {
             if j == 0 { texts[i].len() as f32 } else { 0.5 }
@@ -279,10 +282,10 @@ mod tests {
     #[test]
     fn each_distinct_text_is_encoded_once_and_a_second_run_encodes_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let asked = texts(&["effusion", "no effusion", "effusion"]);
+        let reports = texts(&["effusion", "no effusion", "effusion"]);
         let mut cache = TextCache::open(dir.path(), "model-a", 2).unwrap();
         assert_eq!(
-            cache.fill(&asked, lengths).unwrap(),
+            cache.fill(&reports, lengths).unwrap(),
             Filled {
                 distinct: 2,
                 encoded: 2
@@ -293,7 +296,7 @@ mod tests {
         let mut again = TextCache::open(dir.path(), "model-a", 2).unwrap();
         let never = |_: &[String]| -> Result<Array2<f32>> { panic!("encoded again") };
         assert_eq!(
-            again.fill(&asked, never).unwrap(),
+            again.fill(&reports, never).unwrap(),
             Filled {
                 distinct: 2,
                 encoded: 0
@@ -311,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn another_model_finds_nothing() {
+    fn another_model_has_an_empty_cache() {
         let dir = tempfile::tempdir().unwrap();
         TextCache::open(dir.path(), "model-a", 2)
             .unwrap()
@@ -325,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_without_keys_does_not_count_and_is_replaced() {
+    fn a_part_without_keys_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let folder = dir.path().join("model-a");
         std::fs::create_dir_all(&folder).unwrap();
@@ -337,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_program_has_added_is_taken() {
+    fn parts_that_another_program_added_are_read() {
         let dir = tempfile::tempdir().unwrap();
         let open = || TextCache::open(dir.path(), "m", 2).unwrap();
         let (mut one, mut other) = (open(), open());

@@ -1,13 +1,14 @@
-//! Findings without labels: a film is compared with sentences that say that a finding is there, and that it is not.
+//! Zero-shot classification: a film is compared with sentences that state a finding, and with
+//! sentences that exclude it.
 
-use mflag_core::Named;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use mflag_core::Named;
 use mflag_core::config::Config;
 use mflag_core::table::write_csv;
-use mflag_metrics::bootstrap::{Bootstrap, Patients, Replicates};
+use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_metrics::classification::Ranking;
 use mflag_metrics::evaluation::Evaluation;
 use mflag_metrics::{Counts, mean_defined};
@@ -17,19 +18,19 @@ use ndarray::{Array1, Array2};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::dual_encoder::{DualEncoder, mean_embedding};
 use crate::error::{Error, Result};
-use crate::space::{Space, together};
 
-/// The scores, a row a film, in the folder of an evaluation.
+/// The file of scores, one row per film, in the folder of an evaluation.
 pub const SCORES: &str = "scores.csv";
 
-/// Sentences for findings, and what the store's labels mean.
+/// Sentences for findings, and the meaning of the store's labels.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ZeroShotConfig {
-    /// What a label that is uncertain, or not mentioned, stands for.
+    /// How to count labels that are uncertain or not mentioned.
     pub policy: Policy,
-    /// By the name of a label of the store.
+    /// Sentences by the name of a label of the store.
     pub findings: BTreeMap<String, Prompts>,
 }
 
@@ -42,41 +43,40 @@ impl Default for ZeroShotConfig {
     }
 }
 
-/// Sentences for a finding. Several are an ensemble: their directions are averaged.
+/// Sentences for a finding. The embeddings of several sentences are averaged.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prompts {
-    /// What a report of a film with the finding says.
+    /// Sentences of reports of films with the finding.
     pub present: Vec<String>,
-    /// What one without it says; may be left out.
+    /// Sentences of reports of films without the finding. Optional.
     pub absent: Vec<String>,
 }
 
 impl Config for ZeroShotConfig {
     fn check(&self) -> Vec<String> {
         if self.findings.is_empty() {
-            return vec![
-                "findings: is empty; name a label of the store and what reports say of it".into(),
-            ];
+            return vec!["findings: is empty; add a label of the store and its sentences".into()];
         }
-        let silent = self.findings.iter().filter(|(_, p)| p.present.is_empty());
-        let told = |(name, _): (&String, &Prompts)| {
-            format!("findings.{name}.present: is empty; give a sentence or more")
-        };
-        silent.map(told).collect()
+        self.findings
+            .iter()
+            .filter(|(_, prompts)| prompts.present.is_empty())
+            .map(|(name, _)| format!("findings.{name}.present: is empty; add a sentence"))
+            .collect()
     }
 }
 
-/// Scores films of a store, and judges the scores by the store's labels: `auroc:<finding>` each, and `auroc`, their mean over the findings where it
-/// is defined. Scores and truth go to [`SCORES`] in the folder `out`.
+/// Scores the films of a split, and measures the scores by the store's labels: `auroc:<finding>`
+/// for each finding, and `auroc`, the mean over the findings where it is defined. Writes scores and
+/// truth to [`SCORES`] in the folder `out`.
 ///
-/// The score of a finding is the cosine of the film to the sentences that say that it is there, less that to those that say that it is
-/// not.
+/// The score of a finding is the cosine between the film and the sentences for its presence, minus
+/// the cosine between the film and the sentences for its absence.
 ///
 /// # Errors
-/// If the split is empty, a finding is no label of the store, or `out` cannot be written.
-pub fn judge(
-    space: &Space,
+/// If the split has no films, a finding is not a label of the store, or `out` cannot be written.
+pub fn evaluate(
+    model: &DualEncoder,
     config: &ZeroShotConfig,
     store: &Arc<Store>,
     split: Split,
@@ -91,20 +91,24 @@ pub fn judge(
             split.name()
         )));
     }
-    let names: Vec<String> = config.findings.keys().cloned().collect();
-    let targets = config.policy.targets(&store.meta().labels)?.only(&names)?;
-    let records = store.records();
-    let truth: Vec<Vec<Option<bool>>> = films
+    let truth = truth(config, store, &films)?;
+    let embeddings = model.embed_stored(store, &films)?;
+    let findings = config
+        .findings
         .iter()
-        .map(|&film| targets.truth(&records[film].labels))
+        .zip(truth)
+        .map(|((name, prompts), truth)| {
+            Ok(Finding {
+                name: name.clone(),
+                scores: scores(model, prompts, &embeddings)?,
+                truth,
+            })
+        })
+        .collect::<Result<Vec<Finding>>>()?;
+    let patients: Vec<&str> = films
+        .iter()
+        .map(|&film| &*store.records()[film].patient)
         .collect();
-    let directions = space.stored(store, &films)?;
-    let mut scores = Vec::with_capacity(names.len());
-    for prompts in config.findings.values() {
-        scores.push(score(space, prompts, &directions)?);
-    }
-
-    let patients: Vec<&str> = films.iter().map(|&f| &*records[f].patient).collect();
     let patients = Patients::new(&patients);
     let mut evaluation = Evaluation::new(
         &store.meta().dataset,
@@ -113,57 +117,83 @@ pub fn judge(
         &patients,
         &bootstrap,
     );
-    let mut rankings = Vec::new();
-    for (finding, scores) in scores.iter().enumerate() {
-        let truth: Array1<Option<bool>> = truth.iter().map(|film| film[finding]).collect();
-        rankings.push(Ranking::new(scores, &truth)?);
-    }
-    let auroc = |ranking: &Ranking, counts: Counts<'_>| ranking.auroc(counts);
-    let mean = |counts: Counts<'_>| {
-        let each = rankings.iter().map(|ranking| auroc(ranking, counts));
-        Ok(mean_defined(
-            each.collect::<mflag_metrics::Result<Vec<_>>>()?,
-        ))
-    };
-    evaluation.add("auroc".to_owned(), bootstrap.replicates(&patients, mean)?)?;
-    for (name, ranking) in names.iter().zip(&rankings) {
-        let resampled: Option<Replicates> =
-            bootstrap.replicates(&patients, |counts| auroc(ranking, counts))?;
-        evaluation.add(format!("auroc:{name}"), resampled)?;
-    }
-
-    let head = names
-        .iter()
-        .flat_map(|name| [name.clone(), format!("{name}_truth")]);
-    let rows = films.iter().enumerate().map(|(row, &film)| {
-        let cells = scores
-            .iter()
-            .zip(&truth[row])
-            .flat_map(move |(scores, truth)| {
-                [
-                    scores[row].to_string(),
-                    truth.map_or(String::new(), |t| u8::from(t).to_string()),
-                ]
-            });
-        std::iter::once(records[film].film.clone())
-            .chain(cells)
-            .collect::<Vec<_>>()
-    });
-    write_csv(
-        &out.join(SCORES),
-        std::iter::once("film".to_owned()).chain(head),
-        rows,
-    )?;
+    add_auroc(&mut evaluation, &findings, &patients, bootstrap)?;
+    write_scores(&out.join(SCORES), store, &films, &findings)?;
     Ok(evaluation)
 }
 
+/// A finding with the score and the truth of each film.
+struct Finding {
+    name: String,
+    scores: Array1<f32>,
+    truth: Array1<Option<bool>>,
+}
+
+/// The truth of each film, for each finding in the order of the configuration.
+fn truth(
+    config: &ZeroShotConfig,
+    store: &Store,
+    films: &[usize],
+) -> Result<Vec<Array1<Option<bool>>>> {
+    let names: Vec<String> = config.findings.keys().cloned().collect();
+    let targets = config.policy.targets(&store.meta().labels)?.only(&names)?;
+    let by_film: Vec<Vec<Option<bool>>> = films
+        .iter()
+        .map(|&film| targets.truth(&store.records()[film].labels))
+        .collect();
+    let of_finding = |finding: usize| by_film.iter().map(|film| film[finding]).collect();
+    Ok((0..names.len()).map(of_finding).collect())
+}
+
 /// The score of each film.
-fn score(space: &Space, prompts: &Prompts, films: &Array2<f32>) -> Result<Array1<f32>> {
-    let mut score = films.dot(&together(&space.texts(&prompts.present)?));
+fn scores(model: &DualEncoder, prompts: &Prompts, films: &Array2<f32>) -> Result<Array1<f32>> {
+    let mut scores = films.dot(&mean_embedding(&model.embed_texts(&prompts.present)?));
     if !prompts.absent.is_empty() {
-        score -= &films.dot(&together(&space.texts(&prompts.absent)?));
+        scores -= &films.dot(&mean_embedding(&model.embed_texts(&prompts.absent)?));
     }
-    Ok(score)
+    Ok(scores)
+}
+
+fn add_auroc(
+    evaluation: &mut Evaluation,
+    findings: &[Finding],
+    patients: &Patients,
+    bootstrap: Bootstrap,
+) -> Result<()> {
+    let rankings = findings
+        .iter()
+        .map(|finding| Ranking::new(&finding.scores, &finding.truth))
+        .collect::<mflag_metrics::Result<Vec<Ranking>>>()?;
+    let mean = |counts: Counts<'_>| {
+        let values = rankings.iter().map(|ranking| ranking.auroc(counts));
+        Ok(mean_defined(
+            values.collect::<mflag_metrics::Result<Vec<_>>>()?,
+        ))
+    };
+    evaluation.add("auroc".to_owned(), bootstrap.replicates(patients, mean)?)?;
+    for (finding, ranking) in findings.iter().zip(&rankings) {
+        let replicates = bootstrap.replicates(patients, |counts| ranking.auroc(counts))?;
+        evaluation.add(format!("auroc:{}", finding.name), replicates)?;
+    }
+    Ok(())
+}
+
+fn write_scores(path: &Path, store: &Store, films: &[usize], findings: &[Finding]) -> Result<()> {
+    let mut header = vec!["film".to_owned()];
+    for finding in findings {
+        header.push(finding.name.clone());
+        header.push(format!("{}_truth", finding.name));
+    }
+    let rows = films.iter().enumerate().map(|(row, &film)| {
+        let mut cells = vec![store.records()[film].film.clone()];
+        for finding in findings {
+            let truth = finding.truth[row];
+            cells.push(finding.scores[row].to_string());
+            cells.push(truth.map_or(String::new(), |truth| u8::from(truth).to_string()));
+        }
+        cells
+    });
+    Ok(write_csv(path, header, rows)?)
 }
 
 #[cfg(test)]
@@ -174,12 +204,12 @@ mod tests {
     #[test]
     fn a_finding_needs_a_sentence() {
         let read = |text| from_yaml::<ZeroShotConfig>(text, Path::new("p.yaml"));
-        let told = read("findings: { Edema: { absent: [none] } }")
+        let message = read("findings: { Edema: { absent: [none] } }")
             .unwrap_err()
             .to_string();
-        assert!(told.contains("findings.Edema.present"), "{told}");
-        let told = read("policy: zeros").unwrap_err().to_string();
-        assert!(told.contains("findings: is empty"), "{told}");
+        assert!(message.contains("findings.Edema.present"), "{message}");
+        let message = read("policy: zeros").unwrap_err().to_string();
+        assert!(message.contains("findings: is empty"), "{message}");
         read("findings: { Edema: { present: [Pulmonary edema.] } }").unwrap();
         read(include_str!("../../../configs/zero-shot/chexpert.yaml")).unwrap();
         read(include_str!("../../../configs/zero-shot/phantoms.yaml")).unwrap();

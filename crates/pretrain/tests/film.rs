@@ -1,4 +1,4 @@
-//! A film read for prediction has the pixels that it was trained with.
+//! A film read for prediction has the same pixels as in training.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use mflag_prepare::prepare::{Options, prepare};
 use mflag_store::{Dataset, Record, Split};
 use mflag_tests::golden;
 
-/// JPEG of several kinds, PNG of 8 and 16 bits, DICOM plain and compressed, with windows and without.
+/// JPEGs of several kinds, PNGs of 8 and 16 bits, DICOMs with and without compression and windows.
 const FILMS: [&str; 14] = [
     "film/large.jpg",
     "film/large_colour.jpg",
@@ -33,7 +33,7 @@ fn record(path: PathBuf) -> Record {
 }
 
 #[test]
-fn a_film_read_for_prediction_has_the_pixels_of_the_store() {
+fn a_film_read_for_prediction_equals_that_of_the_store() {
     let dir = tempfile::tempdir().unwrap();
     let dataset = Dataset {
         name: "goldens".into(),
@@ -66,7 +66,7 @@ fn a_film_read_for_prediction_has_the_pixels_of_the_store() {
             let store = prepare(&dataset, &out, &options).unwrap();
             assert_eq!(store.records().len(), FILMS.len());
             let preprocess = Preprocess::new(store.squaring(), 16);
-            // It travels with the weights as text.
+            // The encoder file stores the preprocessing as JSON.
             let text = serde_json::to_string(&preprocess).unwrap();
             let preprocess: Preprocess = serde_json::from_str(&text).unwrap();
             for (index, record) in store.records().iter().enumerate() {
@@ -76,7 +76,7 @@ fn a_film_read_for_prediction_has_the_pixels_of_the_store() {
                 let bytes = std::fs::read(&record.path).unwrap();
                 let decoded = preprocess.decode(&bytes, &Limits::default()).unwrap();
                 assert_eq!(decoded, read);
-                // A square stays what it is on its way into the batch.
+                // A film that is already a square does not change.
                 assert_eq!(preprocess.square.of(&read), read);
             }
         }

@@ -1,5 +1,5 @@
-//! Goldens against torch in float64 (`tests/oracle/loss.py`). Ours is float32: values agree within 1e-5 relative,
-//! gradients within 2e-5 of the largest one, in both Gram forms.
+//! The losses in float32 against torch in float64 (`tests/oracle/loss.py`): values within 1e-5
+//! relative, gradients within 2e-5 of the largest one, with both Gram matrices.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_pretrain::loss::{self, Gram, OrthogonalityForm};
@@ -88,21 +88,21 @@ fn orthogonality_agrees_with_torch_in_both_forms_and_both_grams() {
 }
 
 #[test]
-fn off_is_not_computed() {
+fn the_form_off_computes_nothing() {
     let x = Tensor::ones([2, 3], (Kind::Float, tch::Device::Cpu));
     assert!(loss::orthogonality(&x, OrthogonalityForm::Off, 0.0051, Gram::Samples).is_none());
 }
 
 #[test]
-fn the_cheaper_gram_is_the_smaller() {
+fn the_cheaper_gram_is_the_smaller_one() {
     assert_eq!(Gram::cheaper(64, 2048), Gram::Samples);
     assert_eq!(Gram::cheaper(4096, 512), Gram::Features);
 }
 
 #[test]
-fn both_grams_agree_at_the_paper_width() {
-    // B = 64, D = 2048: the value within 1e-5 relative, the gradient within 1e-4 of the largest entry (float32 sums
-    // of 4 M terms in another order).
+fn both_grams_agree_at_the_papers_width() {
+    // B = 64, D = 2048: the value within 1e-5 relative, the gradient within 1e-4 of the largest entry,
+    // because float32 sums of 4 M terms depend on their order.
     tch::manual_seed(0);
     let start = Tensor::rand([64, 2048], (Kind::Float, tch::Device::Cpu));
     let run = |gram| {

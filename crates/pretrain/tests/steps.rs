@@ -1,5 +1,5 @@
-//! Ten optimisation steps against PyTorch (`tests/oracle/pretrain_steps.py`), same weights and batches, both sides in
-//! float64: losses, gradient norms and weights agree within 1e-7.
+//! Ten optimiser steps against PyTorch (`tests/oracle/pretrain_steps.py`), both in float64 with the same
+//! weights and batches: losses, gradient norms and weights agree within 1e-7.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_encoder::Arch;
@@ -29,7 +29,7 @@ fn input(name: &str, shape: &[i64]) -> Tensor {
 #[rstest]
 #[case("official", OrthogonalityForm::Official)]
 #[case("normalised", OrthogonalityForm::Normalised)]
-fn ten_steps_are_those_of_pytorch(#[case] name: &str, #[case] form: OrthogonalityForm) {
+fn ten_steps_equal_those_of_pytorch(#[case] name: &str, #[case] form: OrthogonalityForm) {
     let golden = &golden_json("pretrain_steps/steps.json")[name];
     let mut store = nn::VarStore::new(Device::Cpu);
     let projector = ProjectorConfig {

@@ -1,5 +1,6 @@
-// What tch 0.26 lacks, over the same libtorch. Every function returns nullptr on success or a malloc'ed message that the
-// caller frees with mflag_free: no exception crosses into Rust. A tensor is the `at::Tensor*` that torch-sys hands out.
+// Functions of libtorch that tch 0.26 lacks. Each returns nullptr on success, else a malloc'ed
+// message that the caller frees with mflag_free, so that no exception reaches Rust. A tensor is the
+// `at::Tensor*` of torch-sys.
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
@@ -39,7 +40,7 @@ at::Device device_of(int index) {
   return index < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
-// The gradients that are there.
+// The gradients of the parameters that have one.
 Tensors gradients(Tensor* const* parameters, size_t n) {
   Tensors found;
   for (size_t i = 0; i < n; i++) {
@@ -49,7 +50,7 @@ Tensors gradients(Tensor* const* parameters, size_t n) {
   return found;
 }
 
-// `gradient` in the memory layout of `parameter`: the fused kernel walks both as flat arrays.
+// `gradient` in the memory layout of `parameter`, because the fused kernel reads both as flat arrays.
 Tensor in_layout_of(const Tensor& parameter, const Tensor& gradient) {
   if (parameter.strides() == gradient.strides()) return gradient;
   return at::empty_like(parameter).copy_(gradient);
@@ -63,13 +64,14 @@ void mflag_free(char* message) { std::free(message); }
 
 const char* mflag_libtorch_version() { return TORCH_VERSION; }
 
-// Makes CUDA known to a binary that was linked without it; `*found` is 0 where libtorch_cuda.so is absent or unusable.
+// Loads libtorch_cuda.so into a binary that was linked without it. `*found` is 0 if the file is
+// missing or cannot be loaded.
 char* mflag_load_cuda(int* found) {
   return guarded([&] { *found = dlopen("libtorch_cuda.so", RTLD_LAZY | RTLD_GLOBAL) != nullptr; });
 }
 
-// Keeps freed memory in the process: each step asks for the same tensors again, and pages given back to the system would
-// have to be asked for, and cleared, at each of them.
+// Keeps freed memory in the process. Each step allocates the same tensors again; memory returned to
+// the system would have to be requested, and zeroed, at each step.
 char* mflag_keep_memory() {
   return guarded([] {
 #ifdef __GLIBC__
@@ -80,7 +82,7 @@ char* mflag_keep_memory() {
   });
 }
 
-// A stream of a device beside the one it computes on.
+// Creates a stream on a device, beside the one that it computes on.
 char* mflag_new_stream(int device, int64_t* stream) {
   return guarded([&] {
     const auto target = device_of(device);
@@ -88,8 +90,8 @@ char* mflag_new_stream(int device, int64_t* stream) {
   });
 }
 
-// A copy of a tensor of the host on a device, over a stream of mflag_new_stream. The host waits only until the values are
-// in pinned memory; what the device computes next waits for the copy.
+// Copies a host tensor to a device, on a stream of mflag_new_stream. The host waits only until the
+// values are in pinned memory; the next computation on the device waits for the copy.
 char* mflag_upload(const Tensor* host, int device, int64_t stream, Tensor** copy) {
   return guarded([&] {
     const auto target = device_of(device);
@@ -110,7 +112,8 @@ char* mflag_upload(const Tensor* host, int device, int64_t stream, Tensor** copy
   });
 }
 
-// Sets autocast of the device type and gives back what was set before; `dtype` is a c10::ScalarType.
+// Sets autocast of the device type, and returns the previous settings. `dtype` is a
+// c10::ScalarType.
 char* mflag_autocast_enter(int cuda, int enabled, int dtype, int* was_enabled, int* was_dtype) {
   return guarded([&] {
     const auto type = cuda ? at::kCUDA : at::kCPU;
@@ -132,7 +135,7 @@ char* mflag_autocast_exit(int cuda, int was_enabled, int was_dtype) {
   });
 }
 
-// Rewrites the storage of a 4-d tensor in channels-last order; the variable stays the same one.
+// Rewrites the storage of a 4-d tensor in channels-last order, in place.
 char* mflag_channels_last(Tensor* tensor) {
   return guarded([&] {
     at::NoGradGuard no_grad;
@@ -144,12 +147,13 @@ char* mflag_is_channels_last(const Tensor* tensor, int* answer) {
   return guarded([&] { *answer = tensor->is_contiguous(at::MemoryFormat::ChannelsLast); });
 }
 
-// Where an element is below 0, times `slope`; in place.
+// Multiplies elements below 0 by `slope`, in place.
 char* mflag_leaky_relu(Tensor* tensor, double slope) {
   return guarded([&] { at::leaky_relu_(*tensor, slope); });
 }
 
-// One AdamW step over the parameters that have a gradient. Nothing changes where `*skip` (null, or a f32 scalar) is 1.
+// One AdamW step over the parameters that have a gradient. If `*skip` (null, or an f32 scalar) is 1,
+// nothing changes.
 char* mflag_adamw_step(Tensor* const* parameters, Tensor* const* averages, Tensor* const* squares, Tensor* const* steps,
                        size_t n, double lr, double beta1, double beta2, double weight_decay, double eps,
                        const Tensor* skip) {
@@ -173,7 +177,7 @@ char* mflag_adamw_step(Tensor* const* parameters, Tensor* const* averages, Tenso
   });
 }
 
-// Two-norm of all gradients together, on the device of the first: a new tensor in `*norm`.
+// The norm (2-norm) of all gradients together, on the device of the first: a new tensor in `*norm`.
 char* mflag_gradient_norm(Tensor* const* parameters, size_t n, Tensor** norm) {
   return guarded([&] {
     at::NoGradGuard no_grad;
@@ -191,12 +195,13 @@ char* mflag_scale_gradients(Tensor* const* parameters, size_t n, const Tensor* f
   });
 }
 
-// Multiplies every gradient by `*inverse_scale`; `*found` becomes 1 where one of them is not finite.
-char* mflag_unscale_gradients(Tensor* const* parameters, size_t n, Tensor* found, const Tensor* inverse_scale) {
+// Multiplies every gradient by `*inverse_scale`. Sets `*overflow` to 1 if one is not finite.
+char* mflag_unscale_gradients(Tensor* const* parameters, size_t n, Tensor* overflow,
+                              const Tensor* inverse_scale) {
   return guarded([&] {
     at::NoGradGuard no_grad;
     const Tensors g = gradients(parameters, n);
-    if (!g.empty()) at::_amp_foreach_non_finite_check_and_unscale_(g, *found, *inverse_scale);
+    if (!g.empty()) at::_amp_foreach_non_finite_check_and_unscale_(g, *overflow, *inverse_scale);
   });
 }
 
@@ -223,10 +228,11 @@ char* mflag_set_generator_state(int device, const Tensor* state) {
   });
 }
 
-// Deterministic kernels (an operation that has none is an error), cuDNN benchmark mode, TF32 in f32 products.
+// Sets deterministic kernels (an operation without one fails), cuDNN's benchmark mode, and TF32 in
+// f32 products.
 char* mflag_set_kernels(int deterministic, int benchmark, int tf32) {
   return guarded([&] {
-    // cuBLAS reads this once, at its first use; a user's own value stands.
+    // cuBLAS reads this once, at its first use. A value that the user has set remains.
     if (deterministic) setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", 0);
     auto& context = at::globalContext();
     context.setDeterministicAlgorithms(deterministic != 0, false);

@@ -1,6 +1,6 @@
-//! One safetensors file that holds all that a run needs to go on as if it had never stopped.
+//! Checkpoints: one safetensors file with everything that a run needs to continue exactly.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
 
@@ -10,16 +10,16 @@ use tch::Tensor;
 
 use crate::error::{Error, Result};
 
-/// Version of the layout below.
+/// Version of the file format.
 pub const FORMAT: u32 = 2;
 
 /// Key of the file's metadata, a JSON object.
 const KEY: &str = "mflag";
 
-/// How many differing variables a message names.
-const NAMED: usize = 4;
+/// How many differing variables an error message names.
+const MAX_NAMES: usize = 4;
 
-/// A metric's value that survives JSON bit for bit, NaN included: it is written as text.
+/// A metric's value that JSON stores bit for bit, NaN included, because it is written as text.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct Number(pub f64);
@@ -38,106 +38,105 @@ impl TryFrom<String> for Number {
     }
 }
 
-/// A value of the monitored metric, and where it was reached.
+/// The best value of the monitored metric, and when it was reached.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Best {
     /// The value.
     pub value: Number,
-    /// After this epoch.
+    /// The epoch after which it was reached.
     pub epoch: usize,
-    /// After this optimiser step.
+    /// The optimiser step after which it was reached.
     pub step: u64,
 }
 
-/// Where a run stands: all that is not a tensor.
+/// The state of a run, except for its tensors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Counters {
-    /// Epochs finished.
+pub struct TrainState {
+    /// Finished epochs.
     pub epoch: usize,
-    /// Batches of the epoch in progress that are done.
+    /// Finished batches of the current epoch.
     pub batch: usize,
-    /// Optimiser steps done.
+    /// Finished optimiser steps.
     pub step: u64,
     /// Best value of the monitored metric so far.
     pub best: Option<Best>,
-    /// Validations since then.
+    /// Validations since the best value.
     pub since_best: usize,
     /// Metrics of the latest validation.
     pub latest: Vec<(String, Number)>,
-    /// Bytes of metrics.jsonl that belong to the steps done.
+    /// Length in bytes of metrics.jsonl after the finished steps.
     pub metrics_bytes: u64,
-    /// Batches in an epoch. A run goes on only with the same number, and with the same of the next.
+    /// Batches in an epoch. A run resumes only with the same number.
     pub batches_per_epoch: usize,
-    /// Batches in an optimiser step.
+    /// Batches in an optimiser step. A run resumes only with the same number.
     pub accumulate: usize,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Meta {
     format: u32,
-    counters: Counters,
+    #[serde(rename = "counters")]
+    state: TrainState,
 }
 
-/// The content of a checkpoint: counters, and tensors in parts: `model`, `optim`, `scaler`, `rng`, `meter`.
+/// The content of a checkpoint: the state of the run, and tensors in the parts `model`, `optim`,
+/// `scaler`, `rng` and `meter`.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// Where the run stands.
-    pub counters: Counters,
+    /// The state of the run.
+    pub state: TrainState,
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl Checkpoint {
     /// A checkpoint without tensors.
     #[must_use]
-    pub fn new(counters: Counters) -> Checkpoint {
+    pub fn new(state: TrainState) -> Checkpoint {
         Checkpoint {
-            counters,
+            state,
             tensors: BTreeMap::new(),
         }
     }
 
-    /// Puts tensors in as `<part>.<name>`; their content is read when the file is written.
+    /// Adds tensors as `<part>.<name>`. Their content is read when the file is written.
     ///
     /// # Errors
-    /// If a name is there twice.
+    /// If the part already has a tensor of the same name.
     pub fn add(
         &mut self,
         part: &str,
         tensors: impl IntoIterator<Item = (String, Tensor)>,
     ) -> Result<()> {
         for (name, tensor) in tensors {
-            if self
-                .tensors
-                .insert(format!("{part}.{name}"), tensor)
-                .is_some()
-            {
+            let key = format!("{part}.{name}");
+            if self.tensors.insert(key, tensor).is_some() {
                 return Err(Error::Config(format!("two variables are named {name}")));
             }
         }
         Ok(())
     }
 
-    /// The tensors of one part, by the names they were added under.
+    /// The tensors of one part, by the names under which they were added.
     #[must_use]
     pub fn part(&self, part: &str) -> Vec<(String, Tensor)> {
         strip_prefix(&format!("{part}."), self.all())
     }
 
-    /// The tensors themselves, by their whole names.
+    /// All tensors, by `<part>.<name>`.
     fn all(&self) -> impl Iterator<Item = (String, Tensor)> {
         let tensors = self.tensors.iter();
         tensors.map(|(name, tensor)| (name.clone(), tensor.shallow_clone()))
     }
 
-    /// Writes the file whole or not at all: a failure (a full disk, say) leaves the file that was there.
+    /// Writes the file atomically: after a failure, such as a full disk, the old file remains.
     ///
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<()> {
         let meta = Meta {
             format: FORMAT,
-            counters: self.counters.clone(),
+            state: self.state.clone(),
         };
         let meta = serde_json::to_string(&meta)
             .map_err(|e| Error::checkpoint(path, format!("cannot be written: {e}")))?;
@@ -145,65 +144,50 @@ impl Checkpoint {
         Ok(write_safetensors(path, self.all(), &meta)?)
     }
 
-    /// Reads a file of [`Checkpoint::write`]; the tensors lie on the CPU.
+    /// Reads a file that [`Checkpoint::write`] wrote. The tensors are on the CPU.
     ///
     /// # Errors
-    /// If the file is not there, is damaged or cut short, or has another format.
+    /// If the file is missing, damaged or truncated, or has another format.
     pub fn read(path: &Path) -> Result<Checkpoint> {
-        let damaged = |what: &dyn Display| {
-            Error::checkpoint(
-                path,
-                format!(
-                    "the file is damaged or cut short; bring it back from a copy, or start a new run ({what})"
-                ),
-            )
-        };
-        let unreadable = |error: mflag_weights::Error| match error {
-            mflag_weights::Error::File { reason, .. } => damaged(&reason),
-            other => other.into(),
-        };
-        let metadata = metadata(path).map_err(unreadable)?;
+        let metadata = metadata(path).map_err(|e| unreadable(path, e))?;
         let meta = metadata.get(KEY).ok_or_else(|| {
-            Error::checkpoint(
-                path,
-                "the file holds weights alone, not a run to go on with",
-            )
+            Error::checkpoint(path, "holds only weights, not the state of a run to resume")
         })?;
-        let meta: serde_json::Value = serde_json::from_str(meta).map_err(|e| damaged(&e))?;
+        let meta: serde_json::Value = serde_json::from_str(meta).map_err(|e| damaged(path, &e))?;
         if meta["format"] != FORMAT {
             return Err(Error::checkpoint(
                 path,
                 format!(
-                    "its format is {}, this program reads {FORMAT}; use the program that wrote it",
+                    "has format {}, but this program reads format {FORMAT}; use the program that \
+                     wrote it",
                     meta["format"]
                 ),
             ));
         }
-        let meta: Meta = serde_json::from_value(meta).map_err(|e| damaged(&e))?;
+        let meta: Meta = serde_json::from_value(meta).map_err(|e| damaged(path, &e))?;
         Ok(Checkpoint {
-            counters: meta.counters,
-            tensors: mflag_weights::read(path).map_err(unreadable)?,
+            state: meta.state,
+            tensors: mflag_weights::read(path).map_err(|e| unreadable(path, e))?,
         })
     }
 
-    /// Copies the tensors of `part` into the live ones, which keep their device and layout.
+    /// Copies the tensors of `part` into the tensors `live`, which keep their device and layout.
     ///
     /// # Errors
-    /// If names, shapes or kinds differ: the message, which names `path`, says how; nothing is changed then.
+    /// If names, shapes or kinds differ. The message names `path` and the differences, and `live`
+    /// stays unchanged.
     pub fn restore(&self, part: &str, live: &[(String, Tensor)], path: &Path) -> Result<()> {
         let saved: BTreeMap<String, Tensor> = self.part(part).into_iter().collect();
         if let Some(difference) = difference(&saved, live) {
-            let difference = format!("{difference} (in its part {part})");
             return Err(Error::Architecture {
                 path: path.to_owned(),
-                difference,
+                difference: format!("{difference} (in part {part})"),
             });
         }
         tch::no_grad(|| {
             for (name, tensor) in live {
-                let mut place = tensor.shallow_clone();
                 if let Some(saved) = saved.get(name) {
-                    place.f_copy_(saved)?;
+                    tensor.shallow_clone().f_copy_(saved)?;
                 }
             }
             Ok(())
@@ -211,46 +195,65 @@ impl Checkpoint {
     }
 }
 
-/// What keeps `saved` from being copied into `live`, in words; None if nothing does.
+fn damaged(path: &Path, reason: &dyn Display) -> Error {
+    Error::checkpoint(
+        path,
+        format!("is damaged or truncated ({reason}); restore it from a copy, or start a new run"),
+    )
+}
+
+fn unreadable(path: &Path, error: mflag_weights::Error) -> Error {
+    match error {
+        mflag_weights::Error::File { reason, .. } => damaged(path, &reason),
+        other => other.into(),
+    }
+}
+
+/// Describes why `saved` cannot be copied into `live`. `None` if it can.
 fn difference(saved: &BTreeMap<String, Tensor>, live: &[(String, Tensor)]) -> Option<String> {
-    let names: std::collections::BTreeSet<&str> =
-        live.iter().map(|(name, _)| name.as_str()).collect();
-    let missing: Vec<String> = names
+    let live_names: BTreeSet<&str> = live.iter().map(|(name, _)| name.as_str()).collect();
+    let missing = live_names
         .iter()
         .filter(|name| !saved.contains_key(**name))
-        .map(|n| (*n).to_owned())
-        .collect();
-    let unknown: Vec<String> = saved
+        .map(|name| (*name).to_owned());
+    let extra = saved
         .keys()
-        .filter(|name| !names.contains(name.as_str()))
-        .cloned()
-        .collect();
-    let differs = live.iter().filter_map(|(name, now)| {
-        let then = saved.get(name)?;
-        let same = then.size() == now.size() && then.kind() == now.kind();
-        let words = |t: &Tensor| format!("{:?} {:?}", t.kind(), t.size());
-        (!same).then(|| format!("{name} is {} there and {} here", words(then), words(now)))
+        .filter(|name| !live_names.contains(name.as_str()))
+        .cloned();
+    let changed = live.iter().filter_map(|(name, live)| {
+        let saved = saved.get(name)?;
+        let same = saved.size() == live.size() && saved.kind() == live.kind();
+        let describe = |t: &Tensor| format!("{:?} {:?}", t.kind(), t.size());
+        (!same).then(|| {
+            let (saved, live) = (describe(saved), describe(live));
+            format!("{name} is {saved} in the file, {live} in the model")
+        })
     });
-    let lists = [
-        ("variables that it lacks", missing),
-        ("variables that this model lacks", unknown),
-        ("variables that differ", differs.collect()),
-    ];
-    let lists: Vec<String> = lists
-        .iter()
-        .filter(|(_, list)| !list.is_empty())
-        .map(|(what, list)| named(what, list))
-        .collect();
+    let lists: Vec<String> = [
+        ("variables missing in the file", missing.collect::<Vec<_>>()),
+        ("variables missing in the model", extra.collect()),
+        ("variables differ", changed.collect()),
+    ]
+    .iter()
+    .filter_map(|(what, names)| list(what, names))
+    .collect();
     (!lists.is_empty()).then(|| lists.join("; "))
 }
 
-fn named(what: &str, list: &[String]) -> String {
-    let shown = list
-        .iter()
-        .take(NAMED)
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ");
-    let more = if list.len() > NAMED { ", ..." } else { "" };
-    format!("{} {what}: {shown}{more}", list.len())
+/// `2 variables differ: a, b`. `None` if `names` is empty.
+fn list(what: &str, names: &[String]) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    let shown = &names[..names.len().min(MAX_NAMES)];
+    let more = if shown.len() < names.len() {
+        ", ..."
+    } else {
+        ""
+    };
+    Some(format!(
+        "{} {what}: {}{more}",
+        names.len(),
+        shown.join(", ")
+    ))
 }

@@ -1,4 +1,4 @@
-//! Settings of the loop, the same for pre-training and for the heads.
+//! The settings of the training loop, the same for pre-training and the heads.
 
 use crate::optim::OptimiserConfig;
 use crate::precision::Precision;
@@ -7,7 +7,7 @@ use mflag_core::device::DeviceChoice;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Settings of the loop.
+/// Settings of the training loop.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainerConfig {
@@ -17,42 +17,48 @@ pub struct TrainerConfig {
     /// Samples in a batch.
     #[schemars(range(min = 1))]
     pub batch_size: usize,
-    /// Batches whose gradients are averaged into one optimiser step. At an epoch's end the last step takes the batches that are left.
+    /// Batches whose gradients are averaged into one optimiser step. The last step of an epoch
+    /// takes the remaining batches.
     #[schemars(range(min = 1))]
     pub accumulate: usize,
     /// Number format of the forward pass.
     pub precision: Precision,
-    /// Convolution weights and activations in channels-last order: the same numbers, in a faster layout.
+    /// Store convolution weights and activations in channels-last order, a faster layout of the
+    /// same numbers.
     pub channels_last: bool,
-    /// Where to train.
+    /// Device to train on.
     pub device: DeviceChoice,
-    /// Threads that compute on the CPU; 0: libtorch's choice, one a core. Sums depend on it in their last bits, so a
-    /// run repeats bit for bit with the same number only.
+    /// Threads that compute on the CPU; 0: one per core. Sums depend on this number in their last
+    /// bits, so a run repeats bit for bit only with the same number.
     #[schemars(range(min = 0, max = 1024))]
     pub threads: usize,
-    /// Only kernels that repeat bit for bit. On a CPU they do anyhow; on CUDA it costs speed.
+    /// Use only kernels that repeat bit for bit. On a CPU all do; on CUDA this costs speed.
     pub deterministic: bool,
-    /// f32 products may run in TF32 on CUDA.
+    /// Allow TF32 for f32 products on CUDA.
     pub tf32: bool,
-    /// Seed of libtorch's generator (initial weights, dropout) and of whatever the task draws.
+    /// Seed of libtorch's generator (initial weights, dropout), of the order of samples and of
+    /// augmentation.
     pub seed: u64,
-    /// AdamW.
+    /// Settings of AdamW.
     pub optimiser: OptimiserConfig,
     /// Learning rate over the steps.
     pub schedule: Schedule,
-    /// Optimiser steps between two lines of training metrics; the last step of the run always has one.
+    /// Optimiser steps between two lines of training metrics. The last step always has a line.
     #[schemars(range(min = 1))]
     pub log_every: u64,
-    /// Epochs between two validations; the last epoch is always followed by one.
+    /// Epochs between two validations. The last epoch is always validated.
     #[schemars(range(min = 1))]
     pub validate_every: usize,
-    /// Optimiser steps between two writes of the last checkpoint, besides those after each validation; 0: only those.
+    /// Optimiser steps between two writes of last.safetensors. It is also written after each
+    /// validation; 0: only then.
     #[schemars(range(min = 0))]
     pub checkpoint_every: u64,
-    /// Stop after this many validations in a row without a better value of the monitored metric.
+    /// Stop early after this many validations in a row without a better value of the monitored
+    /// metric.
     #[schemars(range(min = 1))]
     pub patience: Option<usize>,
-    /// Stop, with a checkpoint, after this many optimiser steps of this session; a resumed run goes on from there.
+    /// Write a checkpoint and stop after this many optimiser steps in this session. `--resume`
+    /// continues from there.
     #[schemars(range(min = 1))]
     pub stop_after_steps: Option<u64>,
 }

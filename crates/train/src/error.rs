@@ -1,27 +1,27 @@
-//! What can go wrong in training.
+//! Errors of training.
 
 use std::path::{Path, PathBuf};
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Any error of a task; `?` makes it from every error type.
+/// Any error of a task. `?` converts every error type into it.
 pub type TaskError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Result of a task's own part of the work.
+/// Result of a task's methods.
 pub type TaskResult<T> = std::result::Result<T, TaskError>;
 
-/// Errors of training; each message names what is wrong and what to do.
+/// Errors of training. Each message names the problem and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The chosen device or precision cannot be had.
+    /// The chosen device or precision is not available.
     #[error("{0}")]
     Device(String),
-    /// The configuration does not fit the task.
+    /// The configuration does not match the task.
     #[error("{0}")]
     Config(String),
     /// A checkpoint cannot be read.
-    #[error("checkpoint {}: {reason}", path.display())]
+    #[error("checkpoint {} {reason}", path.display())]
     Checkpoint {
         /// The file.
         path: PathBuf,
@@ -29,7 +29,7 @@ pub enum Error {
         reason: String,
     },
     /// A checkpoint belongs to another model.
-    #[error("checkpoint {} is of another architecture: {difference}", path.display())]
+    #[error("checkpoint {} belongs to another architecture: {difference}", path.display())]
     Architecture {
         /// The file.
         path: PathBuf,
@@ -38,11 +38,11 @@ pub enum Error {
     },
     /// The loss or the gradient became NaN or infinite.
     #[error(
-        "the {what} is not finite at step {step} of epoch {epoch}; the {} samples of that step are listed in {}. The weights \
-         were left as the step before made them, and the last checkpoint stands. A lower optimiser.lr, an \
-         optimiser.clip_norm or precision fp32 may help",
-        ids.len(),
-        list.display()
+        "the {what} is not finite at step {step} of epoch {epoch}; {} lists the {} samples of that \
+         step. The step did not change the weights, and the last checkpoint is still valid. Lower \
+         train.optimiser.lr, set train.optimiser.clip_norm, or use train.precision=fp32",
+        list.display(),
+        ids.len()
     )]
     NonFinite {
         /// `loss` or `gradient`.
@@ -51,24 +51,25 @@ pub enum Error {
         step: u64,
         /// Epoch, from 1.
         epoch: usize,
-        /// Samples that went into the step.
+        /// The samples of the step.
         ids: Vec<String>,
-        /// File that holds the same list: names of samples may identify patients, so they stay out of the message.
+        /// The file that lists them. The message does not, because names of samples may identify
+        /// patients.
         list: PathBuf,
     },
-    /// From the core crate: files, configuration.
+    /// An error of the core crate: files, configuration.
     #[error(transparent)]
     Core(#[from] mflag_core::Error),
-    /// From the weights crate: checkpoint files.
+    /// An error of the weights crate: checkpoint files.
     #[error(transparent)]
     Weights(#[from] mflag_weights::Error),
-    /// The task itself failed.
+    /// An error of the task.
     #[error(transparent)]
     Task(#[from] TaskError),
-    /// From libtorch, through the shim.
+    /// An error of libtorch, from the shim.
     #[error("libtorch: {0}")]
     Libtorch(String),
-    /// From libtorch, through tch.
+    /// An error of libtorch, from tch.
     #[error("libtorch: {0}")]
     Tch(#[from] tch::TchError),
 }

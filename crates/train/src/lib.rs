@@ -1,18 +1,19 @@
-//! Device and precision, AdamW, schedules, checkpoints, sinks and the training loop shared by pre-training and the heads.
+//! What pre-training and the heads share to train: the life of a run, the training loop, AdamW,
+//! learning-rate schedules, precision, checkpoints and metric files.
 
 pub mod checkpoint;
 pub mod config;
-pub mod device;
 mod error;
+mod fit_result;
 pub mod lifecycle;
 mod meter;
 pub mod optim;
-mod outcome;
 pub mod precision;
+mod print;
 pub mod schedule;
+mod setup;
 pub mod shim;
 mod sinks;
-mod summary;
 pub mod task;
 mod trainer;
 pub mod upload;
@@ -20,12 +21,12 @@ pub mod upload;
 pub use checkpoint::Checkpoint;
 pub use config::TrainerConfig;
 pub use error::{Error, Result, TaskError, TaskResult};
+pub use fit_result::{Ended, FitResult};
 pub use mflag_core::Direction;
 pub use mflag_core::run::{BEST, LAST, METRICS};
 pub use optim::AdamW;
-pub use outcome::{Ended, Outcome};
 pub use precision::Precision;
-pub use summary::summary;
+pub use setup::{resolve_device, setup, setup_inference};
 pub use task::{Batches, Monitor, Position, Step, Task, variables};
 pub use trainer::fit;
 pub use upload::{Upload, upload};

@@ -11,8 +11,9 @@ use tch::Device;
 
 use crate::config::TrainerConfig;
 use crate::error::{Result, TaskResult};
+use crate::print::{print_result, print_resume_command};
 use crate::task::Task;
-use crate::{device, fit, shim, summary};
+use crate::{fit, setup, shim};
 
 /// The role of the encoder's initial weights among a run's digests.
 const ENCODER: &str = "encoder";
@@ -110,7 +111,7 @@ pub fn begin<K: RunKind>(
     out: &mut Output,
 ) -> Result<ExitCode> {
     RunFolder::check_free(folder)?;
-    let device = device::setup(kind.trainer(&config))?;
+    let device = setup(kind.trainer(&config))?;
     let inputs = kind.open(&config, device)?;
     let mut digests = kind.digests(&inputs)?;
     if let Some(weights) = kind.initial_weights(&config) {
@@ -135,7 +136,7 @@ pub fn resume<K: RunKind>(kind: &K, folder: &Path, out: &mut Output) -> Result<E
     if run.file(LAST).exists() {
         kind.adapt_to_checkpoint(&mut adapted);
     }
-    let device = device::setup(kind.trainer(&config))?;
+    let device = setup(kind.trainer(&config))?;
     let inputs = kind.open(&adapted, device)?;
     for (role, digest) in kind.digests(&inputs)? {
         run.same_digest(role, &digest)?;
@@ -158,17 +159,12 @@ fn train<K: RunKind>(
     run: &RunFolder,
     out: &mut Output,
 ) -> Result<ExitCode> {
-    let outcome = fit(&mut task, kind.trainer(config), device, run.path())?;
-    let words = summary(run.path(), &outcome)?;
-    out.say("training", outcome.json(), words);
-    if outcome.ended.is_end() {
+    let result = fit(&mut task, kind.trainer(config), device, run.path())?;
+    print_result(run.path(), &result, out)?;
+    if result.ended.is_end() {
         kind.finish(task, config, run, device, out)?;
     } else {
-        out.remark(format!(
-            "training has not finished; resume it: {} train --resume --run {}\n",
-            kind.program(),
-            run.path().display()
-        ));
+        print_resume_command(kind.program(), run.path(), out);
     }
-    Ok(ExitCode::from(outcome.exit_code()))
+    Ok(ExitCode::from(result.exit_code()))
 }

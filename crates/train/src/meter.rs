@@ -1,15 +1,17 @@
-//! Means of what is measured in training, kept on the device until they are written.
+//! Means of the training metrics. The sums stay on the device until they are written.
 
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
+use crate::trainer::StepTime;
 
-/// Sums since the last line of metrics.
+/// Sums since the last line of training metrics.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
     sums: Vec<(String, Tensor)>,
     steps: i64,
-    /// Of this session alone: a rate across a pause means nothing.
+    /// Samples in this session. A checkpoint leaves out samples and times: a rate across an
+    /// interruption would mean nothing.
     samples: usize,
     seconds: f64,
     outside: f64,
@@ -18,7 +20,7 @@ pub(crate) struct Meter {
 const STEPS: &str = "steps";
 
 impl Meter {
-    /// Adds `share` of a scalar.
+    /// Adds the scalar `value`, multiplied by `share`, to the sum called `name`.
     pub(crate) fn add(&mut self, name: &str, value: &Tensor, share: f64) -> Result<()> {
         let value = value.detach().to_kind(Kind::Double) * share;
         match self.sums.iter_mut().find(|(known, _)| known == name) {
@@ -28,11 +30,11 @@ impl Meter {
         Ok(())
     }
 
-    /// The sum of what was added by that name.
+    /// The sum called `name`.
     pub(crate) fn sum(&self, name: &str) -> Result<&Tensor> {
         let found = self.sums.iter().find(|(known, _)| known == name);
-        let none = || Error::Config(format!("nothing called {name} has been measured"));
-        found.map(|(_, sum)| sum).ok_or_else(none)
+        let missing = || Error::Config(format!("no value of {name} has been added"));
+        found.map(|(_, sum)| sum).ok_or_else(missing)
     }
 
     /// Counts the samples of a batch.
@@ -40,15 +42,15 @@ impl Meter {
         self.samples += samples;
     }
 
-    /// Ends a step that took `seconds`, of them `outside` forward pass, backward pass and optimiser.
-    pub(crate) fn end_step(&mut self, seconds: f64, outside: f64) {
+    /// Counts an optimiser step and its time.
+    pub(crate) fn end_step(&mut self, time: StepTime) {
         self.steps += 1;
-        self.seconds += seconds;
-        self.outside += outside;
+        self.seconds += time.seconds;
+        self.outside += time.outside;
     }
 
-    /// What the clock says of the steps: samples by seconds, and the part of their time that went neither into the forward
-    /// pass, nor the backward pass, nor the optimiser (waiting for the loader, above all).
+    /// Samples per second, and the share of time spent outside forward pass, backward pass and
+    /// optimiser, mostly waiting for the loader.
     pub(crate) fn clocks(&self) -> [(&'static str, f64); 2] {
         [
             ("samples_per_second", self.samples as f64 / self.seconds),
@@ -56,7 +58,8 @@ impl Meter {
         ]
     }
 
-    /// The means over the steps, in the order in which they came; starts anew.
+    /// The means over the steps, in the order in which their names were first added. Resets the
+    /// meter.
     pub(crate) fn take(&mut self) -> Result<Vec<(String, f64)>> {
         let Meter { sums, steps, .. } = std::mem::take(self);
         let mean =
@@ -64,7 +67,8 @@ impl Meter {
         sums.into_iter().map(mean).collect()
     }
 
-    /// The state by name, for a checkpoint; the numbers before the names keep the order, since a checkpoint sorts them.
+    /// The state by name, for a checkpoint. Numbers before the names keep their order, because a
+    /// checkpoint sorts its names.
     pub(crate) fn state(&self) -> Vec<(String, Tensor)> {
         let sums = self.sums.iter().enumerate();
         let mut state: Vec<(String, Tensor)> = sums

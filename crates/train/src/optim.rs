@@ -1,4 +1,5 @@
-//! AdamW over parameter groups, equal to `torch.optim.AdamW(fused=True)`, with its state in plain sight.
+//! AdamW over parameter groups, equal to `torch.optim.AdamW(fused=True)`, with a state that can be
+//! saved.
 
 use crate::error::{Error, Result};
 use crate::shim;
@@ -10,21 +11,22 @@ use tch::{Kind, Tensor};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OptimiserConfig {
-    /// Highest learning rate; the schedule shapes it.
+    /// Highest learning rate. The schedule lowers it.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub lr: f64,
-    /// Decoupled weight decay, times the learning rate at each step.
+    /// Decoupled weight decay, multiplied by the learning rate at each step.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub weight_decay: f64,
-    /// Decay of the running mean of the gradient and of its square.
+    /// Decay rates of the running means of the gradient and of its square.
     #[schemars(inner(range(min = 0.0, max = 0.999_999_9)))]
     pub betas: [f64; 2],
-    /// Added to the root of the second moment, so that nothing is divided by 0.
+    /// Added to the root of the second moment, to avoid a division by 0.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0))]
     pub eps: f64,
-    /// No weight decay on parameters of one dimension: biases and the scales of norms.
+    /// Exempt parameters of one dimension (biases, scales of norms) from weight decay.
     pub no_decay_norm_bias: bool,
-    /// Largest two-norm of all gradients together; a larger one is scaled down to it. None: no clipping.
+    /// Largest norm (2-norm) of all gradients together. Larger gradients are scaled down to it.
+    /// Without it, gradients are not clipped.
     #[schemars(range(min = 0.0))]
     pub clip_norm: Option<f64>,
 }
@@ -45,18 +47,18 @@ impl Default for OptimiserConfig {
 /// Parameters that share a learning rate and a weight decay.
 #[derive(Debug)]
 pub struct Group {
-    /// For messages.
+    /// The name in error messages.
     pub name: String,
-    /// The variables themselves (shallow clones), by name.
+    /// The variables (shallow clones), by name.
     pub parameters: Vec<(String, Tensor)>,
-    /// The schedule's rate is multiplied by this.
+    /// Factor of the learning rate.
     pub lr_scale: f64,
-    /// Instead of the configured weight decay.
+    /// Replaces the configured weight decay.
     pub weight_decay: Option<f64>,
 }
 
 impl Group {
-    /// A group with the configured rate and decay.
+    /// A group with the configured learning rate and weight decay.
     #[must_use]
     pub fn new(name: impl Into<String>, parameters: Vec<(String, Tensor)>) -> Group {
         Group {
@@ -80,8 +82,18 @@ struct Slot {
     weight_decay: f64,
 }
 
-/// The optimiser. Its state lies on the devices of the parameters and in their memory layout, so convert the parameters
-/// (channels-last, device) first.
+impl Slot {
+    /// Whether one fused step can update both parameters.
+    fn shares_step(&self, other: &Slot) -> bool {
+        self.lr_scale == other.lr_scale
+            && self.weight_decay == other.weight_decay
+            && self.parameter.kind() == other.parameter.kind()
+            && self.parameter.device() == other.parameter.device()
+    }
+}
+
+/// The optimiser. Its state has the device and memory layout of the parameters, so move and convert
+/// the parameters first.
 #[derive(Debug)]
 pub struct AdamW {
     slots: Vec<Slot>,
@@ -90,10 +102,10 @@ pub struct AdamW {
 }
 
 impl AdamW {
-    /// An optimiser in its first state (moments zero, step 0).
+    /// An optimiser in its initial state: moments and step are 0.
     ///
     /// # Errors
-    /// If there is nothing to train, or a parameter appears twice.
+    /// If there is no parameter, or a parameter is in two groups.
     pub fn new(groups: Vec<Group>, config: &OptimiserConfig) -> Result<AdamW> {
         let mut slots = Vec::new();
         let mut seen = std::collections::HashSet::new();
@@ -103,10 +115,10 @@ impl AdamW {
                 if !seen.insert(name.clone()) {
                     let group = group.name;
                     return Err(Error::Config(format!(
-                        "parameter {name} of group {group} is in another group already"
+                        "parameter {name} of group {group} is already in another group"
                     )));
                 }
-                let free = config.no_decay_norm_bias && parameter.dim() <= 1;
+                let exempt = config.no_decay_norm_bias && parameter.dim() <= 1;
                 slots.push(Slot {
                     name,
                     average: parameter.detach().f_zeros_like()?,
@@ -114,13 +126,13 @@ impl AdamW {
                     step: Tensor::f_zeros([], (Kind::Float, parameter.device()))?,
                     parameter,
                     lr_scale: group.lr_scale,
-                    weight_decay: if free { 0.0 } else { decay },
+                    weight_decay: if exempt { 0.0 } else { decay },
                 });
             }
         }
         if slots.is_empty() {
             return Err(Error::Config(
-                "there is no parameter to train: all are frozen".to_owned(),
+                "there are no parameters to train: all are frozen".to_owned(),
             ));
         }
         Ok(AdamW {
@@ -130,7 +142,7 @@ impl AdamW {
         })
     }
 
-    /// Parameters in all groups together, counted as numbers.
+    /// The number of trainable scalars in all groups.
     #[must_use]
     pub fn numbers(&self) -> usize {
         self.slots.iter().map(|slot| slot.parameter.numel()).sum()
@@ -140,24 +152,18 @@ impl AdamW {
         self.slots.iter().map(|slot| &slot.parameter).collect()
     }
 
-    /// One step at rate `lr` over the parameters that have a gradient. Where `skip` (f32 scalar on the device) is 1 nothing
-    /// changes; the host does not wait to learn it.
+    /// Updates the parameters that have a gradient, at learning rate `lr`. If `skip` (f32 scalar on
+    /// the device) is 1, nothing changes. Does not wait for the device.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If libtorch's fused AdamW does not support the device or kind of a parameter.
     pub fn step(&mut self, lr: f64, skip: Option<&Tensor>) -> Result<()> {
-        let same = |a: &Slot, b: &Slot| {
-            a.lr_scale == b.lr_scale
-                && a.weight_decay == b.weight_decay
-                && a.parameter.kind() == b.parameter.kind()
-                && a.parameter.device() == b.parameter.device()
-        };
         let mut rest: Vec<&Slot> = self.slots.iter().collect();
         while let Some(&first) = rest.first() {
-            let (now, later): (Vec<&Slot>, Vec<&Slot>) =
-                rest.into_iter().partition(|slot| same(first, slot));
+            let (batch, later): (Vec<&Slot>, Vec<&Slot>) =
+                rest.into_iter().partition(|slot| first.shares_step(slot));
             let list = |pick: fn(&Slot) -> &Tensor| -> Vec<&Tensor> {
-                now.iter().map(|slot| pick(slot)).collect()
+                batch.iter().map(|slot| pick(slot)).collect()
             };
             let step = shim::AdamWStep {
                 lr: lr * first.lr_scale,
@@ -178,7 +184,7 @@ impl AdamW {
         Ok(())
     }
 
-    /// Two-norm of all gradients together: a scalar on the device, unread.
+    /// The norm (2-norm) of all gradients together: a scalar on the device.
     ///
     /// # Errors
     /// If no parameter has a gradient.
@@ -186,30 +192,32 @@ impl AdamW {
         shim::gradient_norm(&self.parameters())
     }
 
-    /// Scales the gradients so that `norm`, from [`AdamW::gradient_norm`], becomes at most `largest`; as
-    /// `torch.nn.utils.clip_grad_norm_`, and without waiting for the device.
+    /// Scales the gradients down so that `norm`, from [`AdamW::gradient_norm`], is at most
+    /// `largest`, as `torch.nn.utils.clip_grad_norm_` does. Does not wait for the device.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If `norm` is on another device than the gradients.
     pub fn clip(&mut self, norm: &Tensor, largest: f64) -> Result<()> {
         let factor = (largest / (norm + 1e-6)).f_clamp_max(1.0)?;
         shim::scale_gradients(&self.parameters(), &factor)
     }
 
-    /// Multiplies the gradients by `inverse_scale`; `found` becomes 1 where one of them is not finite.
-    pub(crate) fn unscale(&mut self, found: &Tensor, inverse_scale: &Tensor) -> Result<()> {
-        shim::unscale_gradients(&self.parameters(), found, inverse_scale)
+    /// Multiplies the gradients by `inverse_scale`. Sets `overflow` to 1 if a gradient is not
+    /// finite.
+    pub(crate) fn unscale(&mut self, overflow: &Tensor, inverse_scale: &Tensor) -> Result<()> {
+        shim::unscale_gradients(&self.parameters(), overflow, inverse_scale)
     }
 
     /// Frees all gradients.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// Never for parameters that exist; errors of libtorch are passed on.
     pub fn zero_grad(&mut self) -> Result<()> {
         shim::drop_gradients(&self.parameters())
     }
 
-    /// The state by name: `exp_avg.<parameter>`, `exp_avg_sq.<parameter>`, `step.<parameter>`; the tensors are the live ones.
+    /// The state by name: `exp_avg.<parameter>`, `exp_avg_sq.<parameter>`, `step.<parameter>`. The
+    /// tensors are shallow clones.
     #[must_use]
     pub fn state(&self) -> Vec<(String, Tensor)> {
         let named = |kind: &str, slot: &Slot, tensor: &Tensor| {

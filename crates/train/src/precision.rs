@@ -22,7 +22,7 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// The format that is used on `device`, `Auto` decided.
+    /// The format to use on `device`; `Auto` becomes one of the others.
     ///
     /// # Errors
     /// For fp16 on a CPU.
@@ -33,22 +33,39 @@ impl Precision {
             )),
             Precision::Auto if device.is_cuda() || cpu_has_bf16() => Ok(Precision::Bf16),
             Precision::Auto => Ok(Precision::Fp32),
-            chosen => Ok(chosen),
+            format => Ok(format),
         }
     }
 
-    /// Runs `body` under autocast to this format. An `Auto` not yet resolved counts as fp32.
+    /// Runs `forward` under autocast to this format. `Auto` counts as fp32: resolve it first.
     ///
     /// # Errors
-    /// libtorch's own; what `body` returns is passed on.
-    pub fn autocast<T>(self, device: Device, body: impl FnOnce() -> T) -> Result<T> {
+    /// If libtorch cannot autocast to this format on `device`, or `forward` fails.
+    pub fn autocast<T, E: From<Error>>(
+        self,
+        device: Device,
+        forward: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
         let kind = match self {
-            Precision::Auto | Precision::Fp32 => return Ok(body()),
+            Precision::Auto | Precision::Fp32 => return forward(),
             Precision::Bf16 => Kind::BFloat16,
             Precision::Fp16 => Kind::Half,
         };
-        let _region = Autocast::enter(device, Some(kind))?;
-        Ok(body())
+        let _autocast = Autocast::enter(device, Some(kind))?;
+        forward()
+    }
+
+    /// Runs `forward` without gradients, under [autocast](Precision::autocast).
+    ///
+    /// # Errors
+    /// As [`Precision::autocast`].
+    pub fn inference<T, E: From<Error>>(
+        self,
+        device: Device,
+        forward: impl FnOnce() -> std::result::Result<T, E>,
+    ) -> std::result::Result<T, E> {
+        let _no_gradients = tch::no_grad_guard();
+        self.autocast(device, forward)
     }
 }
 
@@ -60,8 +77,9 @@ fn cpu_has_bf16() -> bool {
         .any(|flag| flag == "avx512_bf16" || flag == "amx_bf16")
 }
 
-/// Scales the loss so that small fp16 gradients do not vanish; `torch.amp.GradScaler` with its default settings.
-/// All of it stays on the device: a step whose gradients overflow is skipped there.
+/// Scales the loss so that small fp16 gradients do not vanish: `torch.amp.GradScaler` with its
+/// default settings. All of its state stays on the device, and so does the decision to skip a step
+/// whose gradients overflow.
 #[derive(Debug)]
 pub struct GradScaler {
     scale: Tensor,
@@ -74,10 +92,10 @@ impl GradScaler {
     const BACKOFF: f64 = 0.5;
     const INTERVAL: i64 = 2000;
 
-    /// A scaler in its first state.
+    /// A scaler in its initial state.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If libtorch cannot allocate on `device`.
     pub fn new(device: Device) -> Result<GradScaler> {
         Ok(GradScaler {
             scale: Tensor::f_full([], Self::INITIAL, (Kind::Float, device))?,
@@ -85,35 +103,36 @@ impl GradScaler {
         })
     }
 
-    /// The loss to go backward from.
+    /// The scaled loss, for the backward pass.
     pub fn scale(&self, loss: &Tensor) -> Tensor {
         loss * &self.scale
     }
 
-    /// Undoes the scale in the gradients; the f32 scalar that comes back is 1 where one of them is not finite, else 0.
+    /// Divides the gradients by the scale. Returns an f32 scalar: 1 if a gradient is not finite,
+    /// else 0.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If libtorch cannot scale the gradients, because they lie on another device.
     pub fn unscale(&self, optimiser: &mut AdamW) -> Result<Tensor> {
-        let found = Tensor::f_zeros([], (Kind::Float, self.scale.device()))?;
-        // In f64 and back, as torch does, so that the inverse is rounded once.
+        let overflow = Tensor::f_zeros([], (Kind::Float, self.scale.device()))?;
+        // Computed in f64, as torch does, so that the inverse is rounded once.
         let inverse = self
             .scale
             .to_kind(Kind::Double)
             .reciprocal()
             .to_kind(Kind::Float);
-        optimiser.unscale(&found, &inverse)?;
-        Ok(found)
+        optimiser.unscale(&overflow, &inverse)?;
+        Ok(overflow)
     }
 
-    /// Halves the scale after an overflow, doubles it after 2000 steps without one.
+    /// Halves the scale after an overflow, and doubles it after 2000 steps without one.
     ///
     /// # Errors
-    /// libtorch's own.
-    pub fn update(&mut self, found: &Tensor) -> Result<()> {
+    /// If `overflow` lies on another device.
+    pub fn update(&mut self, overflow: &Tensor) -> Result<()> {
         let _ = self.scale.f_internal_amp_update_scale_(
             &self.growth_tracker,
-            found,
+            overflow,
             Self::GROWTH,
             Self::BACKOFF,
             Self::INTERVAL,
@@ -121,7 +140,7 @@ impl GradScaler {
         Ok(())
     }
 
-    /// The state by name: `scale`, `growth_tracker`; the tensors are the live ones.
+    /// The state by name: `scale`, `growth_tracker`. The tensors are shallow clones.
     #[must_use]
     pub fn state(&self) -> Vec<(String, Tensor)> {
         vec![

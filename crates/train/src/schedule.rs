@@ -1,16 +1,17 @@
-//! Learning rate as a pure function of the optimiser step.
+//! The learning rate as a function of the optimiser step.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
-/// A number of optimiser steps: below 1 it is a fraction of all steps of the run, from 1 on a whole number of steps.
+/// A number of optimiser steps. Below 1, it is a fraction of all steps of the run; from 1 on, a
+/// whole number of steps.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Span(#[schemars(range(min = 0.0))] pub f64);
 
 impl Span {
-    /// The steps meant, in a run of `total` steps; rounded down.
+    /// The number of steps in a run of `total` steps, rounded down.
     #[must_use]
     pub fn steps(self, total: u64) -> u64 {
         let steps = if self.0 < 1.0 {
@@ -22,7 +23,7 @@ impl Span {
     }
 }
 
-/// How the rate falls after the warm-up.
+/// How the learning rate falls after the warm-up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Decay {
@@ -35,16 +36,16 @@ pub enum Decay {
         #[schemars(range(min = 0.0))]
         minimum: f64,
     },
-    /// Half a cosine from `lr` to `minimum` again and again.
+    /// Half a cosine from `lr` to `minimum`, repeated (warm restarts).
     CosineRestarts {
-        /// Length of the first cycle (T_0); the paper's is 0.4 of the steps of its four processes.
+        /// Length of the first cycle (T_0). The paper's is 0.4 of the steps of its four processes.
         #[serde(default = "paper_period")]
         period: Span,
-        /// Each cycle is this many times longer than the one before (T_mult).
+        /// Factor from the length of a cycle to that of the next (T_mult).
         #[serde(default = "one")]
         #[schemars(range(min = 1))]
         growth: u32,
-        /// Lowest rate (eta_min); the paper's is 1e-8.
+        /// Lowest rate (eta_min). The paper's is 1e-8.
         #[serde(default = "paper_minimum")]
         #[schemars(range(min = 0.0))]
         minimum: f64,
@@ -63,13 +64,14 @@ fn paper_minimum() -> f64 {
     1e-8
 }
 
-/// Linear warm-up, then a decay over the steps that remain.
+/// A linear warm-up, then a decay over the remaining steps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Schedule {
-    /// Steps over which the rate rises linearly to `lr` (below 1: a fraction of all steps); 0 is no warm-up.
+    /// Steps over which the rate rises linearly to `lr` (below 1: a fraction of all steps); 0: no
+    /// warm-up.
     pub warmup: Span,
-    /// What follows.
+    /// How the rate falls after the warm-up.
     pub decay: Decay,
 }
 
@@ -83,10 +85,11 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// Rate of the optimiser step number `step` (from 0) in a run of `total` steps.
+    /// The learning rate of the optimiser step number `step` (from 0) in a run of `total` steps.
     ///
-    /// Equal to `torch.optim.lr_scheduler`'s `LinearLR(1/W, 1, W-1)`, `CosineAnnealingLR(total - W)` and
-    /// `CosineAnnealingWarmRestarts`, joined by `SequentialLR` at the warm-up's end W and stepped once per optimiser step.
+    /// Equal to `torch.optim.lr_scheduler`'s `LinearLR(1/W, 1, W-1)`, followed by
+    /// `CosineAnnealingLR(total - W)` or `CosineAnnealingWarmRestarts`, joined by `SequentialLR` at
+    /// the end W of the warm-up and stepped once per optimiser step.
     #[must_use]
     pub fn lr(&self, base: f64, step: u64, total: u64) -> f64 {
         let warmup = self.warmup.steps(total);
@@ -111,13 +114,13 @@ impl Schedule {
     }
 }
 
-/// From `base` at 0 to `minimum` at `length`, and there it stays.
+/// Falls from `base` at 0 to `minimum` at `length`, and stays at `minimum`.
 fn half_cosine(base: f64, minimum: f64, at: u64, length: u64) -> f64 {
     let part = at.min(length) as f64 / length.max(1) as f64;
     minimum + (base - minimum) * (1.0 + (PI * part).cos()) / 2.0
 }
 
-/// Place within the cycle that `step` falls in, and that cycle's length.
+/// The position of `step` within its cycle, and the length of that cycle.
 fn cycle(step: u64, first: u64, growth: u32) -> (u64, u64) {
     if growth <= 1 {
         return (step % first, first);

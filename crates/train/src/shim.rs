@@ -1,8 +1,5 @@
-//! The only unsafe code of this crate: calls into `shim/shim.cpp`, each with a safe face.
-#![allow(
-    unsafe_code,
-    reason = "calls across the C++ border, wrapped here and nowhere else"
-)]
+//! Safe wrappers of the C++ functions in `shim/shim.cpp`, the only unsafe code of this crate.
+#![allow(unsafe_code, reason = "calls of C++ functions")]
 
 use crate::error::{Error, Result};
 use std::ffi::{CStr, c_char, c_int};
@@ -53,7 +50,7 @@ unsafe extern "C" {
     fn mflag_unscale_gradients(
         parameters: Handles,
         n: usize,
-        found: *const C_tensor,
+        overflow: *const C_tensor,
         inverse_scale: *const C_tensor,
     ) -> *mut c_char;
     fn mflag_drop_gradients(parameters: Handles, n: usize) -> *mut c_char;
@@ -67,12 +64,13 @@ unsafe extern "C" {
     ) -> *mut c_char;
 }
 
-/// The outcome of a call: its message, if any, becomes an error.
+/// Turns the error message of a call, if any, into an error.
 fn checked(message: *mut c_char) -> Result<()> {
     if message.is_null() {
         return Ok(());
     }
-    // SAFETY: a message that is not null is a NUL-terminated string from strdup, ours to read and to free once.
+    // SAFETY: a message that is not null is a NUL-terminated string from strdup, which we own and
+    // free once.
     let text = unsafe {
         let text = CStr::from_ptr(message).to_string_lossy().into_owned();
         mflag_free(message);
@@ -92,7 +90,7 @@ fn device_index(device: Device) -> c_int {
     }
 }
 
-/// Version of the libtorch whose headers this program was compiled against.
+/// The version of the libtorch that this program was compiled against.
 #[must_use]
 pub fn libtorch_version() -> String {
     // SAFETY: a string literal.
@@ -101,10 +99,11 @@ pub fn libtorch_version() -> String {
         .into_owned()
 }
 
-/// Makes CUDA known to a program that was linked without it; false where `libtorch_cuda.so` is not there.
+/// Loads `libtorch_cuda.so` into a program that was linked without it. Returns false if the file is
+/// missing or cannot be loaded.
 ///
 /// # Errors
-/// None is known; a failure in the loader is reported, not hidden.
+/// If loading throws a C++ exception.
 pub fn load_cuda() -> Result<bool> {
     let mut found = 0;
     // SAFETY: `found` outlives the call.
@@ -112,13 +111,14 @@ pub fn load_cuda() -> Result<bool> {
     Ok(found != 0)
 }
 
-/// Keeps freed memory in the process for tensors to come, instead of giving it back to the system at each step.
+/// Keeps freed memory in the process for later tensors, instead of returning it to the system at
+/// each step.
 pub(crate) fn keep_memory() -> Result<()> {
-    // SAFETY: settings of the allocator.
+    // SAFETY: only changes settings of the allocator.
     checked(unsafe { mflag_keep_memory() })
 }
 
-/// A stream of `device` beside the one that it computes on.
+/// Creates a stream on `device`, beside the one that it computes on.
 pub(crate) fn new_stream(device: Device) -> Result<i64> {
     let mut stream = 0;
     // SAFETY: `stream` outlives the call.
@@ -126,10 +126,11 @@ pub(crate) fn new_stream(device: Device) -> Result<i64> {
     Ok(stream)
 }
 
-/// A copy of `host` on `device` over a stream of [`new_stream`]; whatever `device` computes next waits for it, the host not.
+/// Copies `host` to `device` on a stream of [`new_stream`]. The next computation on `device` waits
+/// for the copy; the host does not.
 pub(crate) fn upload(host: &Tensor, device: Device, stream: i64) -> Result<Tensor> {
     let mut copy = std::ptr::null_mut();
-    // SAFETY: a live handle; on success `copy` is a new at::Tensor that tch's Tensor then owns.
+    // SAFETY: a live handle; on success `copy` is a new at::Tensor, which tch's Tensor owns.
     unsafe {
         let outcome = mflag_upload(host.as_ptr(), device_index(device), stream, &raw mut copy);
         checked(outcome)?;
@@ -137,9 +138,10 @@ pub(crate) fn upload(host: &Tensor, device: Device, stream: i64) -> Result<Tenso
     }
 }
 
-/// Autocast of one device type for as long as this lives; regions nest.
+/// A region in which autocast of one device type is on or off. It ends when this value is dropped;
+/// regions nest.
 ///
-/// It belongs to the thread that made it: autocast is a thread's own setting, so it cannot be sent.
+/// Autocast is a setting of the thread, so the value is not `Send`.
 #[derive(Debug)]
 pub struct Autocast {
     cuda: c_int,
@@ -149,16 +151,17 @@ pub struct Autocast {
 }
 
 impl Autocast {
-    /// Starts a region in which eligible operations run in `kind` (float16, else bfloat16), or, with `None`, in which autocast is off.
+    /// Begins a region in which eligible operations run in `kind` (float16, else bfloat16). `None`:
+    /// autocast is off.
     ///
     /// # Errors
-    /// libtorch's own, for a kind that the device does not autocast to.
+    /// If libtorch cannot autocast to `kind` on `device`.
     pub fn enter(device: Device, kind: Option<Kind>) -> Result<Autocast> {
         let cuda = c_int::from(device.is_cuda());
         let (mut was_enabled, mut was_dtype) = (0, 0);
-        // Numbers of c10::ScalarType, which tch keeps to itself.
+        // Numbers of c10::ScalarType, which tch does not export.
         let dtype = if kind == Some(Kind::Half) { 5 } else { 15 };
-        // SAFETY: both places outlive the call; the kind is one that tch knows.
+        // SAFETY: both references outlive the call, and `dtype` is a valid ScalarType.
         checked(unsafe {
             mflag_autocast_enter(
                 cuda,
@@ -179,7 +182,7 @@ impl Autocast {
 
 impl Drop for Autocast {
     fn drop(&mut self) {
-        // SAFETY: puts back what `enter` found, on the same thread (the type is not Send).
+        // SAFETY: restores what `enter` found, on the same thread (the type is not Send).
         let outcome =
             checked(unsafe { mflag_autocast_exit(self.cuda, self.was_enabled, self.was_dtype) });
         if let Err(error) = outcome {
@@ -188,19 +191,19 @@ impl Drop for Autocast {
     }
 }
 
-/// Rewrites the storage of a tensor `[N, C, H, W]` in channels-last order, in place; the variable stays the same one.
+/// Rewrites the storage of a tensor `[N, C, H, W]` in channels-last order, in place.
 ///
 /// # Errors
-/// If the tensor has not four dimensions.
+/// If the tensor does not have four dimensions.
 pub fn channels_last(tensor: &Tensor) -> Result<()> {
     // SAFETY: the handle is a live at::Tensor for the whole call.
     checked(unsafe { mflag_channels_last(tensor.as_ptr()) })
 }
 
-/// Whether a tensor is laid out channels-last.
+/// Whether a tensor's storage is in channels-last order.
 ///
 /// # Errors
-/// None is known for a defined tensor.
+/// If the tensor is undefined.
 pub fn is_channels_last(tensor: &Tensor) -> Result<bool> {
     let mut answer = 0;
     // SAFETY: the handle is live and `answer` outlives the call.
@@ -208,7 +211,8 @@ pub fn is_channels_last(tensor: &Tensor) -> Result<bool> {
     Ok(answer != 0)
 }
 
-/// Multiplies what is below 0 by `slope`, in place; gradients flow through it. tch's own knows no slope but 0.01.
+/// Multiplies values below 0 by `slope`, in place and with gradients. The function of tch supports
+/// only the slope 0.01.
 ///
 /// # Errors
 /// If autograd needs the values that are overwritten.
@@ -217,7 +221,7 @@ pub fn leaky_relu(tensor: &Tensor, slope: f64) -> Result<()> {
     checked(unsafe { mflag_leaky_relu(tensor.as_ptr(), slope) })
 }
 
-/// What one AdamW step needs besides tensors.
+/// The numbers that an AdamW step needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AdamWStep {
     pub(crate) lr: f64,
@@ -226,8 +230,8 @@ pub(crate) struct AdamWStep {
     pub(crate) eps: f64,
 }
 
-/// One fused AdamW step over those of `parameters` that have a gradient. Where `skip`, an f32 scalar on the device, is 1,
-/// nothing changes, and the host learns nothing of it (no synchronisation).
+/// One fused AdamW step over the `parameters` that have a gradient. If `skip`, an f32 scalar on the
+/// device, is 1, nothing changes. Does not wait for the device.
 pub(crate) fn adamw_step(
     parameters: &[&Tensor],
     averages: &[&Tensor],
@@ -240,7 +244,7 @@ pub(crate) fn adamw_step(
     debug_assert!(averages.len() == n && squares.len() == n && steps.len() == n);
     let [p, m, v, s] =
         [parameters, averages, squares, steps].map(|list| handles(list.iter().copied()));
-    // SAFETY: four lists of n live handles; a null skip means none.
+    // SAFETY: four lists of n live handles; `skip` may be null.
     checked(unsafe {
         mflag_adamw_step(
             p.as_ptr(),
@@ -258,11 +262,12 @@ pub(crate) fn adamw_step(
     })
 }
 
-/// Two-norm of all gradients together: a scalar on their device, unread.
+/// The norm (2-norm) of all gradients together: a scalar on their device.
 pub(crate) fn gradient_norm(parameters: &[&Tensor]) -> Result<Tensor> {
     let list = handles(parameters.iter().copied());
     let mut norm = std::ptr::null_mut();
-    // SAFETY: a list of live handles; on success `norm` is a new at::Tensor that tch's Tensor then owns.
+    // SAFETY: a list of live handles; on success `norm` is a new at::Tensor, which tch's Tensor
+    // owns.
     unsafe {
         checked(mflag_gradient_norm(
             list.as_ptr(),
@@ -280,82 +285,83 @@ pub(crate) fn scale_gradients(parameters: &[&Tensor], factor: &Tensor) -> Result
     checked(unsafe { mflag_scale_gradients(list.as_ptr(), list.len(), factor.as_ptr()) })
 }
 
-/// Multiplies every gradient by `inverse_scale`; `found` (f32 scalar) becomes 1 where one is not finite.
+/// Multiplies every gradient by `inverse_scale`. Sets `overflow` (f32 scalar) to 1 if one is not
+/// finite.
 pub(crate) fn unscale_gradients(
     parameters: &[&Tensor],
-    found: &Tensor,
+    overflow: &Tensor,
     inverse_scale: &Tensor,
 ) -> Result<()> {
     let list = handles(parameters.iter().copied());
-    // SAFETY: a list of live handles and two live scalars; writing `found` in place is the operation's purpose.
+    // SAFETY: a list of live handles and two live scalars; `overflow` is written in place.
     checked(unsafe {
         mflag_unscale_gradients(
             list.as_ptr(),
             list.len(),
-            found.as_ptr(),
+            overflow.as_ptr(),
             inverse_scale.as_ptr(),
         )
     })
 }
 
-/// Frees every gradient, so that the next backward pass starts from none.
+/// Frees every gradient.
 pub(crate) fn drop_gradients(parameters: &[&Tensor]) -> Result<()> {
     let list = handles(parameters.iter().copied());
     // SAFETY: a list of live handles.
     checked(unsafe { mflag_drop_gradients(list.as_ptr(), list.len()) })
 }
 
-/// State of libtorch's default generator of a device: u8, opaque.
+/// The state of libtorch's default generator of a device: opaque u8 values.
 ///
 /// # Errors
-/// libtorch's own, for a device that is not there.
+/// If the device does not exist.
 pub fn generator_state(device: Device) -> Result<Tensor> {
     let mut state = std::ptr::null_mut();
-    // SAFETY: on success `state` is a new at::Tensor that tch's Tensor then owns.
+    // SAFETY: on success `state` is a new at::Tensor, which tch's Tensor owns.
     unsafe {
         checked(mflag_generator_state(device_index(device), &raw mut state))?;
         Ok(Tensor::from_ptr(state))
     }
 }
 
-/// Puts a state of [`generator_state`] back.
+/// Restores a state of [`generator_state`].
 ///
 /// # Errors
-/// If the state is not one of this kind of generator.
+/// If the state belongs to another kind of generator.
 pub fn set_generator_state(device: Device, state: &Tensor) -> Result<()> {
     // SAFETY: a live handle.
     checked(unsafe { mflag_set_generator_state(device_index(device), state.as_ptr()) })
 }
 
-/// Which kernels libtorch may choose; process-wide.
+/// Which kernels libtorch may choose, in the whole process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kernels {
-    /// Only kernels that repeat bit for bit; an operation without one is an error.
+    /// Use only kernels that repeat bit for bit. An operation without such a kernel fails.
     pub deterministic: bool,
-    /// cuDNN measures its algorithms at the first sight of a shape.
+    /// Let cuDNN measure its algorithms for each new shape.
     pub benchmark: bool,
-    /// f32 products and convolutions may run in TF32 on CUDA.
+    /// Allow TF32 for f32 products and convolutions on CUDA.
     pub tf32: bool,
 }
 
 impl Kernels {
-    /// Makes the choice.
+    /// Applies the choice.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If libtorch refuses a setting.
     pub fn set(self) -> Result<()> {
         let flags = [self.deterministic, self.benchmark, self.tf32].map(c_int::from);
-        // SAFETY: plain values.
+        // SAFETY: passes only integers.
         checked(unsafe { mflag_set_kernels(flags[0], flags[1], flags[2]) })
     }
 
-    /// The choice in force.
+    /// The current choice.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If libtorch cannot read a setting.
     pub fn get() -> Result<Kernels> {
         let (mut deterministic, mut benchmark, mut tf32) = (0, 0, 0);
-        // SAFETY: the three places outlive the call.
+        // SAFETY: the three references outlive the call.
         checked(unsafe {
             mflag_kernels(&raw mut deterministic, &raw mut benchmark, &raw mut tf32)
         })?;

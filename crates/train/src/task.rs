@@ -1,6 +1,6 @@
-//! What a training job gives to the loop.
+//! What a training job provides to the training loop.
 
-use crate::error::TaskResult;
+use crate::error::{Error, Result, TaskResult};
 use crate::optim::Group;
 use mflag_core::Direction;
 use tch::{Tensor, nn};
@@ -8,44 +8,60 @@ use tch::{Tensor, nn};
 /// Batches of one epoch, in order.
 pub type Batches<B> = Box<dyn Iterator<Item = TaskResult<B>>>;
 
-/// Where training stands.
+/// The current position of training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
-    /// Epoch in progress, from 1.
+    /// Current epoch, from 1.
     pub epoch: usize,
-    /// Optimiser steps done so far, all epochs together.
+    /// Optimiser steps done in all epochs.
     pub step: u64,
     /// Optimiser steps of the whole run.
     pub steps: u64,
 }
 
-/// What the forward pass over one batch gives.
+/// The result of the forward pass over one batch.
 #[derive(Debug)]
 pub struct Step {
     /// Mean loss over the batch: a scalar with its graph.
     pub loss: Tensor,
-    /// Further scalars to log (parts of the loss, say), as means over the batch; left on the device.
+    /// More scalars to log, such as the parts of the loss: means over the batch, on the device.
     pub parts: Vec<(&'static str, Tensor)>,
 }
 
-/// The validation metric that chooses the best checkpoint and stops early.
+/// The validation metric that selects the best checkpoint and stops training early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Monitor {
-    /// Its name among those of [`Task::validate`].
+    /// Name of the metric, as [`Task::validate`] returns it.
     pub metric: String,
-    /// Which way it is better.
+    /// Whether higher or lower is better.
     pub direction: Direction,
+}
+
+impl Monitor {
+    /// The value of the monitored metric among `metrics`.
+    pub(crate) fn value(&self, metrics: &[(String, f64)]) -> Result<f64> {
+        let found = metrics.iter().find(|(name, _)| *name == self.metric);
+        found.map(|(_, value)| *value).ok_or_else(|| {
+            let names: Vec<&str> = metrics.iter().map(|(name, _)| name.as_str()).collect();
+            Error::Config(format!(
+                "the monitored metric {} is not one of {names:?}",
+                self.metric
+            ))
+        })
+    }
 }
 
 /// A training job: pre-training, or one of the heads.
 pub trait Task {
-    /// One batch as the loader gives it.
+    /// One batch from the loader.
     type Batch: Send + 'static;
 
-    /// Everything that a checkpoint must hold, trainable or not (BatchNorm statistics), in a fixed order, by unique name.
+    /// Everything that a checkpoint must hold, trainable or not (BatchNorm statistics), by unique
+    /// name and in a fixed order.
     fn variables(&self) -> Vec<(String, Tensor)>;
 
-    /// Parameters to train, in groups; at first all variables that require a gradient, in one group.
+    /// The parameters to train, in groups. By default: one group with all variables that require a
+    /// gradient.
     fn groups(&self) -> Vec<Group> {
         let trainable = self
             .variables()
@@ -55,11 +71,12 @@ pub trait Task {
         vec![Group::new("all", trainable)]
     }
 
-    /// Batches in an epoch: the same for every epoch.
+    /// Batches in an epoch: the same number in every epoch.
     fn batches_per_epoch(&self) -> usize;
 
-    /// The batches of `epoch` (from 1) from number `first_batch` (from 0) on: order and content depend on nothing else, so that a
-    /// resumed epoch goes on as if it had never stopped. None where `first_batch` is [`Task::batches_per_epoch`].
+    /// The batches of `epoch` (from 1), starting with number `first_batch` (from 0). Order and
+    /// content may depend on nothing else, so that a resumed epoch continues exactly. Empty if
+    /// `first_batch` is [`Task::batches_per_epoch`].
     ///
     /// # Errors
     /// If the data cannot be read.
@@ -68,32 +85,33 @@ pub trait Task {
     /// Samples in a batch.
     fn batch_len(&self, batch: &Self::Batch) -> usize;
 
-    /// Names of the samples, for an error message.
+    /// Names of the samples in a batch, for an error message.
     fn ids(&self, batch: &Self::Batch) -> Vec<String>;
 
-    /// Forward pass in training mode; runs under autocast where the precision says so.
+    /// The forward pass in training mode. Runs under autocast if the precision requires it.
     ///
     /// # Errors
-    /// The task's own.
-    fn step(&mut self, batch: &Self::Batch, at: Position) -> TaskResult<Step>;
+    /// If the forward pass fails.
+    fn step(&mut self, batch: &Self::Batch, position: Position) -> TaskResult<Step>;
 
-    /// Metrics on held-out data after `epoch` (0: before training), in evaluation mode, without gradients. Runs under autocast
-    /// as training does. An undefined metric is NaN.
+    /// Metrics on the validation data after `epoch` (0: before training), in evaluation mode and
+    /// without gradients. Runs under autocast as training does. An undefined metric is NaN.
     ///
     /// # Errors
-    /// The task's own.
+    /// If the data cannot be read, or the forward pass fails.
     fn validate(&mut self, epoch: usize) -> TaskResult<Vec<(String, f64)>>;
 
-    /// What the last validation saw that is no metric, such as a spectrum: points by name. `metrics.jsonl` has them beside the metrics.
+    /// Curves of the latest validation, such as a spectrum: points by name. `metrics.jsonl` holds
+    /// them beside the metrics.
     fn series(&self) -> Vec<(String, Vec<[f64; 2]>)> {
         Vec::new()
     }
 
-    /// Which of the metrics chooses the best checkpoint.
+    /// The metric that selects the best checkpoint.
     fn monitor(&self) -> Monitor;
 }
 
-/// All variables of a store, in the order of their names, as [`Task::variables`] wants them.
+/// All variables of a store, sorted by name, as [`Task::variables`] needs them.
 pub fn variables(store: &nn::VarStore) -> Vec<(String, Tensor)> {
     let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
     variables.sort_by(|a, b| a.0.cmp(&b.0));

@@ -1,13 +1,14 @@
-//! Batches on their way to the device.
+//! Copies batches to the device.
 
 use crate::error::Result;
 use crate::shim;
 use tch::{Device, Kind, Tensor};
 
-/// The way of host tensors to a device.
+/// Copies host tensors to a device.
 ///
-/// To a GPU they go from pinned memory over a stream of their own: since the loop does not wait for the device within a
-/// step, a batch is copied while the step before it is computed. On the CPU there is nothing to copy.
+/// On a GPU, tensors are copied from pinned memory on a stream of their own. The training loop does
+/// not wait for the device within a step, so a batch is copied while the step before it is
+/// computed. On the CPU nothing is copied.
 #[derive(Debug)]
 pub struct Upload {
     device: Device,
@@ -15,10 +16,10 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// A way to `device`.
+    /// Prepares to copy to `device`.
     ///
     /// # Errors
-    /// If there is no such device.
+    /// If `device` is a GPU that does not exist.
     pub fn new(device: Device) -> Result<Upload> {
         let stream = device.is_cuda().then(|| shim::new_stream(device));
         Ok(Upload {
@@ -27,7 +28,7 @@ impl Upload {
         })
     }
 
-    /// Squares of `side · side` grey values each, one after the other, as u8 `[B, 1, side, side]` on the device.
+    /// Copies films of `side · side` grey values each: u8 `[B, 1, side, side]` on the device.
     ///
     /// # Errors
     /// As [`Self::send`].
@@ -37,10 +38,10 @@ impl Upload {
         self.send(Tensor::f_from_data_size(pixels, &shape, Kind::Uint8)?)
     }
 
-    /// `host` on the device.
+    /// Copies `host` to the device.
     ///
     /// # Errors
-    /// libtorch's own, if memory does not suffice.
+    /// If there is not enough memory.
     pub fn send(&self, host: Tensor) -> Result<Tensor> {
         match self.stream {
             Some(stream) => shim::upload(&host, self.device, stream),
@@ -49,11 +50,12 @@ impl Upload {
     }
 }
 
-/// `host` on `device`, after what the device already has to do: to a GPU from pinned memory, for which the host does not wait. For what is
-/// known only within a step, such as targets; batches go ahead of their step by [`Upload`].
+/// Copies `host` to `device`, in order with the work that the device already has: on a GPU from
+/// pinned memory, without waiting. For tensors that are known only within a step, such as targets;
+/// batches are copied ahead by [`Upload`].
 ///
 /// # Errors
-/// libtorch's own, if memory does not suffice.
+/// If there is not enough memory.
 pub fn upload(host: Tensor, device: Device) -> std::result::Result<Tensor, tch::TchError> {
     if !device.is_cuda() {
         return Ok(host);

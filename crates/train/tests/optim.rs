@@ -1,5 +1,5 @@
-//! AdamW against `torch.optim.AdamW` (`tests/oracle/adamw.py`): 1e-12 in float64, 1e-6 in float32, relative to the larger of
-//! 1 and the value.
+//! AdamW against `torch.optim.AdamW` (`tests/oracle/adamw.py`): 1e-12 in float64, 1e-6 in float32,
+//! relative to the larger of 1 and the value.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -73,7 +73,7 @@ impl Model {
         }
     }
 
-    /// One step of the oracle; gives the norm of the gradients.
+    /// One step, as in the oracle. Returns the norm of the gradients.
     fn step(&mut self, step: usize) -> f64 {
         let mut loss = Tensor::from(0.0);
         let size = if step.is_multiple_of(2) { 0.05 } else { 1.0 };
@@ -111,7 +111,7 @@ fn list(tensor: &Tensor) -> Vec<f64> {
 #[case("float64", Kind::Double, false, 1e-12)]
 #[case("float32", Kind::Float, false, 1e-6)]
 #[case("float32", Kind::Float, true, 1e-6)]
-fn ten_steps_are_those_of_torch(
+fn ten_steps_equal_those_of_torch(
     #[case] name: &str,
     #[case] kind: Kind,
     #[case] channels_last: bool,
@@ -133,7 +133,7 @@ fn ten_steps_are_those_of_torch(
 }
 
 #[rstest]
-fn a_state_put_back_gives_the_same_bits(#[values(Kind::Double, Kind::Float)] kind: Kind) {
+fn a_restored_state_gives_the_same_bits(#[values(Kind::Double, Kind::Float)] kind: Kind) {
     let mut whole = Model::new(kind, true);
     (0..STEPS).for_each(|step| _ = whole.step(step));
     for stop in 1..STEPS {
@@ -173,7 +173,7 @@ fn a_skipped_step_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_trained_is_named() {
+fn parameters_that_cannot_be_trained_are_named() {
     let parameter = || ("w".to_owned(), Tensor::zeros([2], tch::kind::FLOAT_CPU));
     let groups = vec![
         Group::new("a", vec![parameter()]),

@@ -10,10 +10,11 @@
 use mflag_tests::{assert_close, formula, golden_json, numbers};
 use mflag_train::optim::{Group, OptimiserConfig};
 use mflag_train::precision::GradScaler;
-use mflag_train::{AdamW, Precision};
+use mflag_train::{AdamW, Error, Precision, Result};
 use tch::{Device, Kind, Reduction, Tensor};
 
-/// Two units in the last place of bf16 (2⁻⁸ each): CPUs with and without bf16 products round at other places.
+/// Two units in the last place of bf16 (2⁻⁸ each), because CPUs with and without bf16 products
+/// round differently.
 const BF16: f64 = 2.0 / 256.0;
 
 fn tensor(values: &[f64], shape: &[i64]) -> Tensor {
@@ -30,7 +31,7 @@ fn head(t: &Tensor) -> Vec<f64> {
 }
 
 #[test]
-fn autocast_chooses_the_kinds_that_torch_chooses() {
+fn autocast_uses_the_same_kinds_as_torch() {
     let parameters = [
         ("conv.weight", &[4, 3, 3, 3][..]),
         ("norm.weight", &[4]),
@@ -51,7 +52,7 @@ fn autocast_chooses_the_kinds_that_torch_chooses() {
             let pooled = relu.mean_dim([2_i64, 3].as_slice(), false, None);
             let linear = pooled.linear(fc, Some(fc_bias));
             let zeros = Tensor::zeros([2, 5], tch::kind::FLOAT_CPU);
-            vec![
+            Ok::<_, Error>(vec![
                 ("sum_f32", &linear + Tensor::ones([5], tch::kind::FLOAT_CPU)),
                 ("log_softmax", linear.log_softmax(1, None)),
                 ("loss", linear.mse_loss(&zeros, Reduction::Mean)),
@@ -60,7 +61,7 @@ fn autocast_chooses_the_kinds_that_torch_chooses() {
                 ("relu", relu),
                 ("pooled", pooled),
                 ("linear", linear),
-            ]
+            ])
         })
         .unwrap();
     found[2].1.backward();
@@ -86,20 +87,31 @@ fn check(name: &str, tensor: &Tensor, golden: &serde_json::Value) {
 }
 
 #[test]
-fn regions_nest_and_end_with_a_panic_too() {
+fn regions_nest_and_end_after_a_panic() {
     let product = || {
         let a = Tensor::ones([2, 2], tch::kind::FLOAT_CPU);
-        a.matmul(&a).kind()
+        Ok::<_, Error>(a.matmul(&a).kind())
     };
-    let bf16 = |body: &dyn Fn() -> Kind| Precision::Bf16.autocast(Device::Cpu, body).unwrap();
-    assert_eq!(bf16(&|| bf16(&product)), Kind::BFloat16);
+    let bf16 = |body: &dyn Fn() -> Result<Kind>| Precision::Bf16.autocast(Device::Cpu, body);
+    assert_eq!(bf16(&|| bf16(&product)).unwrap(), Kind::BFloat16);
     let caught = std::panic::catch_unwind(|| bf16(&|| panic!("inside")));
     assert!(caught.is_err());
-    assert_eq!(product(), Kind::Float);
+    assert_eq!(product().unwrap(), Kind::Float);
     assert_eq!(
         Precision::Fp32.autocast(Device::Cpu, product).unwrap(),
         Kind::Float
     );
+}
+
+#[test]
+fn inference_computes_no_gradients() {
+    let weight = Tensor::ones([2, 2], tch::kind::FLOAT_CPU).set_requires_grad(true);
+    let product = || Ok::<_, Error>(weight.matmul(&weight));
+    let bf16 = Precision::Bf16;
+    let result = bf16.inference(Device::Cpu, product).unwrap();
+    assert!(result.kind() == Kind::BFloat16 && !result.requires_grad());
+    let result = bf16.autocast(Device::Cpu, product).unwrap();
+    assert!(result.kind() == Kind::BFloat16 && result.requires_grad());
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Learning rates against `torch.optim.lr_scheduler` (`tests/oracle/schedule.py`), to 1e-12 of the highest rate.
+//! Learning rates against `torch.optim.lr_scheduler` (`tests/oracle/schedule.py`), within 1e-12 of
+//! the highest rate.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -34,7 +35,7 @@ fn restarts(period: f64, growth: u32) -> Decay {
 #[case("restarts_doubling", 2e-5, 0.0, restarts(5.0, 2), 80, 1)]
 #[case("restarts_warmup", 2e-5, 8.0, restarts(5.0, 2), 50, 1)]
 #[case("paper", 2e-5, 0.0, restarts(0.4, 1), 3000, 7)]
-fn rates_are_those_of_torch(
+fn rates_equal_those_of_torch(
     #[case] name: &str,
     #[case] base: f64,
     #[case] warmup: f64,
@@ -57,14 +58,14 @@ fn rates_are_those_of_torch(
 }
 
 #[test]
-fn a_kind_alone_is_the_papers_schedule() {
+fn the_defaults_of_restarts_are_the_papers() {
     let text = r#"{"decay": {"kind": "cosine_restarts"}}"#;
     let schedule: Schedule = serde_json::from_str(text).unwrap();
     assert_eq!(schedule.decay, restarts(0.4, 1));
 }
 
 #[test]
-fn no_span_is_too_short_or_too_long() {
+fn rates_stay_in_range_for_any_span() {
     for (warmup, total) in [(0.0, 0), (0.5, 1), (5.0, 3), (0.99, 2)] {
         for decay in [
             Decay::Constant,

@@ -62,8 +62,7 @@ impl Network {
     pub(crate) fn open(source: &Source, device: DeviceSettings) -> Result<Network> {
         Ok(match source {
             Source::Encoder(file) => {
-                let (_, device) =
-                    mflag_train::device::setup_inference(&TrainerConfig::default(), device)?;
+                let (_, device) = mflag_train::setup_inference(&TrainerConfig::default(), device)?;
                 Network::Encoder(Box::new(FilmEncoder::open(file, device)?))
             }
             Source::Model(run) => Network::Classifier(Box::new(Model::open_on(run, device)?)),

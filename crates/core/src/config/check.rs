@@ -1,17 +1,18 @@
-//! The merged values against the schema, in words for people.
+//! Checks the merged values against the schema, and words the problems for people.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::layers::Layers;
+use super::renamed;
 use crate::suggest;
 
-/// Every problem of the merged values, one line each; empty if there is none.
+/// All problems of the merged values, one line each.
 pub(super) fn problems(schema: &Value, layers: &Layers) -> Vec<String> {
     let mut problems = Vec::new();
     examine(schema, &layers.value, "", &mut |pointer, text| {
-        let key = pointer.trim_start_matches('/').replace('/', ".");
+        let key = dotted(pointer);
         let place = if key.is_empty() {
             String::new()
         } else {
@@ -22,19 +23,23 @@ pub(super) fn problems(schema: &Value, layers: &Layers) -> Vec<String> {
     problems
 }
 
-/// Calls `report` with the JSON pointer and the words of each problem of `value`, which stands at `base`.
+/// Calls `report` with the JSON pointer and the message of each problem of `value`, whose own
+/// pointer is `base`.
 fn examine(schema: &Value, value: &Value, base: &str, report: &mut dyn FnMut(&str, String)) {
     let validator: Validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
-        Err(error) => return report(base, format!("the schema itself is wrong: {error}")),
+        Err(error) => return report(base, format!("the schema is wrong: {error}")),
     };
     for error in validator.iter_errors(value) {
         let pointer = format!("{base}{}", error.instance_path());
         let around = parent(schema, &error);
         match error.kind() {
-            Kind::AdditionalProperties { unexpected } => {
+            Kind::AdditionalProperties { unexpected }
+            | Kind::UnevaluatedProperties { unexpected } => {
                 for key in unexpected {
-                    report(&format!("{pointer}/{key}"), unknown_key(around, key));
+                    let pointer = format!("{pointer}/{key}");
+                    let message = unknown_key(around, &pointer, key);
+                    report(&pointer, message);
                 }
             }
             Kind::OneOfNotValid { .. } | Kind::AnyOf { .. } => {
@@ -43,33 +48,43 @@ fn examine(schema: &Value, value: &Value, base: &str, report: &mut dyn FnMut(&st
                     .and_then(Value::as_array);
                 match choices.map(|c| choose(c, error.instance())) {
                     Some(Ok(variant)) => examine(variant, error.instance(), &pointer, report),
-                    Some(Err(words)) => report(&pointer, words),
+                    Some(Err(message)) => report(&pointer, message),
                     None => report(&pointer, error.to_string()),
                 }
             }
-            _ => report(&pointer, words(&error)),
+            _ => report(&pointer, message(&error)),
         }
     }
 }
 
-/// The schema that holds the keyword which failed.
+/// The schema whose keyword failed.
 fn parent<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Option<&'a Value> {
     let path = error.schema_path().to_string();
     schema.pointer(path.rsplit_once('/')?.0)
 }
 
-fn unknown_key(schema: Option<&Value>, key: &str) -> String {
+/// The key of a JSON pointer: `/a/b` → `a.b`.
+fn dotted(pointer: &str) -> String {
+    pointer.trim_start_matches('/').replace('/', ".")
+}
+
+fn unknown_key(schema: Option<&Value>, pointer: &str, key: &str) -> String {
     let known = schema
         .and_then(|s| s.get("properties"))
         .and_then(Value::as_object);
     let known: Vec<&str> = known
         .map(|k| k.keys().map(String::as_str).collect())
         .unwrap_or_default();
-    format!("unknown key{}", suggest::hint(key, known.iter().copied()))
+    match renamed::new_name(&dotted(pointer)) {
+        Some(new) if known.iter().any(|key| new.ends_with(key)) => {
+            format!("was renamed; write {new}")
+        }
+        _ => format!("unknown key{}", suggest::hint(key, known.iter().copied())),
+    }
 }
 
-/// The one of several schemas that `value` was meant for: by its `kind`, else the only one that is not `null`;
-/// otherwise the words that list the choices.
+/// Selects one of several schemas for `value`: the only one that is not `null`, or the one with the
+/// `kind` of `value`. If there is none, returns a message that lists the choices.
 fn choose<'a>(choices: &'a [Value], value: &Value) -> Result<&'a Value, String> {
     let not_null: Vec<&Value> = choices.iter().filter(|c| c["type"] != "null").collect();
     if let [only] = not_null[..] {
@@ -86,22 +101,25 @@ fn choose<'a>(choices: &'a [Value], value: &Value) -> Result<&'a Value, String> 
         return Err(one_of(&names, value));
     }
     match value.get("kind") {
-        Some(wanted) => not_null
+        Some(selected) => not_null
             .into_iter()
-            .find(|c| c["properties"]["kind"]["const"] == *wanted)
-            .ok_or_else(|| format!("kind: {}", one_of(&kinds, wanted))),
-        None => Err(format!("needs a kind: one of {}", kinds.join(", "))),
+            .find(|c| c["properties"]["kind"]["const"] == *selected)
+            .ok_or_else(|| format!("kind: {}", one_of(&kinds, selected))),
+        None => Err(format!(
+            "kind is missing; write one of {}",
+            kinds.join(", ")
+        )),
     }
 }
 
-/// The values that a schema lists: its `const` or its `enum`.
+/// The values that a schema allows: its `const` or its `enum`.
 fn values(schema: &Value) -> Vec<&Value> {
     match (
         schema.get("const"),
         schema.get("enum").and_then(Value::as_array),
     ) {
-        (Some(one), _) => vec![one],
-        (None, Some(several)) => several.iter().collect(),
+        (Some(value), _) => vec![value],
+        (None, Some(values)) => values.iter().collect(),
         (None, None) => Vec::new(),
     }
 }
@@ -122,16 +140,16 @@ fn near(names: &[&str], text: &str) -> String {
         .map_or(String::new(), |n| format!(" (did you mean '{n}'?)"))
 }
 
-fn words(error: &ValidationError<'_>) -> String {
+fn message(error: &ValidationError<'_>) -> String {
     let value = error.instance();
     match error.kind() {
-        Kind::Minimum { limit } => format!("{value} is too small, the least allowed is {limit}"),
-        Kind::Maximum { limit } => format!("{value} is too large, the most allowed is {limit}"),
+        Kind::Minimum { limit } => format!("{value} is too small; the minimum is {limit}"),
+        Kind::Maximum { limit } => format!("{value} is too large; the maximum is {limit}"),
         Kind::ExclusiveMinimum { limit } => {
-            format!("{value} is not allowed, it must be above {limit}")
+            format!("{value} is too small; it must be greater than {limit}")
         }
         Kind::ExclusiveMaximum { limit } => {
-            format!("{value} is not allowed, it must be below {limit}")
+            format!("{value} is too large; it must be less than {limit}")
         }
         Kind::Required { property } => format!("the key {property} is missing"),
         Kind::Type { kind } => wrong_type(kind, value),
@@ -150,19 +168,18 @@ fn words(error: &ValidationError<'_>) -> String {
 
 fn wrong_type(kind: &TypeKind, value: &Value) -> String {
     let expected: Vec<String> = match kind {
-        TypeKind::Single(one) => vec![one.to_string()],
-        TypeKind::Multiple(set) => set
+        TypeKind::Single(kind) => vec![kind.to_string()],
+        TypeKind::Multiple(kinds) => kinds
             .iter()
             .map(|t| t.to_string())
             .filter(|t| t != "null")
             .collect(),
     };
     let hint = match value.as_str() {
-        // A number in quotes is text.
         Some(text) if text.trim().parse::<f64>().is_ok() => {
             "; write numbers as 1.0e-4, without quotes"
         }
         _ => "",
     };
-    format!("expects {}, found {value}{hint}", expected.join(" or "))
+    format!("expected {}, found {value}{hint}", expected.join(" or "))
 }

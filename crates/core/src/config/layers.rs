@@ -1,4 +1,4 @@
-//! The layers of a configuration, merged, with the origin of each value.
+//! Merges the layers of a configuration, and records the origin of each value.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,17 @@ use serde_json::{Map, Value};
 
 use crate::{Error, Result};
 
-/// The key by which a file names the one that it extends.
+/// The key that names the file to extend.
 const EXTENDS: &str = "extends";
-/// The key that names the variant of a choice.
+/// The key that selects the variant of an enum.
 const KIND: &str = "kind";
 
-/// Merged values; `origins` says for each JSON pointer which file or override it came from.
+/// The merged values.
 #[derive(Debug)]
 pub(super) struct Layers {
     pub(super) value: Value,
     pub(super) files: Vec<PathBuf>,
+    /// The file or override of each value, by its JSON pointer.
     origins: BTreeMap<String, String>,
 }
 
@@ -31,8 +32,8 @@ impl Default for Layers {
 }
 
 impl Layers {
-    /// Of `file` (with what it extends) and the overrides `sets`.
-    pub(super) fn of(file: Option<&Path>, sets: &[String]) -> Result<Layers> {
+    /// Merges `file`, the files it extends and the overrides `sets`.
+    pub(super) fn read(file: Option<&Path>, sets: &[String]) -> Result<Layers> {
         let mut layers = Layers::default();
         if let Some(file) = file {
             layers.add_file(file)?;
@@ -43,15 +44,15 @@ impl Layers {
         Ok(layers)
     }
 
-    /// Merges `file`, what it extends first.
-    pub(super) fn add_file(&mut self, file: &Path) -> Result<()> {
+    /// Merges `file` after the files it extends.
+    fn add_file(&mut self, file: &Path) -> Result<()> {
         let mut chain = Vec::new();
         let mut next = Some(file.to_owned());
         while let Some(path) = next {
             let path = std::fs::canonicalize(&path).map_err(|e| Error::io("read", &path, e))?;
             if chain.iter().any(|(seen, _)| *seen == path) {
                 return Err(Error::config(format!(
-                    "{}: extends itself, by way of others",
+                    "{}: extends itself through other files",
                     path.display()
                 )));
             }
@@ -59,10 +60,10 @@ impl Layers {
             let mut map = parse_map(&text, &path)?;
             next = match map.remove(EXTENDS) {
                 None => None,
-                Some(Value::String(base)) => Some(beside(&path, &base)),
+                Some(Value::String(base)) => Some(relative_to(&path, &base)),
                 Some(other) => {
                     let problem = format!(
-                        "{}: extends: expects the path of a file, found {other}",
+                        "{}: extends: expected the path of a file, found {other}",
                         path.display()
                     );
                     return Err(Error::config(problem));
@@ -77,7 +78,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Merges the YAML in `text`, which may not extend.
+    /// Merges the YAML in `text`, which cannot extend a file.
     pub(super) fn add_text(&mut self, text: &str, origin: &Path) -> Result<()> {
         let map = parse_map(text, origin)?;
         self.merge(map, &origin.display().to_string());
@@ -85,8 +86,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Merges one `a.b=value`.
-    pub(super) fn add_override(&mut self, set: &str) -> Result<()> {
+    /// Merges an override `a.b=value`.
+    fn add_override(&mut self, set: &str) -> Result<()> {
         let problem =
             |why: &str| Error::config(format!("--set {set}: {why}; write --set a.b=value"));
         let (path, text) = set.split_once('=').ok_or_else(|| problem("has no '='"))?;
@@ -104,7 +105,8 @@ impl Layers {
         Ok(())
     }
 
-    /// Where the value at a JSON pointer came from: its own layer, else that of something within it, else that around it.
+    /// The origin of the value at a JSON pointer: its own, or else that of a value within it, or
+    /// else that of a value around it.
     pub(super) fn origin(&self, pointer: &str) -> &str {
         let mut at = pointer;
         loop {
@@ -155,7 +157,7 @@ fn merge_into(
             }
         }
         (target, Value::Object(layer)) => {
-            // Replaced whole, key by key, so that each key has its origin.
+            // Replaces the value, but merges key by key to record the origin of each key.
             *target = Value::Object(Map::new());
             merge_into(target, Value::Object(layer), pointer, origin, origins);
         }
@@ -166,6 +168,7 @@ fn merge_into(
     }
 }
 
+/// Whether `layer` selects another variant than `target`.
 fn other_kind(target: &Map<String, Value>, layer: &Map<String, Value>) -> bool {
     match (target.get(KIND), layer.get(KIND)) {
         (Some(old), Some(new)) => old != new,
@@ -173,12 +176,12 @@ fn other_kind(target: &Map<String, Value>, layer: &Map<String, Value>) -> bool {
     }
 }
 
-/// `path` as written in `file`: relative to the folder of `file`.
-fn beside(file: &Path, path: &str) -> PathBuf {
+/// Resolves `path`, which is relative to the folder of `file`.
+fn relative_to(file: &Path, path: &str) -> PathBuf {
     file.parent().unwrap_or(Path::new("")).join(path)
 }
 
-/// YAML as JSON has it. By way of its own kind of value, which refuses a key that stands there twice.
+/// Parses YAML into a JSON value. Parses it as a YAML value first, which refuses duplicate keys.
 fn parse(text: &str) -> std::result::Result<Value, String> {
     let value: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| e.to_string())?;
     serde_json::to_value(value).map_err(|e| e.to_string())
@@ -189,6 +192,6 @@ fn parse_map(text: &str, origin: &Path) -> Result<Map<String, Value>> {
     match parse(text).map_err(|e| problem(format!("is not YAML: {e}")))? {
         Value::Object(map) => Ok(map),
         Value::Null => Ok(Map::new()),
-        other => Err(problem(format!("expects keys with values, found {other}"))),
+        other => Err(problem(format!("expected keys with values, found {other}"))),
     }
 }

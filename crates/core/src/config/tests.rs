@@ -12,6 +12,29 @@ struct Run {
     order: Order,
     #[schemars(range(min = 2))]
     limit: Option<usize>,
+    data: Data,
+}
+
+#[derive(Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Data {
+    #[serde(flatten)]
+    shared: Shared,
+    seed: u64,
+}
+
+/// Keys that several configurations share.
+#[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+struct Shared {
+    #[schemars(range(max = 256))]
+    num_workers: usize,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Shared { num_workers: 4 }
+    }
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -53,14 +76,14 @@ impl Default for Schedule {
 enum Order {
     #[default]
     Shuffled,
-    /// With a doc comment, which makes the schema a `oneOf`.
+    /// A doc comment on a variant makes the schema a `oneOf`.
     Stored,
 }
 
 impl Config for Run {
     fn check(&self) -> Vec<String> {
         if self.epochs == 13 {
-            vec!["epochs: 13 is bad luck".into()]
+            vec!["epochs: 13 is not supported".into()]
         } else {
             vec![]
         }
@@ -99,24 +122,58 @@ fn overrides_reach_nested_keys_and_keep_the_rest() {
 
 #[test]
 fn messages_name_the_key_the_value_the_range_and_the_origin() {
-    let say = |sets: &[&str]| refusal(sets).lines().nth(1).unwrap().trim().to_owned();
-    insta::assert_snapshot!(say(&["epochs=0"]), @"- epochs: 0 is too small, the least allowed is 1 [--set epochs=0]");
-    insta::assert_snapshot!(say(&["epochs=many"]), @r#"- epochs: expects integer, found "many" [--set epochs=many]"#);
-    insta::assert_snapshot!(say(&["epoks=3"]), @"- epoks: unknown key (did you mean 'epochs'?) [--set epoks=3]");
-    insta::assert_snapshot!(say(&["optimiser.lr=3"]), @"- optimiser.lr: unknown key (known: learning_rate, betas) [--set optimiser.lr=3]");
-    insta::assert_snapshot!(say(&["optimiser.learning_rate=0.0"]), @"- optimiser.learning_rate: 0.0 is not allowed, it must be above 0 [--set optimiser.learning_rate=0.0]");
-    insta::assert_snapshot!(say(&["optimiser.learning_rate='1.0e-4'"]), @r#"- optimiser.learning_rate: expects number, found "1.0e-4"; write numbers as 1.0e-4, without quotes [--set optimiser.learning_rate='1.0e-4']"#);
-    insta::assert_snapshot!(say(&["schedule={kind: cosin, floor: 2}"]), @"- schedule: kind: 'cosin' is not one of constant, cosine (did you mean 'cosine'?) [--set schedule={kind: cosin, floor: 2}]");
-    insta::assert_snapshot!(say(&["schedule={kind: cosine, floor: 2}"]), @"- schedule.floor: 2 is too large, the most allowed is 1.0 [--set schedule={kind: cosine, floor: 2}]");
-    insta::assert_snapshot!(say(&["schedule={kind: cosine, flor: 0.5}"]), @"- schedule.flor: unknown key (did you mean 'floor'?) [--set schedule={kind: cosine, flor: 0.5}]");
-    insta::assert_snapshot!(say(&["order=shufled"]), @"- order: 'shufled' is not one of shuffled, stored (did you mean 'shuffled'?) [--set order=shufled]");
-    insta::assert_snapshot!(say(&["limit=1"]), @"- limit: 1 is too small, the least allowed is 2 [--set limit=1]");
-    insta::assert_snapshot!(say(&["epochs=13"]), @"- epochs: 13 is bad luck");
-    insta::assert_snapshot!(say(&["epochs"]), @"- --set epochs: has no '='; write --set a.b=value");
+    let message = |sets: &[&str]| refusal(sets).lines().nth(1).unwrap().trim().to_owned();
+    insta::assert_snapshot!(message(&["epochs=0"]), @"- epochs: 0 is too small; the minimum is 1 [--set epochs=0]");
+    insta::assert_snapshot!(message(&["epochs=many"]), @r#"- epochs: expected integer, found "many" [--set epochs=many]"#);
+    insta::assert_snapshot!(message(&["epoks=3"]), @"- epoks: unknown key (did you mean 'epochs'?) [--set epoks=3]");
+    insta::assert_snapshot!(message(&["optimiser.lr=3"]), @"- optimiser.lr: unknown key (known: learning_rate, betas) [--set optimiser.lr=3]");
+    insta::assert_snapshot!(message(&["optimiser.learning_rate=0.0"]), @"- optimiser.learning_rate: 0.0 is too small; it must be greater than 0 [--set optimiser.learning_rate=0.0]");
+    insta::assert_snapshot!(message(&["optimiser.learning_rate='1.0e-4'"]), @r#"- optimiser.learning_rate: expected number, found "1.0e-4"; write numbers as 1.0e-4, without quotes [--set optimiser.learning_rate='1.0e-4']"#);
+    insta::assert_snapshot!(message(&["schedule={kind: cosin, floor: 2}"]), @"- schedule: kind: 'cosin' is not one of constant, cosine (did you mean 'cosine'?) [--set schedule={kind: cosin, floor: 2}]");
+    insta::assert_snapshot!(message(&["schedule={kind: cosine, floor: 2}"]), @"- schedule.floor: 2 is too large; the maximum is 1.0 [--set schedule={kind: cosine, floor: 2}]");
+    insta::assert_snapshot!(message(&["schedule={kind: cosine, flor: 0.5}"]), @"- schedule.flor: unknown key (did you mean 'floor'?) [--set schedule={kind: cosine, flor: 0.5}]");
+    insta::assert_snapshot!(message(&["order=shufled"]), @"- order: 'shufled' is not one of shuffled, stored (did you mean 'shuffled'?) [--set order=shufled]");
+    insta::assert_snapshot!(message(&["limit=1"]), @"- limit: 1 is too small; the minimum is 2 [--set limit=1]");
+    insta::assert_snapshot!(message(&["epochs=13"]), @"- epochs: 13 is not supported");
+    insta::assert_snapshot!(message(&["epochs"]), @"- --set epochs: has no '='; write --set a.b=value");
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
+fn shared_keys_are_read_and_checked() {
+    let run = set(&["epochs=1", "data.seed=7"]).unwrap();
+    assert_eq!((run.data.seed, run.data.shared.num_workers), (7, 4));
+    let run = set(&["epochs=1", "data.num_workers=2"]).unwrap();
+    assert_eq!(run.data.shared.num_workers, 2);
+    assert!(to_yaml(&run).unwrap().contains("\n  num_workers: 2\n"));
+    assert!(refusal(&["data.num_workers=300"]).contains("the maximum is 256"));
+    assert!(refusal(&["data.num_worker=3"]).contains("did you mean 'num_workers'?"));
+    assert!(refusal(&["data.sed=3"]).contains("did you mean 'seed'?"));
+}
+
+#[test]
+fn an_old_key_is_refused_with_its_new_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("run.yaml");
+    std::fs::write(&file, "epochs: 1\ndata: { loader_threads: 3 }\n").unwrap();
+    let in_file = load::<Run>(Some(&file), &[]).unwrap_err().to_string();
+    for message in [in_file, refusal(&["data.loader_threads=3"])] {
+        let expected = "data.loader_threads: was renamed; write data.num_workers";
+        assert!(message.contains(expected), "{message}");
+    }
+    // The new key of this one belongs to other configurations.
+    let message = refusal(&["data.keep_features=0"]);
+    assert!(message.contains("unknown key"), "{message}");
+}
+
+#[test]
+fn a_stored_configuration_may_have_old_keys() {
+    let text = "epochs: 1\ndata: { loader_threads: 3, seed: 1 }\n";
+    let run: Run = from_yaml(text, Path::new("config.yaml")).unwrap();
+    assert_eq!((run.data.shared.num_workers, run.data.seed), (3, 1));
+}
+
+#[test]
+fn all_problems_are_listed() {
     assert_eq!(
         refusal(&["epochs=0", "order=x", "optimiser.lr=3"])
             .lines()
@@ -126,7 +183,7 @@ fn all_problems_are_told_at_once() {
 }
 
 #[test]
-fn files_extend_each_other_and_the_origin_is_named() {
+fn files_extend_each_other_and_errors_name_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
     std::fs::create_dir(dir.path().join("sub")).unwrap();
@@ -170,7 +227,7 @@ fn files_extend_each_other_and_the_origin_is_named() {
 }
 
 #[test]
-fn the_effective_configuration_reads_back_the_same() {
+fn a_configuration_written_as_yaml_reads_back_equal() {
     let run = set(&[
         "epochs=5",
         "order=stored",

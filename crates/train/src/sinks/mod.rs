@@ -1,4 +1,4 @@
-//! Where metrics go: `metrics.jsonl` and TensorBoard events.
+//! The metric files: `metrics.jsonl` and TensorBoard events.
 
 mod tensorboard;
 
@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Result;
 use tensorboard::Events;
 
-/// The open files; closed ones (the default) swallow everything.
+/// The open metric files. The default is closed and ignores what is written.
 #[derive(Debug, Default)]
 pub(crate) struct Sinks {
     files: Option<Files>,
@@ -26,8 +26,8 @@ struct Files {
     events: Events,
 }
 
-/// The bytes of the whole lines among the first `keep` bytes: a file that someone has cut or deleted is not filled up with zeros, nor
-/// is half a line gone on with.
+/// The length of the whole lines among the first `keep` bytes, so that a truncated file is neither
+/// padded nor continued in the middle of a line.
 fn whole_lines(lines: &mut File, keep: u64) -> std::io::Result<u64> {
     let mut kept = Vec::new();
     lines.take(keep).read_to_end(&mut kept)?;
@@ -36,8 +36,8 @@ fn whole_lines(lines: &mut File, keep: u64) -> std::io::Result<u64> {
 }
 
 impl Sinks {
-    /// Opens the files in `folder` after `step` steps; lines beyond the first `keep` bytes, which a run killed later had
-    /// written, are cut off.
+    /// Opens the files in `folder` after `step` steps. Removes the lines after the first `keep`
+    /// bytes, which a run wrote that was killed before its next checkpoint.
     pub(crate) fn open(folder: &Path, keep: u64, step: u64) -> Result<Sinks> {
         let path = folder.join(METRICS);
         let open = || {
@@ -64,8 +64,8 @@ impl Sinks {
         })
     }
 
-    /// Writes one line, with `series` of points beside the metrics, and one event with a value for each metric; gives the length of the
-    /// file of lines.
+    /// Writes one line with the metrics and the `series` of points, and one event with the metrics.
+    /// Returns the new length of `metrics.jsonl`.
     pub(crate) fn write(
         &mut self,
         kind: &str,
@@ -96,7 +96,7 @@ impl Sinks {
         Ok(files.bytes)
     }
 
-    /// Makes sure that what is written outlives the machine.
+    /// Flushes `metrics.jsonl` to disk.
     pub(crate) fn flush(&mut self) -> Result<()> {
         if let Some(files) = &mut self.files {
             let synced = files.lines.sync_data();

@@ -1,6 +1,7 @@
 //! TensorBoard event files: records of protobuf messages, each with its length and masked CRC-32C.
 //!
-//! Formats: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto` and `core/framework/summary.proto`.
+//! Formats: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto` and
+//! `core/framework/summary.proto`.
 
 use std::fs::File;
 use std::io::Write;
@@ -31,7 +32,7 @@ struct SessionLog {
     status: i32,
 }
 
-/// `SessionLog.START`: TensorBoard drops what earlier files say of this step and of later ones.
+/// `SessionLog.START`: TensorBoard ignores the events of earlier files at this step and later ones.
 const START: i32 = 1;
 
 #[derive(Clone, PartialEq, Message)]
@@ -48,7 +49,7 @@ struct Scalar {
     simple_value: Option<f32>,
 }
 
-/// One event file; a resumed run begins another, and TensorBoard joins them by their steps.
+/// One event file. A resumed run begins another, and TensorBoard joins them by their steps.
 #[derive(Debug)]
 pub(super) struct Events {
     path: PathBuf,
@@ -56,10 +57,10 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// A new file in `folder`, of a session that goes on after `step` steps.
+    /// Creates a file in `folder` for a session that begins after `step` steps.
     pub(super) fn create(folder: &Path, step: u64) -> Result<Events> {
         let now = seconds();
-        // Microseconds keep two sessions of one process apart, and the names in order.
+        // Microseconds give two sessions of one process different names, in order.
         let name = format!(
             "events.out.tfevents.{now:017.6}.{}.mflag",
             std::process::id()
@@ -128,7 +129,7 @@ fn record(data: &[u8]) -> Vec<u8> {
     [&length[..], &masked(&length), data, &masked(data)].concat()
 }
 
-/// A CRC of data that hold CRCs is weak: TensorFlow stores it rotated and shifted.
+/// TensorFlow rotates and shifts each CRC, because the CRC of data that contain CRCs is weak.
 fn masked(data: &[u8]) -> [u8; 4] {
     crc32c::crc32c(data)
         .rotate_right(15)
@@ -140,10 +141,10 @@ fn masked(data: &[u8]) -> [u8; 4] {
 mod tests {
     use super::*;
 
-    /// The bytes that `tensorboard.summary.writer.record_writer.RecordWriter` makes of an
+    /// The golden is what `tensorboard.summary.writer.record_writer.RecordWriter` writes for
     /// `Event(wall_time=1.5, step=7, summary=…(tag="train/loss", simple_value=0.25))`.
     #[test]
-    fn a_record_is_that_of_tensorboard() {
+    fn a_record_equals_that_of_tensorboard() {
         let scalar = Scalar {
             tag: "train/loss".into(),
             simple_value: Some(0.25),

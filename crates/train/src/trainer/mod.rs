@@ -1,426 +1,316 @@
-//! The loop.
+//! The training loop.
 
-mod state;
-mod watch;
+mod checkpointing;
+mod clock;
+mod finite_check;
+mod step;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use mflag_core::run::{BEST, LAST, METRICS};
-use mflag_core::{atomic, progress::Progress, signals::Signals};
+use mflag_core::{progress::Progress, signals::Signals};
 use tch::Device;
 
-use crate::checkpoint::{Best, Checkpoint, Counters, Number};
+use crate::checkpoint::{Best, Checkpoint, Number, TrainState};
 use crate::config::TrainerConfig;
 use crate::error::{Error, Result};
+use crate::fit_result::{Ended, FitResult, peak_memory};
 use crate::meter::Meter;
 use crate::optim::AdamW;
-use crate::outcome::{Ended, Outcome, peak_memory};
 use crate::precision::{GradScaler, Precision};
 use crate::shim;
 use crate::sinks::Sinks;
-use crate::task::{Position, Step, Task};
-use watch::{Found, Watch};
+use crate::task::Task;
+use clock::SessionClock;
+pub(crate) use clock::StepTime;
+use finite_check::FiniteCheck;
 
-/// The samples of a step whose loss or gradient was not finite.
-const NON_FINITE: &str = "non-finite.txt";
-
-/// Trains `task` on `device` in `folder` (a run folder's path), which gets metrics.jsonl, TensorBoard events,
-/// last.safetensors and best.safetensors. Goes on from last.safetensors where there is one.
+/// Trains `task` on `device` and writes metrics.jsonl, TensorBoard events, last.safetensors and
+/// best.safetensors into `folder`, a run folder. Resumes from last.safetensors if it exists.
 ///
 /// # Errors
-/// See [`Error`]. Whatever happens, the last checkpoint written stands.
+/// See [`Error`]. After an error, the last checkpoint written is still valid.
 pub fn fit<T: Task>(
     task: &mut T,
     config: &TrainerConfig,
     device: Device,
     folder: &Path,
-) -> Result<Outcome> {
-    let mut run = Run::start(task, config, device, folder)?;
-    let ended = loop {
-        if run.counters.epoch >= config.epochs {
-            break Ended::Finished;
-        }
-        if run.patience_is_over() {
-            break Ended::Early;
-        }
-        if let Some(ended) = run.train_epoch()? {
-            break ended;
-        }
-        let epoch = run.counters.epoch;
-        if epoch.is_multiple_of(config.validate_every) || epoch == config.epochs {
-            run.validate()?;
-            run.save_last()?;
-        }
-    };
-    run.finish(ended)
+) -> Result<FitResult> {
+    let mut trainer = Trainer::new(task, config, device, folder)?;
+    if folder.join(LAST).exists() {
+        trainer.resume()?;
+    } else {
+        trainer.begin()?;
+    }
+    let ended = trainer.train()?;
+    trainer.finish(ended)
 }
 
-struct Run<'a, T> {
+struct Trainer<'a, T> {
     task: &'a mut T,
     config: &'a TrainerConfig,
     device: Device,
+    folder: PathBuf,
     precision: Precision,
     optimiser: AdamW,
     scaler: Option<GradScaler>,
-    counters: Counters,
+    state: TrainState,
     meter: Meter,
-    watch: Watch,
+    finite_check: FiniteCheck,
+    /// Closed until [`Trainer::begin`] or [`Trainer::resume`].
     sinks: Sinks,
     signals: Signals,
-    folder: PathBuf,
-    steps: u64,
-    steps_here: u64,
-    samples_here: usize,
-    training_seconds: f64,
-    begin: Instant,
-    /// End of the step before the one in progress.
-    clock: Instant,
-    /// Spent since then in forward passes, backward passes and the optimiser.
-    computing: Duration,
+    clock: SessionClock,
 }
 
-impl<'a, T: Task> Run<'a, T> {
-    /// A run from its beginning, measured once before training, or from its last checkpoint.
-    fn start(
+impl<'a, T: Task> Trainer<'a, T> {
+    fn new(
         task: &'a mut T,
         config: &'a TrainerConfig,
         device: Device,
         folder: &Path,
-    ) -> Result<Run<'a, T>> {
+    ) -> Result<Trainer<'a, T>> {
         let precision = config.precision.resolve(device)?;
         if config.channels_last {
-            let variables = task.variables();
-            variables
-                .iter()
-                .filter(|(_, v)| v.dim() == 4)
-                .try_for_each(|(_, v)| shim::channels_last(v))?;
+            for (_, variable) in task.variables().iter().filter(|(_, v)| v.dim() == 4) {
+                shim::channels_last(variable)?;
+            }
         }
         let mut optimiser = AdamW::new(task.groups(), &config.optimiser)?;
-        // A run of the same task that failed within a step has left some.
+        // An earlier call that failed within a step may have left gradients on the same task.
         optimiser.zero_grad()?;
-        let fp16 = precision == Precision::Fp16;
-        let scaler = fp16.then(|| GradScaler::new(device)).transpose()?;
-        let batches_per_epoch = task.batches_per_epoch();
-        let steps = config.epochs as u64 * batches_per_epoch.div_ceil(config.accumulate) as u64;
-        let last = folder.join(LAST);
-        let counters = Counters {
-            batches_per_epoch,
-            accumulate: config.accumulate,
-            ..Counters::default()
+        let scaler = match precision {
+            Precision::Fp16 => Some(GradScaler::new(device)?),
+            _ => None,
         };
-        let mut run = Run {
-            sinks: Sinks::default(),
-            signals: Signals::listen()?,
-            meter: Meter::default(),
-            watch: Watch::new(device)?,
-            folder: folder.to_owned(),
-            steps_here: 0,
-            samples_here: 0,
-            training_seconds: 0.0,
-            begin: Instant::now(),
-            clock: Instant::now(),
-            computing: Duration::ZERO,
+        let state = TrainState {
+            batches_per_epoch: task.batches_per_epoch(),
+            accumulate: config.accumulate,
+            ..TrainState::default()
+        };
+        Ok(Trainer {
             task,
             config,
             device,
+            folder: folder.to_owned(),
             precision,
             optimiser,
             scaler,
-            counters,
-            steps,
-        };
-        if last.exists() {
-            run.restore(&last)?;
-            let Counters {
-                epoch,
-                batch,
-                step,
-                metrics_bytes,
-                ..
-            } = run.counters;
-            run.sinks = Sinks::open(folder, metrics_bytes, step)?;
-            tracing::info!("going on after epoch {epoch}, batch {batch} (step {step} of {steps})");
-        } else {
-            nothing_is_lost(folder)?;
-            run.sinks = Sinks::open(folder, 0, 0)?;
-            run.validate()?;
-            run.save_last()?;
-        }
-        Ok(run)
-    }
-
-    /// The rest of the epoch in progress; says why, if it was left before its end.
-    fn train_epoch(&mut self) -> Result<Option<Ended>> {
-        let epoch = self.counters.epoch + 1;
-        let batches = self.task.batches(epoch, self.counters.batch)?;
-        let progress = self.progress(epoch);
-        self.clock = Instant::now();
-        let mut ids = Vec::new();
-        for batch in batches {
-            let batch = batch?;
-            if self.counters.batch == self.counters.batches_per_epoch {
-                return Err(self.miscounted(epoch, "more than "));
-            }
-            ids.extend(self.task.ids(&batch));
-            self.forward_backward(&batch, epoch)?;
-            self.counters.batch += 1;
-            progress.inc(1);
-            if !self.step_is_due() {
-                continue;
-            }
-            self.optimise(std::mem::take(&mut ids))?;
-            self.end_step();
-            let step = self.counters.step;
-            if step.is_multiple_of(self.config.log_every) || step == self.steps {
-                self.log(epoch, &progress)?;
-            }
-            let ended = self.asked_to_end();
-            let every = self.config.checkpoint_every;
-            if ended.is_some() || (every > 0 && step.is_multiple_of(every)) {
-                self.check_finite(epoch)?;
-                self.save_last()?;
-            }
-            if ended.is_some() {
-                return Ok(ended);
-            }
-        }
-        if self.counters.batch < self.counters.batches_per_epoch {
-            return Err(self.miscounted(epoch, ""));
-        }
-        self.check_finite(epoch)?;
-        progress.finish();
-        self.counters.epoch = epoch;
-        self.counters.batch = 0;
-        Ok(None)
-    }
-
-    fn forward_backward(&mut self, batch: &T::Batch, epoch: usize) -> Result<()> {
-        let begin = Instant::now();
-        let at = Position {
-            epoch,
-            step: self.counters.step,
-            steps: self.steps,
-        };
-        let Step { loss, parts } = self
-            .precision
-            .autocast(self.device, || self.task.step(batch, at))??;
-        let share = 1.0 / self.batches_in_step() as f64;
-        let scaled = &loss * share;
-        match &self.scaler {
-            Some(scaler) => scaler.scale(&scaled).f_backward()?,
-            None => scaled.f_backward()?,
-        }
-        self.meter.add("loss", &loss, share)?;
-        for (name, part) in &parts {
-            self.meter.add(name, part, share)?;
-        }
-        let samples = self.task.batch_len(batch);
-        self.meter.add_samples(samples);
-        self.samples_here += samples;
-        self.computing += begin.elapsed();
-        Ok(())
-    }
-
-    /// Batches that make the optimiser step in progress: fewer at the end of an epoch.
-    fn batches_in_step(&self) -> usize {
-        let accumulate = self.config.accumulate;
-        let first = self.counters.batch / accumulate * accumulate;
-        accumulate.min(self.counters.batches_per_epoch - first)
-    }
-
-    fn step_is_due(&self) -> bool {
-        let done = self.counters.batch;
-        done.is_multiple_of(self.config.accumulate) || done == self.counters.batches_per_epoch
-    }
-
-    /// One optimiser step over the samples `ids`. From the first loss or gradient on that is not finite, the weights stay
-    /// as they are; the host learns of it when it next looks.
-    fn optimise(&mut self, ids: Vec<String>) -> Result<()> {
-        let begin = Instant::now();
-        let overflow = match &self.scaler {
-            Some(scaler) => Some(scaler.unscale(&mut self.optimiser)?),
-            None => None,
-        };
-        let norm = self.optimiser.gradient_norm()?;
-        // With a scaled loss an overflow is normal: that step is left out and the scale halved.
-        let watched = overflow.is_none().then_some(&norm);
-        let step = self.counters.step + 1;
-        let mut skip = self
-            .watch
-            .note(step, ids, self.meter.sum("loss")?, watched)?;
-        if let Some(largest) = self.config.optimiser.clip_norm {
-            self.optimiser.clip(&norm, largest)?;
-        }
-        if let (Some(scaler), Some(overflow)) = (&mut self.scaler, &overflow) {
-            skip = skip.f_maximum(overflow)?;
-            scaler.update(overflow)?;
-        }
-        self.optimiser.step(self.lr(step - 1), Some(&skip))?;
-        self.optimiser.zero_grad()?;
-        self.meter.add("gradient_norm", &norm, 1.0)?;
-        self.computing += begin.elapsed();
-        Ok(())
-    }
-
-    fn end_step(&mut self) {
-        let now = Instant::now();
-        let seconds = (now - std::mem::replace(&mut self.clock, now)).as_secs_f64();
-        let computing = std::mem::take(&mut self.computing).as_secs_f64();
-        self.meter.end_step(seconds, seconds - computing);
-        self.training_seconds += seconds;
-        self.counters.step += 1;
-        self.steps_here += 1;
-    }
-
-    /// Rate of the step number `step`, from 0.
-    fn lr(&self, step: u64) -> f64 {
-        let base = self.config.optimiser.lr;
-        self.config.schedule.lr(base, step, self.steps)
-    }
-
-    /// The error of a task that gives another number of batches than it promised.
-    fn miscounted(&self, epoch: usize, more: &str) -> Error {
-        let Counters {
-            batch,
-            batches_per_epoch,
-            ..
-        } = self.counters;
-        Error::Config(format!(
-            "epoch {epoch} has {more}{batch} batches, although the task counts {batches_per_epoch} an epoch"
-        ))
-    }
-
-    /// Ends the run if a step since the last look was not finite. Waits for the device.
-    fn check_finite(&mut self, epoch: usize) -> Result<()> {
-        let Some(Found { what, step, ids }) = self.watch.look()? else {
-            return Ok(());
-        };
-        let list = self.folder.join(NON_FINITE);
-        atomic::write(&list, |file| {
-            ids.iter().try_for_each(|id| writeln!(file, "{id}"))
-        })?;
-        Err(Error::NonFinite {
-            what,
-            step,
-            epoch,
-            ids,
-            list,
+            state,
+            meter: Meter::default(),
+            finite_check: FiniteCheck::new(device)?,
+            sinks: Sinks::default(),
+            signals: Signals::listen()?,
+            clock: SessionClock::start(),
         })
     }
 
-    /// Means over the steps since the last line.
+    /// Begins a run: validates the untrained model and writes the first checkpoint.
+    fn begin(&mut self) -> Result<()> {
+        check_not_trained(&self.folder)?;
+        self.sinks = Sinks::open(&self.folder, 0, 0)?;
+        self.validate()?;
+        self.save_last()
+    }
+
+    /// Resumes a run from its last checkpoint.
+    fn resume(&mut self) -> Result<()> {
+        self.restore(&self.folder.join(LAST))?;
+        let TrainState {
+            epoch, batch, step, ..
+        } = self.state;
+        self.sinks = Sinks::open(&self.folder, self.state.metrics_bytes, step)?;
+        let steps = self.total_steps();
+        tracing::info!("resuming after epoch {epoch}, batch {batch} (step {step} of {steps})");
+        Ok(())
+    }
+
+    /// Trains epoch after epoch until the run ends or is interrupted.
+    fn train(&mut self) -> Result<Ended> {
+        while self.state.epoch < self.config.epochs {
+            if self.patience_is_over() {
+                return Ok(Ended::Early);
+            }
+            if let Some(ended) = self.train_epoch()? {
+                return Ok(ended);
+            }
+            let epoch = self.state.epoch;
+            if epoch.is_multiple_of(self.config.validate_every) || epoch == self.config.epochs {
+                self.validate()?;
+                self.save_last()?;
+            }
+        }
+        Ok(Ended::Finished)
+    }
+
+    /// Trains the rest of the current epoch. Returns the reason if training must stop before the
+    /// epoch's end.
+    fn train_epoch(&mut self) -> Result<Option<Ended>> {
+        let epoch = self.state.epoch + 1;
+        let batches = self.task.batches(epoch, self.state.batch)?;
+        let progress = self.progress(epoch);
+        self.clock.begin_epoch();
+        let mut ids = Vec::new();
+        for batch in batches {
+            let batch = batch?;
+            if self.state.batch == self.state.batches_per_epoch {
+                return Err(self.wrong_batch_count(epoch, "more than "));
+            }
+            ids.extend(self.task.ids(&batch));
+            self.forward_backward(&batch, epoch)?;
+            self.state.batch += 1;
+            progress.inc(1);
+            if self.is_step_due() {
+                self.optimiser_step(std::mem::take(&mut ids))?;
+                let ended = self.after_step(epoch, &progress)?;
+                if ended.is_some() {
+                    return Ok(ended);
+                }
+            }
+        }
+        if self.state.batch < self.state.batches_per_epoch {
+            return Err(self.wrong_batch_count(epoch, ""));
+        }
+        self.check_finite(epoch)?;
+        progress.finish();
+        self.state.epoch = epoch;
+        self.state.batch = 0;
+        Ok(None)
+    }
+
+    /// Logs and saves where an optimiser step calls for it. Returns the reason if training must
+    /// stop.
+    fn after_step(&mut self, epoch: usize, progress: &Progress) -> Result<Option<Ended>> {
+        let step = self.state.step;
+        if step.is_multiple_of(self.config.log_every) || step == self.total_steps() {
+            self.log(epoch, progress)?;
+        }
+        let ended = self.stop_requested();
+        let every = self.config.checkpoint_every;
+        if ended.is_some() || (every > 0 && step.is_multiple_of(every)) {
+            self.check_finite(epoch)?;
+            self.save_last()?;
+        }
+        Ok(ended)
+    }
+
+    /// The error for a task that yields another number of batches than it announced.
+    fn wrong_batch_count(&self, epoch: usize, more: &str) -> Error {
+        let TrainState {
+            batch,
+            batches_per_epoch,
+            ..
+        } = self.state;
+        Error::Config(format!(
+            "epoch {epoch} has {more}{batch} batches, but the task announced \
+             {batches_per_epoch} per epoch"
+        ))
+    }
+
+    /// Writes the means over the steps since the last line of metrics.
     fn log(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
         self.check_finite(epoch)?;
-        let mut metrics = vec![("lr".to_owned(), self.lr(self.counters.step - 1))];
+        let mut metrics = vec![("lr".to_owned(), self.lr(self.state.step - 1))];
         let clocks = self.meter.clocks();
         metrics.extend(self.meter.take()?);
         metrics.extend(clocks.map(|(name, value)| (name.to_owned(), value)));
         if let Some((_, loss)) = metrics.iter().find(|(name, _)| name == "loss") {
             progress.message(&format!("loss {loss:.4}"));
         }
-        self.counters.metrics_bytes =
+        self.state.metrics_bytes =
             self.sinks
-                .write("train", self.counters.step, epoch, &metrics, &[])?;
+                .write("train", self.state.step, epoch, &metrics, &[])?;
         Ok(())
     }
 
-    fn asked_to_end(&self) -> Option<Ended> {
-        let limit = self
-            .config
-            .stop_after_steps
-            .is_some_and(|limit| self.steps_here >= limit);
-        let interrupted = self.signals.received().map(Ended::Interrupted);
-        interrupted.or_else(|| limit.then_some(Ended::StepLimit))
-    }
-
-    /// Measures on held-out data and keeps the model if it is the best so far.
-    fn validate(&mut self) -> Result<()> {
-        let epoch = self.counters.epoch;
-        let measured = tch::no_grad(|| {
-            self.precision
-                .autocast(self.device, || self.task.validate(epoch))
-        })??;
-        let step = self.counters.step;
-        let series = self.task.series();
-        self.counters.metrics_bytes =
-            self.sinks
-                .write("validation", step, epoch, &measured, &series)?;
-        self.counters.latest = measured
-            .iter()
-            .map(|(name, value)| (name.clone(), Number(*value)))
-            .collect();
-
-        let monitor = self.task.monitor();
-        let found = measured.iter().find(|(name, _)| *name == monitor.metric);
-        let Some(&(_, value)) = found else {
-            let names: Vec<&str> = measured.iter().map(|(name, _)| name.as_str()).collect();
-            let problem = format!(
-                "the monitored metric {} is none of {names:?}",
-                monitor.metric
-            );
-            return Err(Error::Config(problem));
-        };
-        let before = self.counters.best.map(|best| best.value.0);
-        let better = monitor.direction.better(value, before);
-        if better {
-            self.counters.best = Some(Best {
-                value: Number(value),
-                epoch,
-                step,
-            });
-            self.counters.since_best = 0;
-            let mut best = Checkpoint::new(self.counters.clone());
-            best.add("model", self.task.variables())?;
-            best.write(&self.folder.join(BEST))?;
-        } else {
-            self.counters.since_best += 1;
+    fn stop_requested(&self) -> Option<Ended> {
+        if let Some(signal) = self.signals.received() {
+            return Some(Ended::Interrupted(signal));
         }
-        let mark = if better { ", the best so far" } else { "" };
-        tracing::info!("after epoch {epoch}: {} {value:.4}{mark}", monitor.metric);
+        let limit = self.config.stop_after_steps?;
+        (self.clock.steps() >= limit).then_some(Ended::StepLimit)
+    }
+
+    /// Measures the model on the validation data, and saves it if it is the best so far.
+    fn validate(&mut self) -> Result<()> {
+        let (epoch, step) = (self.state.epoch, self.state.step);
+        let metrics = self
+            .precision
+            .inference(self.device, || self.task.validate(epoch))?;
+        let series = self.task.series();
+        self.state.metrics_bytes =
+            self.sinks
+                .write("validation", step, epoch, &metrics, &series)?;
+        let monitor = self.task.monitor();
+        let value = monitor.value(&metrics)?;
+        self.state.latest = metrics
+            .into_iter()
+            .map(|(name, value)| (name, Number(value)))
+            .collect();
+        let best_before = self.state.best.map(|best| best.value.0);
+        if monitor.direction.better(value, best_before) {
+            self.save_best(value)?;
+            tracing::info!("epoch {epoch}: {} {value:.4}, best so far", monitor.metric);
+        } else {
+            self.state.since_best += 1;
+            tracing::info!("epoch {epoch}: {} {value:.4}", monitor.metric);
+        }
         Ok(())
+    }
+
+    /// Saves the model, which has reached the best `value` of the monitored metric so far.
+    fn save_best(&mut self, value: f64) -> Result<()> {
+        self.state.best = Some(Best {
+            value: Number(value),
+            epoch: self.state.epoch,
+            step: self.state.step,
+        });
+        self.state.since_best = 0;
+        let mut checkpoint = Checkpoint::new(self.state.clone());
+        checkpoint.add("model", self.task.variables())?;
+        checkpoint.write(&self.folder.join(BEST))
     }
 
     fn patience_is_over(&self) -> bool {
-        self.config
-            .patience
-            .is_some_and(|patience| self.counters.since_best >= patience)
+        let patience = self.config.patience;
+        patience.is_some_and(|patience| self.state.since_best >= patience)
     }
 
     fn progress(&self, epoch: usize) -> Progress {
         let label = format!("epoch {epoch}/{}", self.config.epochs);
-        let progress = Progress::new(&label, self.counters.batches_per_epoch as u64, "batches");
-        progress.resume_at(self.counters.batch as u64);
+        let progress = Progress::new(&label, self.state.batches_per_epoch as u64, "batches");
+        progress.resume_at(self.state.batch as u64);
         progress
     }
 
-    fn finish(mut self, ended: Ended) -> Result<Outcome> {
+    fn finish(mut self, ended: Ended) -> Result<FitResult> {
         self.sinks.flush()?;
-        if ended.is_end() && self.counters.best.is_none() {
+        if ended.is_end() && self.state.best.is_none() {
             let metric = self.task.monitor().metric;
             return Err(Error::Config(format!(
-                "the monitored metric {metric} was undefined at every validation, so that there is no best model: the validation films may \
-                 have nothing that it can be measured on; set monitor to another metric, such as loss"
+                "the monitored metric {metric} was undefined at every validation, so there is no \
+                 best model; the validation films may lack what it measures: set monitor to \
+                 another metric, such as loss"
             )));
         }
-        let rate = self.samples_here as f64 / self.training_seconds;
-        Ok(Outcome {
+        Ok(FitResult {
             ended,
-            counters: self.counters,
-            seconds: self.begin.elapsed().as_secs_f64(),
-            samples_per_second: (self.samples_here > 0).then_some(rate),
+            state: self.state,
+            seconds: self.clock.seconds(),
+            samples_per_second: self.clock.samples_per_second(),
             peak_memory: peak_memory(),
         })
     }
 }
 
-/// Refuses to begin anew where a run has got on that lost its checkpoint; before the first one there are only the metrics of the
-/// untrained model.
-fn nothing_is_lost(folder: &Path) -> Result<()> {
+/// Refuses to begin a run anew that has trained but has lost its checkpoint. Before the first
+/// checkpoint, metrics.jsonl holds at most one line: the metrics of the untrained model.
+fn check_not_trained(folder: &Path) -> Result<()> {
     let lines = std::fs::read_to_string(folder.join(METRICS)).unwrap_or_default();
-    if lines.lines().nth(1).is_none() {
+    if lines.lines().count() <= 1 {
         return Ok(());
     }
-    let reason = "the run has got on, but this checkpoint, which it would go on from, is gone: bring it back, or start a new run in another folder";
+    let reason = "is missing, but the run has trained: restore the file from a copy, or start a \
+                  new run in another folder";
     Err(Error::checkpoint(&folder.join(LAST), reason))
 }

@@ -1,4 +1,4 @@
-//! What a run does: accumulation, early stopping, layout, what it logs.
+//! Accumulation, early stopping, memory layout and logs of a run.
 
 use mflag_tests::assert_close;
 use mflag_train::{Checkpoint, Ended, LAST, Precision, TrainerConfig, fit};
@@ -15,9 +15,9 @@ fn model(folder: &tempfile::TempDir) -> Vec<(String, Tensor)> {
     last.part("model")
 }
 
-/// Without BatchNorm and dropout a sum over batches is the sum over one large batch; 1e-12 in float64.
+/// Without BatchNorm and dropout, accumulated batches equal one large batch, within 1e-12 in float64.
 #[test]
-fn accumulated_batches_are_one_large_batch() {
+fn accumulated_batches_equal_one_large_batch() {
     let _alone = alone();
     let settings = |batch| Settings {
         samples: 12,
@@ -27,10 +27,10 @@ fn accumulated_batches_are_one_large_batch() {
         norm: false,
         ..Settings::default()
     };
-    // Neither logs nor checkpoints fall on other steps.
+    // Both runs log and save at the same steps.
     let (a, small) = finished(&settings(2), &config(3));
     let (b, large) = finished(&settings(6), &config(1));
-    assert_eq!((a.counters.step, b.counters.step), (6, 6));
+    assert_eq!((a.state.step, b.state.step), (6, 6));
     for ((name, a), (_, b)) in model(&small).iter().zip(&model(&large)) {
         assert_close(&list(a), &list(b), 1e-12, name);
     }
@@ -43,9 +43,10 @@ fn accumulated_batches_are_one_large_batch() {
     }
 }
 
-/// Three samples in batches of two, two a step: the last batch counts as much as the first, and the step is their mean.
+/// Three samples in batches of two, with two batches per step: the last batch counts as much as the
+/// first, and the step uses their mean.
 #[test]
-fn an_uneven_last_step_is_a_mean_too() {
+fn an_uneven_last_step_uses_the_mean() {
     let _alone = alone();
     let settings = |samples, batch| Settings {
         samples,
@@ -60,8 +61,8 @@ fn an_uneven_last_step_is_a_mean_too() {
         ..config(accumulate)
     };
     // 4 batches of 1 in steps of 3 are a step of 3 and a step of 1.
-    let (outcome, uneven) = finished(&settings(4, 1), &one_epoch(3));
-    assert_eq!(outcome.counters.step, 2);
+    let (result, uneven) = finished(&settings(4, 1), &one_epoch(3));
+    assert_eq!(result.state.step, 2);
     // The same by a batch of 3 and a batch of 1.
     let (_, golden) = finished(&settings(4, 3), &one_epoch(1));
     for ((name, a), (_, b)) in model(&uneven).iter().zip(&model(&golden)) {
@@ -86,18 +87,14 @@ fn patience_ends_a_run() {
         (Some(3), Ended::Finished, 8, 7),
         (None, Ended::Finished, 8, 7),
     ] {
-        let (outcome, folder) = finished(&settings, &patient(patience));
-        let counters = &outcome.counters;
-        assert_eq!(
-            (outcome.ended, counters.epoch),
-            (ended, epoch),
-            "{patience:?}"
-        );
-        assert_eq!(counters.best.unwrap().epoch, best, "{patience:?}");
+        let (result, folder) = finished(&settings, &patient(patience));
+        let state = &result.state;
+        assert_eq!((result.ended, state.epoch), (ended, epoch), "{patience:?}");
+        assert_eq!(state.best.unwrap().epoch, best, "{patience:?}");
         let kept = Checkpoint::read(&folder.path().join(mflag_train::BEST)).unwrap();
-        assert_eq!(kept.counters.epoch, best, "{patience:?}");
+        assert_eq!(kept.state.epoch, best, "{patience:?}");
         let again = crate::toy::run(&settings, &patient(patience), folder.path()).unwrap();
-        assert_eq!((again.ended, again.counters.epoch), (ended, epoch));
+        assert_eq!((again.ended, again.state.epoch), (ended, epoch));
     }
 }
 
@@ -123,9 +120,9 @@ fn validation_has_its_own_rhythm() {
 fn the_lines_of_training() {
     let _alone = alone();
     let config = config(1);
-    let (outcome, folder) = finished(&Settings::default(), &config);
-    assert!(outcome.samples_per_second.unwrap() > 0.0 && outcome.seconds > 0.0);
-    assert!(outcome.peak_memory.is_none_or(|bytes| bytes > 10_000_000));
+    let (result, folder) = finished(&Settings::default(), &config);
+    assert!(result.samples_per_second.unwrap() > 0.0 && result.seconds > 0.0);
+    assert!(result.peak_memory.is_none_or(|bytes| bytes > 10_000_000));
     let lines = metrics(folder.path());
     let train: Vec<_> = lines
         .iter()
@@ -207,7 +204,7 @@ fn bf16_learns_as_fp32_does_and_keeps_f32_weights() {
     };
     let (full, _) = finished(&settings, &precision(Precision::Fp32));
     let (half, folder) = finished(&settings, &precision(Precision::Bf16));
-    let [full, half] = [full, half].map(|outcome| outcome.counters.latest[0].1.0);
+    let [full, half] = [full, half].map(|result| result.state.latest[0].1.0);
     assert_close(&[half], &[full], 0.02, "validation loss");
     assert!(model(&folder).iter().all(|(_, t)| t.kind() == Kind::Float));
 }

@@ -1,4 +1,4 @@
-//! Losses that are no numbers, files that are damaged, tasks that break their word.
+//! Losses that are not finite, damaged files, tasks with a wrong number of batches.
 
 use std::path::Path;
 
@@ -70,7 +70,8 @@ fn a_value_that_is_not_finite_ends_the_run(#[case] what: &str, #[case] fault: Fa
     for ((name, a), (_, b)) in toy.weights().iter().zip(&golden.weights()) {
         assert!(a.equal(b), "{name}");
     }
-    // Healed, the run goes on from its last checkpoint, even with the same task, whose gradients are spoilt.
+    // Without the fault, the run resumes from its last checkpoint, even with the same task, whose
+    // gradients are not finite.
     toy.heal();
     fit(&mut toy, &config, Device::Cpu, folder.path()).unwrap();
     for file in [LAST, BEST] {
@@ -80,9 +81,9 @@ fn a_value_that_is_not_finite_ends_the_run(#[case] what: &str, #[case] fault: Fa
 }
 
 #[test]
-fn a_bad_step_is_found_late_and_touches_no_weight() {
+fn a_step_that_is_not_finite_is_found_later_and_changes_no_weight() {
     let _alone = alone();
-    // Step 2 of 3 in an epoch without lines or checkpoints within.
+    // Step 2 of 3 in an epoch without log lines or checkpoints.
     let config = TrainerConfig {
         log_every: 100,
         checkpoint_every: 0,
@@ -110,7 +111,7 @@ fn a_bad_step_is_found_late_and_touches_no_weight() {
 }
 
 #[test]
-fn damaged_checkpoints_are_told_from_foreign_ones() {
+fn damaged_checkpoints_and_other_files_give_different_errors() {
     let _alone = alone();
     let settings = Settings::default();
     let (_, folder) = finished(&settings, &config(3));
@@ -123,32 +124,32 @@ fn damaged_checkpoints_are_told_from_foreign_ones() {
         assert_eq!(
             std::fs::read(&path).unwrap(),
             content,
-            "the file is left as it was"
+            "the file has not changed"
         );
         text
     };
     let cuts = [0, 1, 7, 8, 100, sound.len() / 2, sound.len() - 1];
     for cut in cuts {
         let text = after(&sound[..cut]);
-        assert!(text.contains("damaged or cut short"), "{cut}: {text}");
+        assert!(text.contains("damaged or truncated"), "{cut}: {text}");
     }
     let mut flipped = sound.clone();
     *flipped.last_mut().unwrap() ^= 1;
     assert!(after(&flipped).contains("by its digest"));
     let longer = [&sound[..], b"x"].concat();
     assert!(after(&longer).contains("damaged"));
-    assert!(after(b"this is no checkpoint, but a text of some length").contains("damaged"));
+    assert!(after(b"this is not a checkpoint, but a text of some length").contains("damaged"));
 
     let header = 8 + u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;
     let text = String::from_utf8(sound[8..header].to_vec()).unwrap();
     let other = text.replace(r#"\"format\":2"#, r#"\"format\":9"#);
     assert_ne!(text, other);
     let newer = [&sound[..8], other.as_bytes(), &sound[header..]].concat();
-    assert!(after(&newer).contains("its format is 9, this program reads 2"));
+    assert!(after(&newer).contains("has format 9, but this program reads format 2"));
 
     Tensor::write_safetensors(&[("w", Tensor::from(1.0_f32))], &path).unwrap();
     let weights = std::fs::read(&path).unwrap();
-    assert!(after(&weights).contains("weights alone"));
+    assert!(after(&weights).contains("only weights"));
 }
 
 #[test]
@@ -162,7 +163,9 @@ fn a_checkpoint_of_another_model_names_the_difference() {
     let text = message(&wide, &config(3), folder.path());
     assert!(text.contains("another architecture"), "{text}");
     assert!(
-        text.contains("conv.weight is Float [4, 2, 3, 3] there and Float [5, 2, 3, 3] here"),
+        text.contains(
+            "conv.weight is Float [4, 2, 3, 3] in the file, Float [5, 2, 3, 3] in the model"
+        ),
         "{text}"
     );
     let plain = Settings {
@@ -171,7 +174,7 @@ fn a_checkpoint_of_another_model_names_the_difference() {
     };
     let text = message(&plain, &config(3), folder.path());
     assert!(
-        text.contains("4 variables that this model lacks: norm.bias"),
+        text.contains("4 variables missing in the model: norm.bias"),
         "{text}"
     );
 }
@@ -186,7 +189,7 @@ fn other_data_or_accumulation_are_refused() {
     };
     let text = message(&more, &config(3), folder.path());
     assert!(
-        text.contains("8 batches an epoch and 3 a step, now it would have 10 and 3"),
+        text.contains("8 batches per epoch and 3 per step, but the configuration gives 10 and 3"),
         "{text}"
     );
     let text = message(&Settings::default(), &config(2), folder.path());
@@ -196,23 +199,23 @@ fn other_data_or_accumulation_are_refused() {
 #[rstest]
 #[case(1)]
 #[case(-1)]
-fn a_task_that_miscounts_its_batches_is_told_so(#[case] promised: isize) {
+fn a_task_with_a_wrong_number_of_batches_is_refused(#[case] excess: isize) {
     let _alone = alone();
     let settings = Settings {
-        promised,
+        excess,
         ..Settings::default()
     };
     let folder = new_folder();
     let text = message(&settings, &config(3), folder.path());
     let golden = format!(
         "epoch 1 has {} batches",
-        if promised > 0 { "8" } else { "more than 7" }
+        if excess > 0 { "8" } else { "more than 7" }
     );
     assert!(text.contains(&golden), "{text}");
 }
 
 #[test]
-fn absent_files_and_folders_are_named() {
+fn missing_files_and_folders_are_named() {
     let error = Checkpoint::read(Path::new("/nowhere/last.safetensors")).unwrap_err();
     assert!(error.to_string().contains("/nowhere/last.safetensors"));
     let _alone = alone();

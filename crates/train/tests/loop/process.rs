@@ -1,4 +1,4 @@
-//! What needs a process of its own: signals, and a disk that is full. The test binary runs itself again.
+//! Tests that need a process of their own: signals and a full disk. The test binary runs itself.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,14 +7,14 @@ use mflag_train::{BEST, Ended, LAST, TrainerConfig};
 
 use crate::toy::{Fault, Settings, alone, assert_same, config, finished, metrics, new_folder, run};
 
-/// The folder that a child works in; the tests named `child_…` do nothing without it.
+/// The folder of a child process. Without it, the tests named `child_…` do nothing.
 const FOLDER: &str = "MFLAG_TEST_FOLDER";
 
 fn folder() -> Option<std::path::PathBuf> {
     std::env::var_os(FOLDER).map(Into::into)
 }
 
-/// Runs the test `name` alone, in a child, under `wrapper` (a command that ends with the program to run).
+/// Runs the test `name` in a child process, through the command `wrapper`.
 fn child(name: &str, folder: &Path, wrapper: &[&str]) -> Output {
     let own = std::env::current_exe().unwrap();
     let line = [
@@ -54,10 +54,10 @@ fn child_gets_a_signal() {
         fault: Some(Fault::Signal(4, SIGTERM, 1)),
         ..Settings::default()
     };
-    let outcome = run(&settings, &config(3), &folder).unwrap();
-    assert_eq!(outcome.ended, Ended::Interrupted(SIGTERM));
-    assert_eq!(outcome.counters.step, 5);
-    assert_eq!(outcome.exit_code(), 143);
+    let result = run(&settings, &config(3), &folder).unwrap();
+    assert_eq!(result.ended, Ended::Interrupted(SIGTERM));
+    assert_eq!(result.state.step, 5);
+    assert_eq!(result.exit_code(), 143);
 }
 
 #[test]
@@ -75,11 +75,11 @@ fn child_gets_two_signals() {
         fault: Some(Fault::Signal(4, SIGTERM, 2)),
         ..Settings::default()
     };
-    let outcome = run(&settings, &config(3), &folder);
-    panic!("the second of three batches ends the process: {outcome:?}");
+    let result = run(&settings, &config(3), &folder);
+    panic!("the second of three batches ends the process: {result:?}");
 }
 
-/// On a small file system of its own, which goes with the child's name space.
+/// Uses a small file system, which exists only in the child's namespace.
 #[test]
 fn a_full_disk_leaves_the_last_checkpoint() {
     let dir = new_folder();
@@ -118,7 +118,7 @@ fn child_fills_its_disk() {
     let last = folder.join(LAST);
     let before = std::fs::read(&last).unwrap();
     let filler = folder.join("filler");
-    // All that is left but one page, where a line of metrics has room.
+    // Fills the disk except for one page, which has room for a line of metrics.
     let mut size = 1 << 20;
     while std::fs::write(&filler, vec![1; size]).is_err() {
         size -= 4096;

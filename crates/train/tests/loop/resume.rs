@@ -1,4 +1,4 @@
-//! A run that was stopped and resumed equals one that was not, bit for bit.
+//! A run that was stopped and resumed is bit for bit equal to an uninterrupted one.
 
 use mflag_train::{BEST, Checkpoint, Ended, LAST, METRICS, TrainerConfig};
 use rstest::rstest;
@@ -13,9 +13,9 @@ use crate::toy::{Settings, alone, assert_same, config, finished, metrics, new_fo
 fn stopped_at_any_step(#[case] accumulate: usize, #[case] steps: u64) {
     let _alone = alone();
     let (settings, config) = (Settings::default(), config(accumulate));
-    let (outcome, whole) = finished(&settings, &config);
-    assert_eq!(outcome.ended, Ended::Finished);
-    assert_eq!(outcome.counters.step, steps);
+    let (result, whole) = finished(&settings, &config);
+    assert_eq!(result.ended, Ended::Finished);
+    assert_eq!(result.state.step, steps);
     let golden = metrics(whole.path());
     for stop in 1..=steps {
         let folder = new_folder();
@@ -23,16 +23,13 @@ fn stopped_at_any_step(#[case] accumulate: usize, #[case] steps: u64) {
             stop_after_steps: Some(stop),
             ..config.clone()
         };
-        let outcome = run(&settings, &first, folder.path()).unwrap();
-        assert_eq!(
-            (outcome.ended, outcome.counters.step),
-            (Ended::StepLimit, stop)
-        );
-        assert_eq!(outcome.exit_code(), 0);
-        // What the resumed process draws before the run goes on must not matter.
+        let result = run(&settings, &first, folder.path()).unwrap();
+        assert_eq!((result.ended, result.state.step), (Ended::StepLimit, stop));
+        assert_eq!(result.exit_code(), 0);
+        // The state of the generator before the run resumes must not matter.
         tch::manual_seed(99);
-        let outcome = run(&settings, &config, folder.path()).unwrap();
-        assert_eq!(outcome.ended, Ended::Finished);
+        let result = run(&settings, &config, folder.path()).unwrap();
+        assert_eq!(result.ended, Ended::Finished);
         for file in [LAST, BEST] {
             let what = format!("{file}, stopped after {stop}");
             assert_same(&whole.path().join(file), &folder.path().join(file), &what);
@@ -58,7 +55,7 @@ fn stopped_at_every_step() {
     assert_eq!(sessions, 10);
     assert_same(&whole.path().join(LAST), &folder.path().join(LAST), "last");
     assert_eq!(metrics(whole.path()), metrics(folder.path()));
-    // A finished run stays as it is.
+    // Resuming a finished run changes nothing.
     let before = std::fs::read(folder.path().join(LAST)).unwrap();
     assert_eq!(
         run(&settings, &one, folder.path()).unwrap().ended,
@@ -67,7 +64,7 @@ fn stopped_at_every_step() {
     assert!(before == std::fs::read(folder.path().join(LAST)).unwrap());
 }
 
-/// A kill leaves lines of metrics, and a best model, that the last checkpoint does not know of.
+/// A killed run leaves lines of metrics and a best model that are newer than its last checkpoint.
 #[test]
 fn killed_after_its_checkpoint() {
     let _alone = alone();
@@ -102,21 +99,19 @@ fn stopped_in_the_first_epoch() -> (Settings, TempDir) {
 }
 
 #[test]
-fn metrics_that_were_deleted_leave_no_hole() {
+fn deleted_metrics_leave_no_hole() {
     let _alone = alone();
     let (settings, folder) = stopped_in_the_first_epoch();
     std::fs::remove_file(folder.path().join(METRICS)).unwrap();
     run(&settings, &config(1), folder.path()).unwrap();
     assert_eq!(metrics(folder.path())[0]["step"], 6);
-    let known = Checkpoint::read(&folder.path().join(LAST))
-        .unwrap()
-        .counters;
+    let known = Checkpoint::read(&folder.path().join(LAST)).unwrap().state;
     let length = folder.path().join(METRICS).metadata().unwrap().len();
     assert_eq!(known.metrics_bytes, length);
 }
 
 #[test]
-fn half_a_line_of_metrics_is_not_gone_on_with() {
+fn a_partial_line_of_metrics_is_removed() {
     let _alone = alone();
     let (settings, folder) = stopped_in_the_first_epoch();
     let file = folder.path().join(METRICS);
@@ -128,14 +123,14 @@ fn half_a_line_of_metrics_is_not_gone_on_with() {
 }
 
 #[test]
-fn a_run_that_lost_its_checkpoint_does_not_begin_anew() {
+fn a_run_without_its_checkpoint_does_not_begin_again() {
     let _alone = alone();
     let settings = Settings::default();
     let (_, folder) = finished(&settings, &config(1));
     let before = metrics(folder.path());
     std::fs::remove_file(folder.path().join(LAST)).unwrap();
-    let told = run(&settings, &config(1), folder.path()).unwrap_err();
-    assert!(told.to_string().contains("is gone"), "{told}");
+    let error = run(&settings, &config(1), folder.path()).unwrap_err();
+    assert!(error.to_string().contains("is missing"), "{error}");
     assert_eq!(metrics(folder.path()), before);
 }
 
@@ -148,11 +143,8 @@ fn epochs_may_be_added_and_taken_away() {
         ..config(1)
     };
     let (_, folder) = finished(&settings, &epochs(2));
-    let outcome = run(&settings, &epochs(3), folder.path()).unwrap();
-    assert_eq!(outcome.counters.epoch, 3);
-    let outcome = run(&settings, &epochs(1), folder.path()).unwrap();
-    assert_eq!(
-        (outcome.ended, outcome.counters.epoch),
-        (Ended::Finished, 3)
-    );
+    let result = run(&settings, &epochs(3), folder.path()).unwrap();
+    assert_eq!(result.state.epoch, 3);
+    let result = run(&settings, &epochs(1), folder.path()).unwrap();
+    assert_eq!((result.ended, result.state.epoch), (Ended::Finished, 3));
 }

@@ -86,7 +86,7 @@ fn sessions(folder: &std::path::Path) -> Vec<Vec<Event>> {
 }
 
 #[test]
-fn events_hold_what_the_lines_hold() {
+fn events_equal_the_lines_of_metrics() {
     let _alone = alone();
     let stopped = TrainerConfig {
         stop_after_steps: Some(4),
@@ -100,7 +100,8 @@ fn events_hold_what_the_lines_hold() {
         assert_eq!(session[0].file_version.as_deref(), Some("brain.Event:2"));
         assert!(session.windows(2).all(|w| w[0].wall_time <= w[1].wall_time));
     }
-    // The second session says where it begins: TensorBoard drops what a killed one had written beyond.
+    // The second session states its first step, so that TensorBoard ignores later events of the
+    // first.
     let begin = &sessions[1][1];
     assert_eq!(
         (begin.step, begin.session_log.as_ref().unwrap().status),

@@ -1,4 +1,4 @@
-//! A small regression in which all that a run depends on matters: order of the samples, dropout, BatchNorm statistics.
+//! A small regression that depends on the order of samples, dropout and BatchNorm statistics.
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,27 +7,27 @@ use mflag_core::seed;
 use mflag_tests::formula;
 use mflag_train::schedule::{Decay, Schedule, Span};
 use mflag_train::{
-    Batches, Checkpoint, Direction, LAST, METRICS, Monitor, Outcome, Position, Precision, Result,
+    Batches, Checkpoint, Direction, FitResult, LAST, METRICS, Monitor, Position, Precision, Result,
     Step, Task, TaskResult, TrainerConfig, fit,
 };
 use serde_json::Value;
 use tch::nn::{self, ModuleT};
 use tch::{Device, Kind, Reduction, Tensor};
 
-/// libtorch's generator is the process's own: one run at a time. On one thread, because sums
-/// depend on their number.
+/// Allows one run at a time, because libtorch's generator belongs to the process. Uses one thread,
+/// because sums depend on the number of threads.
 pub fn alone() -> MutexGuard<'static, ()> {
     static RUNNING: Mutex<()> = Mutex::new(());
     tch::set_num_threads(1);
     RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What goes wrong, and in which optimiser step (from 0).
+/// A fault, and its optimiser step (from 0).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Fault {
     Loss(u64),
     Gradient(u64),
-    /// The first batches of the step, so many, each raise the signal.
+    /// The given number of batches of the step raise the signal.
     Signal(u64, i32, usize),
 }
 
@@ -40,10 +40,10 @@ pub struct Settings {
     pub norm: bool,
     pub width: i64,
     pub fault: Option<Fault>,
-    /// The monitored metric after each epoch, instead of the loss on held-out films.
+    /// The monitored metric after each epoch. Without it, the validation loss is monitored.
     pub script: Vec<f64>,
-    /// Batches that the task promises beyond those it has.
-    pub promised: isize,
+    /// Batches that the task announces in excess of those it has.
+    pub excess: isize,
 }
 
 impl Default for Settings {
@@ -57,7 +57,7 @@ impl Default for Settings {
             width: 4,
             fault: None,
             script: Vec::new(),
-            promised: 0,
+            excess: 0,
         }
     }
 }
@@ -74,7 +74,7 @@ pub struct Toy {
 
 const HELD_OUT: usize = 5;
 
-/// Parts of a step beside the loss: more than ten, so that an order by text shows.
+/// Parts of a step beside the loss: more than ten, so that sorting by text would change the order.
 pub const LOGGED: [&str; 12] = [
     "p0", "p1", "p2", "p3", "p4", "p5", "p6", "p7", "p8", "p9", "p10", "p11",
 ];
@@ -86,7 +86,8 @@ impl Toy {
         let root = store.root();
         let three = nn::ConvConfig {
             padding: 1,
-            // Before a BatchNorm its gradient is nothing but rounding, which Adam would make as large as any other.
+            // The gradient of a bias before BatchNorm is only rounding error, which Adam would
+            // scale up.
             bias: !settings.norm,
             ..nn::ConvConfig::default()
         };
@@ -148,14 +149,12 @@ impl Task for Toy {
     type Batch = Vec<i64>;
 
     fn variables(&self) -> Vec<(String, Tensor)> {
-        let mut all: Vec<(String, Tensor)> = self.store.variables().into_iter().collect();
-        all.sort_by(|a, b| a.0.cmp(&b.0));
-        all
+        mflag_train::variables(&self.store)
     }
 
     fn batches_per_epoch(&self) -> usize {
         let own = self.settings.samples.div_ceil(self.settings.batch);
-        own.saturating_add_signed(self.settings.promised)
+        own.saturating_add_signed(self.settings.excess)
     }
 
     fn batches(&self, epoch: usize, first_batch: usize) -> TaskResult<Batches<Vec<i64>>> {
@@ -175,14 +174,14 @@ impl Task for Toy {
         batch.iter().map(|i| format!("film-{i}")).collect()
     }
 
-    fn step(&mut self, batch: &Vec<i64>, at: Position) -> TaskResult<Step> {
+    fn step(&mut self, batch: &Vec<i64>, position: Position) -> TaskResult<Step> {
         let loss = self.loss(batch, true);
         let first = self.head.ws.sum(loss.kind());
         let loss = match self.settings.fault {
-            Some(Fault::Loss(step)) if step == at.step => loss * f64::NAN,
-            // The root of 0 has an infinite slope, and 0 times it is NaN.
-            Some(Fault::Gradient(step)) if step == at.step => loss + (&first * 0.0).sqrt(),
-            Some(Fault::Signal(step, signal, times)) if step == at.step => {
+            Some(Fault::Loss(step)) if step == position.step => loss * f64::NAN,
+            // The gradient of the root at 0 is infinite, and 0 times infinity is NaN.
+            Some(Fault::Gradient(step)) if step == position.step => loss + (&first * 0.0).sqrt(),
+            Some(Fault::Signal(step, signal, times)) if step == position.step => {
                 let left = times.checked_sub(1);
                 self.settings.fault = left.map(|left| Fault::Signal(step, signal, left));
                 if left.is_some() {
@@ -218,7 +217,7 @@ impl Task for Toy {
     }
 }
 
-/// Three epochs with a warm-up, in which nothing divides anything.
+/// Three epochs with a warm-up. The intervals of logs and checkpoints do not divide the epoch.
 pub fn config(accumulate: usize) -> TrainerConfig {
     let mut config = TrainerConfig {
         epochs: 3,
@@ -240,14 +239,14 @@ pub fn config(accumulate: usize) -> TrainerConfig {
 }
 
 /// Runs a new toy in `folder`.
-pub fn run(settings: &Settings, config: &TrainerConfig, folder: &Path) -> Result<Outcome> {
+pub fn run(settings: &Settings, config: &TrainerConfig, folder: &Path) -> Result<FitResult> {
     fit(&mut Toy::new(settings.clone()), config, Device::Cpu, folder)
 }
 
-/// The values in a line of metrics that are a clock's.
+/// Metrics that depend on time.
 pub const CLOCKS: [&str; 2] = ["samples_per_second", "outside_share"];
 
-/// The lines of metrics, without the clock's values.
+/// The lines of metrics.jsonl, without those that depend on time.
 pub fn metrics(folder: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(folder.join(METRICS)).unwrap();
     let line = |line: &str| {
@@ -262,7 +261,8 @@ pub fn metrics(folder: &Path) -> Vec<Value> {
 
 const PARTS: [&str; 4] = ["model", "optim", "rng", "meter"];
 
-/// Compares two checkpoints bit for bit; lengths of files of metrics differ by the digits of a rate.
+/// Asserts that two checkpoints are equal, except for the length of metrics.jsonl, which depends on
+/// time.
 #[track_caller]
 pub fn assert_same(a: &Path, b: &Path, what: &str) {
     let [mut a, mut b] = [a, b].map(|path| Checkpoint::read(path).unwrap());
@@ -274,20 +274,20 @@ pub fn assert_same(a: &Path, b: &Path, what: &str) {
             assert!(a.kind() == b.kind() && a.equal(b), "{what}: {part}.{name}");
         }
     }
-    a.counters.metrics_bytes = 0;
-    b.counters.metrics_bytes = 0;
-    assert_eq!(a.counters, b.counters, "{what}");
+    a.state.metrics_bytes = 0;
+    b.state.metrics_bytes = 0;
+    assert_eq!(a.state, b.state, "{what}");
 }
 
-/// A folder in memory where the system has one: most of the time of a short run goes to waiting for the disk.
+/// A temporary folder, in memory if possible: a short run mostly waits for the disk.
 pub fn new_folder() -> tempfile::TempDir {
     tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }
 
-/// A new run of `settings` and the folder it ran in.
-pub fn finished(settings: &Settings, config: &TrainerConfig) -> (Outcome, tempfile::TempDir) {
+/// A finished run of `settings`, and its folder.
+pub fn finished(settings: &Settings, config: &TrainerConfig) -> (FitResult, tempfile::TempDir) {
     let folder = new_folder();
-    let outcome = run(settings, config, folder.path()).unwrap();
+    let result = run(settings, config, folder.path()).unwrap();
     assert!(folder.path().join(LAST).exists());
-    (outcome, folder)
+    (result, folder)
 }

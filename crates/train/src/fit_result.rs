@@ -1,25 +1,25 @@
-//! What a run comes to.
+//! The result of a training session.
 
 use mflag_core::signals;
 use serde_json::{Map, Value, json};
 
-use crate::checkpoint::{Best, Counters};
+use crate::checkpoint::{Best, TrainState};
 
-/// Why training ended.
+/// Why a training session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// All epochs are done.
     Finished,
-    /// The monitored metric stopped getting better.
+    /// The monitored metric no longer improved.
     Early,
-    /// `stop_after_steps` is reached; a resumed run goes on.
+    /// The session reached `stop_after_steps`. The run can be resumed.
     StepLimit,
-    /// A signal of this number came; a resumed run goes on.
+    /// The session received the signal of this number. The run can be resumed.
     Interrupted(i32),
 }
 
 impl Ended {
-    /// Whether the run is at its end: no resumed run goes on.
+    /// Whether training is complete, so that there is nothing to resume.
     #[must_use]
     pub fn is_end(self) -> bool {
         matches!(self, Ended::Finished | Ended::Early)
@@ -35,35 +35,35 @@ impl Ended {
     }
 }
 
-/// What a call of [`fit`](crate::fit) did.
+/// The result of a call of [`fit`](crate::fit).
 #[derive(Debug, Clone)]
-pub struct Outcome {
-    /// Why it ended.
+pub struct FitResult {
+    /// Why the session ended.
     pub ended: Ended,
-    /// Where the run stands: epochs, steps, best value, metrics of the latest validation.
-    pub counters: Counters,
-    /// Wall time of this session in seconds.
+    /// The state of the run: epochs, steps, best value, metrics of the latest validation.
+    pub state: TrainState,
+    /// Wall time of the session in seconds.
     pub seconds: f64,
-    /// Training samples of this session, by the seconds spent on them; `None` if there were none.
+    /// Training samples per second in this session. `None` if there were no samples.
     pub samples_per_second: Option<f64>,
-    /// Peak resident memory of the process in bytes, where the system tells.
+    /// Peak resident memory of the process in bytes, if `/proc` reports it.
     pub peak_memory: Option<u64>,
 }
 
-impl Outcome {
-    /// The outcome for other programs; what is not finite is null.
+impl FitResult {
+    /// The result as JSON. Values that are not finite become null.
     #[must_use]
     pub fn json(&self) -> Value {
-        let counters = &self.counters;
-        let metrics = counters.latest.iter();
+        let state = &self.state;
+        let metrics = state.latest.iter();
         let metrics = metrics.map(|(name, value)| (name.clone(), Value::from(value.0)));
         let best =
             |best: Best| json!({ "value": best.value.0, "epoch": best.epoch, "step": best.step });
         json!({
             "ended": self.ended.name(),
-            "epoch": counters.epoch,
-            "step": counters.step,
-            "best": counters.best.map(best),
+            "epoch": state.epoch,
+            "step": state.step,
+            "best": state.best.map(best),
             "metrics": metrics.collect::<Map<_, _>>(),
             "seconds": self.seconds,
             "samples_per_second": self.samples_per_second,
@@ -71,7 +71,7 @@ impl Outcome {
         })
     }
 
-    /// The exit code that a program should leave with: 128 + signal if one came, else 0.
+    /// The exit code of the program: 128 + signal after a signal, else 0.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self.ended {
@@ -81,7 +81,7 @@ impl Outcome {
     }
 }
 
-/// Peak resident memory of this process in bytes, where /proc tells.
+/// Peak resident memory of this process in bytes, if `/proc` reports it.
 pub(crate) fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mflag_store::{BoundingBox, Error, Record, Result, fits};
+use mflag_store::{BoundingBox, Error, Record, Result};
 use rayon::prelude::*;
 
 use crate::table::Row;
@@ -81,7 +81,7 @@ pub(crate) fn boxes_fit(root: &Path, records: &[Record]) -> Result<()> {
     let too_small: Vec<(&Record, (u32, u32))> = with_boxes
         .par_iter()
         .filter_map(|record| Some((*record, image_size(&record.path)?)))
-        .filter(|(record, size)| !record.boxes.iter().all(|b| fits(b, *size)))
+        .filter(|(record, size)| !record.boxes.iter().all(|b| b.fits(*size)))
         .collect();
     let Some((first, (width, height))) = too_small.first() else {
         return Ok(());

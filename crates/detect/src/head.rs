@@ -4,7 +4,6 @@ use std::path::Path;
 
 use mflag_core::suggest;
 use mflag_encoder::{Arch, Features};
-use mflag_film::Squaring;
 use mflag_head::{
     Details, Drawing, Error, Head, Mark, Measure, Measures, Overlay, Purpose, Result, Shown,
 };
@@ -13,7 +12,6 @@ use mflag_metrics::detection::{
 };
 use mflag_metrics::{Counts, mean_defined};
 use mflag_store::augment::View;
-use mflag_store::mask::Frame;
 use mflag_store::picture::colour;
 use mflag_store::{BoundingBox, Record, Store};
 use mflag_train::Step;
@@ -280,11 +278,11 @@ fn marks<'a>(
 
 /// The same in the square of the store.
 fn marked(settings: &DetectionConfig, store: &Store, film: usize) -> Result<Vec<Marked>> {
-    let (record, Squaring { side, fit, .. }) = (&store.records()[film], store.squaring());
-    let [width, height] = record.size.unwrap_or([side; 2]);
-    let frame = Frame::new(width, height, side, fit)?;
+    let (record, squaring) = (&store.records()[film], store.squaring());
+    let size = record.size.unwrap_or([squaring.side; 2]);
+    let placement = squaring.placement(size).map_err(mflag_store::Error::from)?;
     let inside = marks(settings, record).filter_map(|(class, of_film)| {
-        let place = frame.box_to_square(of_film)?;
+        let place = of_film.to_square(&placement)?;
         Some(Marked { class, place })
     });
     Ok(inside.collect())

@@ -68,7 +68,7 @@ pub(crate) fn in_film<'a>(
             width: one.place.width,
             height: one.place.height,
         };
-        Some((one, film.place.box_to_film(&of_view)?))
+        Some((one, film.view_to_film.box_to_film(&of_view)?))
     })
 }
 

@@ -94,6 +94,7 @@ impl From<mflag_film::Error> for Error {
                 path: Some(path),
                 reason,
             },
+            other => Error::Input(other.to_string()),
         }
     }
 }

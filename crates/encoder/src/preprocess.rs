@@ -124,10 +124,10 @@ impl Preprocess {
                     film.pixels.len()
                 )));
             }
-            pixels.extend(self.square.of(film).pixels);
+            pixels.extend(self.square.square_film(film).pixels);
         }
         let shape = [films.len() as i64, 1, square_side, square_side];
-        let start = (square_side - side) / 2;
+        let start = i64::from(mflag_film::centre_start(self.square.side, self.side));
         let centre = Tensor::f_from_data_size(&pixels, &shape, Kind::Uint8)?
             .f_narrow(2, start, side)?
             .f_narrow(3, start, side)?

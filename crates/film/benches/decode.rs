@@ -1,5 +1,6 @@
-//! A film of 2544×3056 into a square: decoded whole and then made small, against decoded small.
-//! `cargo bench -p mflag-film` prints both, and for each side how many times faster the second is.
+//! Making a square of a film of 2544×3056: decoding it whole and resampling, against decoding it
+//! small.
+//! `cargo bench -p mflag-film` prints both times, and how many times faster the second is.
 #![allow(missing_docs, reason = "a benchmark")]
 
 use std::hint::black_box;
@@ -29,7 +30,7 @@ fn bench(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("small", side), |b| {
             b.iter(|| small(black_box(side)));
         });
-        // In turns, so that what else the machine does slows both alike.
+        // Taken in turns, so that other load on the machine slows both alike.
         let rounds = (0..15).map(|_| (time(|| whole(side)), time(|| small(side))));
         let (whole, small): (Vec<Duration>, Vec<Duration>) = rounds.unzip();
         let ratio = median(whole).as_secs_f64() / median(small).as_secs_f64();

@@ -1,4 +1,4 @@
-//! Image files into grey pixels.
+//! Decodes image files to grey pixels.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -7,61 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
 use std::sync::Once;
 
-use crate::source::Source;
-use crate::{Error, Film, Result, Window};
-
-/// What a film may be at most: a small file can claim a huge picture.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Longest side in pixels.
-    pub side: u32,
-    /// Bytes that decoding may take, and that the file may have.
-    pub bytes: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            side: 16_384,
-            bytes: 1 << 30,
-        }
-    }
-}
-
-impl Limits {
-    /// Whether a picture may be decoded that takes `each` bytes a pixel; `Err` says why not.
-    pub(crate) fn check(
-        &self,
-        width: u32,
-        height: u32,
-        each: u64,
-    ) -> std::result::Result<(), String> {
-        if width == 0 || height == 0 {
-            return Err(format!("has {width}×{height} pixels: damaged"));
-        }
-        if width.max(height) > self.side {
-            return Err(format!(
-                "has {width}×{height} pixels, more than the limit of {} pixels a side",
-                self.side
-            ));
-        }
-        let bytes = u64::from(width) * u64::from(height) * each;
-        if bytes > self.bytes {
-            return Err(format!(
-                "has {width}×{height} pixels: decoding may take {bytes} bytes, more than the limit of {}",
-                self.bytes
-            ));
-        }
-        Ok(())
-    }
-}
+use crate::error::{Error, Result};
+use crate::film::Film;
+use crate::limits::Limits;
+use crate::open::open;
+use crate::tone::Window;
 
 /// How films are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Options {
-    /// What is refused.
+    /// Larger films are refused.
     pub limits: Limits,
-    /// What becomes black and white of films deeper than 8 bits.
+    /// What becomes black and white in films deeper than 8 bits.
     pub window: Window,
 }
 
@@ -74,7 +31,7 @@ impl From<Limits> for Options {
     }
 }
 
-/// The film in a JPEG, PNG or DICOM file, by the default [`Window`]. See [`decode_with`].
+/// Decodes the film in a JPEG, PNG or DICOM file, by the default [`Window`]. See [`decode_with`].
 ///
 /// # Errors
 /// As [`decode_with`].
@@ -82,38 +39,42 @@ pub fn decode(path: &Path, limits: &Limits) -> Result<Film> {
     decode_with(path, &Options::from(*limits))
 }
 
-/// The film in a JPEG, PNG or DICOM file; which of them, its content says. Colour becomes luma (ITU-R 601, as Pillow's
-/// mode L), more than 8 bits become 8 by `options.window`, transparency is dropped. Of a DICOM file with several frames
-/// it is the first.
+/// Decodes the film in a JPEG, PNG or DICOM file. The file's content decides the format, not its
+/// name.
+///
+/// Colour becomes luma (ITU-R 601, as Pillow's mode L). More than 8 bits become 8 by
+/// `options.window`. Transparency is dropped. Of a DICOM file with several frames, the first is
+/// decoded.
 ///
 /// # Errors
-/// If the file cannot be read, is no such image or of a kind that is not read (JPEG in CMYK, DICOM in colour, or by
-/// JPEG-LS without the feature `jpeg-ls`), is cut short or damaged, or is beyond the limits.
+/// If the file cannot be read, is in none of these formats or of an unsupported kind (JPEG in CMYK,
+/// DICOM in colour, JPEG-LS without the feature `jpeg-ls`), is cut short, damaged or exceeds the
+/// limits, or if the window's percentiles are out of range.
 pub fn decode_with(path: &Path, options: &Options) -> Result<Film> {
-    from_file(path, &options.limits, |bytes| {
-        Source::open(bytes, &options.limits)?.film(options.window)
+    read_file(path, &options.limits, |bytes| {
+        open(bytes, &options.limits)?.film(options.window)
     })
 }
 
-/// As [`decode`], for the content of a file; the error says what is wrong with it.
+/// As [`decode`], for the content of a file. The error says what is wrong with it.
 ///
 /// # Errors
 /// As [`decode_with`].
 pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> std::result::Result<Film, String> {
-    guarded(|| Source::open(bytes, limits)?.film(Window::default()))
+    catch_panic(|| open(bytes, limits)?.film(Window::default()))
 }
 
-/// The values that a JPEG, PNG or DICOM file has, in no window: of up to 16 bits, 0 black; of masks, whose values are no greys. Colour and
-/// transparency as of [`decode_with`].
+/// Decodes the stored values of up to 16 bits without a window, for masks, whose values are not
+/// greys. Colour and transparency are treated as in [`decode_with`].
 ///
 /// # Errors
 /// As [`decode_with`].
 pub fn decode_stored(path: &Path, limits: &Limits) -> Result<Film<u16>> {
-    from_file(path, limits, |bytes| Source::open(bytes, limits)?.stored())
+    read_file(path, limits, |bytes| open(bytes, limits)?.stored())
 }
 
-/// What `decode` makes of the content of the file.
-pub(crate) fn from_file<T>(
+/// Reads a file and passes its content to `decode`.
+pub(crate) fn read_file<T>(
     path: &Path,
     limits: &Limits,
     decode: impl FnOnce(&[u8]) -> std::result::Result<T, String>,
@@ -141,38 +102,38 @@ pub(crate) fn from_file<T>(
     File::open(path)
         .and_then(|mut file| file.read_to_end(&mut bytes))
         .map_err(unreadable)?;
-    let decoded = guarded(|| decode(&bytes)).map_err(refused);
-    if bytes.capacity() <= KEPT {
+    let decoded = catch_panic(|| decode(&bytes)).map_err(refused);
+    if bytes.capacity() <= MAX_BUFFER {
         BUFFER.set(bytes);
     }
     decoded
 }
 
-/// Bytes that the buffer of a thread may keep.
-const KEPT: usize = 64 << 20;
+/// A thread keeps no larger buffer than this, in bytes.
+const MAX_BUFFER: usize = 64 << 20;
 
 thread_local! {
-    /// Where this thread reads files into: new memory for each would be cleared by the system, page by page.
+    /// This thread's buffer for files. Reusing it saves the system from clearing new memory for
+    /// each file.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    /// Whether this thread decodes: a panic of it is an error of the film.
+    /// Whether this thread is in [`catch_panic`].
     static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A decoder that panics on damaged bytes costs this film, not the run, and says nothing of it by itself.
-pub(crate) fn guarded<T>(
+/// Runs a decoder. If it panics on damaged bytes, that becomes an error of the film and prints
+/// nothing.
+pub(crate) fn catch_panic<T>(
     decode: impl FnOnce() -> std::result::Result<T, String>,
 ) -> std::result::Result<T, String> {
-    quieten();
+    silence_decoder_panics();
     DECODING.set(true);
     let decoded = catch_unwind(AssertUnwindSafe(decode));
     DECODING.set(false);
-    decoded.unwrap_or_else(|_| {
-        Err("cannot be decoded: the decoder failed on it, it is damaged".into())
-    })
+    decoded.unwrap_or_else(|_| Err("is damaged: the decoder failed on it".into()))
 }
 
-/// From now on no panic of a decoder reaches the program's panic hook; all others do.
-fn quieten() {
+/// Makes the program's panic hook ignore panics in [`catch_panic`].
+fn silence_decoder_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let hook = take_hook();
@@ -189,14 +150,14 @@ mod tests {
     use super::*;
 
     #[test]
-    #[ignore = "the test below runs it"]
+    #[ignore = "run by the test below, in a process of its own"]
     fn a_decoder_that_panics() {
-        let refused = guarded::<()>(|| panic!("inside"));
-        assert!(refused.unwrap_err().contains("it is damaged"));
+        let error = catch_panic::<()>(|| panic!("inside")).unwrap_err();
+        assert_eq!(error, "is damaged: the decoder failed on it");
     }
 
     #[test]
-    fn a_panic_of_a_decoder_says_nothing_by_itself() {
+    fn a_decoder_that_panics_prints_nothing() {
         let run = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "decode::tests::a_decoder_that_panics",
@@ -206,9 +167,9 @@ mod tests {
             ])
             .output()
             .unwrap();
-        let said = String::from_utf8_lossy(&run.stderr).into_owned();
-        assert!(run.status.success() && said.is_empty(), "{said}");
-        let passed = String::from_utf8_lossy(&run.stdout).into_owned();
-        assert!(passed.contains("1 passed"), "{passed}");
+        let stderr = String::from_utf8_lossy(&run.stderr);
+        assert!(run.status.success() && stderr.is_empty(), "{stderr}");
+        let stdout = String::from_utf8_lossy(&run.stdout);
+        assert!(stdout.contains("1 passed"), "{stdout}");
     }
 }

@@ -1,12 +1,14 @@
-//! What can go wrong with a film.
+//! Errors of this crate.
 
 use std::path::PathBuf;
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate; each message names the file, what is wrong and what to do.
+/// What can go wrong with a film. Each message names the file, what is wrong and, where there is
+/// one, the fix.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum Error {
     /// The file could not be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -16,12 +18,24 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// The film cannot be decoded, or is beyond the limits.
+    /// The film cannot be decoded, or exceeds the limits.
     #[error("{}: {reason}", path.display())]
     Film {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,
+    },
+    /// A film or a square without pixels.
+    #[error(
+        "a film of {width}×{height} px in a square of {side} px: every side must be at least 1 px"
+    )]
+    Size {
+        /// Columns of the film.
+        width: u32,
+        /// Rows of the film.
+        height: u32,
+        /// Side of the square in pixels.
+        side: u32,
     },
 }

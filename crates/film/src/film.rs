@@ -1,18 +1,18 @@
-//! Grey pixels of 8 and 16 bits.
+//! Films: grey pixels of 8 or 16 bits.
 
-/// A film: grey, row by row from the top, 0 black.
+/// A film in grey. Pixels are `u8` or `u16`; 0 is black.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Film<P = u8> {
     /// Columns.
     pub width: u32,
     /// Rows.
     pub height: u32,
-    /// `width · height` values.
+    /// `width · height` pixels, row by row from the top.
     pub pixels: Vec<P>,
 }
 
 impl<P: Grey> Film<P> {
-    /// A film of one grey.
+    /// A film whose pixels all have the same grey.
     pub fn filled(width: u32, height: u32, grey: P) -> Film<P> {
         Film {
             width,
@@ -28,24 +28,24 @@ impl<P> std::fmt::Debug for Film<P> {
     }
 }
 
-/// A pixel: u8 or u16, from 0, black, to its largest value, white.
+/// A pixel: `u8` or `u16`. 0 is black, the largest value is white.
 pub trait Grey: Copy + Default + Ord + Into<u16> + Into<f32> + Send + Sync + 'static {
-    /// Its largest value.
+    /// The largest value.
     const WHITE: f32;
 
-    /// The largest pixel not above `value`, which is one of its range.
+    /// Rounds `value` down; it must be in the pixel's range.
     fn floor(value: f32) -> Self;
 
-    /// The nearest pixel to a share of white, 0 to 1.
-    fn of_share(share: f64) -> Self;
+    /// Converts a share of white, 0 to 1, rounded.
+    fn from_share(share: f64) -> Self;
 
-    /// The nearest grey of 8 bits.
+    /// Converts to 8 bits, rounded.
     fn to_eight(self) -> u8;
 
-    /// These values in the depth that they have.
-    fn greys(values: Vec<Self>) -> Greys;
+    /// Wraps pixels of this depth.
+    fn into_greys(pixels: Vec<Self>) -> Greys;
 
-    /// The nearest pixel to `value`, which is one of its range.
+    /// Rounds `value` to the nearest pixel; it must be in the pixel's range.
     fn rounded(value: f32) -> Self {
         Self::floor(value + 0.5)
     }
@@ -58,7 +58,7 @@ impl Grey for u8 {
         value as u8
     }
 
-    fn of_share(share: f64) -> u8 {
+    fn from_share(share: f64) -> u8 {
         (share * 255.0).round() as u8
     }
 
@@ -66,8 +66,8 @@ impl Grey for u8 {
         self
     }
 
-    fn greys(values: Vec<u8>) -> Greys {
-        Greys::Eight(values)
+    fn into_greys(pixels: Vec<u8>) -> Greys {
+        Greys::Eight(pixels)
     }
 }
 
@@ -78,7 +78,7 @@ impl Grey for u16 {
         value as u16
     }
 
-    fn of_share(share: f64) -> u16 {
+    fn from_share(share: f64) -> u16 {
         (share * 65_535.0).round() as u16
     }
 
@@ -86,22 +86,22 @@ impl Grey for u16 {
         ((u32::from(self) + 128) / 257) as u8
     }
 
-    fn greys(values: Vec<u16>) -> Greys {
-        Greys::Sixteen(values)
+    fn into_greys(pixels: Vec<u16>) -> Greys {
+        Greys::Sixteen(pixels)
     }
 }
 
-/// Pixels of either depth.
+/// Pixels of 8 or 16 bits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Greys {
-    /// Of 8 bits.
+    /// 8 bits.
     Eight(Vec<u8>),
-    /// Of 16 bits.
+    /// 16 bits.
     Sixteen(Vec<u16>),
 }
 
 impl Greys {
-    /// In 8 bits, rounded.
+    /// The pixels in 8 bits, rounded.
     pub fn into_eight(self) -> Vec<u8> {
         match self {
             Greys::Eight(values) => values,

@@ -1,4 +1,4 @@
-//! Chest films as grey pixels: decoding within limits, squares, area resampling; needs no libtorch.
+//! Chest films as grey pixels: decoding within limits, squares, area resampling. Needs no libtorch.
 //!
 //! ```
 //! use mflag_film::{Film, Fit, square};
@@ -6,7 +6,7 @@
 //! let film = Film::filled(30, 20, 200_u8);
 //! let squared = square(&film, 15, Fit::Pad);
 //! assert_eq!((squared.width, squared.height), (15, 15));
-//! // Wider than high: a bar above and one below.
+//! // The film is wider than high: a black bar above and one below.
 //! assert_eq!((squared.pixels[0], squared.pixels[7 * 15]), (0, 200));
 //! ```
 
@@ -15,17 +15,27 @@ mod decode;
 mod dicom;
 mod error;
 mod film;
+mod geometry;
 mod jpeg;
+mod limits;
+mod open;
 mod png;
 mod source;
 mod square;
 mod squaring;
 mod tone;
 
-pub use decode::{Limits, Options, decode, decode_bytes, decode_stored, decode_with};
+pub use decode::{Options, decode, decode_bytes, decode_stored, decode_with};
 pub use error::{Error, Result};
 pub use film::{Film, Grey, Greys};
+pub use geometry::{Area, Fit, Placement, centre_start};
+pub use limits::Limits;
 pub use png::encode_png;
-pub use square::{Area, Fit, Placement, square};
+pub use square::square;
 pub use squaring::{Depth, Squared, Squaring};
 pub use tone::Window;
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,30 +1,31 @@
-//! PNG.
+//! Reads and writes PNG files.
 
 use std::io::Cursor;
 use std::path::Path;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader};
 
+use crate::error::{Error, Result};
+use crate::limits::Limits;
 use crate::source::{Raw, Source, Values};
 use crate::tone::Tone;
-use crate::{Error, Limits, Result};
 
-/// How a PNG begins.
+/// The first bytes of a PNG.
 pub(crate) const START: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
 
-/// The film in a PNG: colour becomes luma, transparency is dropped.
+/// Decodes a PNG. Colour becomes luma, transparency is dropped.
 pub(crate) fn open(bytes: &[u8], limits: &Limits) -> std::result::Result<Source<'static>, String> {
     let reason = |error: ImageError| format!("cannot be decoded: {error}");
     let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
     reader.no_limits();
     let mut decoder = reader.into_decoder().map_err(reason)?;
     let (width, height) = decoder.dimensions();
-    // The picture as the file has it, and in grey.
-    let each = 3 * u64::from(decoder.color_type().bytes_per_pixel());
-    limits.check(width, height, each)?;
-    let mut bounds = image::Limits::no_limits();
-    bounds.max_alloc = Some(limits.bytes);
-    decoder.set_limits(bounds).map_err(reason)?;
+    // Memory for the picture in the file's format, and in grey.
+    let bytes_per_pixel = 3 * u64::from(decoder.color_type().bytes_per_pixel());
+    limits.check(width, height, bytes_per_pixel)?;
+    let mut decoder_limits = image::Limits::no_limits();
+    decoder_limits.max_alloc = Some(limits.bytes);
+    decoder.set_limits(decoder_limits).map_err(reason)?;
     let image = DynamicImage::from_decoder(decoder).map_err(reason)?;
     let values = grey(image);
     let bits = match values {
@@ -34,15 +35,15 @@ pub(crate) fn open(bytes: &[u8], limits: &Limits) -> std::result::Result<Source<
     Ok(Source {
         width,
         height,
-        tone: Tone::of_bits(bits),
+        tone: Tone::unsigned(bits),
         values: Values::Decoded(values),
     })
 }
 
-/// A picture as a PNG; `path` is for the error alone.
+/// Encodes a picture as a PNG. `path` only appears in the error.
 ///
 /// # Errors
-/// If it has no pixels.
+/// If the picture has no pixels.
 pub fn encode_png(picture: &DynamicImage, path: &Path) -> Result<Vec<u8>> {
     let mut png = Cursor::new(Vec::new());
     picture
@@ -66,7 +67,7 @@ fn grey(image: DynamicImage) -> Raw<'static> {
     }
 }
 
-/// ITU-R 601 luma in the fixed point that Pillow uses.
+/// ITU-R 601 luma, in the fixed-point arithmetic of Pillow.
 fn luma([r, g, b]: [u8; 3]) -> u8 {
     ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
 }

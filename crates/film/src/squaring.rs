@@ -1,16 +1,23 @@
-//! The one way from a film's file to its square.
+//! From a film's file to its square.
 
 use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::decode::{from_file, guarded};
-use crate::source::Source;
-use crate::{Film, Fit, Grey, Greys, Limits, Result, Window, square};
+use crate::decode::{catch_panic, read_file};
+use crate::error::Result;
+use crate::film::{Film, Grey, Greys};
+use crate::geometry::{Fit, Placement};
+use crate::limits::Limits;
+use crate::open::open;
+use crate::square::square;
+use crate::tone::Window;
 
-/// How films become squares. A prepared store keeps it, and so does an encoder trained on the store: a film that is read by it
-/// for prediction has the very pixels that preparation gave it.
+/// How films become squares.
+///
+/// A prepared store keeps its `Squaring`, and so does an encoder that was trained on the store.
+/// Prediction reads films by it and gets exactly the pixels that preparation got.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Squaring {
     /// Side of the squares in pixels, at least 1.
@@ -52,7 +59,9 @@ impl TryFrom<u8> for Depth {
         match bits {
             8 => Ok(Depth::Eight),
             16 => Ok(Depth::Sixteen),
-            other => Err(format!("a depth of {other} bits: give 8 or 16")),
+            other => Err(format!(
+                "a depth of {other} bits is not supported: give 8 or 16"
+            )),
         }
     }
 }
@@ -77,10 +86,10 @@ impl std::fmt::Display for Squaring {
     }
 }
 
-/// A film's square, and what its file has.
+/// A film's square, and the film's size.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Squared {
-    /// `side` · `side` pixels, row by row, in the depth asked for.
+    /// `side` · `side` pixels, row by row, in the depth of the [`Squaring`].
     pub greys: Greys,
     /// Columns of the film.
     pub width: u32,
@@ -89,7 +98,7 @@ pub struct Squared {
 }
 
 impl Squaring {
-    /// The square of `side` pixels in 8 bits, by the default window.
+    /// Squares of `side` pixels in 8 bits, by the default window.
     pub fn new(side: u32, fit: Fit) -> Squaring {
         Squaring {
             side,
@@ -99,42 +108,54 @@ impl Squaring {
         }
     }
 
-    /// The square of the film in a file, of what [`decode_with`](crate::decode_with) reads.
+    /// Reads the film in a file and makes its square. Formats are those of
+    /// [`decode_with`](crate::decode_with).
     ///
-    /// It is that of the whole film but for large JPEGs, in DICOM files too: where the window allows, these are decoded at 1/8 to
-    /// 4/8 of their size, at 4/3 or more of what the square needs, and then resampled by the area filter. That changes a
-    /// pixel by half a grey level of 255 on average; of 178 real films, the most changed one by 2.3.
+    /// Large JPEGs, in DICOM files too, are decoded at 1/8 to 4/8 of their size where the window
+    /// allows, at 4/3 or more of what the square needs, and then resampled by the area filter. This
+    /// changes a pixel by half a grey level of 255 on average; of 178 real films, the film that
+    /// changed most did so by 2.3. All other films are decoded whole.
     ///
     /// # Errors
-    /// As [`decode_with`](crate::decode_with).
+    /// As [`decode_with`](crate::decode_with), and if `side` is 0.
     pub fn read(&self, path: &Path, limits: &Limits) -> Result<Squared> {
-        from_file(path, limits, |bytes| self.square(bytes, limits))
+        read_file(path, limits, |bytes| self.square(bytes, limits))
     }
 
-    /// As [`Self::read`], for the content of a file; the error says what is wrong with it.
+    /// As [`Self::read`], for the content of a file. The error says what is wrong with it.
     ///
     /// # Errors
     /// As [`Self::read`].
     pub fn decode(&self, bytes: &[u8], limits: &Limits) -> std::result::Result<Squared, String> {
-        guarded(|| self.square(bytes, limits))
+        catch_panic(|| self.square(bytes, limits))
+    }
+
+    /// The square of a decoded film, in 8 bits. The window does not apply: the film had its window
+    /// when it was decoded.
+    pub fn square_film(&self, film: &Film) -> Film {
+        square(film, self.side, self.fit)
+    }
+
+    /// Where a film of this size lies in its square.
+    ///
+    /// # Errors
+    /// If a side of the film or of the square is 0.
+    pub fn placement(&self, [width, height]: [u32; 2]) -> Result<Placement> {
+        Placement::new(width, height, self.side, self.fit)
     }
 
     fn square(&self, bytes: &[u8], limits: &Limits) -> std::result::Result<Squared, String> {
-        let source = Source::open(bytes, limits)?;
+        let source = open(bytes, limits)?;
         let (width, height) = (source.width, source.height);
+        let placement = self.placement([width, height]).map_err(|e| e.to_string())?;
         let greys = match self.depth {
-            Depth::Eight => u8::greys(source.square(self)?.pixels),
-            Depth::Sixteen => u16::greys(source.square(self)?.pixels),
+            Depth::Eight => u8::into_greys(source.square(&placement, self.window)?.pixels),
+            Depth::Sixteen => u16::into_greys(source.square(&placement, self.window)?.pixels),
         };
         Ok(Squared {
             greys,
             width,
             height,
         })
-    }
-
-    /// The square of a film in memory, in 8 bits; its window was chosen when it was decoded.
-    pub fn of(&self, film: &Film) -> Film {
-        square(film, self.side, self.fit)
     }
 }

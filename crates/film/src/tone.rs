@@ -1,4 +1,4 @@
-//! From a film's values to grey: windows, tables, polarity.
+//! Turns stored values into greys: windows, look-up tables, polarity.
 
 #![cfg_attr(
     not(feature = "dicom"),
@@ -10,31 +10,32 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::Grey;
+use crate::film::Grey;
 
-/// Which values of a deep film (more than 8 bits, or a DICOM file's window) become black and white.
+/// Which values become black and which white, in films of more than 8 bits and in DICOM files.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Window {
-    /// The film's smallest value is black, its largest white; films of 8 bits keep their values. A DICOM file's pixel
-    /// padding counts for neither end.
+    /// The film's smallest value is black, its largest white. Films of 8 bits keep their values. A
+    /// DICOM file's pixel padding is ignored.
     FullRange,
-    /// What the DICOM file asks for: its first VOI look-up table, else its first window; where it has neither that can
-    /// be used, as `full_range`. JPEG and PNG have none.
+    /// The DICOM file's first VOI look-up table, or else its first window. As `full_range` if the
+    /// file has no valid one, and for JPEG and PNG.
     #[default]
     Voi,
-    /// Values up to the `low` percentile are black, from the `high` percentile on white, films of 8 bits too.
+    /// Values up to the `low` percentile are black, values from the `high` percentile on are white,
+    /// in films of 8 bits, too.
     Percentile {
-        /// Per cent of the film's pixels, 0 ≤ `low` < `high`.
+        /// Per cent of the film's pixels; 0 ≤ `low` < `high`.
         #[schemars(range(min = 0.0, max = 100.0))]
         low: f32,
-        /// Per cent of the film's pixels, `low` < `high` ≤ 100.
+        /// Per cent of the film's pixels; `low` < `high` ≤ 100.
         #[schemars(range(min = 0.0, max = 100.0))]
         high: f32,
     },
 }
 
-/// Per cents of [`Window::Percentile`] where none are named.
+/// `low` and `high` of [`Window::Percentile`] by default.
 const PERCENTILES: (f32, f32) = (0.5, 99.5);
 
 impl std::fmt::Display for Window {
@@ -47,7 +48,8 @@ impl std::fmt::Display for Window {
     }
 }
 
-/// As on a command line: `full-range`, `voi`, `percentile` (0.5 and 99.5) or `percentile:LOW,HIGH`.
+/// Parses `full-range`, `voi`, `percentile` (0.5 and 99.5) or `percentile:LOW,HIGH`, as on a
+/// command line.
 impl FromStr for Window {
     type Err = String;
 
@@ -70,7 +72,10 @@ impl FromStr for Window {
 }
 
 impl Window {
-    /// The same window; `Err` says what is wrong with it.
+    /// Returns the window.
+    ///
+    /// # Errors
+    /// If its percentiles are out of range or out of order.
     fn checked(self) -> Result<Window, String> {
         match self {
             Window::Percentile { low, high } if !(0.0 <= low && low < high && high <= 100.0) => {
@@ -82,14 +87,15 @@ impl Window {
     }
 }
 
-/// From stored values to grey: modality transform, then window, then polarity (DICOM PS3.4 N.2).
+/// Turns stored values into greys: modality transform, then window, then polarity (DICOM PS3.4
+/// N.2).
 #[derive(Default)]
 pub(crate) struct Tone {
-    /// 1 to 16.
+    /// Bits of a stored value, 1 to 16.
     pub(crate) bits: u32,
-    /// Two's complement.
+    /// Whether stored values are in two's complement.
     pub(crate) signed: bool,
-    /// Stored value of pixels outside of the picture.
+    /// Stored value of pixels that do not belong to the picture.
     pub(crate) padding: Option<i32>,
     pub(crate) modality: Modality,
     pub(crate) voi: Option<Voi>,
@@ -118,67 +124,73 @@ pub(crate) enum Voi {
     Table(Table),
 }
 
-/// A DICOM look-up table; values before its first entry and after its last take these.
+/// A DICOM look-up table. Values before its first entry get the first, values after its last entry
+/// get the last.
 pub(crate) struct Table {
-    /// The value that has the first entry.
+    /// The value that the first entry is for.
     pub(crate) first: f64,
     /// At least one.
     pub(crate) entries: Vec<u16>,
-    /// The largest that an entry can be.
+    /// The largest possible entry.
     pub(crate) top: f64,
 }
 
 impl Table {
-    fn at(&self, value: f64) -> f64 {
+    fn look_up(&self, value: f64) -> f64 {
         let last = self.entries.len() - 1;
         f64::from(self.entries[((value - self.first).max(0.0) as usize).min(last)])
     }
 }
 
 impl Modality {
-    fn of(&self, stored: i32) -> f64 {
+    /// The value in the unit of the modality.
+    fn apply(&self, stored: i32) -> f64 {
         match self {
             Modality::Linear { slope, intercept } => slope * f64::from(stored) + intercept,
-            Modality::Table(table) => table.at(f64::from(stored)),
+            Modality::Table(table) => table.look_up(f64::from(stored)),
         }
     }
 }
 
 impl Voi {
-    /// 0 to 1 (DICOM PS3.3 C.11.2).
-    fn of(&self, value: f64) -> f64 {
+    /// The share of white, 0 to 1 (DICOM PS3.3 C.11.2).
+    fn apply(&self, value: f64) -> f64 {
         match self {
             Voi::Linear { centre, width } if *width <= 1.0 => f64::from(value > centre - 0.5),
             Voi::Linear { centre, width } => (value - (centre - 0.5)) / (width - 1.0) + 0.5,
             Voi::LinearExact { centre, width } => (value - centre) / width + 0.5,
             Voi::Sigmoid { centre, width } => 1.0 / (1.0 + (-4.0 * (value - centre) / width).exp()),
-            Voi::Table(table) => table.at(value) / table.top,
+            Voi::Table(table) => table.look_up(value) / table.top,
         }
     }
 }
 
 impl Tone {
-    /// Unsigned values of which the largest is white.
-    pub(crate) fn of_bits(bits: u32) -> Tone {
+    /// Unsigned values of this many bits; the largest is white.
+    pub(crate) fn unsigned(bits: u32) -> Tone {
         Tone {
             bits,
             ..Tone::default()
         }
     }
 
-    /// Whether the grey of a mean of pixels is the mean of their greys.
-    pub(crate) fn is_even(&self, window: Window) -> bool {
+    /// Whether the grey of a mean of pixels equals the mean of their greys: values of 8 bits that
+    /// stay as they are, or are inverted.
+    pub(crate) fn keeps_means(&self, window: Window) -> bool {
         if self.bits != 8 || matches!(window, Window::Percentile { .. }) {
             return false;
         }
         let Ok(greys) = self.greys::<u8>(window, &[] as &[u8]) else {
             return false;
         };
-        let in_order = (0..=255).eq(greys.iter().copied());
-        in_order || (0..=255).eq(greys.iter().rev().copied())
+        let unchanged = (0..=255).eq(greys.iter().copied());
+        unchanged || (0..=255).eq(greys.iter().rev().copied())
     }
 
-    /// The greys of all `values`; `Err` says what is wrong with `window`.
+    /// Turns all values of a picture into greys.
+    ///
+    /// # Errors
+    /// If the percentiles of `window` are out of range.
     pub(crate) fn apply<V: Grey, P: Grey>(
         &self,
         values: &[V],
@@ -188,7 +200,10 @@ impl Tone {
         Ok(values.iter().map(|value| grey(*value)).collect())
     }
 
-    /// The grey of any of `values`; `Err` says what is wrong with `window`.
+    /// A function that turns any of these values of a picture into its grey.
+    ///
+    /// # Errors
+    /// As [`Tone::apply`].
     pub(crate) fn grey<V: Grey, P: Grey>(
         &self,
         values: &[V],
@@ -202,17 +217,18 @@ impl Tone {
         })
     }
 
+    /// Selects the bits that count.
     fn mask(&self) -> u16 {
         ((1u32 << self.bits) - 1) as u16
     }
 
-    /// The bits of a value that count.
+    /// The value without the bits that do not count.
     pub(crate) fn raw(&self, value: impl Grey) -> u16 {
         let value: u16 = value.into();
         value & self.mask()
     }
 
-    /// The stored value that `raw` stands for.
+    /// The number that the bits `raw` encode.
     fn stored(&self, raw: u16) -> i32 {
         let above = 32 - self.bits;
         if self.signed {
@@ -222,34 +238,37 @@ impl Tone {
         }
     }
 
-    /// The grey of each raw value in a picture of these `values`.
+    /// The greys of all possible raw values, for a picture of these `values`.
+    ///
+    /// # Errors
+    /// As [`Tone::apply`].
     fn greys<P: Grey>(&self, window: Window, values: &[impl Grey]) -> Result<Vec<P>, String> {
         let ends = match (window.checked()?, &self.voi) {
-            (Window::Voi, Some(voi)) => return Ok(self.table(|value| voi.of(value))),
-            (Window::Voi | Window::FullRange, _) if self.bits == 8 => self.all(),
-            (Window::Voi | Window::FullRange, _) => self.ends(values),
+            (Window::Voi, Some(voi)) => return Ok(self.grey_table(|value| voi.apply(value))),
+            (Window::Voi | Window::FullRange, _) if self.bits == 8 => self.eight_bit_range(),
+            (Window::Voi | Window::FullRange, _) => self.range(values),
             (Window::Percentile { low, high }, _) => {
                 self.percentiles(values, f64::from(low), f64::from(high))
             }
         };
-        let (a, b) = (self.modality.of(ends.0), self.modality.of(ends.1));
+        let (a, b) = (self.modality.apply(ends.0), self.modality.apply(ends.1));
         let (black, white) = (a.min(b), a.max(b));
-        // A film of one value is black.
+        // A film with a single value becomes black.
         let range = if white > black {
             white - black
         } else {
             f64::INFINITY
         };
-        Ok(self.table(|value| (value - black) / range))
+        Ok(self.grey_table(|value| (value - black) / range))
     }
 
-    /// All that 8 bits can hold.
-    fn all(&self) -> (i32, i32) {
+    /// The least and the largest number of 8 bits.
+    fn eight_bit_range(&self) -> (i32, i32) {
         if self.signed { (-128, 127) } else { (0, 255) }
     }
 
-    /// The least and the largest stored value, padding left out.
-    fn ends(&self, values: &[impl Grey]) -> (i32, i32) {
+    /// The least and the largest stored value, without padding.
+    fn range(&self, values: &[impl Grey]) -> (i32, i32) {
         let (mut least, mut largest) = (i32::MAX, i32::MIN);
         for value in values {
             let stored = self.stored(self.raw(*value));
@@ -258,7 +277,7 @@ impl Tone {
                 largest = largest.max(stored);
             }
         }
-        // Of a film of padding alone nothing is left.
+        // The film may be nothing but padding.
         if least <= largest {
             (least, largest)
         } else {
@@ -267,31 +286,31 @@ impl Tone {
         }
     }
 
-    /// The stored values that hold the per cents `low` and `high` of the pixels, padding left out.
+    /// The stored values at the percentiles `low` and `high`, without padding.
     fn percentiles(&self, values: &[impl Grey], low: f64, high: f64) -> (i32, i32) {
-        let mut in_order: Vec<(i32, u64)> = self
+        let mut counts: Vec<(i32, u64)> = self
             .histogram(values)
             .into_iter()
             .enumerate()
             .filter(|(_, count)| *count > 0)
             .map(|(raw, count)| (self.stored(raw as u16), count))
             .collect();
-        in_order.sort_unstable();
-        let pixels: u64 = in_order.iter().map(|(_, count)| count).sum();
+        counts.sort_unstable();
+        let pixels: u64 = counts.iter().map(|(_, count)| count).sum();
         let last = pixels.saturating_sub(1) as f64;
-        let at = |percent: f64| {
+        let percentile = |percent: f64| {
             let rank = (percent / 100.0 * last).round() as u64;
             let mut before = 0;
-            let reached = in_order.iter().find(|(_, count)| {
+            let reached = counts.iter().find(|(_, count)| {
                 before += count;
                 before > rank
             });
             reached.map_or(0, |(stored, _)| *stored)
         };
-        (at(low), at(high))
+        (percentile(low), percentile(high))
     }
 
-    /// How many pixels have each raw value, padding left out but where there is nothing else.
+    /// Counts the pixels by raw value, without padding unless there is nothing else.
     fn histogram(&self, values: &[impl Grey]) -> Vec<u64> {
         let mut counts = vec![0; usize::from(self.mask()) + 1];
         for v in values {
@@ -299,19 +318,20 @@ impl Tone {
         }
         let film = values.len() as u64;
         for (raw, count) in counts.iter_mut().enumerate() {
-            let pads = self.padding == Some(self.stored(raw as u16));
-            if pads && *count < film {
+            let is_padding = self.padding == Some(self.stored(raw as u16));
+            if is_padding && *count < film {
                 *count = 0;
             }
         }
         counts
     }
 
-    fn table<P: Grey>(&self, share: impl Fn(f64) -> f64) -> Vec<P> {
+    /// The greys of all raw values; `share` maps a modality value to a share of white.
+    fn grey_table<P: Grey>(&self, share: impl Fn(f64) -> f64) -> Vec<P> {
         let grey = |raw: u16| {
-            let share = share(self.modality.of(self.stored(raw))).clamp(0.0, 1.0);
+            let share = share(self.modality.apply(self.stored(raw))).clamp(0.0, 1.0);
             let share = if self.inverted { 1.0 - share } else { share };
-            P::of_share(share)
+            P::from_share(share)
         };
         (0..=self.mask()).map(grey).collect()
     }

@@ -17,7 +17,7 @@ use crate::cases::Drawing;
 use crate::config::Settings;
 use crate::error::Result;
 use crate::overlay::Overlay;
-use crate::place::Place;
+use crate::view_to_film::ViewToFilm;
 
 /// A metric of some cases: given how often each case counts, its value; `None` where it is undefined.
 pub type Value<'a> =
@@ -210,7 +210,7 @@ pub struct Shown<'a> {
     /// The name, without an ending, of files that are written of it.
     pub file_name: &'a str,
     /// From the pixels of the view to those of the film.
-    pub place: Place,
+    pub view_to_film: ViewToFilm,
     /// The pixels of the view, `side · side`.
     pub view: &'a Film,
 }

@@ -14,10 +14,10 @@ mod kept;
 mod model;
 mod network;
 mod overlay;
-mod place;
 mod predict;
 pub mod program;
 mod task;
+mod view_to_film;
 
 pub use cases::{Drawing, Mark};
 pub use config::{DataConfig, EncoderConfig, HeadConfig, Settings, Unmarked};
@@ -28,5 +28,5 @@ pub use head::{Calibrate, Details, Head, Measure, Measures, Purpose, Shown, Valu
 pub use kept::Kept;
 pub use model::{MODEL, Model};
 pub use overlay::Overlay;
-pub use place::Place;
 pub use task::Training;
+pub use view_to_film::ViewToFilm;

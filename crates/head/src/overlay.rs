@@ -2,10 +2,9 @@
 
 use std::path::Path;
 
-use mflag_film::{Film, Fit, Limits, Squaring};
-use mflag_store::mask::Frame;
+use mflag_film::{Film, Fit, Limits, Placement, Squaring};
 use mflag_store::picture::{Colour, GREY, LINE, Picture};
-use mflag_store::{BoundingBox, Mask, rle};
+use mflag_store::{BoundingBox, Mask, mask, rle};
 
 use crate::error::Result;
 
@@ -20,8 +19,7 @@ const LINES: u32 = 5;
 #[derive(Debug)]
 pub struct Overlay {
     picture: Picture,
-    frame: Frame,
-    size: [u32; 2],
+    placement: Placement,
 }
 
 impl Overlay {
@@ -34,7 +32,7 @@ impl Overlay {
         };
         let squared = squaring.read(file, &Limits::default());
         let squared = squared.map_err(mflag_store::Error::from)?;
-        let size = [squared.width, squared.height];
+        let placement = squaring.placement([squared.width, squared.height]);
         let film = Film {
             width: SIDE,
             height: SIDE,
@@ -45,8 +43,7 @@ impl Overlay {
         picture.text(&file.display().to_string(), (GAP, SIDE + GAP), GREY);
         Ok(Overlay {
             picture,
-            frame: Frame::new(size[0], size[1], SIDE, Fit::Pad)?,
-            size,
+            placement: placement.map_err(mflag_store::Error::from)?,
         })
     }
 
@@ -55,21 +52,21 @@ impl Overlay {
     /// # Errors
     /// If it is not of the film's size.
     pub fn mask(&mut self, of_film: &[u8], colour: Colour) -> Result<()> {
-        let [width, height] = self.size;
-        let runs = rle::from_plane(of_film, width);
+        let [width, height] = self.placement.film_size();
+        let runs = rle::mask_to_runs(of_film, width);
         let mask = Mask::Runs {
             width,
             height,
             runs,
         };
-        let mask = self.frame.mask_to_square(&mask)?;
+        let mask = mask::to_square(&mask, &self.placement)?;
         self.picture.mask(&mask, (0, 0), colour);
         Ok(())
     }
 
     /// Outlines a box of the film, with `caption` above it.
     pub fn outline(&mut self, of_film: &BoundingBox, caption: &str, colour: Colour) {
-        if let Some(found) = self.frame.box_to_square(of_film) {
+        if let Some(found) = of_film.to_square(&self.placement) {
             self.picture.outline(&found, caption, (0, 0), SIDE, colour);
         }
     }

@@ -14,7 +14,7 @@ use crate::files::FilmFile;
 use crate::head::{Head, Shown, Writer};
 use crate::model::Model;
 use crate::overlay::Overlay;
-use crate::place::Place;
+use crate::view_to_film::ViewToFilm;
 
 /// A film that could not be read.
 #[derive(Debug)]
@@ -123,7 +123,7 @@ impl<H: Head> Model<H> {
 pub(crate) struct Seen {
     name: String,
     file_name: String,
-    place: Place,
+    view_to_film: ViewToFilm,
     view: Film,
     squaring: Squaring,
 }
@@ -143,7 +143,7 @@ impl Seen {
         Ok(Seen {
             name,
             file_name,
-            place: Place::new(size, square.side, square.fit, side)?,
+            view_to_film: ViewToFilm::new(size, &square, side)?,
             view,
             squaring: square,
         })
@@ -163,7 +163,7 @@ impl Seen {
         Shown {
             name: &self.name,
             file_name: &self.file_name,
-            place: self.place,
+            view_to_film: self.view_to_film,
             view: &self.view,
         }
     }

@@ -12,8 +12,10 @@ use mflag_film::{Depth, Fit, Greys, Limits, Squaring};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use mflag_store::store::{FORMAT, Layout, Meta, Shard, film_bytes, read_json};
-use mflag_store::{Dataset, Error, Mask, Record, Result, Store, mask, misfit};
+use mflag_store::{
+    Dataset, Error, Mask, Record, Result, STORE_FORMAT, Shard, Store, StoreFiles, StoreMeta,
+    check_boxes, film_bytes, mask, read_json,
+};
 
 /// Bytes that the films of a shard take at most: the memory that a preparation needs, whatever the number of films.
 const SHARD_BYTES: usize = 64 << 20;
@@ -79,7 +81,7 @@ struct Bad {
 /// # Errors
 /// If no film can be decoded, `out` holds something else, or cannot be written; what is done is kept.
 pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store> {
-    let layout = Layout(out.to_owned());
+    let layout = StoreFiles(out.to_owned());
     let films_in_shard = (SHARD_BYTES / film_bytes(options.squaring)).clamp(16, 4096);
     create(&layout.0)?;
     let _lock = atomic::lock(&layout.0)?;
@@ -109,9 +111,9 @@ pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store
 }
 
 /// Writes the plan, or compares it with the one that is there.
-fn begin(layout: &Layout, dataset: &Dataset, options: &Options, in_shard: usize) -> Result<()> {
+fn begin(layout: &StoreFiles, dataset: &Dataset, options: &Options, in_shard: usize) -> Result<()> {
     let plan = Plan {
-        format: FORMAT,
+        format: STORE_FORMAT,
         dataset: dataset.name.clone(),
         squaring: options.squaring,
         films_in_shard: in_shard,
@@ -154,7 +156,7 @@ fn films_digest(records: &[Record]) -> Result<String> {
 
 /// Makes one shard, unless it is there, and says what is in it.
 fn shard(
-    layout: &Layout,
+    layout: &StoreFiles,
     number: usize,
     records: &[Record],
     options: &Options,
@@ -206,15 +208,14 @@ fn read_film(record: &Record, options: &Options) -> Result<(Known, Greys)> {
     let squared = options.squaring.read(&record.path, &options.limits)?;
     let (width, height) = (squared.width, squared.height);
     let size = [width, height];
-    // Readers cannot measure a DICOM film.
-    let other_size = |told| Err(Error::file(&record.path, told));
-    if let Some(told) = misfit(&record.boxes, size.into()) {
-        return other_size(format!("the box {told}"));
-    }
+    let refused = |reason| Error::file(&record.path, reason);
+    // Readers check boxes and masks, too, but cannot measure a DICOM film.
+    check_boxes(&record.boxes, size.into()).map_err(refused)?;
     let mask = match &record.mask {
-        Some(file @ Mask::File { .. }) => Some(mask::in_runs(file, width, height)?),
+        Some(file @ Mask::File { .. }) => Some(mask::to_runs(file, width, height)?),
         Some(Mask::Runs { width, height, .. }) if [*width, *height] != size => {
-            return other_size(mask::other_size((*width, *height), size.into()));
+            let reason = mask::size_mismatch((*width, *height), size.into());
+            return Err(refused(reason));
         }
         _ => None,
     };
@@ -250,7 +251,12 @@ fn npy_header<T: npyz::AutoSerialize>(shape: &[u64]) -> std::io::Result<Vec<u8>>
 }
 
 /// Writes what all shards together hold, `store.json` last.
-fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content]) -> Result<()> {
+fn finish(
+    layout: &StoreFiles,
+    dataset: &Dataset,
+    options: &Options,
+    done: &[Content],
+) -> Result<()> {
     let bad: Vec<&Bad> = done.iter().flat_map(|c| &c.bad).collect();
     let names: BTreeSet<&str> = bad.iter().map(|b| b.film.as_str()).collect();
     let decoded = dataset
@@ -283,8 +289,8 @@ fn finish(layout: &Layout, dataset: &Dataset, options: &Options, done: &[Content
             file.write_all(b"\n")
         })
     })?;
-    let meta = Meta {
-        format: FORMAT,
+    let meta = StoreMeta {
+        format: STORE_FORMAT,
         dataset: dataset.name.clone(),
         labels: dataset.labels.clone(),
         squaring: options.squaring,

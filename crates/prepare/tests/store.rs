@@ -122,7 +122,7 @@ fn a_store_holds_the_films_and_an_interrupted_preparation_ends_with_the_same_byt
     }
     std::fs::write(cut.join("shards/00001.npy"), b"half").unwrap();
     let message = Store::open(&cut).unwrap_err().to_string();
-    assert!(message.contains("not complete"), "{message}");
+    assert!(message.contains("incomplete"), "{message}");
     let resumed = prepare(&toy, &cut, &options()).unwrap();
     assert_eq!(files(&cut), files(&whole));
     assert_eq!(resumed.digest().unwrap(), store.digest().unwrap());
@@ -186,7 +186,7 @@ fn masks_of_files_are_runs_in_the_store() {
     let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
     for told in [
         "film-001,",
-        "48 × 60 pixels and its film of 60 × 48",
+        "the mask has 48×60 pixels, its film 60×48",
         "film-002,",
         "absent.png",
         "film-005,",
@@ -245,7 +245,7 @@ fn what_does_not_fit_is_refused_in_words() {
         other.resize(length, 0);
         std::fs::write(&shard, other).unwrap();
         let damaged = say(Store::open(&out));
-        assert!(damaged.contains("is cut short, or longer"), "{damaged}");
+        assert!(damaged.contains("has the wrong length"), "{damaged}");
     }
     std::fs::write(&shard, pixels).unwrap();
 

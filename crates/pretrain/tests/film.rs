@@ -77,7 +77,7 @@ fn a_film_read_for_prediction_equals_that_of_the_store() {
                 let decoded = preprocess.decode(&bytes, &Limits::default()).unwrap();
                 assert_eq!(decoded, read);
                 // A film that is already a square does not change.
-                assert_eq!(preprocess.square.of(&read), read);
+                assert_eq!(preprocess.square.square_film(&read), read);
             }
         }
     }

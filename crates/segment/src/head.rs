@@ -4,11 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use mflag_encoder::{Arch, Features};
-use mflag_film::{Film, Squaring};
+use mflag_film::Film;
 use mflag_head::{Details, Drawing, Error, Head, Mark, Measures, Overlay, Purpose, Result, Shown};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_store::augment::View;
-use mflag_store::mask::{self, Frame};
+use mflag_store::mask;
 use mflag_store::picture::colour;
 use mflag_store::{Record, Store, rle};
 use mflag_train::{Step, upload};
@@ -97,7 +97,7 @@ impl Head for Segmentation {
         let mut of_view = vec![0; view.pixels()];
         if !runs.is_empty() {
             let mut square = Film::filled(*side, *side, 0);
-            rle::draw(runs, &mut square.pixels, *side, mask::SET);
+            rle::runs_to_mask(runs, &mut square.pixels, *side, mask::SET);
             view.mask(&square.pixels, &mut of_view);
         }
         Target(of_view)
@@ -216,18 +216,19 @@ fn is_marked(settings: &SegmentationConfig, record: &Record) -> bool {
 
 /// What is outlined on a film, in the square of the store.
 fn runs(settings: &SegmentationConfig, store: &Store, film: usize) -> Result<Runs> {
-    let (record, Squaring { side, fit, .. }) = (&store.records()[film], store.squaring());
-    let [width, height] = record.size.unwrap_or([side; 2]);
+    let (record, squaring) = (&store.records()[film], store.squaring());
+    let side = squaring.side;
+    let size = record.size.unwrap_or([side; 2]);
     let of_film = match settings.truth {
         Truth::Mask => record.mask.clone(),
-        Truth::Boxes => Some(mask::of_boxes(&record.boxes, width, height)),
+        Truth::Boxes => Some(mask::from_boxes(&record.boxes, size[0], size[1])),
     };
-    let frame = Frame::new(width, height, side, fit)?;
+    let placement = squaring.placement(size).map_err(mflag_store::Error::from)?;
     let square = of_film
-        .map(|mask| frame.mask_to_square(&mask))
+        .map(|mask| mask::to_square(&mask, &placement))
         .transpose()?;
     Ok(Runs {
         side,
-        runs: square.map_or(Vec::new(), |square| rle::from_plane(&square.pixels, side)),
+        runs: square.map_or(Vec::new(), |square| rle::mask_to_runs(&square.pixels, side)),
     })
 }

@@ -37,7 +37,7 @@ impl MaskWriter {
 
 /// The mask of a film, of these probabilities in the view: [`SET`] above the threshold, else 0, in the film's pixels.
 pub(crate) fn mask_of(film: &Shown<'_>, probabilities: &[f32], threshold: f32) -> Vec<u8> {
-    let of_film = film.place.map_to_film(probabilities);
+    let of_film = film.view_to_film.map_to_film(probabilities);
     let set = |p: &f32| if *p > threshold { SET } else { 0 };
     of_film.iter().map(set).collect()
 }
@@ -51,11 +51,11 @@ impl Writer<Vec<f32>, Target> for MaskWriter {
         probabilities: &Vec<f32>,
         _truth: Option<&Target>,
     ) -> Result<[String; 5]> {
-        let [width, height] = film.place.size();
+        let [width, height] = film.view_to_film.size();
         let mask = mask_of(film, probabilities, self.threshold);
         let highest = probabilities.iter().copied().fold(0.0, f32::max);
         let set = mask.iter().filter(|v| **v == SET).count();
-        let runs = rle::from_plane(&mask, width);
+        let runs = rle::mask_to_runs(&mask, width);
         let pixels = match rle::write(&runs, Encoding::Relative) {
             none if none.is_empty() => "-1".to_owned(),
             runs => runs,

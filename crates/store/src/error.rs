@@ -1,25 +1,26 @@
-//! What can go wrong with data.
+//! Errors of this crate.
 
 use std::path::{Path, PathBuf};
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of this crate; each message names the file, the place in it, what is wrong and what to do.
+/// What can go wrong with prepared data. Each message names the file, the place in it, what is
+/// wrong and the fix.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A table, report, store or folder is there but cannot be used.
+    /// A table, report, store or folder exists but cannot be used.
     #[error("{}: {reason}", path.display())]
     File {
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong with it (row, column, value), and what to do.
+        /// What is wrong (row, column, value), and the fix.
         reason: String,
     },
-    /// The data do not allow what was asked.
+    /// The request does not suit the data.
     #[error("{0}")]
     Data(String),
-    /// A file or folder could not be read or written, or a configuration is wrong.
+    /// A file or folder could not be read or written, or a configuration is invalid.
     #[error(transparent)]
     Core(#[from] mflag_core::Error),
     /// A film could not be decoded.
@@ -33,7 +34,7 @@ impl Error {
         Error::Core(mflag_core::Error::io(action, path, source))
     }
 
-    /// A file or folder that cannot be used, and why.
+    /// A file or folder that cannot be used.
     pub fn file(path: &Path, reason: impl Into<String>) -> Error {
         Error::File {
             path: path.to_owned(),

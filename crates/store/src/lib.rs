@@ -1,4 +1,5 @@
-//! The prepared store and all that training reads of it: records, masks, labels, the loader, augmentation. Needs no libtorch.
+//! Prepared data and all that training reads of it: store, records, masks, labels, subsets, loader,
+//! augmentation, pictures. Needs no libtorch.
 
 pub mod augment;
 mod error;
@@ -8,9 +9,9 @@ pub mod mask;
 pub mod picture;
 mod record;
 pub mod rle;
-pub mod store;
+mod store;
 pub mod subset;
 
 pub use error::{Error, Result};
-pub use record::{BoundingBox, Dataset, Mask, Record, Split, fits, misfit};
-pub use store::Store;
+pub use record::{BoundingBox, Dataset, Mask, Record, Split, check_boxes};
+pub use store::{Greys, STORE_FORMAT, Shard, Store, StoreFiles, StoreMeta, film_bytes, read_json};

@@ -13,8 +13,7 @@ use mflag_core::seed;
 use mflag_film::Grey;
 
 use crate::augment::{Augment, View};
-use crate::store::Greys;
-use crate::{Error, Result, Store};
+use crate::{Error, Greys, Result, Store};
 
 /// A batch of films, each with its training target.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Pictures for the eye: grey films with masks tinted, boxes outlined and words below, as PNG.
+//! Pictures for people: films with tinted masks, outlined boxes and text, as PNG.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -16,7 +16,7 @@ use mflag_film::{Film, encode_png};
 use crate::mask::SET;
 use crate::{BoundingBox, Result};
 
-/// Font of all text but that at boxes.
+/// Font of text, except at boxes.
 const FONT: MonoFont<'_> = FONT_7X13;
 /// Font of text at boxes.
 const SMALL: MonoFont<'_> = FONT_6X10;
@@ -24,16 +24,16 @@ const SMALL: MonoFont<'_> = FONT_6X10;
 /// Height of a line of text in pixels.
 pub const LINE: u32 = FONT.character_size.height;
 
-/// Red, green, blue.
+/// A colour in red, green and blue.
 pub type Colour = Rgb888;
 
-/// Of text.
+/// Colour of text.
 pub const WHITE: Colour = Rgb888::new(235, 235, 235);
-/// Of text of less weight.
+/// Colour of less important text.
 pub const GREY: Colour = Rgb888::new(150, 150, 150);
-/// Of masks, which have no label of their own, where there are several labels.
+/// Colour of a mask if there are several labels, as a mask has no label.
 pub const CYAN: Colour = Rgb888::new(0, 210, 210);
-/// Of labels: those of Okabe and Ito that stand out on black, and some more.
+/// Colours of labels: those of Okabe and Ito that stand out on black, and some more.
 const COLOURS: [Colour; 8] = [
     Rgb888::new(230, 159, 0),
     Rgb888::new(86, 180, 233),
@@ -45,22 +45,23 @@ const COLOURS: [Colour; 8] = [
     Rgb888::new(170, 220, 90),
 ];
 
-/// The colour of the label at this place among the labels; the ninth has that of the first.
-pub fn colour(place: usize) -> Colour {
-    COLOURS[place % COLOURS.len()]
+/// The colour of the label with this index. The ninth label has the colour of the first.
+pub fn colour(index: usize) -> Colour {
+    COLOURS[index % COLOURS.len()]
 }
 
-/// A picture in colour, black at the beginning. Places are (left, top) in pixels; what lies beyond its edges is cut off.
+/// A picture in colour, black at first. Positions are (left, top) in pixels. What lies beyond the
+/// edges is cut off.
 #[derive(Debug, Clone)]
 pub struct Picture(RgbImage);
 
 impl Picture {
-    /// Of this size in pixels.
+    /// A black picture of this size in pixels.
     pub fn new(width: u32, height: u32) -> Picture {
         Picture(RgbImage::new(width, height))
     }
 
-    /// A line of text on black; characters beyond Latin-1 become question marks.
+    /// Writes a line of text on black. Characters beyond Latin-1 become question marks.
     pub fn text(&mut self, text: &str, at: (u32, u32), colour: Colour) {
         self.text_in(FONT, text, at, colour);
     }
@@ -71,21 +72,21 @@ impl Picture {
             .text_color(colour)
             .background_color(Rgb888::BLACK)
             .build();
-        let place = Point::new(x as i32, y as i32);
-        let Ok(_) = Text::with_baseline(text, place, style, Baseline::Top).draw(self);
+        let position = Point::new(x as i32, y as i32);
+        let Ok(_) = Text::with_baseline(text, position, style, Baseline::Top).draw(self);
     }
 
-    /// A film, pixel for pixel.
+    /// Draws a film, pixel for pixel.
     pub fn film(&mut self, film: &Film, (left, top): (u32, u32)) {
-        for (place, &grey) in (0..).zip(&film.pixels) {
-            let (x, y) = (place % film.width, place / film.width);
+        for (index, &grey) in (0..).zip(&film.pixels) {
+            let (x, y) = (index % film.width, index / film.width);
             if let Some(pixel) = self.0.get_pixel_mut_checked(left + x, top + y) {
                 *pixel = Rgb([grey, grey, grey]);
             }
         }
     }
 
-    /// Tints what is [`SET`] in a mask of the film that lies there, and draws its edge.
+    /// Tints the [`SET`] pixels of a mask and draws its edge. The position is that of the film.
     pub fn mask(&mut self, mask: &Film, (left, top): (u32, u32), colour: Colour) {
         let set = |x: u32, y: u32| {
             let inside = x < mask.width && y < mask.height;
@@ -96,50 +97,55 @@ impl Picture {
                 if !set(x, y) {
                     continue;
                 }
-                let around = [
+                let neighbours = [
                     (x.wrapping_sub(1), y),
                     (x + 1, y),
                     (x, y.wrapping_sub(1)),
                     (x, y + 1),
                 ];
-                let edge = around.iter().any(|&(x, y)| !set(x, y));
-                let part = if edge { 0.9 } else { 0.15 };
+                let edge = neighbours.iter().any(|&(x, y)| !set(x, y));
+                let opacity = if edge { 0.9 } else { 0.15 };
                 let Some(pixel) = self.0.get_pixel_mut_checked(left + x, top + y) else {
                     continue;
                 };
                 let tint = [colour.r(), colour.g(), colour.b()];
                 for (value, tint) in pixel.0.iter_mut().zip(tint) {
-                    *value = (f32::from(*value) * (1.0 - part) + f32::from(tint) * part) as u8;
+                    *value =
+                        (f32::from(*value) * (1.0 - opacity) + f32::from(tint) * opacity) as u8;
                 }
             }
         }
     }
 
-    /// Outlines a box of the film that lies there, which is `width` pixels wide, with `caption` above it.
+    /// Outlines a box of a film, with `caption` above it. The position is that of the film, which
+    /// is `width` pixels wide.
     pub fn outline(
         &mut self,
-        found: &BoundingBox,
+        outlined: &BoundingBox,
         caption: &str,
         (left, top): (u32, u32),
         width: u32,
         colour: Colour,
     ) {
-        let place = Point::new(left as i32 + found.x as i32, top as i32 + found.y as i32);
-        let size = Size::new(found.width.ceil() as u32, found.height.ceil() as u32);
+        let corner = Point::new(
+            left as i32 + outlined.x as i32,
+            top as i32 + outlined.y as i32,
+        );
+        let size = Size::new(outlined.width.ceil() as u32, outlined.height.ceil() as u32);
         let outline =
-            Rectangle::new(place, size).into_styled(PrimitiveStyle::with_stroke(colour, 2));
+            Rectangle::new(corner, size).into_styled(PrimitiveStyle::with_stroke(colour, 2));
         let Ok(()) = outline.draw(self);
         let letter = SMALL.character_size;
         let room = (width / letter.width) as usize;
         let caption: String = caption.chars().take(room).collect();
-        let long = caption.chars().count() as u32 * letter.width;
-        let x = (found.x as u32).min(width - long);
-        let y = (found.y as u32).saturating_sub(letter.height + 1);
+        let length = caption.chars().count() as u32 * letter.width;
+        let x = (outlined.x as u32).min(width - length);
+        let y = (outlined.y as u32).saturating_sub(letter.height + 1);
         self.text_in(SMALL, &caption, (left + x, top + y), colour);
     }
 
-    /// Words one after the other, each in its colour, in at most `lines` lines of `width` pixels from there on; two dots say that some had
-    /// no place.
+    /// Writes words one after the other, each in its colour, in at most `lines` lines of `width`
+    /// pixels. Two dots at the end mean that some words did not fit.
     pub fn words<'a>(
         &mut self,
         words: impl IntoIterator<Item = (&'a str, Colour)>,
@@ -151,8 +157,8 @@ impl Picture {
         let right = left + width.saturating_sub(2 * letter);
         let (mut x, mut line) = (left, 0);
         for (word, colour) in words {
-            let long = (word.chars().count() as u32 + 1) * letter;
-            if x + long > right && x > left {
+            let length = (word.chars().count() as u32 + 1) * letter;
+            if x + length > right && x > left {
                 (x, line) = (left, line + 1);
             }
             if line == lines {
@@ -160,14 +166,14 @@ impl Picture {
                 break;
             }
             self.text(word, (x, top + line * LINE), colour);
-            x += long;
+            x += length;
         }
     }
 
-    /// Writes it as a PNG.
+    /// Writes the picture as a PNG.
     ///
     /// # Errors
-    /// If it has no pixels, or the file cannot be written.
+    /// If the picture has no pixels, or the file cannot be written.
     pub fn write(self, path: &Path) -> Result<()> {
         let png = encode_png(&self.0.into(), path)?;
         Ok(atomic::write(path, |file| file.write_all(&png))?)
@@ -189,8 +195,8 @@ impl DrawTarget for Picture {
         pixels: I,
     ) -> std::result::Result<(), Infallible> {
         for Pixel(Point { x, y }, colour) in pixels {
-            let place = u32::try_from(x).ok().zip(u32::try_from(y).ok());
-            let pixel = place.and_then(|(x, y)| self.0.get_pixel_mut_checked(x, y));
+            let position = u32::try_from(x).ok().zip(u32::try_from(y).ok());
+            let pixel = position.and_then(|(x, y)| self.0.get_pixel_mut_checked(x, y));
             if let Some(pixel) = pixel {
                 *pixel = Rgb([colour.r(), colour.g(), colour.b()]);
             }
@@ -204,7 +210,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mask_is_tinted_within_and_drawn_at_its_edge() {
+    fn a_mask_is_tinted_inside_and_drawn_at_its_edge() {
         let mut picture = Picture::new(7, 7);
         let mut mask = Film::filled(5, 5, SET);
         mask.pixels[0] = 0;
@@ -219,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_beyond_the_edges_is_cut_off() {
+    fn drawings_are_cut_off_at_the_edges() {
         let mut picture = Picture::new(20, 40);
         let beyond = BoundingBox {
             label: String::new(),

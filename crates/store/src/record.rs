@@ -1,8 +1,9 @@
-//! What every data set's reader gives: films with what is known of them.
+//! Records: what a reader of a data set finds out about each film.
 
 use std::path::PathBuf;
 
 use mflag_core::Named;
+use mflag_film::{Area, Placement};
 use serde::{Deserialize, Serialize};
 
 /// The official part of a data set that a film belongs to.
@@ -44,7 +45,7 @@ pub struct Record {
     pub film: String,
     /// Identifier of the patient.
     pub patient: String,
-    /// Identifier of the study; films of one study share its report.
+    /// Identifier of the study. Films of one study share its report.
     pub study: String,
     /// The film's file.
     pub path: PathBuf,
@@ -52,15 +53,16 @@ pub struct Record {
     pub split: Split,
     /// The cleaned report; `None` for a data set without reports.
     pub text: Option<String>,
-    /// One value a label of [`Dataset::labels`]: 1 present, 0 absent, −1 uncertain, `None` not mentioned.
+    /// One value for each of [`Dataset::labels`]: 1 present, 0 absent, −1 uncertain, `None` not
+    /// mentioned.
     pub labels: Vec<Option<f32>>,
-    /// Columns and rows of the film as its file has it; known once it is prepared.
+    /// Columns and rows of the film in its file; `None` until the film is prepared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<[u32; 2]>,
-    /// Boxes around findings; empty where there are none, or the data set has none.
+    /// Boxes around findings; empty if the film or the data set has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boxes: Vec<BoundingBox>,
-    /// The mask of the finding that the data set outlines; `None` where it outlines none on this film.
+    /// The mask of the finding that the data set outlines; `None` if this film has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Mask>,
 }
@@ -89,10 +91,11 @@ impl Record {
     }
 }
 
-/// A box in pixels of the film as its file has it, from the upper left corner.
+/// A labelled box, in pixels from the upper left corner of a film, square or view. In a
+/// [`Record`], of the film at the size that its file has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoundingBox {
-    /// What is in it: one of [`Dataset::labels`], or a class name of the data set.
+    /// What the box contains: one of [`Dataset::labels`], or a class name of the data set.
     pub label: String,
     /// Left edge.
     pub x: f64,
@@ -104,57 +107,97 @@ pub struct BoundingBox {
     pub height: f64,
 }
 
-/// Where a mask comes from.
+/// How far a box may reach beyond its film, as a share of the film's side. Annotators slip.
+const TOLERANCE: f64 = 0.1;
+
+impl BoundingBox {
+    /// This box of a film, in the film's square; `None` if nothing of it is visible.
+    pub fn to_square(&self, placement: &Placement) -> Option<BoundingBox> {
+        let area = placement.box_to_square(&self.area())?;
+        Some(self.with_area(area))
+    }
+
+    /// This box of a square, on the film; `None` if it lies in the bars beside the film.
+    pub fn to_film(&self, placement: &Placement) -> Option<BoundingBox> {
+        let area = placement.box_to_film(&self.area())?;
+        Some(self.with_area(area))
+    }
+
+    /// Whether the box lies on a film of this size, give or take an annotator's slip.
+    pub fn fits(&self, (width, height): (u32, u32)) -> bool {
+        let inside = |low: f64, length: f64, side: u32| {
+            let side = f64::from(side);
+            low >= -TOLERANCE * side && low + length <= (1.0 + TOLERANCE) * side
+        };
+        inside(self.x, self.width, width) && inside(self.y, self.height, height)
+    }
+
+    fn area(&self) -> Area {
+        Area {
+            left: self.x,
+            top: self.y,
+            width: self.width,
+            height: self.height,
+        }
+    }
+
+    fn with_area(&self, area: Area) -> BoundingBox {
+        BoundingBox {
+            label: self.label.clone(),
+            x: area.left,
+            y: area.top,
+            width: area.width,
+            height: area.height,
+        }
+    }
+}
+
+/// Checks that boxes lie on a film of this size.
+///
+/// # Errors
+/// If one does not; the reason names the first.
+pub fn check_boxes(boxes: &[BoundingBox], size: (u32, u32)) -> std::result::Result<(), String> {
+    match boxes.iter().find(|b| !b.fits(size)) {
+        None => Ok(()),
+        Some(b) => Err(format!(
+            "the box '{} {} {} {} {}' reaches beyond the film of {}×{} px: \
+             give boxes in pixels of this file",
+            b.label, b.x, b.y, b.width, b.height, size.0, size.1
+        )),
+    }
+}
+
+/// A mask of a film.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Mask {
-    /// Runs of set pixels, `[start, length]` each, on a plane of `width` × `height` that is counted column by column from
-    /// the upper left corner, from 0.
+    /// Runs of set pixels, as in [`rle`](crate::rle).
     Runs {
-        /// Columns of the plane.
+        /// Columns of the film.
         width: u32,
-        /// Rows of the plane.
+        /// Rows of the film.
         height: u32,
-        /// The runs, in ascending order, without overlap.
+        /// The runs, `[start, length]` each, ascending and without overlap. Pixels are counted from
+        /// 0, column by column from the upper left corner.
         runs: Vec<[u32; 2]>,
     },
-    /// An image of the film's size: what is not black is set. A prepared store has its runs instead.
+    /// An image of the film's size, in which all pixels but the black ones are set. A prepared
+    /// store has runs instead.
     File {
         /// The image.
         path: PathBuf,
     },
 }
 
-/// A data set as its reader found it.
+/// A data set, as its reader found it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Name, such as `mimic-cxr`.
     pub name: String,
     /// Names of the labels.
     pub labels: Vec<String>,
-    /// The films kept, ordered by identifier.
+    /// The films that were kept, ordered by identifier.
     pub records: Vec<Record>,
-    /// How many films were left out, by reason.
+    /// Numbers of films that were left out, by reason.
     pub left_out: Vec<(String, usize)>,
-}
-
-/// How far a box may reach beyond its film, in parts of the film's side: annotators' slips.
-const BEYOND: f64 = 0.1;
-
-/// The first box that is not on a film of this size, in words that follow "the box".
-pub fn misfit(boxes: &[BoundingBox], size: (u32, u32)) -> Option<String> {
-    let found = boxes.iter().find(|b| !fits(b, size))?;
-    Some(format!(
-        "'{} {} {} {} {}' reaches beyond the film of {}×{} px: boxes are in pixels of this very file",
-        found.label, found.x, found.y, found.width, found.height, size.0, size.1
-    ))
-}
-
-/// Whether a box is on a film of this size, but for slips.
-pub fn fits(found: &BoundingBox, (width, height): (u32, u32)) -> bool {
-    let inside = |low: f64, length: f64, side: u32| {
-        let side = f64::from(side);
-        low >= -BEYOND * side && low + length <= (1.0 + BEYOND) * side
-    };
-    inside(found.x, found.width, width) && inside(found.y, found.height, height)
 }

@@ -1,15 +1,18 @@
-//! Run-length strings: masks as the tables of competitions write them.
+//! Run-length encoding of masks: [`mask_to_runs`] and [`runs_to_mask`], and the strings in which
+//! tables of competitions write runs.
 //!
-//! Both encodings are pairs of whole numbers, separated by spaces, on a plane that is counted column by column from its
-//! upper left corner; they differ in what the first number of a pair says ([`Encoding`]). Runs in memory are those of
-//! [`Mask::Runs`](crate::Mask::Runs): `[start, length]`, counted from 0, ascending, with at least one pixel between
-//! them; so two masks are equal if their runs are.
+//! Pixels are counted column by column from the upper left corner. Runs in memory are those of
+//! [`Mask::Runs`](crate::Mask::Runs): `[start, length]`, counted from 0, ascending, with at least
+//! one pixel between two runs. So two masks are equal if their runs are.
+//!
+//! A string has pairs of whole numbers, separated by spaces. [`Encoding`] is what the first number
+//! of a pair means.
 //!
 //! ```
-//! use mflag_store::rle::{Encoding, from_plane, parse, write};
+//! use mflag_store::rle::{Encoding, mask_to_runs, parse, write};
 //!
-//! // The right column of two pixels by two.
-//! let runs = from_plane(&[0, 255, 0, 255], 2);
+//! // The right column of 2×2 pixels is set.
+//! let runs = mask_to_runs(&[0, 255, 0, 255], 2);
 //! assert_eq!(runs, [[2, 2]]);
 //! assert_eq!(write(&runs, Encoding::Absolute), "3 2");
 //! assert_eq!(parse("2 2", Encoding::Relative, 2, 2)?, runs);
@@ -18,20 +21,23 @@
 
 use crate::{Error, Result};
 
-/// What the first number of a pair says; the second is the run's length.
+/// The meaning of the first number of a pair. The second is the run's length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Encoding {
-    /// Pixels between the end of the run before (for the first: the start of the plane) and this one, as in SIIM-ACR.
+    /// Pixels between the end of the previous run and this one, as in SIIM-ACR. For the first run,
+    /// pixels before it.
     Relative,
     /// The run's first pixel, counted from 1, as in most competitions of Kaggle.
     Absolute,
 }
 
-/// The runs of a string on a plane of `width` × `height`; runs that touch become one. The empty string is the empty mask.
+/// Parses a string of runs on a film of `width` × `height`. Runs that touch become one. The empty
+/// string is the empty mask.
 ///
 /// # Errors
-/// A number is not whole, negative or missing, a run is empty, begins before the end of the one before, or ends beyond
-/// the plane. The message names the run (from 1) and the fix, but no place: that is the caller's.
+/// If a number is not whole, negative or missing, or a run is empty, begins before the previous one
+/// ends, or ends beyond the film. The message names the run (from 1) and the fix; the caller adds
+/// file and row.
 pub fn parse(text: &str, encoding: Encoding, width: u32, height: u32) -> Result<Vec<[u32; 2]>> {
     let pixels = u64::from(width) * u64::from(height);
     let mut runs: Vec<[u32; 2]> = Vec::with_capacity(text.len() / 8);
@@ -45,7 +51,7 @@ pub fn parse(text: &str, encoding: Encoding, width: u32, height: u32) -> Result<
             None => {
                 return Err(bad(
                     run,
-                    "has no length: the string is cut off or was edited",
+                    "has no length: the string is cut short or was edited",
                 ));
             }
         };
@@ -53,20 +59,20 @@ pub fn parse(text: &str, encoding: Encoding, width: u32, height: u32) -> Result<
             Encoding::Relative => end + first,
             Encoding::Absolute => match first.checked_sub(1) {
                 Some(start) => start,
-                None => return Err(bad(run, "begins at 0, and pixels are counted from 1")),
+                None => return Err(bad(run, "begins at 0: count pixels from 1")),
             },
         };
         if length == 0 {
             return Err(bad(run, "is empty; leave it out"));
         }
         if start < end {
-            let reason =
-                "begins before the run before it ends: are the numbers offsets (relative)?";
+            let reason = "begins before the previous run ends: are the numbers offsets (relative)?";
             return Err(bad(run, reason));
         }
         end = start + length;
         if end > pixels {
-            let reason = format!("ends at pixel {end} of a plane of {width} × {height} = {pixels}");
+            let reason =
+                format!("ends at pixel {end}, and the film has {width}×{height} = {pixels}");
             return Err(bad(run, &reason));
         }
         append(&mut runs, start as u32, length as u32);
@@ -74,12 +80,12 @@ pub fn parse(text: &str, encoding: Encoding, width: u32, height: u32) -> Result<
     Ok(runs)
 }
 
-/// A number of a string: 32 bits, so that sums of a start and a length fit in 64.
+/// Parses a number of 32 bits, so that sums of a start and a length fit into 64.
 fn number(text: &str, run: usize) -> Result<u64> {
     if let Ok(number) = text.parse::<u32>() {
         return Ok(u64::from(number));
     }
-    // What is no number may be long.
+    // Invalid text may be long.
     let shown: String = text.chars().take(20).collect();
     let what = match text.strip_prefix('-').map(str::parse::<u64>) {
         Some(Ok(_)) => "is negative",
@@ -92,7 +98,7 @@ fn bad(run: usize, reason: &str) -> Error {
     Error::Data(format!("run {run} of the run-length string {reason}"))
 }
 
-/// Adds a run that begins at or after the end of the last one.
+/// Adds a run that begins at or after the end of the last run.
 fn append(runs: &mut Vec<[u32; 2]>, start: u32, length: u32) {
     match runs.last_mut() {
         Some([last, size]) if *last + *size == start => *size += length,
@@ -100,7 +106,7 @@ fn append(runs: &mut Vec<[u32; 2]>, start: u32, length: u32) {
     }
 }
 
-/// The string of `runs`; the empty mask is the empty string.
+/// Writes `runs` as a string. The empty mask becomes the empty string.
 pub fn write(runs: &[[u32; 2]], encoding: Encoding) -> String {
     let mut end = 0;
     let pairs = runs.iter().map(|&[start, length]| {
@@ -114,7 +120,7 @@ pub fn write(runs: &[[u32; 2]], encoding: Encoding) -> String {
     pairs.collect::<Vec<_>>().join(" ")
 }
 
-/// The runs of all pixels that are set in any of `masks`, on one plane.
+/// The runs of all pixels that are set in any of `masks`, which are of the same size.
 pub fn union<'a>(masks: impl IntoIterator<Item = &'a [[u32; 2]]>) -> Vec<[u32; 2]> {
     let mut all: Vec<[u32; 2]> = masks.into_iter().flatten().copied().collect();
     all.sort_unstable();
@@ -130,16 +136,16 @@ pub fn union<'a>(masks: impl IntoIterator<Item = &'a [[u32; 2]]>) -> Vec<[u32; 2
     runs
 }
 
-/// The runs of the pixels of `plane` that are not 0; `plane` is row by row, `width` columns wide.
-pub fn from_plane(plane: &[u8], width: u32) -> Vec<[u32; 2]> {
+/// The runs of the pixels of `mask` that are not 0. `mask` lies row by row, `width` pixels each.
+pub fn mask_to_runs(mask: &[u8], width: u32) -> Vec<[u32; 2]> {
     let width = width as usize;
-    let height = plane.len().checked_div(width).unwrap_or(0);
+    let height = mask.len().checked_div(width).unwrap_or(0);
     let mut runs = Vec::new();
     for x in 0..width {
         let mut y = 0;
         while y < height {
-            let set = plane[y * width + x] != 0;
-            let same = (y..height).take_while(|&row| (plane[row * width + x] != 0) == set);
+            let set = mask[y * width + x] != 0;
+            let same = (y..height).take_while(|&row| (mask[row * width + x] != 0) == set);
             let length = same.count();
             if set {
                 append(&mut runs, (x * height + y) as u32, length as u32);
@@ -150,14 +156,15 @@ pub fn from_plane(plane: &[u8], width: u32) -> Vec<[u32; 2]> {
     runs
 }
 
-/// Sets the pixels of `runs` in `plane` to `value`; `plane` is row by row, `width` columns wide, and the runs lie in it.
-pub fn draw(runs: &[[u32; 2]], plane: &mut [u8], width: u32, value: u8) {
+/// Sets the pixels of `runs` in `mask` to `value`. `mask` lies row by row, `width` pixels each, and
+/// is large enough for the runs.
+pub fn runs_to_mask(runs: &[[u32; 2]], mask: &mut [u8], width: u32, value: u8) {
     let width = width as usize;
-    let height = plane.len().checked_div(width).unwrap_or(0);
+    let height = mask.len().checked_div(width).unwrap_or(0);
     for &[start, length] in runs {
         let (mut x, mut y) = (start as usize / height, start as usize % height);
         for _ in 0..length {
-            plane[y * width + x] = value;
+            mask[y * width + x] = value;
             y += 1;
             if y == height {
                 (x, y) = (x + 1, 0);

@@ -1,11 +1,12 @@
-//! The prepared store: films as squares of one size, ready to be mapped into memory.
+//! The prepared store: films as squares of one size, mapped into memory from disk.
 //!
 //! ```text
-//! <store>/store.json          what it holds; written last, so that a store with it is complete
-//! <store>/films.jsonl         one Record a line, in the order of the rows of the shards
+//! <store>/store.json          StoreMeta; written last, so a store with this file is complete
+//! <store>/films.jsonl         one Record a line, in the order of the films in the shards
 //! <store>/bad.csv             films that could not be prepared, with the reason
-//! <store>/shards/00000.npy    u8 or u16 [n, 1, side, side]: any numpy user can open them
-//! <store>/shards/00000.json   what went into the shard, and its digest
+//! <store>/plan.json           options of the preparation
+//! <store>/shards/00000.npy    u8 or u16 [n, 1, side, side], readable by numpy
+//! <store>/shards/00000.json   content of the shard, and its digest
 //! ```
 
 use std::borrow::Cow;
@@ -20,13 +21,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Record, Result, Split};
 
-/// Version of the layout above.
-pub const FORMAT: u32 = 2;
+/// Version of the store's format.
+pub const STORE_FORMAT: u32 = 2;
 
 /// The content of `store.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Meta {
-    /// Version of the layout.
+pub struct StoreMeta {
+    /// Version of the format: [`STORE_FORMAT`].
     pub format: u32,
     /// Name of the data set.
     pub dataset: String,
@@ -35,41 +36,41 @@ pub struct Meta {
     /// How films became squares.
     #[serde(flatten)]
     pub squaring: Squaring,
-    /// Films in the store.
+    /// Number of films in the store.
     pub films: usize,
-    /// Films that could not be prepared.
+    /// Number of films that could not be prepared.
     pub bad: usize,
     /// The shards in order.
     pub shards: Vec<Shard>,
 }
 
-/// One shard.
+/// A file with the pixels of consecutive films.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shard {
-    /// Films in it.
+    /// Number of films in the shard.
     pub films: usize,
-    /// BLAKE3 of the file.
+    /// BLAKE3 digest of the file.
     pub blake3: String,
 }
 
-/// The file names of a store.
+/// The paths of a store's files. Holds the store's folder.
 #[derive(Debug, Clone)]
-pub struct Layout(pub PathBuf);
+pub struct StoreFiles(pub PathBuf);
 
-impl Layout {
-    /// `store.json`.
+impl StoreFiles {
+    /// `store.json`: what the store holds.
     pub fn meta(&self) -> PathBuf {
         self.0.join("store.json")
     }
-    /// `films.jsonl`.
+    /// `films.jsonl`: the records.
     pub fn films(&self) -> PathBuf {
         self.0.join("films.jsonl")
     }
-    /// `bad.csv`.
+    /// `bad.csv`: films that could not be prepared.
     pub fn bad(&self) -> PathBuf {
         self.0.join("bad.csv")
     }
-    /// `plan.json`, which says what a preparation does.
+    /// `plan.json`: options of the preparation.
     pub fn plan(&self) -> PathBuf {
         self.0.join("plan.json")
     }
@@ -77,11 +78,11 @@ impl Layout {
     pub fn shards(&self) -> PathBuf {
         self.0.join("shards")
     }
-    /// A shard of pixels.
+    /// The pixels of a shard.
     pub fn shard(&self, number: usize) -> PathBuf {
         self.shards().join(format!("{number:05}.npy"))
     }
-    /// What went into a shard.
+    /// The content of a shard.
     pub fn shard_content(&self, number: usize) -> PathBuf {
         self.shards().join(format!("{number:05}.json"))
     }
@@ -90,98 +91,99 @@ impl Layout {
 /// The pixels of a film in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Greys<'a> {
-    /// Of 8 bits.
+    /// 8 bits.
     Eight(&'a [u8]),
-    /// Of 16 bits.
+    /// 16 bits.
     Sixteen(&'a [u16]),
 }
 
-/// A store, opened: records in memory, pixels mapped from disk.
+/// An open store. Records are in memory, pixels are mapped from disk.
 #[derive(Debug)]
 pub struct Store {
-    layout: Layout,
-    meta: Meta,
+    files: StoreFiles,
+    meta: StoreMeta,
     records: Vec<Record>,
-    shards: Vec<Mapped>,
+    shards: Vec<MappedShard>,
 }
 
 #[derive(Debug)]
-struct Mapped {
+struct MappedShard {
     map: Mmap,
-    /// Where the pixels begin, behind the header of the npy.
+    /// Where the pixels begin, after the header of the npy file.
     data: usize,
-    /// The store's index of the first film.
+    /// Index of the shard's first film in the store.
     first: usize,
 }
 
 impl Store {
-    /// Opens the store in `folder`. Digests are not checked: see [`Store::verify`].
+    /// Opens the store in `folder`. [`Store::verify`] checks digests; this does not.
     ///
     /// # Errors
-    /// If there is no complete store, or a file is missing, damaged or of another version.
+    /// If `folder` holds no complete store, or a file is missing, damaged or of another version.
     pub fn open(folder: &Path) -> Result<Store> {
-        let layout = Layout(folder.to_owned());
-        if !layout.meta().exists() {
-            let reason = if layout.plan().exists() {
-                "the store is not complete: run the same `mflag-data prepare` again, it goes on where it stopped"
+        let files = StoreFiles(folder.to_owned());
+        if !files.meta().exists() {
+            let reason = if files.plan().exists() {
+                "the store is incomplete: run the same `mflag-data prepare` again to continue it"
             } else {
-                "is no prepared store (no store.json): make one by `mflag-data prepare`"
+                "is not a prepared store (it has no store.json): make one by `mflag-data prepare`"
             };
             return Err(Error::file(folder, reason));
         }
-        let meta: Meta = read_json(&layout.meta())?;
-        if meta.format != FORMAT {
+        let meta: StoreMeta = read_json(&files.meta())?;
+        if meta.format != STORE_FORMAT {
             let reason = format!(
-                "has format {}, this program reads {FORMAT}: {AGAIN}",
+                "has format {}, this program reads {STORE_FORMAT}: {PREPARE_AGAIN}",
                 meta.format
             );
-            return Err(Error::file(&layout.meta(), reason));
+            return Err(Error::file(&files.meta(), reason));
         }
-        let records = read_records(&layout.films())?;
-        let shards = map_shards(&layout, &meta)?;
+        let records = read_records(&files.films())?;
+        let shards = map_shards(&files, &meta)?;
         let in_shards: usize = meta.shards.iter().map(|s| s.films).sum();
         if records.len() != meta.films || in_shards != meta.films {
             let reason = format!(
-                "{} films are listed and {in_shards} stored, store.json says {}: {AGAIN}",
+                "films.jsonl has {} films, the shards {in_shards}, store.json {}: {PREPARE_AGAIN}",
                 records.len(),
                 meta.films
             );
             return Err(Error::file(folder, reason));
         }
         Ok(Store {
-            layout,
+            files,
             meta,
             records,
             shards,
         })
     }
 
-    /// What the store holds.
-    pub fn meta(&self) -> &Meta {
+    /// The content of `store.json`.
+    pub fn meta(&self) -> &StoreMeta {
         &self.meta
     }
 
-    /// The folder.
+    /// The store's folder.
     pub fn folder(&self) -> &Path {
-        &self.layout.0
+        &self.files.0
     }
 
-    /// Makes sure that its films are squares of this kind, which a model was trained on.
+    /// Checks that the squares are of the kind that a model was trained on.
     ///
     /// # Errors
-    /// If they are others.
-    pub fn check_squares(&self, learned: &Squaring) -> Result<()> {
-        let there = self.squaring();
-        if there == *learned {
+    /// If they are not.
+    pub fn check_squares(&self, trained_on: &Squaring) -> Result<()> {
+        if self.squaring() == *trained_on {
             return Ok(());
         }
         Err(Error::Data(format!(
-            "{} has squares of {there}; the model was trained on squares of {learned}: prepare the films alike",
-            self.folder().display()
+            "{} has squares of {}; the model was trained on squares of {trained_on}: \
+             prepare the films with the same options",
+            self.folder().display(),
+            self.squaring()
         )))
     }
 
-    /// How its films became squares.
+    /// How the films became squares.
     pub fn squaring(&self) -> Squaring {
         self.meta.squaring
     }
@@ -196,7 +198,7 @@ impl Store {
         &self.records
     }
 
-    /// The films of one split, by their index.
+    /// The indices of the films of a split.
     pub fn split(&self, split: Split) -> Vec<usize> {
         (0..self.records.len())
             .filter(|&i| self.records[i].split == split)
@@ -206,16 +208,16 @@ impl Store {
     /// The pixels of film `index` in the store's depth: `side · side` values, row by row.
     ///
     /// # Panics
-    /// If there is no such film.
+    /// If the store has no film of this index.
     pub fn greys(&self, index: usize) -> Greys<'_> {
         let shard = self.shards.partition_point(|s| s.first <= index) - 1;
-        let Mapped { map, data, first } = &self.shards[shard];
+        let MappedShard { map, data, first } = &self.shards[shard];
         let bytes = film_bytes(self.meta.squaring);
         let start = data + (index - first) * bytes;
         let film = &map[start..start + bytes];
         match self.meta.squaring.depth {
             Depth::Eight => Greys::Eight(film),
-            // Shards that do not lie on an even address are not opened.
+            // `map_shards` has checked that the pixels are aligned.
             Depth::Sixteen => Greys::Sixteen(try_cast_slice(film).unwrap_or_default()),
         }
     }
@@ -223,7 +225,7 @@ impl Store {
     /// The pixels of film `index` in 8 bits, rounded where the store has 16.
     ///
     /// # Panics
-    /// If there is no such film.
+    /// If the store has no film of this index.
     pub fn pixels(&self, index: usize) -> Cow<'_, [u8]> {
         match self.greys(index) {
             Greys::Eight(film) => Cow::Borrowed(film),
@@ -231,12 +233,13 @@ impl Store {
         }
     }
 
-    /// Digest of all that the store holds: of `store.json`, which has those of the shards, and of the records.
+    /// Digest of the store's content: of `store.json`, which has the shards' digests, and of the
+    /// records.
     ///
     /// # Errors
-    /// If a file cannot be read.
+    /// If `store.json` or `films.jsonl` cannot be read.
     pub fn digest(&self) -> Result<String> {
-        let parts = [self.layout.meta(), self.layout.films()];
+        let parts = [self.files.meta(), self.files.films()];
         let digests: mflag_core::Result<Vec<String>> =
             parts.iter().map(|p| mflag_core::digest::file(p)).collect();
         Ok(mflag_core::digest::bytes(digests?.concat().as_bytes()))
@@ -245,12 +248,12 @@ impl Store {
     /// Reads every shard and compares its digest.
     ///
     /// # Errors
-    /// If one differs; the message names the shard.
+    /// If a shard cannot be read, or its digest differs. The message names the shard.
     pub fn verify(&self) -> Result<()> {
         for (number, shard) in self.meta.shards.iter().enumerate() {
-            let path = self.layout.shard(number);
+            let path = self.files.shard(number);
             if mflag_core::digest::file(&path)? != shard.blake3 {
-                let reason = format!("differs from its digest in store.json: {AGAIN}");
+                let reason = format!("differs from its digest in store.json: {PREPARE_AGAIN}");
                 return Err(Error::file(&path, reason));
             }
         }
@@ -258,7 +261,7 @@ impl Store {
     }
 }
 
-/// Bytes that a film takes.
+/// Bytes of a film in a store.
 pub fn film_bytes(squaring: Squaring) -> usize {
     (squaring.side as usize).pow(2) * usize::from(u8::from(squaring.depth)) / 8
 }
@@ -266,21 +269,22 @@ pub fn film_bytes(squaring: Squaring) -> usize {
 /// Reads a JSON file of a store.
 ///
 /// # Errors
-/// If the file cannot be read, or is not such JSON.
+/// If the file cannot be read, or its JSON is not a `T`.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
-    serde_json::from_str(&text).map_err(|e| Error::file(path, format!("is damaged ({e}): {AGAIN}")))
+    serde_json::from_str(&text)
+        .map_err(|e| Error::file(path, format!("is damaged ({e}): {PREPARE_AGAIN}")))
 }
 
-/// What is to be done about a damaged store.
-const AGAIN: &str = "remove the store's folder, and prepare the films again";
+/// The fix for a damaged store.
+const PREPARE_AGAIN: &str = "remove the store's folder, and prepare the films again";
 
 fn read_records(path: &Path) -> Result<Vec<Record>> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
     let parse = |(number, line): (usize, std::io::Result<String>)| {
         let line = line.map_err(|e| Error::io("read", path, e))?;
         serde_json::from_str(&line).map_err(|e| {
-            let reason = format!("line {} is damaged ({e}): {AGAIN}", number + 1);
+            let reason = format!("line {} is damaged ({e}): {PREPARE_AGAIN}", number + 1);
             Error::file(path, reason)
         })
     };
@@ -291,28 +295,31 @@ fn read_records(path: &Path) -> Result<Vec<Record>> {
         .collect()
 }
 
-fn map_shards(layout: &Layout, meta: &Meta) -> Result<Vec<Mapped>> {
+fn map_shards(files: &StoreFiles, meta: &StoreMeta) -> Result<Vec<MappedShard>> {
     let mut first = 0;
     let mut shards = Vec::new();
     for (number, shard) in meta.shards.iter().enumerate() {
-        let path = layout.shard(number);
+        let path = files.shard(number);
         let map = map_file(&path)?;
         let side = u64::from(meta.squaring.side);
         let shape = [shard.films as u64, 1, side, side];
-        let damaged = |what: &str| Error::file(&path, format!("{what}: {AGAIN}"));
+        let damaged = |what: &str| Error::file(&path, format!("{what}: {PREPARE_AGAIN}"));
         let mut content = &map[..];
         let header = npyz::NpyHeader::from_reader(&mut content)
-            .map_err(|e| damaged(&format!("is no npy file ({e})")))?;
+            .map_err(|e| damaged(&format!("is not an npy file ({e})")))?;
         if header.shape() != shape {
             let found = header.shape();
             return Err(damaged(&format!("its shape is {found:?}, not {shape:?}")));
         }
-        // What the header has left.
+        // The header was read from `content`; the pixels are left.
         if content.len() != shard.films * film_bytes(meta.squaring) {
-            return Err(damaged("is cut short, or longer than it should be"));
+            return Err(damaged("has the wrong length"));
         }
         let data = map.len() - content.len();
-        shards.push(Mapped { map, data, first });
+        if !data.is_multiple_of(2) {
+            return Err(damaged("its pixels begin at an odd byte"));
+        }
+        shards.push(MappedShard { map, data, first });
         first += shard.films;
     }
     Ok(shards)
@@ -321,6 +328,6 @@ fn map_shards(layout: &Layout, meta: &Meta) -> Result<Vec<Mapped>> {
 #[allow(unsafe_code, reason = "memory maps have no safe constructor")]
 fn map_file(path: &Path) -> Result<Mmap> {
     let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    // SAFETY: shards are written under another name and renamed, never changed in place.
+    // SAFETY: shards are written under another name and then renamed. They never change in place.
     unsafe { Mmap::map(&file) }.map_err(|e| Error::io("read", path, e))
 }

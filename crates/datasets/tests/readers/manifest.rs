@@ -236,7 +236,7 @@ fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
 )]
 #[case::box_beyond(
     "film,patient,boxes\nfilms/a.png,P-1,A 40 2 40 4\n",
-    "row 2, column 'boxes': 'A 40 2 40 4' reaches beyond the film of 64×48 px"
+    "row 2, column 'boxes': the box 'A 40 2 40 4' reaches beyond the film of 64×48 px"
 )]
 fn a_bad_row_is_explained(#[case] table: &str, #[case] expected: &str) {
     let error = message(table);

@@ -1,12 +1,13 @@
 //! The few elements of a DICOM file that its picture needs.
 //!
-//! The lazy reader names each element before its value is read, so that a length which lies costs nothing: values are
-//! copied from what the file holds, and what is not wanted is skipped.
+//! The lazy reader gives each element's header before its value. So a wrong length costs nothing:
+//! values are copied only as far as the file goes, and elements that are not needed are skipped.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
+use std::ops::ControlFlow;
 
-use dicom_core::{Tag, VR};
+use dicom_core::{DataElementHeader, Tag, VR};
 use dicom_dictionary_std::tags;
 use dicom_parser::StatefulDecode;
 use dicom_parser::dataset::LazyDataToken;
@@ -15,13 +16,14 @@ use dicom_transfer_syntax_registry::entries::{
     EXPLICIT_VR_BIG_ENDIAN, EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN,
 };
 
-/// The preamble and the letters DICM.
+/// Length of the preamble and the letters DICM.
 const START: usize = 132;
 
-/// The longest value kept: a look-up table of 65 536 entries.
-const LONGEST: u32 = 1 << 17;
+/// Longest value that is kept, in bytes: a look-up table of 65,536 entries.
+const MAX_VALUE: u32 = 1 << 17;
 
-const WANTED: [Tag; 18] = [
+/// The elements and sequences that are kept.
+const NEEDED: [Tag; 18] = [
     tags::SAMPLES_PER_PIXEL,
     tags::PHOTOMETRIC_INTERPRETATION,
     tags::ROWS,
@@ -42,24 +44,30 @@ const WANTED: [Tag; 18] = [
     tags::VOILUT_SEQUENCE,
 ];
 
-/// The picture's elements.
+/// The elements of a picture.
 pub(super) struct Elements<'a> {
     /// UID of the transfer syntax.
     pub(super) syntax: String,
     big_endian: bool,
-    /// By the sequence (of whose first item it is) and by tag.
-    values: BTreeMap<(Option<Tag>, Tag), Vec<u8>>,
+    values: BTreeMap<Key, Vec<u8>>,
     pub(super) pixels: Pixels<'a>,
 }
+
+/// The sequence that an element is in, if any, and the element's tag.
+type Key = (Option<Tag>, Tag);
 
 /// The value of Pixel Data.
 #[derive(Default)]
 pub(super) enum Pixels<'a> {
     #[default]
     Absent,
-    /// All frames; whether in words of 16 bits (OW).
-    Native(&'a [u8], bool),
-    /// Basic offset table and fragments.
+    /// All frames, uncompressed.
+    Native {
+        bytes: &'a [u8],
+        /// In words of 16 bits (OW).
+        in_words: bool,
+    },
+    /// Offset table and fragments.
     Fragments(Vec<&'a [u8]>),
 }
 
@@ -69,88 +77,35 @@ pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
 }
 
 impl<'a> Elements<'a> {
+    /// Reads the elements of a file up to its pixel data.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, String> {
-        let (syntax, start) = meta(bytes)?;
+        let (syntax, start) = read_meta(bytes)?;
         let (encoding, big_endian) = match syntax.as_str() {
             "1.2.840.10008.1.2" => (IMPLICIT_VR_LITTLE_ENDIAN.erased(), false),
             "1.2.840.10008.1.2.2" => (EXPLICIT_VR_BIG_ENDIAN.erased(), true),
             "1.2.840.10008.1.2.1.99" => {
-                return Err("is a deflated DICOM file: write it again without".into());
+                return Err("is a deflated DICOM file, which is not supported: inflate it".into());
             }
             _ => (EXPLICIT_VR_LITTLE_ENDIAN.erased(), false),
-        };
-        let mut elements = Elements {
-            syntax,
-            big_endian,
-            values: BTreeMap::new(),
-            pixels: Pixels::Absent,
         };
         let data = &bytes[start..];
         let mut reader =
             LazyDataSetReader::new_with_ts(Cursor::new(data), &encoding).map_err(damaged)?;
-        // The sequences around the current element; none is more than a tag.
-        let mut around: Vec<Tag> = Vec::new();
+        let mut collector = Collector::new(data);
         while let Some(token) = reader.advance() {
-            match token.map_err(damaged)? {
-                LazyDataToken::SequenceStart { tag, .. } => around.push(tag),
-                LazyDataToken::PixelSequenceStart => {
-                    if around.is_empty() {
-                        elements.pixels = Pixels::Fragments(Vec::new());
-                    }
-                    around.push(tags::PIXEL_DATA);
-                }
-                LazyDataToken::SequenceEnd => {
-                    let ended = around.pop();
-                    if around.is_empty() && ended == Some(tags::PIXEL_DATA) {
-                        break;
-                    }
-                }
-                LazyDataToken::LazyValue { header, decoder } => {
-                    let length = header.len.get().unwrap_or(0);
-                    let native = header.tag == tags::PIXEL_DATA && around.is_empty();
-                    let key = match around[..] {
-                        [] => Some((None, header.tag)),
-                        [sequence] => Some((Some(sequence), header.tag)),
-                        _ => None,
-                    };
-                    let key = key.filter(|(around, tag)| {
-                        let known = |tag| WANTED.contains(tag);
-                        known(tag) && around.as_ref().is_none_or(known)
-                    });
-                    match key {
-                        _ if native => {
-                            let value = borrow(data, decoder, length)?;
-                            elements.pixels = Pixels::Native(value, header.vr == VR::OW);
-                            break;
-                        }
-                        Some(key) if length <= LONGEST => {
-                            let value = take(decoder, length)?;
-                            elements.values.entry(key).or_insert(value);
-                        }
-                        _ => decoder.skip_bytes(length).map_err(damaged)?,
-                    }
-                }
-                LazyDataToken::LazyItemValue { len, decoder } => match &mut elements.pixels {
-                    Pixels::Fragments(fragments) if around[..] == [tags::PIXEL_DATA] => {
-                        fragments.push(borrow(data, decoder, len)?);
-                        decoder.skip_bytes(len).map_err(damaged)?;
-                    }
-                    _ => decoder.skip_bytes(len).map_err(damaged)?,
-                },
-                // An empty item is the offset table that says nothing; it has no value.
-                LazyDataToken::ItemStart { len } if len.0 == 0 => {
-                    if let (Pixels::Fragments(fragments), 1) = (&mut elements.pixels, around.len())
-                    {
-                        fragments.push(&[]);
-                    }
-                }
-                _ => {}
+            if collector.take(token.map_err(damaged)?)?.is_break() {
+                break;
             }
         }
-        Ok(elements)
+        Ok(Elements {
+            syntax,
+            big_endian,
+            values: collector.values,
+            pixels: collector.pixels,
+        })
     }
 
-    /// The number that `tag` has as a text.
+    /// The number that the text of `tag` states.
     pub(super) fn number(&self, tag: Tag) -> Option<f64> {
         self.text(tag)?.parse().ok().filter(|v: &f64| v.is_finite())
     }
@@ -160,13 +115,13 @@ impl<'a> Elements<'a> {
         self.words(None, tag)?.first().copied()
     }
 
-    /// As [`Self::word`]; `Err` where it is absent.
-    pub(super) fn need(&self, tag: Tag, name: &str) -> Result<u16, String> {
+    /// As [`Self::word`], for an element that every picture has. `name` is for the error.
+    pub(super) fn required_word(&self, tag: Tag, name: &str) -> Result<u16, String> {
         self.word(tag)
-            .ok_or_else(|| format!("has no {name}: not a DICOM picture, or damaged"))
+            .ok_or_else(|| format!("has no {name}: it is damaged, or not a DICOM picture"))
     }
 
-    /// The 16-bit numbers of `tag`, in the first item of `sequence` or outside of all.
+    /// The 16-bit numbers of `tag`, in the first item of `sequence` or outside of all sequences.
     pub(super) fn words(&self, sequence: Option<Tag>, tag: Tag) -> Option<Vec<u16>> {
         let word = if self.big_endian {
             u16::from_be_bytes
@@ -183,24 +138,135 @@ impl<'a> Elements<'a> {
         Some(value.split('\\').next()?.trim_matches([' ', '\0']))
     }
 
-    /// The word in the file's order of bytes.
+    /// Whether the upper byte of a word comes first.
     pub(super) fn big_endian(&self) -> bool {
         self.big_endian
     }
 }
 
-/// The transfer syntax that the file's meta group names, and where the data set begins.
-fn meta(bytes: &[u8]) -> Result<(String, usize), String> {
+/// Collects what is needed from a stream of tokens.
+struct Collector<'a> {
+    /// The data set that the reader reads.
+    data: &'a [u8],
+    /// The sequences around the current element, the outermost first.
+    sequences: Vec<Tag>,
+    values: BTreeMap<Key, Vec<u8>>,
+    pixels: Pixels<'a>,
+}
+
+impl<'a> Collector<'a> {
+    fn new(data: &'a [u8]) -> Collector<'a> {
+        Collector {
+            data,
+            sequences: Vec::new(),
+            values: BTreeMap::new(),
+            pixels: Pixels::Absent,
+        }
+    }
+
+    /// Takes the next token. Breaks after the pixel data.
+    fn take<D: StatefulDecode>(
+        &mut self,
+        token: LazyDataToken<&mut D>,
+    ) -> Result<ControlFlow<()>, String> {
+        match token {
+            LazyDataToken::SequenceStart { tag, .. } => self.sequences.push(tag),
+            LazyDataToken::PixelSequenceStart => self.start_fragments(),
+            LazyDataToken::SequenceEnd => return Ok(self.end_sequence()),
+            LazyDataToken::LazyValue { header, decoder } => return self.value(&header, decoder),
+            LazyDataToken::LazyItemValue { len, decoder } => self.item_value(len, decoder)?,
+            LazyDataToken::ItemStart { len } if len.0 == 0 => self.empty_item(),
+            _ => {}
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn start_fragments(&mut self) {
+        if self.sequences.is_empty() {
+            self.pixels = Pixels::Fragments(Vec::new());
+        }
+        self.sequences.push(tags::PIXEL_DATA);
+    }
+
+    fn end_sequence(&mut self) -> ControlFlow<()> {
+        let ended = self.sequences.pop();
+        if self.sequences.is_empty() && ended == Some(tags::PIXEL_DATA) {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn value(
+        &mut self,
+        header: &DataElementHeader,
+        decoder: &mut impl StatefulDecode,
+    ) -> Result<ControlFlow<()>, String> {
+        let length = header.len.get().unwrap_or(0);
+        if self.sequences.is_empty() && header.tag == tags::PIXEL_DATA {
+            self.pixels = Pixels::Native {
+                bytes: borrow(self.data, decoder, length)?,
+                in_words: header.vr == VR::OW,
+            };
+            return Ok(ControlFlow::Break(()));
+        }
+        match self.needed(header.tag) {
+            Some(key) if length <= MAX_VALUE => {
+                let value = copy(decoder, length)?;
+                // Of several items of a sequence, the first counts.
+                self.values.entry(key).or_insert(value);
+            }
+            _ => decoder.skip_bytes(length).map_err(damaged)?,
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// The key of an element that is needed here.
+    fn needed(&self, tag: Tag) -> Option<Key> {
+        let is_needed = |tag: &Tag| NEEDED.contains(tag);
+        let sequence = match &self.sequences[..] {
+            [] => None,
+            [sequence] if is_needed(sequence) => Some(*sequence),
+            _ => return None,
+        };
+        is_needed(&tag).then_some((sequence, tag))
+    }
+
+    fn item_value(&mut self, length: u32, decoder: &mut impl StatefulDecode) -> Result<(), String> {
+        let data = self.data;
+        if let Some(fragments) = self.fragments() {
+            fragments.push(borrow(data, decoder, length)?);
+        }
+        decoder.skip_bytes(length).map_err(damaged)
+    }
+
+    /// An empty item has no value. In pixel data it is an empty offset table.
+    fn empty_item(&mut self) {
+        if let Some(fragments) = self.fragments() {
+            fragments.push(&[]);
+        }
+    }
+
+    /// The fragments, if the current item is one of them.
+    fn fragments(&mut self) -> Option<&mut Vec<&'a [u8]>> {
+        match &mut self.pixels {
+            Pixels::Fragments(fragments) if self.sequences.len() == 1 => Some(fragments),
+            _ => None,
+        }
+    }
+}
+
+/// Reads the file meta group: the transfer syntax, and where the data set begins.
+fn read_meta(bytes: &[u8]) -> Result<(String, usize), String> {
     let group = Cursor::new(&bytes[START..]);
     let mut reader = LazyDataSetReader::new_with_ts(group, &EXPLICIT_VR_LITTLE_ENDIAN.erased())
         .map_err(damaged)?;
     let (mut syntax, mut end) = (None, START);
-    // The data set may have another encoding: what cannot be read here is its beginning.
+    // The data set may have another encoding. What cannot be read by this one is its beginning.
     while let Some(Ok(token)) = reader.advance() {
         match token {
             LazyDataToken::ElementHeader(header) if header.tag.0 == 2 => {}
             LazyDataToken::LazyValue { header, decoder } => {
-                let value = take(decoder, header.len.get().unwrap_or(0))?;
+                let value = copy(decoder, header.len.get().unwrap_or(0))?;
                 end = START + decoder.position() as usize;
                 if header.tag == tags::TRANSFER_SYNTAX_UID {
                     syntax = String::from_utf8(value).ok();
@@ -209,21 +275,21 @@ fn meta(bytes: &[u8]) -> Result<(String, usize), String> {
             _ => break,
         }
     }
-    let syntax = syntax.ok_or("names no transfer syntax: damaged, or not a DICOM file")?;
+    let syntax = syntax.ok_or("has no transfer syntax: it is damaged, or not a DICOM file")?;
     Ok((syntax.trim_matches([' ', '\0']).to_owned(), end))
 }
 
-/// `length` bytes, copied as far as there are any: no length makes memory grow beyond the file.
-fn take(decoder: &mut impl StatefulDecode, length: u32) -> Result<Vec<u8>, String> {
+/// Copies the next `length` bytes. Memory grows as bytes are read, so a wrong length costs nothing.
+fn copy(decoder: &mut impl StatefulDecode, length: u32) -> Result<Vec<u8>, String> {
     let mut value = Vec::new();
     decoder.read_to(length, &mut value).map_err(damaged)?;
     if value.len() < length as usize {
-        return Err(CUT.into());
+        return Err(CUT_SHORT.into());
     }
     Ok(value)
 }
 
-/// The next `length` bytes of `data`, which `decoder` reads, where they are.
+/// Borrows the next `length` bytes of `data`, which is what `decoder` reads.
 fn borrow<'a>(
     data: &'a [u8],
     decoder: &impl StatefulDecode,
@@ -231,10 +297,10 @@ fn borrow<'a>(
 ) -> Result<&'a [u8], String> {
     let start = decoder.position() as usize;
     let end = start.saturating_add(length as usize);
-    data.get(start..end).ok_or_else(|| CUT.into())
+    data.get(start..end).ok_or_else(|| CUT_SHORT.into())
 }
 
-const CUT: &str = "is cut short, or damaged: an element is longer than the file";
+const CUT_SHORT: &str = "is cut short or damaged: an element is longer than the file";
 
 fn damaged(error: impl std::fmt::Display) -> String {
     format!("cannot be read as DICOM: {error}")

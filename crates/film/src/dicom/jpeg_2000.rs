@@ -1,54 +1,64 @@
-//! JPEG 2000 codestreams, their headers checked before the decoder takes memory for what they claim.
+//! JPEG 2000 codestreams. Their headers are checked before the decoder allocates memory for what
+//! they claim.
 
 use hayro_jpeg2000::{DecodeError, DecodeSettings, DecoderContext, Image};
 
-use super::Layout;
-use super::frame::same_size;
-use crate::Limits;
+use super::size::{COLOUR, PixelFormat};
+use crate::limits::Limits;
 
-/// How a codestream begins: start and size markers.
+/// The first bytes of a codestream: start and size markers.
 pub(super) const START: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
-/// Of films: one tile, or a few large ones.
-const TILES: u64 = 1 << 12;
-/// Precincts of less than 2⁵ pixels a side would take more memory than the film.
-const PRECINCT: u8 = 5;
+/// Most tiles of a codestream. Films have one tile, or a few large ones.
+const MAX_TILES: u64 = 1 << 12;
+/// Smallest exponent of a precinct's side. Precincts of less than 2⁵ pixels a side would need more
+/// memory than the film.
+const MIN_PRECINCT: u8 = 5;
 
-/// The values in the codestream that `frame` holds.
-pub(super) fn decode(frame: &[u8], layout: &Layout, limits: &Limits) -> Result<Vec<u16>, String> {
+/// Decodes the values of `frame`.
+pub(super) fn decode(
+    frame: &[u8],
+    format: &PixelFormat,
+    limits: &Limits,
+) -> Result<Vec<u16>, String> {
     let failed = |e: DecodeError| format!("its JPEG 2000 cannot be decoded: {e}");
-    // Some files wrap the codestream into a JP2 file.
+    // The codestream may lie in a JP2 file.
     let start = frame.windows(4).position(|w| w == START);
     let stream = &frame[start.ok_or("its JPEG 2000 codestream is missing: damaged")?..];
-    let size = Size::of(stream).ok_or("its JPEG 2000 codestream is cut short")?;
-    same_size(layout, size.width, size.height)?;
+    let size = Size::read(stream).ok_or("its JPEG 2000 codestream is cut short")?;
+    format.check_frame_size(size.width, size.height)?;
     if size.components != 1 {
-        return Err("its JPEG 2000 is in colour, though the file says it is grey".into());
+        return Err(COLOUR.into());
     }
-    if size.tiles > TILES {
-        return Err(format!("its JPEG 2000 has {} tiles: damaged", size.tiles));
+    if size.tiles > MAX_TILES {
+        return Err(format!(
+            "is damaged: its JPEG 2000 has {} tiles, more than {MAX_TILES}",
+            size.tiles
+        ));
     }
     let precinct = smallest_precinct(stream).ok_or("its JPEG 2000 codestream is cut short")?;
-    if precinct < PRECINCT {
+    if precinct < MIN_PRECINCT {
         return Err(format!(
-            "its JPEG 2000 has precincts of {} pixels: damaged",
+            "is damaged: its JPEG 2000 has precincts of {} pixels",
             1 << precinct
         ));
     }
-    // Coefficients, samples and two buffers of the wavelet transform, of 4 bytes each; the code blocks.
+    // Memory for coefficients, samples and two buffers of the wavelet transform, 4 bytes a pixel
+    // each, and for the code blocks.
     limits.check(size.width, size.height, 28)?;
     let image = Image::new(stream, &DecodeSettings::default()).map_err(failed)?;
     let mut context = DecoderContext::default();
     let decoded = image.decode(&mut context).map_err(failed)?;
     let [component] = decoded.components() else {
-        return Err("its JPEG 2000 is in colour, though the file says it is grey".into());
+        return Err(COLOUR.into());
     };
     if component.bit_depth() > 16 {
         return Err(format!(
-            "its JPEG 2000 has {} bits: at most 16 can be",
+            "its JPEG 2000 has {} bits a pixel, more than 16",
             component.bit_depth()
         ));
     }
-    // Lossy values may lie beyond their range; the decoder lifts signed ones as if they were unsigned.
+    // Lossy values may leave their range. The decoder adds half the range to signed values, which
+    // is taken off again.
     let top = (1u32 << component.bit_depth()) - 1;
     let lift = if size.signed {
         top.div_ceil(2) as i32
@@ -59,17 +69,17 @@ pub(super) fn decode(frame: &[u8], layout: &Layout, limits: &Limits) -> Result<V
     Ok(component.samples().iter().map(value).collect())
 }
 
-/// The smallest exponent of a precinct's side that the headers of `stream` and of its tile-parts name, 15 where they name
-/// none (ISO 15444-1 A.6.1); `None` if a tile-part is not whole.
+/// The smallest exponent of a precinct's side in the headers of `stream` and of its tile-parts, 15
+/// if there is none (ISO 15444-1 A.6.1). `None` if a tile-part is incomplete.
 fn smallest_precinct(stream: &[u8]) -> Option<u8> {
     let mut smallest = 15;
     let (mut at, mut next_part) = (2, 0);
     loop {
         let (marker, rest) = stream.get(at..)?.split_first_chunk::<2>()?;
         match marker {
-            // The end.
+            // End of the codestream.
             [0xff, 0xd9] => return Some(smallest),
-            // Coded data, up to the next tile-part; no length means up to the end.
+            // Coded data, up to the next tile-part. A tile-part without a length is the last.
             [0xff, 0x93] if next_part == 0 => return Some(smallest),
             [0xff, 0x93] if next_part == stream.len() => return Some(smallest),
             [0xff, 0x93] => {
@@ -82,10 +92,10 @@ fn smallest_precinct(stream: &[u8]) -> Option<u8> {
         let length = usize::from(u16::from_be_bytes(*rest.first_chunk()?));
         let segment = rest.get(2..length)?;
         let precincts = match marker[1] {
-            // Coding style, of all components and of one.
+            // Coding style of all components, and of one.
             0x52 if segment.first()? & 1 == 1 => segment.get(10..)?,
             0x53 if segment.get(1)? & 1 == 1 => segment.get(7..)?,
-            // Start of a tile-part, with its length.
+            // Start of a tile-part.
             0x90 => {
                 let length = u32::from_be_bytes(*segment.get(2..)?.first_chunk()?) as usize;
                 next_part = if length == 0 {
@@ -93,7 +103,7 @@ fn smallest_precinct(stream: &[u8]) -> Option<u8> {
                 } else {
                     at.checked_add(length)?
                 };
-                // Backwards, this would never end.
+                // Going backwards, the loop would never end.
                 if length > 0 && length < 14 {
                     return None;
                 }
@@ -108,7 +118,7 @@ fn smallest_precinct(stream: &[u8]) -> Option<u8> {
     }
 }
 
-/// What the size marker of a JPEG 2000 codestream says (ISO 15444-1 A.5.1).
+/// The size marker of a codestream (ISO 15444-1 A.5.1).
 struct Size {
     width: u32,
     height: u32,
@@ -118,8 +128,9 @@ struct Size {
 }
 
 impl Size {
-    fn of(stream: &[u8]) -> Option<Size> {
-        // After start, marker, length and capabilities: eight sizes, then the components.
+    /// `None` if the codestream is cut short or the sizes contradict each other.
+    fn read(stream: &[u8]) -> Option<Size> {
+        // Eight sizes, then the components, follow start, marker, length and capabilities.
         let (sizes, rest) = stream.get(8..)?.split_at_checked(32)?;
         let sizes = sizes.as_chunks().0.iter().map(|b| u32::from_be_bytes(*b));
         let [right, bottom, left, top, tile_w, tile_h, tile_x, tile_y] =

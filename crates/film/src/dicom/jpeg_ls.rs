@@ -1,15 +1,14 @@
-//! JPEG-LS by CharLS.
+//! JPEG-LS, decoded by CharLS.
 
 use charls::CharLS;
 
-use super::Layout;
-use super::frame::{COLOUR, same_size};
+use super::size::{COLOUR, PixelFormat};
 
-/// The values in the codestream that `frame` holds.
-pub(super) fn decode(frame: &[u8], layout: &Layout) -> Result<Vec<u16>, String> {
+/// Decodes the values of `frame`.
+pub(super) fn decode(frame: &[u8], format: &PixelFormat) -> Result<Vec<u16>, String> {
     let failed = |e: charls::Error| format!("its JPEG-LS cannot be decoded: {e}");
     let info = CharLS::default().get_frame_info(frame).map_err(failed)?;
-    same_size(layout, info.width, info.height)?;
+    format.check_frame_size(info.width, info.height)?;
     if info.component_count != 1 {
         return Err(COLOUR.into());
     }

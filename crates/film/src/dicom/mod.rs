@@ -5,34 +5,29 @@ mod frame;
 mod jpeg_2000;
 #[cfg(feature = "jpeg-ls")]
 mod jpeg_ls;
+mod rle;
+mod size;
 
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
 pub(crate) use elements::is_dicom;
 
-use crate::Limits;
+use crate::limits::Limits;
 use crate::source::Source;
 use crate::tone::{Modality, Table, Tone, Voi};
 use elements::Elements;
+use size::PixelFormat;
 
-/// How a picture's values lie in its pixel data.
-struct Layout {
-    width: u16,
-    height: u16,
-    /// 8 or 16 bits a value.
-    allocated: u16,
-}
-
-/// The first frame of the DICOM file in `bytes`.
+/// Opens the first frame of the DICOM file in `bytes`.
 pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, String> {
     let elements = Elements::read(bytes)?;
-    let layout = layout(&elements)?;
-    let (width, height) = (u32::from(layout.width), u32::from(layout.height));
-    // Values and film; the codecs count what they need besides.
+    let format = PixelFormat::read(&elements)?;
+    let (width, height) = (u32::from(format.width), u32::from(format.height));
+    // Memory for values and film. Decoders that need more check that themselves.
     limits.check(width, height, 4)?;
-    let (tone, shift) = tone(&elements, layout.allocated)?;
-    let values = frame::first(&elements, &layout, shift, limits)?;
+    let (tone, shift) = tone(&elements, format.allocated)?;
+    let values = frame::first(&elements, &format, shift, limits)?;
     Ok(Source {
         width,
         height,
@@ -41,31 +36,7 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, S
     })
 }
 
-/// The picture's layout, when it is one that a film has.
-fn layout(elements: &Elements<'_>) -> Result<Layout, String> {
-    let colours = elements.text(tags::PHOTOMETRIC_INTERPRETATION);
-    let grey = matches!(colours, None | Some("MONOCHROME1" | "MONOCHROME2"));
-    let samples = elements.word(tags::SAMPLES_PER_PIXEL).unwrap_or(1);
-    if !grey || samples != 1 {
-        let colours = colours.unwrap_or("no photometric interpretation");
-        return Err(format!(
-            "is a picture in colour ({colours}, {samples} samples a pixel): films are MONOCHROME1 or MONOCHROME2"
-        ));
-    }
-    let allocated = elements.need(tags::BITS_ALLOCATED, "Bits Allocated")?;
-    if allocated != 8 && allocated != 16 {
-        return Err(format!(
-            "has {allocated} bits a pixel: films have 8 or 16 allocated"
-        ));
-    }
-    Ok(Layout {
-        width: elements.need(tags::COLUMNS, "Columns")?,
-        height: elements.need(tags::ROWS, "Rows")?,
-        allocated,
-    })
-}
-
-/// The way from values to grey, and by how many bits values are shifted up.
+/// How values become greys, and by how many bits values must be shifted down.
 fn tone(elements: &Elements<'_>, allocated: u16) -> Result<(Tone, u16), String> {
     let bits = elements.word(tags::BITS_STORED).unwrap_or(allocated);
     let high = elements
@@ -73,11 +44,11 @@ fn tone(elements: &Elements<'_>, allocated: u16) -> Result<(Tone, u16), String> 
         .unwrap_or(bits.saturating_sub(1));
     if bits == 0 || high >= allocated || high + 1 < bits {
         return Err(format!(
-            "has {bits} bits stored up to bit {high} of {allocated}, which cannot be: damaged"
+            "is damaged: {bits} bits up to bit {high} do not fit into {allocated} bits a pixel"
         ));
     }
     let signed = elements.word(tags::PIXEL_REPRESENTATION) == Some(1);
-    let signed_word = |word: u16| {
+    let number = |word: u16| {
         if signed {
             i32::from(word as i16)
         } else {
@@ -88,11 +59,11 @@ fn tone(elements: &Elements<'_>, allocated: u16) -> Result<(Tone, u16), String> 
         slope: elements.number(tags::RESCALE_SLOPE).unwrap_or(1.0),
         intercept: elements.number(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
     };
-    let table = |sequence| table(elements, sequence, |word| f64::from(signed_word(word)));
+    let table = |sequence| table(elements, sequence, |word| f64::from(number(word)));
     let tone = Tone {
         bits: bits.into(),
         signed,
-        padding: elements.word(tags::PIXEL_PADDING_VALUE).map(signed_word),
+        padding: elements.word(tags::PIXEL_PADDING_VALUE).map(number),
         modality: table(tags::MODALITY_LUT_SEQUENCE).map_or(linear, Modality::Table),
         voi: table(tags::VOILUT_SEQUENCE)
             .map(Voi::Table)
@@ -102,7 +73,7 @@ fn tone(elements: &Elements<'_>, allocated: u16) -> Result<(Tone, u16), String> 
     Ok((tone, high + 1 - bits))
 }
 
-/// The first window; none where its width cannot be.
+/// The file's first window; `None` if it has none, or one of an invalid width.
 fn window(elements: &Elements<'_>) -> Option<Voi> {
     let centre = elements.number(tags::WINDOW_CENTER)?;
     let width = elements.number(tags::WINDOW_WIDTH)?;
@@ -115,20 +86,21 @@ fn window(elements: &Elements<'_>) -> Option<Voi> {
     }
 }
 
-/// The look-up table in the first item of `sequence`; none where it is not whole.
-fn table(elements: &Elements<'_>, sequence: Tag, signed: impl Fn(u16) -> f64) -> Option<Table> {
+/// The look-up table in the first item of `sequence`; `None` if it is missing or incomplete.
+/// `number` turns the descriptor's word for the first value into a number.
+fn table(elements: &Elements<'_>, sequence: Tag, number: impl Fn(u16) -> f64) -> Option<Table> {
     let descriptor = elements.words(Some(sequence), tags::LUT_DESCRIPTOR)?;
     let [entries, first, bits] = descriptor[..] else {
         return None;
     };
-    // 65 536 does not fit: 0 stands for it.
+    // 65,536 entries do not fit into a word: 0 stands for them.
     let count = if entries == 0 {
         1 << 16
     } else {
         usize::from(entries)
     };
     let mut data = elements.words(Some(sequence), tags::LUT_DATA)?;
-    // Entries of 8 bits may lie two in a word.
+    // Two entries of 8 bits may share a word.
     if data.len() < count && data.len() == count.div_ceil(2) {
         data = data
             .into_iter()
@@ -136,10 +108,10 @@ fn table(elements: &Elements<'_>, sequence: Tag, signed: impl Fn(u16) -> f64) ->
             .map(u16::from)
             .collect();
     }
-    let whole = data.len() >= count && (1..=16).contains(&bits);
+    let complete = data.len() >= count && (1..=16).contains(&bits);
     data.truncate(count);
-    whole.then(|| Table {
-        first: signed(first),
+    complete.then(|| Table {
+        first: number(first),
         entries: data,
         top: f64::from((1u32 << bits) - 1),
     })

@@ -1,12 +1,12 @@
 //! The coded bits of a JPEG's scan.
 
-/// The next bits of a scan, stuffed zero bytes taken out.
+/// Reads the bits of a scan, without stuffed zero bytes.
 pub(super) struct Bits<'a> {
-    /// What is not yet in `ahead`.
+    /// The bytes that are not yet in `ahead`.
     rest: &'a [u8],
-    /// The next bits, from the highest on; zeros after the last.
+    /// The next bits, from the highest on, followed by zeros.
     pub(super) ahead: u64,
-    /// How many of them there are; what is read after the end counts below zero.
+    /// Number of bits in `ahead`; negative after reading beyond the end.
     count: i32,
 }
 
@@ -19,7 +19,7 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// At least 48 bits ahead, while there are any.
+    /// Fills `ahead` to at least 48 bits, unless the scan ends before.
     #[inline(always)]
     pub(super) fn fill(&mut self) {
         if self.count >= 48 {
@@ -29,7 +29,7 @@ impl<'a> Bits<'a> {
             && self.count >= 0
         {
             let word = u64::from_be_bytes(*eight);
-            // Whether no byte is 0xff: then none is stuffed, and no marker begins.
+            // Without a byte 0xff, nothing is stuffed and no marker begins.
             if (!word).wrapping_sub(0x0101_0101_0101_0101) & word & 0x8080_8080_8080_8080 == 0 {
                 self.ahead |= word >> self.count;
                 let taken = (63 - self.count) / 8;
@@ -46,7 +46,7 @@ impl<'a> Bits<'a> {
         while (0..=56).contains(&self.count) {
             let (byte, length) = match self.rest {
                 [0xff, 0, ..] => (0xff, 2),
-                // A marker: the scan, or its part before a restart, is over.
+                // A marker ends the scan, or its part before a restart.
                 [0xff, ..] | [] => return,
                 [byte, ..] => (*byte, 1),
             };
@@ -56,17 +56,18 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Over `count` bits, less than 64.
+    /// Skips `count` bits, fewer than 64.
     #[inline(always)]
     pub(super) fn skip(&mut self, count: u8) {
         self.ahead <<= count;
         self.count -= i32::from(count);
     }
 
-    /// The number in the last `size` of the next `bits` bits, less than 64, all of them read (ITU-T T.81 F.2.2.1).
+    /// Reads `bits` bits, fewer than 64, and returns the number in the last `size` of them (ITU-T
+    /// T.81 F.2.2.1).
     #[inline(always)]
     pub(super) fn number(&mut self, bits: u8, size: u8) -> i32 {
-        // In two steps: no number is a shift of 64.
+        // Two shifts, because for `size` 0 a single one would be by 64 bits.
         let raw = ((self.ahead << (bits - size)) >> 1 >> (63 - size)) as i32;
         self.skip(bits);
         let half = (1 << size) >> 1;
@@ -77,20 +78,22 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Goes on after the restart marker of this number, counted modulo 8; `None` if it is not here.
+    /// Continues after the restart marker of this number, modulo 8. `None` if it does not come
+    /// next.
     pub(super) fn restart(&mut self, number: usize) -> Option<()> {
-        let whole = self.at_marker();
+        let complete = self.at_marker();
         let marker = [0xff, 0xd0 + (number % 8) as u8];
         *self = Bits::new(self.rest.strip_prefix(&marker)?);
-        whole.then_some(())
+        complete.then_some(())
     }
 
-    /// Whether this is the end of the picture.
+    /// Whether the picture ends here.
     pub(super) fn at_end(&mut self) -> bool {
         self.at_marker() && self.rest.starts_with(&[0xff, 0xd9])
     }
 
-    /// Whether all was read up to the next marker, and nothing beyond: at most what fills up the last byte is left.
+    /// Whether everything up to the next marker was read, and nothing beyond it. The bits that fill
+    /// up the last byte may be left.
     fn at_marker(&mut self) -> bool {
         self.fill();
         (0..8).contains(&self.count)

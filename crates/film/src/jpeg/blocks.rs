@@ -1,14 +1,15 @@
-//! Grey JPEGs at 1/8 of their size: the mean of each block is its first coefficient, the other 63 are passed unread.
+//! Decodes grey JPEGs at 1/8 of their size.
 //!
-//! libjpeg reads each of them all the same. Here one look into a table passes several (`benches/` has the figures), with
-//! libjpeg's result to the bit.
+//! The mean of a block is its first coefficient; the other 63 are skipped. libjpeg reads each of
+//! them. Here, one look into a table skips several, with exactly the result of libjpeg
+//! (`benches/decode.rs` measures it).
 
 use super::bits::Bits;
 use super::header::header;
 use super::huffman::{Means, Others};
 
-/// The means of the blocks, row by row, of a grey, sequential, Huffman-coded JPEG of 8 bits; `None` for all others, and for
-/// damaged ones: what is wrong with them libjpeg says.
+/// The means of the blocks of a grey, sequential, Huffman-coded JPEG of 8 bits, row by row. `None`
+/// for all other JPEGs, and for damaged ones: libjpeg then finds out what is wrong.
 pub(super) fn means(bytes: &[u8]) -> Option<Vec<u8>> {
     let header = header(bytes)?;
     let means = Means::new(header.means)?;
@@ -24,14 +25,14 @@ pub(super) fn means(bytes: &[u8]) -> Option<Vec<u8>> {
             mean = 0;
         }
         mean = mean.checked_add(means.next(&mut bits)?)?;
-        others.pass(&mut bits)?;
+        others.skip(&mut bits)?;
         pixels.push(pixel(mean.checked_mul(header.quantum.into())?)?);
     }
     bits.at_end().then_some(pixels)
 }
 
-/// The pixel of a block whose first coefficient is this, eight times its mean. `None` for one so far out that libjpeg takes it round
-/// to the other end of the range, which no encoder writes.
+/// The pixel of a block, from the first coefficient, which is eight times the mean. `None` for a
+/// value so far out of range that libjpeg wraps it to the other end; no encoder writes such.
 fn pixel(coefficient: i32) -> Option<u8> {
     let mean = coefficient.saturating_add(4) >> 3;
     (-512..512)

@@ -1,7 +1,7 @@
-//! What libjpeg finds wrong, as an error.
+//! Turns errors and warnings of libjpeg into errors of this crate.
 //!
-//! libjpeg tells errors and warnings through a table of functions. Both unwind here, to where [`caught`] turns them into
-//! words: a film that libjpeg would fill up with grey is refused.
+//! libjpeg reports both through a table of functions. Ours unwind to [`catch_refusal`]. Warnings
+//! count as errors where libjpeg would fill up a damaged film with grey.
 
 #![allow(unsafe_code, reason = "libjpeg is written in C")]
 
@@ -13,7 +13,7 @@ use mozjpeg_sys::{
     jpeg_error_mgr, jpeg_std_error,
 };
 
-/// Warnings after which a part of the picture is made up.
+/// Warnings after which libjpeg invents a part of the picture.
 const DAMAGE: [i32; 4] = [
     JWRN_HIT_MARKER,
     JWRN_HUFF_BAD_CODE,
@@ -21,14 +21,14 @@ const DAMAGE: [i32; 4] = [
     JWRN_MUST_RESYNC,
 ];
 
-/// What unwinds.
+/// The payload that unwinds.
 struct Refusal {
     message: String,
     code: c_int,
 }
 
-/// What `decode` returns, or why libjpeg refused.
-pub(super) fn caught<T>(decode: impl FnOnce() -> std::io::Result<T>) -> Result<T, String> {
+/// Runs `decode`, and returns the reason if libjpeg refuses.
+pub(super) fn catch_refusal<T>(decode: impl FnOnce() -> std::io::Result<T>) -> Result<T, String> {
     let reason = |why: &dyn std::fmt::Display| format!("its JPEG cannot be decoded: {why}");
     match catch_unwind(AssertUnwindSafe(decode)) {
         Ok(result) => result.map_err(|e| reason(&e)),
@@ -42,43 +42,44 @@ pub(super) fn caught<T>(decode: impl FnOnce() -> std::io::Result<T>) -> Result<T
     }
 }
 
-/// An error manager by which errors and [`DAMAGE`] unwind.
-pub(super) fn manager() -> jpeg_error_mgr {
-    // SAFETY: numbers, pointers and absent functions may all be zero, and jpeg_std_error sets every one of them.
+/// An error manager whose errors, and warnings of [`DAMAGE`], unwind.
+pub(super) fn error_manager() -> jpeg_error_mgr {
+    // SAFETY: the fields are numbers, pointers and optional functions, for all of which zero is
+    // valid, and jpeg_std_error sets every one of them.
     let mut manager = unsafe {
         let mut manager = std::mem::zeroed();
         jpeg_std_error(&mut manager);
         manager
     };
     manager.error_exit = Some(refuse);
-    manager.emit_message = Some(warned);
+    manager.emit_message = Some(refuse_damage);
     manager
 }
 
-/// libjpeg is compiled to be unwound, and this calls no panic hook.
+/// Unwinds without calling the panic hook. libjpeg is compiled so that it can be unwound.
 #[cold]
 extern "C-unwind" fn refuse(info: &mut jpeg_common_struct) {
-    // SAFETY: libjpeg calls with the manager that the decoder owns.
+    // SAFETY: libjpeg passes the error manager that the decoder owns.
     let code = unsafe { (*info.err).msg_code };
     let message = message(info);
     resume_unwind(Box::new(Refusal { message, code }));
 }
 
-extern "C-unwind" fn warned(info: &mut jpeg_common_struct, level: c_int) {
+extern "C-unwind" fn refuse_damage(info: &mut jpeg_common_struct, level: c_int) {
     // SAFETY: as in `refuse`.
     let code = unsafe { (*info.err).msg_code };
-    // Warnings have level -1, the rest are traces.
+    // Warnings have level -1, all others are traces.
     if level < 0 && DAMAGE.contains(&code) {
         refuse(info);
     }
 }
 
-/// The message that libjpeg has for what just happened.
+/// libjpeg's message for the last error or warning.
 fn message(info: &mut jpeg_common_struct) -> String {
     type Format = unsafe extern "C-unwind" fn(&mut jpeg_common_struct, &mut [u8; 80]);
     let mut text = [0u8; 80];
-    // SAFETY: the function writes at most 80 bytes with a zero at their end. Its binding takes a buffer that is not to be
-    // written, which is not so in C: that alone is mended.
+    // SAFETY: the function writes at most 80 bytes, the last of them zero. Its binding declares the
+    // buffer as read-only, unlike the C header; the transmute corrects only that.
     unsafe {
         if let Some(format) = (*info.err).format_message {
             std::mem::transmute::<

@@ -1,41 +1,43 @@
-//! What a JPEG says before its picture begins (ITU-T T.81 annex B), as far as [`super::blocks`] needs it.
+//! The header of a JPEG (ITU-T T.81 annex B), as far as [`super::blocks`] needs it.
 
-/// A grey, sequential, Huffman-coded JPEG of 8 bits and one scan.
+/// The header of a grey, sequential, Huffman-coded JPEG of 8 bits and one scan.
 pub(super) struct Header<'a> {
     pub(super) width: u16,
     pub(super) height: u16,
-    /// What one of a block's first coefficient stands for.
+    /// Factor of a block's first coefficient.
     pub(super) quantum: u16,
+    /// Huffman table of the blocks' first coefficients.
     pub(super) means: Codes<'a>,
+    /// Huffman table of all other coefficients.
     pub(super) others: Codes<'a>,
-    /// Blocks between restart markers, 0 for none.
+    /// Blocks between restart markers; 0: no markers.
     pub(super) restart: u16,
-    /// From the first coded byte on.
+    /// The file from the first coded byte on.
     pub(super) coded: &'a [u8],
 }
 
-/// A Huffman table as it is written.
+/// A Huffman table as the file has it.
 #[derive(Clone, Copy)]
 pub(super) struct Codes<'a> {
-    /// How many codes have 1, 2, … 16 bits.
+    /// Numbers of codes of 1, 2, … 16 bits.
     pub(super) counts: &'a [u8; 16],
-    /// In the order of their codes.
+    /// Symbols in the order of their codes.
     pub(super) symbols: &'a [u8],
 }
 
-/// Tables and frame header, as they come.
+/// Tables and frame header, collected segment by segment.
 #[derive(Default)]
 struct Segments<'a> {
     /// Width, height, component and its quantisation table.
     frame: Option<(u16, u16, u8, u8)>,
-    /// Of each table the first value.
+    /// The first value of each quantisation table.
     quanta: [Option<u16>; 4],
-    /// Tables of means, then of the others.
+    /// Huffman tables of means, then those of the other coefficients.
     codes: [[Option<Codes<'a>>; 4]; 2],
     restart: u16,
 }
 
-/// Header of the JPEG in `bytes`; `None` when it is of another kind, or damaged.
+/// Reads the header of the JPEG in `bytes`. `None` if the JPEG is of another kind or damaged.
 pub(super) fn header(bytes: &[u8]) -> Option<Header<'_>> {
     let mut rest = bytes.strip_prefix(&super::START)?;
     let mut segments = Segments::default();
@@ -43,7 +45,7 @@ pub(super) fn header(bytes: &[u8]) -> Option<Header<'_>> {
         let [0xff, marker, after @ ..] = rest else {
             return None;
         };
-        // Any number of fill bytes may stand before a marker.
+        // A marker may follow any number of fill bytes.
         if *marker == 0xff {
             rest = &rest[1..];
             continue;
@@ -105,8 +107,8 @@ impl<'a> Segments<'a> {
             return None;
         };
         let codes = |class: usize, number: u8| *self.codes[class].get(usize::from(number))?;
-        let whole = scanned == component && width > 0 && height > 0;
-        whole.then_some(Header {
+        let valid = scanned == component && width > 0 && height > 0;
+        valid.then_some(Header {
             width,
             height,
             quantum: (*self.quanta.get(usize::from(quantisation))?)?,

@@ -1,31 +1,34 @@
 //! Huffman codes of a sequential JPEG (ITU-T T.81 annexes C and F).
+//!
+//! Each code is followed by a number of as many bits as the code's symbol states.
 
 use super::header::Codes;
 
-/// How many bits the tables look at.
+/// Bits that index the tables.
 const LOOK: u32 = 12;
-/// Of films of 8 bits: the most bits that a number can have, of a mean and of the others.
+/// Most bits of the number of a mean, in pictures of 8 bits.
 const MEAN_BITS: u8 = 11;
+/// Most bits of the number of another coefficient.
 const BITS: u8 = 10;
-/// [`Step::ahead`] of the code after which a block has no more coefficients.
+/// [`Step::ahead`] of the code that ends a block.
 const END: u8 = 128;
 
-/// What is known from the next bits.
+/// What the next bits contain.
 #[derive(Clone, Copy, Default)]
 struct Step {
-    /// Bits of codes and of the numbers after them; 0 for a code longer than the table looks.
+    /// Bits of the codes and of their numbers; 0 for a code longer than [`LOOK`].
     bits: u8,
-    /// Coefficients that they pass, and [`END`]; in a table of means: bits of the number alone.
+    /// Coefficients that they encode, plus [`END`]. In a table of means: bits of the number.
     ahead: u8,
 }
 
 type Table = Box<[Step; 1 << LOOK]>;
 
-/// The code of the blocks' means: its symbols are the bits of numbers.
+/// The code of the blocks' means. Its symbols are the numbers' bits.
 pub(super) struct Means<'a>(Single<'a>);
 
 impl<'a> Means<'a> {
-    /// `None` for codes that cannot be.
+    /// `None` for invalid codes.
     pub(super) fn new(codes: Codes<'a>) -> Option<Means<'a>> {
         let step = |length: u32, size: u8| {
             (size <= MEAN_BITS).then(|| Step {
@@ -36,7 +39,7 @@ impl<'a> Means<'a> {
         Some(Means(Single::new(codes, step)?))
     }
 
-    /// The next number.
+    /// Reads the next number.
     #[inline(always)]
     pub(super) fn next(&self, bits: &mut super::bits::Bits<'_>) -> Option<i32> {
         bits.fill();
@@ -45,15 +48,15 @@ impl<'a> Means<'a> {
     }
 }
 
-/// The code of all other coefficients, to be passed unread: one look passes several.
+/// The code of all other coefficients, which are skipped, several at a time.
 pub(super) struct Others<'a> {
     single: Single<'a>,
-    /// As many whole codes with their numbers as fit.
+    /// For each prefix of [`LOOK`] bits: as many complete codes with their numbers as it holds.
     several: Table,
 }
 
 impl<'a> Others<'a> {
-    /// `None` for codes that cannot be.
+    /// `None` for invalid codes.
     pub(super) fn new(codes: Codes<'a>) -> Option<Others<'a>> {
         let step = |length: u32, symbol: u8| {
             let (zeros, size) = (symbol >> 4, symbol & 15);
@@ -84,18 +87,18 @@ impl<'a> Others<'a> {
         Some(Others { single, several })
     }
 
-    /// Passes the 63 coefficients of a block that come after its mean.
+    /// Skips the 63 coefficients of a block that follow its mean.
     #[inline(always)]
-    pub(super) fn pass(&self, bits: &mut super::bits::Bits<'_>) -> Option<()> {
+    pub(super) fn skip(&self, bits: &mut super::bits::Bits<'_>) -> Option<()> {
         let mut at = 1;
         loop {
             bits.fill();
-            // 48 bits are ahead, and one look takes at most LOOK + BITS of them.
+            // 48 bits are ahead, and a step takes at most LOOK + BITS of them: two steps fit.
             for _ in 0..2 {
                 let step = self.several[(bits.ahead >> (64 - LOOK)) as usize];
                 let next = at + u32::from(step.ahead);
                 match next {
-                    _ if step.bits == 0 => return self.pass_singly(bits, at),
+                    _ if step.bits == 0 => return self.skip_singly(bits, at),
                     0..64 => {
                         bits.skip(step.bits);
                         at = next;
@@ -105,15 +108,15 @@ impl<'a> Others<'a> {
                         return Some(());
                     }
                     // The block ends before the last of these codes.
-                    _ => return self.pass_singly(bits, at),
+                    _ => return self.skip_singly(bits, at),
                 }
             }
         }
     }
 
-    /// Passes those from `at` on.
+    /// Skips the coefficients from `at` on, one code at a time.
     #[cold]
-    fn pass_singly(&self, bits: &mut super::bits::Bits<'_>, mut at: u32) -> Option<()> {
+    fn skip_singly(&self, bits: &mut super::bits::Bits<'_>, mut at: u32) -> Option<()> {
         loop {
             bits.fill();
             let step = self.single.step(bits.ahead)?;
@@ -128,13 +131,14 @@ impl<'a> Others<'a> {
     }
 }
 
-/// A code, one symbol at a time.
+/// A code that is read one symbol at a time.
 struct Single<'a> {
     table: Table,
-    /// Per length: the first code beyond it, filled up to 16 bits, and where its symbols end, less its codes' end.
+    /// By length of the code: the first code that is longer, extended to 16 bits, and what to add
+    /// to a code to get the index of its symbol.
     longer: [(u32, i32); 17],
     symbols: &'a [u8],
-    /// What a code of this length with this symbol does; none for a symbol that cannot be.
+    /// The step of a code of this length with this symbol; `None` for an invalid symbol.
     to_step: fn(u32, u8) -> Option<Step>,
 }
 
@@ -168,7 +172,7 @@ impl<'a> Single<'a> {
         })
     }
 
-    /// The next code; `None` where there is none.
+    /// The step of the next code; `None` if the bits begin with no code.
     #[inline(always)]
     fn step(&self, ahead: u64) -> Option<Step> {
         let step = self.table[(ahead >> (64 - LOOK)) as usize];

@@ -1,7 +1,8 @@
-//! JPEGs by libjpeg, at any number of eighths of their size.
+//! Decodes JPEGs by libjpeg, at any number of eighths of their size.
 //!
-//! libjpeg decodes small straight from the coefficients of a block (its pixels at 1/8 are the means of whole blocks). That size,
-//! from which most films become squares, [`blocks`] reads faster where it can, with the same result.
+//! libjpeg decodes small pictures straight from the coefficients of each block of 8×8 pixels. At
+//! 1/8, a pixel is the mean of a block. Most films become squares from that size, so [`blocks`]
+//! decodes it faster where it can, with the same result.
 
 mod bits;
 mod blocks;
@@ -13,41 +14,48 @@ use std::borrow::Cow;
 
 use mozjpeg::{ColorSpace, Decompress};
 
-use crate::decode::Limits;
-use errors::{caught, manager};
+use crate::limits::Limits;
+use errors::{catch_refusal, error_manager};
 
-/// How a JPEG begins.
+/// The first bytes of a JPEG.
 pub(crate) const START: [u8; 2] = [0xff, 0xd8];
-/// Start of a scan: a progressive JPEG has ten or so. Each costs a walk over the whole picture, even an empty one.
+/// The marker that starts a scan.
 const SCAN: [u8; 2] = [0xff, 0xda];
-const SCANS: usize = 256;
+/// Most scans of a JPEG. Progressive ones have about ten. Each scan, even an empty one, costs a
+/// pass over the whole picture.
+const MAX_SCANS: usize = 256;
 
-/// A JPEG whose header is read.
+/// A JPEG whose header was read.
 pub(crate) struct Jpeg<'a> {
     bytes: Cow<'a, [u8]>,
     pub(crate) width: u32,
     pub(crate) height: u32,
-    /// Whether it is grey by itself.
+    /// Whether the file is in grey, not in colour.
     pub(crate) grey: bool,
 }
 
 impl<'a> Jpeg<'a> {
+    /// Reads the header.
+    ///
     /// # Errors
-    /// If it is damaged, beyond the limits or of a kind that is not read.
+    /// If the JPEG is damaged, exceeds the limits, or is in CMYK.
     pub(crate) fn open(bytes: Cow<'a, [u8]>, limits: &Limits) -> Result<Jpeg<'a>, String> {
-        let (width, height, colours) = caught(|| {
-            let header = Decompress::with_err(manager()).from_mem(&bytes)?;
+        let (width, height, colours) = catch_refusal(|| {
+            let header = Decompress::with_err(error_manager()).from_mem(&bytes)?;
             Ok((
                 header.width() as u32,
                 header.height() as u32,
                 header.color_space(),
             ))
         })?;
-        // The picture, and the coefficients of a progressive one.
+        // Memory for the picture, and for the coefficients of a progressive JPEG.
         let grey = colours == ColorSpace::JCS_GRAYSCALE;
         limits.check(width, height, if grey { 3 } else { 9 })?;
         if matches!(colours, ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK) {
-            return Err("is a JPEG in CMYK, for printing: save it in grey".into());
+            return Err(
+                "is a JPEG in CMYK (printing colours), which is not supported: save it in grey"
+                    .into(),
+            );
         }
         Ok(Jpeg {
             bytes,
@@ -57,8 +65,9 @@ impl<'a> Jpeg<'a> {
         })
     }
 
-    /// The picture in grey at `eighths`/8 of its size, 1 to 8, row by row, and its columns. Its sides are rounded up:
-    /// the last pixels may reach beyond the picture.
+    /// Decodes the picture in grey, at `eighths`/8 of its size (1 to 8). Returns the number of
+    /// columns and the pixels, row by row. Sides are rounded up, so the last pixels may reach
+    /// beyond the picture.
     pub(crate) fn decode(&self, eighths: u8) -> Result<(u32, Vec<u8>), String> {
         if eighths == 1
             && let Some(means) = blocks::means(&self.bytes)
@@ -69,11 +78,11 @@ impl<'a> Jpeg<'a> {
     }
 
     fn by_libjpeg(&self, eighths: u8) -> Result<(u32, Vec<u8>), String> {
-        if self.bytes.windows(2).filter(|w| *w == SCAN).count() > SCANS {
-            return Err(format!("has more than {SCANS} scans: damaged"));
+        if self.bytes.windows(2).filter(|w| *w == SCAN).count() > MAX_SCANS {
+            return Err(format!("is damaged: it has more than {MAX_SCANS} scans"));
         }
-        caught(|| {
-            let mut picture = Decompress::with_err(manager()).from_mem(&self.bytes)?;
+        catch_refusal(|| {
+            let mut picture = Decompress::with_err(error_manager()).from_mem(&self.bytes)?;
             picture.scale(eighths);
             let mut picture = picture.grayscale()?;
             let pixels = picture.read_scanlines()?;
@@ -103,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn means_of_blocks_are_those_of_libjpeg() {
+    fn block_means_equal_those_of_libjpeg() {
         for name in ["grey.jpg", "large.jpg", "tables.jpg", "restart.jpg"] {
             let bytes = golden(name);
             assert_eq!(blocks::means(&bytes), Some(by_libjpeg(&bytes)), "{name}");
@@ -116,10 +125,14 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
-        /// From even blocks to noise with all 64 coefficients, and all codes from the shortest to the longest.
+        /// From uniform blocks to noise with all 64 coefficients, and codes of all lengths.
         #[test]
-        fn means_of_any_blocks_are_those_of_libjpeg(
-            width in 1u16..90, height in 1u16..60, quality in 1u8..=100, contrast in 0u32..=255, seed: u32,
+        fn block_means_of_any_picture_equal_those_of_libjpeg(
+            width in 1u16..90,
+            height in 1u16..60,
+            quality in 1u8..=100,
+            contrast in 0u32..=255,
+            seed: u32,
         ) {
             let mut state = seed;
             let pixels: Vec<u8> = (0..u32::from(width) * u32::from(height))
@@ -136,14 +149,15 @@ mod tests {
         }
 
         #[test]
-        fn damaged_blocks_are_left_to_libjpeg_or_the_same(at in 0usize..20_000, to: u8) {
+        fn damaged_blocks_are_left_to_libjpeg_or_equal_its_result(at in 0usize..20_000, to: u8) {
             for name in ["large.jpg", "restart.jpg", "tables.jpg"] {
                 let mut bytes = golden(name);
-                let place = at % bytes.len();
-                bytes[place] = to;
-                let (found, limits) = (blocks::means(&bytes), Limits { side: 2000, bytes: 1 << 26 });
-                if let (Some(found), Ok(jpeg)) = (found, Jpeg::open(Cow::Borrowed(&bytes), &limits)) {
-                    prop_assert_eq!(Ok(found), jpeg.by_libjpeg(1).map(|(_, means)| means));
+                let index = at % bytes.len();
+                bytes[index] = to;
+                let limits = Limits { side: 2000, bytes: 1 << 26 };
+                let jpeg = Jpeg::open(Cow::Borrowed(&bytes), &limits);
+                if let (Some(means), Ok(jpeg)) = (blocks::means(&bytes), jpeg) {
+                    prop_assert_eq!(Ok(means), jpeg.by_libjpeg(1).map(|(_, means)| means));
                 }
             }
         }

@@ -84,7 +84,7 @@ impl Layout for Siim {
             .iter()
             .filter(|f| f.finding.kind == Kind::Pneumothorax && f.area > 0);
         let masks = pneumothoraces.map(|f| {
-            let runs = rle::from_plane(&f.mask, case.film.width);
+            let runs = rle::mask_to_runs(&f.mask, case.film.width);
             rle::write(&runs, Encoding::Relative)
         });
         Ok(Written {

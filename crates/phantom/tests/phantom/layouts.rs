@@ -207,7 +207,7 @@ fn siim_has_a_mask_for_every_pneumothorax() {
         let mask = Mask::Runs {
             width: 1024,
             height: 1024,
-            runs: rle::from_plane(&plane, 1024),
+            runs: rle::mask_to_runs(&plane, 1024),
         };
         assert_eq!(record.mask, (!found.is_empty()).then_some(mask));
         assert_eq!(

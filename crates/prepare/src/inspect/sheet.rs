@@ -3,10 +3,10 @@
 use mflag_core::Named;
 use std::path::Path;
 
-use mflag_film::{Film, Fit, square};
+use mflag_film::{Film, Fit, Placement, square};
 
 use super::choose::choose;
-use mflag_store::mask::Frame;
+use mflag_store::mask;
 use mflag_store::picture::{CYAN, Colour, GREY, LINE, Picture, WHITE, colour};
 use mflag_store::{BoundingBox, Record, Result, Store};
 
@@ -67,15 +67,15 @@ fn draw(picture: &mut Picture, store: &Store, film: usize, at: (u32, u32)) -> Re
     };
     picture.film(&square(&whole, SIDE, Fit::Pad), at);
     if let Some([width, height]) = record.size {
-        let frame = Frame::new(width, height, SIDE, store.meta().squaring.fit)?;
+        let placement = Placement::new(width, height, SIDE, store.meta().squaring.fit)?;
         if let Some(mask) = &record.mask {
             let colour = match store.meta().labels.len() {
                 1 => colour(0),
                 _ => CYAN,
             };
-            picture.mask(&frame.mask_to_square(mask)?, at, colour);
+            picture.mask(&mask::to_square(mask, &placement)?, at, colour);
         }
-        let boxes = record.boxes.iter().filter_map(|b| frame.box_to_square(b));
+        let boxes = record.boxes.iter().filter_map(|b| b.to_square(&placement));
         outline(
             picture,
             &boxes.collect::<Vec<_>>(),

@@ -1,6 +1,7 @@
 //! Projective maps of the plane.
 
-/// A projective map of the plane, from the view to the film, in pixels with centres at halves.
+/// A projective map of the plane. It maps positions in the view to positions in the square. The
+/// centre of the first pixel lies at (0.5, 0.5).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Homography(pub(super) [f64; 9]);
 
@@ -9,7 +10,7 @@ impl Homography {
         Homography([1.0, 0.0, x, 0.0, 1.0, y, 0.0, 0.0, 1.0])
     }
 
-    /// What turns a view of `side` pixels anticlockwise about its middle.
+    /// Turns a view of `side` pixels anticlockwise about its centre.
     pub(super) fn rotation(degrees: f64, side: u32) -> Homography {
         let (sin, cos) = degrees.to_radians().sin_cos();
         let c = f64::from(side) / 2.0;
@@ -26,7 +27,8 @@ impl Homography {
         ])
     }
 
-    /// What moves the corners of a view of `side` pixels to `corners`.
+    /// Moves the corners of a view of `side` pixels to `corners`. The identity if these lie on one
+    /// line.
     pub(super) fn perspective(side: u32, corners: &[(f64, f64); 4]) -> Homography {
         let end = f64::from(side - 1);
         let starts = [(0.0, 0.0), (end, 0.0), (end, end), (0.0, end)];
@@ -40,28 +42,28 @@ impl Homography {
         })
     }
 
-    /// What makes all that lies about the middle of a view of `side` pixels `factor` times as large.
+    /// Magnifies a view of `side` pixels by `factor` about its centre.
     pub(super) fn scale(factor: f64, side: u32) -> Homography {
-        let (part, c) = (1.0 / factor, f64::from(side) / 2.0);
+        let (scale, c) = (1.0 / factor, f64::from(side) / 2.0);
         Homography([
-            part,
+            scale,
             0.0,
-            c - part * c,
+            c - scale * c,
             0.0,
-            part,
-            c - part * c,
+            scale,
+            c - scale * c,
             0.0,
             0.0,
             1.0,
         ])
     }
 
-    /// The mirror image of a view of `side` pixels, left for right.
+    /// Swaps left and right of a view of `side` pixels.
     pub(super) fn mirror(side: u32) -> Homography {
         Homography([-1.0, 0.0, f64::from(side), 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
     }
 
-    /// Where a point goes.
+    /// Maps a point.
     pub(super) fn apply(&self, (x, y): (f64, f64)) -> (f64, f64) {
         let m = &self.0;
         let depth = m[6] * x + m[7] * y + m[8];
@@ -71,7 +73,7 @@ impl Homography {
         )
     }
 
-    /// The way back; `None` for a map that takes all points to one line.
+    /// The inverse map; `None` for a map of all points to one line.
     pub(super) fn inverse(&self) -> Option<Homography> {
         let m = &self.0;
         let minor = |a: usize, b: usize, c: usize, d: usize| m[a] * m[d] - m[b] * m[c];
@@ -90,7 +92,7 @@ impl Homography {
         (determinant.abs() > 1e-12).then(|| Homography(adjugate.map(|v| v / determinant)))
     }
 
-    /// The whole pixels that this map shifts by, if it does nothing else.
+    /// The shift in pixels, if the map is a shift by whole pixels to the right and down.
     pub(super) fn whole_shift(&self) -> Option<(u32, u32)> {
         let [1.0, 0.0, x, 0.0, 1.0, y, 0.0, 0.0, 1.0] = self.0 else {
             return None;
@@ -99,7 +101,7 @@ impl Homography {
         (whole(x) && whole(y)).then_some((x as u32, y as u32))
     }
 
-    /// First `inner`, then this.
+    /// The map that applies `inner` first, then this one.
     pub(super) fn after(&self, inner: &Homography) -> Homography {
         let (a, b) = (&self.0, &inner.0);
         Homography(std::array::from_fn(|i| {
@@ -108,7 +110,8 @@ impl Homography {
     }
 }
 
-/// Solves eight equations for eight unknowns by elimination with pivots; `None` for corners on one line.
+/// Solves eight equations with eight unknowns by Gaussian elimination with pivots; `None` if they
+/// are singular.
 fn solve(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
     for column in 0..8 {
         let pivot =
@@ -120,8 +123,8 @@ fn solve(mut rows: [[f64; 9]; 8]) -> Option<[f64; 8]> {
         let lead = rows[column];
         for (_, row) in rows.iter_mut().enumerate().filter(|(i, _)| *i != column) {
             let factor = row[column] / lead[column];
-            for (value, of_lead) in row.iter_mut().zip(lead) {
-                *value -= factor * of_lead;
+            for (value, lead) in row.iter_mut().zip(lead) {
+                *value -= factor * lead;
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Random views of a film: crop, rotation, shift, scale, mirror and perspective in one resampling, then grey values and blur.
+//! Random views of a film: crop, rotation, shift, scale, mirror and perspective in one resampling,
+//! then changes of grey values, and blur.
 
 use mflag_core::config;
 use rand::Rng;
@@ -13,29 +14,32 @@ use homography::Homography;
 use tone::Tone;
 pub use view::View;
 
-/// Random changes of the training films. Without a word of it there are none: a view is the middle of the stored square.
+/// Random changes of the training films. By default there are none: a view is the centre of the
+/// stored square.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Cut the view from a random place of the stored square; else from its middle.
+    /// Cut the view from a random position of the stored square; otherwise from its centre.
     pub crop: bool,
-    /// Rotation in degrees, drawn evenly between these two; positive turns the film anticlockwise.
+    /// Rotation in degrees, drawn uniformly from this range. Positive turns the film anticlockwise.
     pub rotation: Degrees,
-    /// Shift in both directions by up to this part of the side.
+    /// Largest shift in both directions, as a share of the side.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub shift: f64,
-    /// Magnification drawn evenly between 1 minus and 1 plus this.
+    /// Magnification is drawn uniformly between 1 minus and 1 plus this.
     #[schemars(range(min = 0.0, max = 0.9))]
     pub scale: f64,
-    /// How often rotation, shift and scale are applied, all three together.
+    /// Probability of rotation, shift and scale, which are applied together.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: f64,
-    /// How often left and right change places. The heart tells them apart.
+    /// Probability of swapping left and right. On chest films, the position of the heart tells them
+    /// apart.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub flip: f64,
     /// Random perspective.
     pub perspective: Perspective,
-    /// How often the view's darkest and brightest pixel are stretched to black and white.
+    /// Probability of stretching the grey values so that the darkest becomes black and the
+    /// brightest white.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub autocontrast: f64,
     /// Random brightness and contrast.
@@ -65,52 +69,53 @@ impl Default for Augment {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Degrees {
-    /// The least.
+    /// Smallest angle in degrees.
     #[schemars(range(min = -180.0, max = 180.0))]
     pub from: f64,
-    /// The most.
+    /// Largest angle in degrees.
     #[schemars(range(min = -180.0, max = 180.0))]
     pub to: f64,
 }
 
-/// Random perspective: each corner moves inwards by up to half the side times the distortion.
+/// Random perspective: each corner moves inwards by up to the distortion times half the side.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Perspective {
-    /// How far, as a part of half the side.
+    /// Largest movement of a corner, as a share of half the side.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub distortion: f64,
-    /// How often.
+    /// Probability.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: f64,
 }
 
-/// Random brightness and contrast as torchvision's ColorJitter has them, in either order.
+/// Random brightness and contrast as in torchvision's ColorJitter, in random order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Jitter {
-    /// Grey values are multiplied by what is drawn evenly between 1 minus and 1 plus this.
+    /// Factor of the grey values, drawn uniformly between 1 minus and 1 plus this.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub brightness: f64,
-    /// Their distances to their mean are multiplied by what is drawn evenly between 1 minus and 1 plus this.
+    /// Factor of the grey values' distances to their mean, drawn uniformly between 1 minus and 1
+    /// plus this.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub contrast: f64,
-    /// How often both are done.
+    /// Probability of changing both.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: f64,
 }
 
-/// Random blur by a Gaussian.
+/// Random Gaussian blur.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Blur {
-    /// The least standard deviation in pixels.
+    /// Smallest standard deviation in pixels.
     #[schemars(range(min = 0.0, max = 20.0))]
     pub from: f64,
-    /// The most.
+    /// Largest standard deviation in pixels.
     #[schemars(range(min = 0.0, max = 20.0))]
     pub to: f64,
-    /// How often.
+    /// Probability.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: f64,
 }
@@ -129,7 +134,7 @@ impl config::Config for Augment {
 }
 
 impl Augment {
-    /// Whether every view is the middle of the square.
+    /// Whether every view is the unchanged centre of the square.
     pub fn is_none(&self) -> bool {
         let Degrees { from, to } = self.rotation;
         let moves =
@@ -146,39 +151,41 @@ impl Augment {
         !(self.crop || moves || bends || self.flip > 0.0 || greys)
     }
 
-    /// A random view of `to` pixels of a square of `from` pixels, `to` ≤ `from`.
+    /// Draws a random view of `to` pixels a side from a square of `from` pixels a side. `to` is at
+    /// most `from`.
     pub fn draw(&self, from: u32, to: u32, rng: &mut impl Rng) -> View {
         let room = f64::from(from - to);
-        let place = |random: f64| {
+        let start = |random: f64| {
             if self.crop {
                 (random * (room + 1.0)).floor()
             } else {
                 (room / 2.0).floor()
             }
         };
-        // All is drawn in any case, so that switching one change off leaves the others as they are.
-        let (left, top) = (place(rng.random()), place(rng.random()));
-        let even = |least: f64, most: f64, random: f64| least + (most - least) * random;
-        let angle = even(self.rotation.from, self.rotation.to, rng.random());
+        // Every random number is drawn in any case, so that switching one change off leaves the
+        // others as they are.
+        let (left, top) = (start(rng.random()), start(rng.random()));
+        let uniform = |least: f64, most: f64, random: f64| least + (most - least) * random;
+        let angle = uniform(self.rotation.from, self.rotation.to, rng.random());
         let bent = rng.random_bool(self.perspective.probability);
         let corners = random_corners(to, self.perspective.distortion, rng);
         let stretched = rng.random_bool(self.autocontrast);
         let reach = self.shift * f64::from(to);
-        let across = even(-reach, reach, rng.random());
-        let down = even(-reach, reach, rng.random());
-        let scale = even(1.0 - self.scale, 1.0 + self.scale, rng.random());
+        let across = uniform(-reach, reach, rng.random());
+        let down = uniform(-reach, reach, rng.random());
+        let scale = uniform(1.0 - self.scale, 1.0 + self.scale, rng.random());
         let moved = rng.random_bool(self.probability);
         let flipped = rng.random_bool(self.flip);
         let jittered = rng.random_bool(self.jitter.probability);
         let mut factor = |reach: f64| {
-            let factor = even(1.0 - reach, 1.0 + reach, rng.random());
+            let factor = uniform(1.0 - reach, 1.0 + reach, rng.random());
             if jittered { factor as f32 } else { 1.0 }
         };
         let brightness = factor(self.jitter.brightness);
         let contrast = factor(self.jitter.contrast);
         let contrast_first = rng.random();
         let blurred = rng.random_bool(self.blur.probability);
-        let sigma = even(self.blur.from, self.blur.to, rng.random());
+        let sigma = uniform(self.blur.from, self.blur.to, rng.random());
 
         let mut map = Homography::shift(left, top);
         if moved {
@@ -208,7 +215,7 @@ impl Augment {
     }
 }
 
-/// Where the corners (top left, top right, bottom right, bottom left) of a view of `side` pixels go.
+/// New positions of a view's corners: top left, top right, bottom right, bottom left.
 fn random_corners(side: u32, distortion: f64, rng: &mut impl Rng) -> [(f64, f64); 4] {
     let reach = (distortion * f64::from(side / 2)).floor();
     let end = f64::from(side - 1);

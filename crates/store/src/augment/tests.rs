@@ -1,4 +1,5 @@
-//! Goldens against torchvision (`tests/oracle/augment.py`); tolerance 1 grey level, views being rounded to 8 bits.
+//! Views against goldens of torchvision (`tests/oracle/augment.py`). Tolerance: 1 grey level, as
+//! views are rounded to 8 bits.
 
 use super::homography::Homography;
 use super::tone::autocontrast;
@@ -38,7 +39,7 @@ fn farthest(view: &[u8], golden: &Value) -> f64 {
 }
 
 #[test]
-fn rotation_perspective_and_greys_are_those_of_torchvision() {
+fn rotation_perspective_and_greys_equal_those_of_torchvision() {
     let golden = golden();
     let side = golden["side"].as_u64().unwrap() as u32;
     let film = bytes(&golden["film"]);
@@ -86,7 +87,7 @@ fn rotation_perspective_and_greys_are_those_of_torchvision() {
 }
 
 #[test]
-fn composed_maps_are_applied_inside_out() {
+fn composed_maps_apply_the_inner_map_first() {
     let shift = Homography::shift(3.0, -2.0);
     let turn = Homography::rotation(90.0, 10);
     let both = shift.after(&turn);
@@ -102,7 +103,7 @@ fn composed_maps_are_applied_inside_out() {
 }
 
 #[test]
-fn without_changes_a_view_is_the_middle() {
+fn without_changes_a_view_is_the_centre() {
     let film: Vec<u8> = (0..36).map(|v| v * 7).collect();
     let drawn = Augment::default().draw(6, 4, &mut rng(0, 0, 0));
     assert_eq!(drawn, View::centre(6, 4));
@@ -113,7 +114,7 @@ fn without_changes_a_view_is_the_middle() {
     assert_eq!(view[12..], film[25..29]);
 }
 
-/// Every change there is.
+/// All changes together.
 fn all() -> Augment {
     Augment {
         crop: true,
@@ -144,28 +145,28 @@ fn all() -> Augment {
 }
 
 #[test]
-fn ranges_that_end_before_they_begin_are_told() {
+fn ranges_in_the_wrong_order_are_reported() {
     use mflag_core::config::Config;
     let mut augment = all();
     augment.blur.from = 3.0;
     augment.rotation.from = 91.0;
-    let told = augment.check();
-    assert_eq!(told.len(), 2);
+    let errors = augment.check();
+    assert_eq!(errors.len(), 2);
     assert!(
-        told[1].contains("augment.blur: from (3) is above to (2)"),
-        "{told:?}"
+        errors[1].contains("augment.blur: from (3) is above to (2)"),
+        "{errors:?}"
     );
-    let sole = |change: fn(&mut Augment)| {
+    let only = |change: fn(&mut Augment)| {
         let mut augment = Augment::default();
         change(&mut augment);
         augment
     };
-    assert!(!sole(|a| a.blur = all().blur).is_none());
-    assert!(!sole(|a| a.jitter = all().jitter).is_none());
+    assert!(!only(|a| a.blur = all().blur).is_none());
+    assert!(!only(|a| a.jitter = all().jitter).is_none());
 }
 
-/// A square of `side` pixels in which those of a box are white.
-fn painted(side: u32, of: &BoundingBox) -> Vec<u8> {
+/// A square of `side` pixels a side in which those in a box are white.
+fn painted(side: u32, white: &BoundingBox) -> Vec<u8> {
     let inside = |at: u32, low: f64, length: f64| {
         let centre = f64::from(at) + 0.5;
         low < centre && centre < low + length
@@ -173,14 +174,14 @@ fn painted(side: u32, of: &BoundingBox) -> Vec<u8> {
     let pixels = (0..side * side).map(|i| (i % side, i / side));
     pixels
         .map(|(x, y)| {
-            let set = inside(x, of.x, of.width) && inside(y, of.y, of.height);
+            let set = inside(x, white.x, white.width) && inside(y, white.y, white.height);
             if set { 255 } else { 0 }
         })
         .collect()
 }
 
 #[test]
-fn a_mirrored_and_a_magnified_view_are_what_they_say() {
+fn views_are_mirrored_and_magnified() {
     let film: Vec<u8> = (0..16).collect();
     let mut view = [0; 16];
     let flip = Augment {
@@ -207,15 +208,15 @@ proptest! {
         prop_assert_eq!(view, again);
     }
 
-    /// A mask and a box of the same place stay together.
+    /// A mask and a box of the same area stay together.
     #[test]
-    fn the_box_of_a_mask_is_the_mask_of_the_box(
+    fn mask_and_box_are_mapped_alike(
         seed: u64,
         (x, y) in (0u32..40, 0u32..40),
         (width, height) in (6u32..24, 6u32..24),
     ) {
         let (side, to) = (64, 56);
-        let of_square = BoundingBox {
+        let in_square = BoundingBox {
             label: "a".to_owned(),
             x: x.into(),
             y: y.into(),
@@ -224,16 +225,17 @@ proptest! {
         };
         let view = all().draw(side, to, &mut rng(seed, 1, 0));
         let mut mask = vec![0; (to * to) as usize];
-        view.mask(&painted(side, &of_square), &mut mask);
+        view.mask(&painted(side, &in_square), &mut mask);
         prop_assert!(mask.iter().all(|v| *v == 0 || *v == 255));
         let set = |i: &usize| mask[*i] == 255;
         let (to, set): (usize, Vec<usize>) = (to as usize, (0..mask.len()).filter(set).collect());
-        let found = view.bounding_box(&of_square);
+        let found = view.bounding_box(&in_square);
         if let Some(found) = &found {
             for i in set {
                 let (x, y) = ((i % to) as f64, (i / to) as f64);
-                prop_assert!(x + 1.5 > found.x && x < found.x + found.width + 0.5, "{found:?} {x}");
-                prop_assert!(y + 1.5 > found.y && y < found.y + found.height + 0.5, "{found:?} {y}");
+                let (right, bottom) = (found.x + found.width, found.y + found.height);
+                prop_assert!(x + 1.5 > found.x && x < right + 0.5, "{found:?} {x}");
+                prop_assert!(y + 1.5 > found.y && y < bottom + 0.5, "{found:?} {y}");
             }
         } else {
             prop_assert!(set.is_empty());
@@ -241,7 +243,7 @@ proptest! {
     }
 
     #[test]
-    fn the_way_back_leads_back(seed: u64, x in 0.0..50.0, y in 0.0..50.0) {
+    fn the_inverse_map_leads_back(seed: u64, x in 0.0..50.0, y in 0.0..50.0) {
         let map = all().draw(64, 56, &mut rng(seed, 1, 0)).map;
         let (u, v) = map.inverse().unwrap().apply(map.apply((x, y)));
         prop_assert!((u - x).abs() < 1e-6 && (v - y).abs() < 1e-6, "{u} {v}");

@@ -1,26 +1,26 @@
-//! A view of a film: where each of its pixels comes from. Film, mask and boxes go the same way.
+//! Views: what the network sees of a stored square. Film, mask and boxes are mapped alike.
 
-use mflag_film::Grey;
+use mflag_film::{Grey, centre_start};
 
 use super::homography::Homography;
 use super::tone::Tone;
 use crate::BoundingBox;
 
-/// The way from a stored square of `from` pixels to a view of `to` pixels.
+/// Maps a stored square of `from` pixels a side to a view of `to` pixels a side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
-    /// From the view to the square.
+    /// Maps positions in the view to positions in the square.
     pub(super) map: Homography,
     pub(super) from: u32,
     pub(super) to: u32,
-    /// What then becomes of grey values.
+    /// Changes of the grey values after that.
     pub(super) tone: Tone,
 }
 
 impl View {
-    /// The middle of the square, unchanged. `to` is at most `from`.
+    /// The unchanged centre of the square. `to` is at most `from`.
     pub fn centre(from: u32, to: u32) -> View {
-        let start = f64::from((from - to) / 2);
+        let start = f64::from(centre_start(from, to));
         View {
             map: Homography::shift(start, start),
             from,
@@ -29,18 +29,20 @@ impl View {
         }
     }
 
-    /// Pixels of the view.
+    /// Number of pixels of the view.
     pub fn pixels(&self) -> usize {
         (self.to as usize).pow(2)
     }
 
-    /// The view of the square `film` into `view`: bilinear; what lies outside the film is black.
+    /// Writes the view of the square `film` into `view`, resampled bilinearly. Pixels outside of
+    /// the square are black.
     pub fn film<P: Grey>(&self, film: &[P], view: &mut [P]) {
         self.resample(film, view);
         self.tone.apply(view, self.to as usize);
     }
 
-    /// The view of the square `mask`, in which each pixel is 0 or 255: as that of the film, 255 where it is at least half.
+    /// Writes the view of the square `mask`, whose pixels are 0 or 255, into `view`. Resampled like
+    /// the film, then 255 from half on, else 0.
     pub fn mask(&self, mask: &[u8], view: &mut [u8]) {
         self.resample(mask, view);
         for pixel in view {
@@ -48,24 +50,25 @@ impl View {
         }
     }
 
-    /// The upright box around a box of the square in the view, cut at its edges; `None` if nothing of it is there.
-    pub fn bounding_box(&self, of_square: &BoundingBox) -> Option<BoundingBox> {
-        let back = self.map.inverse()?;
-        let (left, top) = (of_square.x, of_square.y);
-        let (right, bottom) = (left + of_square.width, top + of_square.height);
+    /// The upright box around a box of the square, in the view and cut at its edges; `None` if
+    /// nothing of the box is visible.
+    pub fn bounding_box(&self, in_square: &BoundingBox) -> Option<BoundingBox> {
+        let to_view = self.map.inverse()?;
+        let (left, top) = (in_square.x, in_square.y);
+        let (right, bottom) = (left + in_square.width, top + in_square.height);
         let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
-        let corners = corners.map(|corner| back.apply(corner));
+        let corners = corners.map(|corner| to_view.apply(corner));
         let side = f64::from(self.to);
-        let ends = |along: fn(&(f64, f64)) -> f64| {
-            let places = corners.iter().map(along);
-            let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+        let range = |coordinate: fn(&(f64, f64)) -> f64| {
+            let values = corners.iter().map(coordinate);
+            let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
                 (low.min(v), high.max(v))
             });
             (low.max(0.0), high.min(side))
         };
-        let ((x, right), (y, bottom)) = (ends(|c| c.0), ends(|c| c.1));
+        let ((x, right), (y, bottom)) = (range(|c| c.0), range(|c| c.1));
         (right > x && bottom > y).then(|| BoundingBox {
-            label: of_square.label.clone(),
+            label: in_square.label.clone(),
             x,
             y,
             width: right - x,
@@ -82,7 +85,7 @@ impl View {
     }
 }
 
-/// The part of `square` that begins at `(left, top)`.
+/// Copies the part of `square` that begins at (left, top).
 fn copy<P: Grey>(square: &[P], from: u32, view: &mut [P], to: u32, (left, top): (u32, u32)) {
     let (from, to) = (from as usize, to as usize);
     let first = top as usize * from + left as usize;
@@ -92,7 +95,7 @@ fn copy<P: Grey>(square: &[P], from: u32, view: &mut [P], to: u32, (left, top): 
     }
 }
 
-/// Bilinear; what lies outside the film is black.
+/// Resamples bilinearly. Pixels outside of the square `film` are black.
 pub(super) fn resample<P: Grey>(film: &[P], from: u32, view: &mut [P], to: u32, map: &Homography) {
     let m = map.0.map(|v| v as f32);
     let side = from as i32;

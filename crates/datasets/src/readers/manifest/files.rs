@@ -43,9 +43,8 @@ fn check_files(film: &ListedFilm) -> std::result::Result<(), String> {
     let Some(size) = checks::image_size(&record.path) else {
         return Ok(());
     };
-    if let Some(reason) = mflag_store::misfit(&record.boxes, size) {
-        return Err(format!("column 'boxes': {reason}"));
-    }
+    mflag_store::check_boxes(&record.boxes, size)
+        .map_err(|reason| format!("column 'boxes': {reason}"))?;
     mask.map_or(Ok(()), |mask| check_mask(mask, size))
 }
 

@@ -1,15 +1,7 @@
-//! Run-length strings against goldens from numpy (tests/oracle/rle.py, equal to the letter), and there and back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "test code"
-)]
+//! Run-length strings equal goldens of numpy (`tests/oracle/rle.py`); masks, runs and strings
+//! convert into each other without loss.
 
-mod mask;
-
-use mflag_store::rle::{Encoding, draw, from_plane, parse, union, write};
+use mflag_store::rle::{Encoding, mask_to_runs, parse, runs_to_mask, union, write};
 use proptest::prelude::*;
 use rstest::rstest;
 use serde::Deserialize;
@@ -27,26 +19,26 @@ struct Golden {
 }
 
 #[test]
-fn strings_are_those_of_numpy() {
+fn strings_equal_those_of_numpy() {
     let golden = include_str!("../../../../tests/golden/rle/rle.json");
     let golden: Vec<Golden> = serde_json::from_str(golden).unwrap();
     assert_eq!(golden.len(), 9);
     for g in golden {
-        let plane: Vec<u8> = g.rows.concat().bytes().map(|b| b - b'0').collect();
-        let runs = from_plane(&plane, g.width);
+        let mask: Vec<u8> = g.rows.concat().bytes().map(|b| b - b'0').collect();
+        let runs = mask_to_runs(&mask, g.width);
         for (encoding, text) in BOTH.into_iter().zip([&g.relative, &g.absolute]) {
             assert_eq!(write(&runs, encoding), *text, "{} {encoding:?}", g.name);
             let parsed = parse(text, encoding, g.width, g.height).unwrap();
             assert_eq!(parsed, runs, "{} {encoding:?}", g.name);
         }
-        let mut drawn = vec![0; plane.len()];
-        draw(&runs, &mut drawn, g.width, 1);
-        assert_eq!(drawn, plane, "{}", g.name);
+        let mut drawn = vec![0; mask.len()];
+        runs_to_mask(&runs, &mut drawn, g.width, 1);
+        assert_eq!(drawn, mask, "{}", g.name);
     }
 }
 
-/// A plane row by row, with its width.
-fn planes() -> impl Strategy<Value = (Vec<u8>, u32)> {
+/// The pixels of a mask row by row, and its width.
+fn masks() -> impl Strategy<Value = (Vec<u8>, u32)> {
     (1u32..20, 1usize..20, 0.0..1.0).prop_flat_map(|(width, height, share)| {
         let pixel = prop::bool::weighted(share).prop_map(u8::from);
         let pixels = prop::collection::vec(pixel, width as usize * height);
@@ -56,30 +48,32 @@ fn planes() -> impl Strategy<Value = (Vec<u8>, u32)> {
 
 proptest! {
     #[test]
-    fn planes_runs_and_strings_go_there_and_back((plane, width) in planes()) {
-        let runs = from_plane(&plane, width);
+    fn masks_runs_and_strings_convert_into_each_other((mask, width) in masks()) {
+        let runs = mask_to_runs(&mask, width);
         let apart = runs.windows(2).all(|w| w[0][0] + w[0][1] < w[1][0]);
         prop_assert!(apart && runs.iter().all(|r| r[1] > 0));
-        let mut drawn = vec![0; plane.len()];
-        draw(&runs, &mut drawn, width, 1);
-        prop_assert_eq!(&drawn, &plane);
-        let height = plane.len() as u32 / width;
+        let mut drawn = vec![0; mask.len()];
+        runs_to_mask(&runs, &mut drawn, width, 1);
+        prop_assert_eq!(&drawn, &mask);
+        let height = mask.len() as u32 / width;
         for encoding in BOTH {
-            prop_assert_eq!(&parse(&write(&runs, encoding), encoding, width, height).unwrap(), &runs);
+            let text = write(&runs, encoding);
+            prop_assert_eq!(&parse(&text, encoding, width, height).unwrap(), &runs);
         }
     }
 
     #[test]
-    fn a_union_is_the_pixels_of_all(
-        masks in (1usize..12, 1u32..12, 1usize..5).prop_flat_map(|(height, width, n)| {
-            let plane = prop::collection::vec(prop::bool::weighted(0.3).prop_map(u8::from), height * width as usize);
-            (prop::collection::vec(plane, n), Just(width))
+    fn a_union_has_the_pixels_of_all_masks(
+        (masks, width) in (1usize..12, 1u32..12, 1usize..5).prop_flat_map(|(height, width, n)| {
+            let pixel = prop::bool::weighted(0.3).prop_map(u8::from);
+            let mask = prop::collection::vec(pixel, height * width as usize);
+            (prop::collection::vec(mask, n), Just(width))
         })
     ) {
-        let (planes, width) = masks;
-        let runs: Vec<_> = planes.iter().map(|p| from_plane(p, width)).collect();
-        let any: Vec<u8> = (0..planes[0].len()).map(|i| planes.iter().map(|p| p[i]).max().unwrap()).collect();
-        prop_assert_eq!(union(runs.iter().map(Vec::as_slice)), from_plane(&any, width));
+        let runs: Vec<_> = masks.iter().map(|mask| mask_to_runs(mask, width)).collect();
+        let any = |i: usize| masks.iter().map(|mask| mask[i]).max().unwrap();
+        let any: Vec<u8> = (0..masks[0].len()).map(any).collect();
+        prop_assert_eq!(union(runs.iter().map(Vec::as_slice)), mask_to_runs(&any, width));
     }
 
     #[test]
@@ -87,7 +81,8 @@ proptest! {
         let encoding = if relative { Encoding::Relative } else { Encoding::Absolute };
         if let Ok(runs) = parse(&text, encoding, 64, 32) {
             prop_assert!(runs.iter().all(|r| r[0] + r[1] <= 64 * 32));
-            prop_assert_eq!(parse(&write(&runs, encoding), encoding, 64, 32).unwrap(), runs);
+            let text = write(&runs, encoding);
+            prop_assert_eq!(parse(&text, encoding, 64, 32).unwrap(), runs);
         }
     }
 }
@@ -119,7 +114,7 @@ proptest! {
 #[case::beyond(
     Encoding::Relative,
     "10 2 3 6",
-    "run 2 of the run-length string ends at pixel 21 of a plane of 5 × 4 = 20"
+    "run 2 of the run-length string ends at pixel 21, and the film has 5×4 = 20"
 )]
 #[case::far_beyond(
     Encoding::Relative,
@@ -131,20 +126,20 @@ proptest! {
     "20 2",
     "run 1 of the run-length string ends at pixel 21"
 )]
-#[case::zero(
-    Encoding::Absolute,
-    "0 2",
-    "begins at 0, and pixels are counted from 1"
-)]
+#[case::zero(Encoding::Absolute, "0 2", "begins at 0: count pixels from 1")]
 #[case::overlap(
     Encoding::Absolute,
     "5 3 7 2",
-    "run 2 of the run-length string begins before the run before it ends"
+    "run 2 of the run-length string begins before the previous run ends"
 )]
-#[case::descending(Encoding::Absolute, "9 2 1 2", "begins before the run before it ends")]
-fn bad_strings_are_explained(#[case] encoding: Encoding, #[case] text: &str, #[case] told: &str) {
+#[case::descending(Encoding::Absolute, "9 2 1 2", "begins before the previous run ends")]
+fn invalid_strings_are_refused_with_the_reason(
+    #[case] encoding: Encoding,
+    #[case] text: &str,
+    #[case] reason: &str,
+) {
     let message = parse(text, encoding, 5, 4).unwrap_err().to_string();
-    assert!(message.contains(told), "{message}");
+    assert!(message.contains(reason), "{message}");
     assert!(message.len() < 200, "{message}");
 }
 
@@ -161,9 +156,10 @@ fn touching_runs_become_one() {
     assert_eq!(parse("", Encoding::Absolute, 5, 4).unwrap(), [[0; 2]; 0]);
 }
 
-/// A film of 1024 × 1024 with 20 rows of 250 runs: below 1 ms with optimisation, so 10 ms is safe anywhere.
+/// A film of 1024×1024 with 20 strings of 250 runs takes less than 1 ms with optimisation, so less
+/// than 10 ms on any machine.
 #[test]
-fn twenty_rows_are_united_at_once() {
+fn twenty_strings_are_united_quickly() {
     let rows: Vec<String> = (0..20u32)
         .map(|row| format!("{} 100 {}", 300_000 + row * 70, "900 124 ".repeat(249)))
         .collect();

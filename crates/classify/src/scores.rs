@@ -150,6 +150,7 @@ type Value = mflag_metrics::Result<Option<f64>>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mflag_metrics::catalogue::CLASSIFICATION;
 
     fn measured(task: Task, cases: &[Case]) -> Vec<(String, Option<f64>)> {
         let labels = (0..cases[0].truth.len()).map(|label| format!("label {label}"));
@@ -223,13 +224,7 @@ mod tests {
         };
         let found = measured(Task::Binary, &[case(1.0, true), case(0.0, false)]);
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-        let expected = [
-            "auroc",
-            "average_precision",
-            "f1",
-            "accuracy",
-            "calibration_error",
-        ];
+        let expected: Vec<&str> = CLASSIFICATION.iter().map(|metric| metric.key).collect();
         assert_eq!(names, expected);
     }
 }

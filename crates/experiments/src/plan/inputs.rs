@@ -10,7 +10,7 @@ use crate::job::{Job, JobSpec};
 
 /// What a plan needs to know of a store.
 #[derive(Clone)]
-struct StoreFacts {
+struct StoreSummary {
     digest: String,
     training_films: usize,
 }
@@ -18,7 +18,7 @@ struct StoreFacts {
 /// Digests of the inputs, and what is missing.
 #[derive(Default)]
 pub(super) struct Inputs {
-    stores: HashMap<PathBuf, Option<StoreFacts>>,
+    stores: HashMap<PathBuf, Option<StoreSummary>>,
     weights: HashMap<PathBuf, Option<String>>,
     pub(super) problems: Vec<String>,
 }
@@ -57,21 +57,21 @@ impl Inputs {
         }
     }
 
-    /// The facts of a store; `None`, and a problem, if it cannot be opened.
-    fn store(&mut self, path: &Path, config: &Path) -> Option<StoreFacts> {
+    /// The summary of a store; `None`, and a problem, if it cannot be opened.
+    fn store(&mut self, path: &Path, config: &Path) -> Option<StoreSummary> {
         if let Some(known) = self.stores.get(path) {
             return known.clone();
         }
-        let facts = match read_store(path) {
-            Ok(facts) => Some(facts),
+        let summary = match read_store(path) {
+            Ok(summary) => Some(summary),
             Err(error) => {
                 let hint = format!("{} describes how to make it", config.display());
                 self.problems.push(format!("store {error} ({hint})"));
                 None
             }
         };
-        self.stores.insert(path.to_owned(), facts.clone());
-        facts
+        self.stores.insert(path.to_owned(), summary.clone());
+        summary
     }
 
     /// The digest of a file of weights; `None` if the file cannot be read.
@@ -83,9 +83,9 @@ impl Inputs {
     }
 }
 
-fn read_store(path: &Path) -> mflag_store::Result<StoreFacts> {
+fn read_store(path: &Path) -> mflag_store::Result<StoreSummary> {
     let store = Store::open(path)?;
-    Ok(StoreFacts {
+    Ok(StoreSummary {
         digest: store.digest()?,
         training_films: store.split(Split::Train).len(),
     })

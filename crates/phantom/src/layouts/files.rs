@@ -1,11 +1,10 @@
 //! Writes films, lateral films and tables: what several layouts share.
 
-use std::io::Write;
 use std::path::Path;
 
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
-use mflag_core::atomic;
+use mflag_core::table;
 use mflag_film::Film;
 use mflag_store::{Error, Result};
 
@@ -49,24 +48,5 @@ pub(super) fn write_table<R>(
 where
     R: IntoIterator<Item: AsRef<[u8]>>,
 {
-    Ok(atomic::write(path, |file| {
-        fill_table(file, head, rows).map(|_| ())
-    })?)
-}
-
-/// Writes a CSV table into `file`, and returns `file`.
-pub(super) fn fill_table<W: Write, R>(
-    file: W,
-    head: &[&str],
-    rows: impl IntoIterator<Item = R>,
-) -> std::io::Result<W>
-where
-    R: IntoIterator<Item: AsRef<[u8]>>,
-{
-    let mut table = csv::Writer::from_writer(file);
-    table.write_record(head)?;
-    for row in rows {
-        table.write_record(row)?;
-    }
-    table.into_inner().map_err(csv::IntoInnerError::into_error)
+    Ok(table::write_csv(path, head, rows)?)
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use mflag_core::table::fill_csv;
 use mflag_core::{Named, atomic, digest};
 use mflag_datasets::readers::mimic::LABELS;
 use mflag_film::Film;
@@ -13,7 +14,7 @@ use mflag_store::{Result, Split};
 use serde::Serialize;
 
 use super::ANY_SIDE;
-use super::files::{fill_table, jpeg, lateral, write};
+use super::files::{jpeg, lateral, write};
 use crate::recipe::Recipe;
 use crate::write::write_films;
 use crate::{Case, Entry, Layout, Mention, Options, Projection};
@@ -230,7 +231,7 @@ where
 {
     let path = out.join(format!("mimic-cxr-2.0.0-{name}.csv.gz"));
     Ok(atomic::write(&path, |file| {
-        let gzip = fill_table(GzEncoder::new(file, Compression::default()), head, rows)?;
+        let gzip = fill_csv(GzEncoder::new(file, Compression::default()), head, rows)?;
         gzip.finish().map(|_| ())
     })?)
 }

@@ -5,12 +5,12 @@
 //! marks, too. Each chart has a title and a description in words.
 
 mod axis;
-mod draw;
 mod intervals;
+mod lines;
 
 pub(crate) use axis::Axis;
-pub(crate) use draw::{Chart, Rule, Series, Stroke};
 pub(crate) use intervals::{Intervals, Row};
+pub(crate) use lines::{Chart, Rule, Series, Stroke};
 
 use maud::{Markup, html};
 

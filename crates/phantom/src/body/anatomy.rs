@@ -141,6 +141,43 @@ impl Breast {
     }
 }
 
+/// The day's position of the diaphragm. Heights are values of y, which points down.
+struct Diaphragm {
+    /// How far it is below its mean position.
+    breath: f32,
+    /// Height of the dome and of the costophrenic angle, by side.
+    dome: [f32; 2],
+    angle: [f32; 2],
+}
+
+impl Diaphragm {
+    /// `size` is a factor of the patient's lengths: 1 is average.
+    fn draw(
+        projection: Projection,
+        size: f32,
+        patient_rng: &mut impl Rng,
+        film_rng: &mut impl Rng,
+    ) -> Self {
+        let higher = if projection == Projection::Ap {
+            SHALLOW_BREATH
+        } else {
+            0.0
+        };
+        let breath = film_rng.random_range(-1.0..1.2) - higher;
+        let right = 7.6 * size + breath + patient_rng.random_range(-0.8..0.8);
+        let left = right + patient_rng.random_range(0.5..1.8);
+        let drop = patient_rng.random_range(3.2..4.8);
+        Self {
+            breath,
+            dome: [right, left],
+            angle: [
+                right + drop,
+                left + drop * patient_rng.random_range(0.8..1.0),
+            ],
+        }
+    }
+}
+
 /// One patient's chest on one day. Heights are values of y, which points down.
 #[derive(Debug, Clone)]
 pub(crate) struct Anatomy {
@@ -217,20 +254,11 @@ impl Anatomy {
         let apex = -13.6 * size;
         // From thin (0) to obese (1).
         let habitus = patient_rng.random_range(0.0f32..1.0);
-        // How far the diaphragm is below its mean position.
-        let breath = film_rng.random_range(-1.0..1.2)
-            - if study.projection == Projection::Ap {
-                SHALLOW_BREATH
-            } else {
-                0.0
-            };
-        let right_dome = 7.6 * size + breath + patient_rng.random_range(-0.8..0.8);
-        let left_dome = right_dome + patient_rng.random_range(0.5..1.8);
-        let drop = patient_rng.random_range(3.2..4.8);
-        let angle = [
-            right_dome + drop,
-            left_dome + drop * patient_rng.random_range(0.8..1.0),
-        ];
+        let Diaphragm {
+            breath,
+            dome,
+            angle,
+        } = Diaphragm::draw(study.projection, size, patient_rng, film_rng);
         let lateral = draw_border(&LATERAL, half_width, patient_rng);
         let medial = draw_border(&MEDIAL, half_width, patient_rng);
         let spine = draw_spine(patient_rng);
@@ -239,13 +267,13 @@ impl Anatomy {
         } else {
             Vec::new()
         };
-        let heart = Heart::draw(study, findings, half_width, left_dome, patient_rng);
+        let heart = Heart::draw(study, findings, half_width, dome[1], patient_rng);
         Self {
             half_width,
             apex,
             carina: -4.8 * size + 0.2 * breath,
             angle,
-            dome: [right_dome, left_dome],
+            dome,
             heart,
             breasts,
             first_rib: apex + patient_rng.random_range(-0.9..0.2),

@@ -10,7 +10,8 @@ use mflag_datasets::split::{Rule, RuleOptions};
 use mflag_film::{Film, Limits};
 use mflag_phantom::layouts::{Chexpert, Manifest, Mimic, Nih, ObjectCxr, Rsna, Siim};
 use mflag_phantom::{
-    Bounds, Case, Finding, Form, Kind, LAYOUTS, Layout, Located, Options, Side, write,
+    Bounds, Case, Entry, Finding, Form, Kind, LAYOUTS, Layout, Located, Options, Recipe, Side,
+    write, write_films,
 };
 use mflag_store::{BoundingBox, Dataset, Mask, Record, Split, rle};
 use rayon::prelude::*;
@@ -517,4 +518,69 @@ fn only_object_cxr_has_foreign_objects() {
         (0..20).any(|index| has(&Case::new(layout, 1, index, 64), Kind::Pneumothorax))
     };
     assert!(pneumothorax(&Siim));
+}
+
+/// A layout of our own: one file of raw pixels per film, and a list of the films.
+#[derive(Debug)]
+struct Raw;
+
+impl Layout for Raw {
+    fn name(&self) -> &'static str {
+        "raw"
+    }
+
+    fn meaning(&self) -> &'static str {
+        "Pixels without a header"
+    }
+
+    fn sides(&self) -> std::ops::RangeInclusive<u32> {
+        64..=64
+    }
+
+    fn default_side(&self) -> u32 {
+        64
+    }
+
+    fn splits(&self) -> &'static [Split] {
+        &[]
+    }
+
+    fn recipe(&self) -> Recipe {
+        Recipe {
+            square: true,
+            ..Recipe::ARCHIVE
+        }
+    }
+
+    /// Name of the film, by its key in `phantom.jsonl`.
+    type Written = HashMap<&'static str, String>;
+
+    fn film(&self, out: &Path, _: &Options, case: &Case) -> mflag_store::Result<Self::Written> {
+        let film = format!("{}.raw", case.study.index);
+        fs::write(out.join(&film), &case.film.pixels).unwrap();
+        Ok(HashMap::from([("film", film)]))
+    }
+
+    fn tables(&self, out: &Path, entries: &[Entry<Self::Written>]) -> mflag_store::Result<()> {
+        let films: Vec<&str> = entries.iter().map(|e| e.written["film"].as_str()).collect();
+        fs::write(out.join("films.txt"), films.join("\n")).unwrap();
+        Ok(())
+    }
+
+    fn write(&self, out: &Path, options: &Options) -> mflag_store::Result<()> {
+        write_films(self, out, options)
+    }
+}
+
+#[test]
+fn a_layout_of_our_own_needs_no_change_to_the_crate() {
+    let phantom = Phantom::new(&Raw, 3, 7);
+    assert_eq!(phantom.text("films.txt"), "0.raw\n1.raw\n2.raw");
+    for (case, name) in phantom.cases.iter().zip(&phantom.names) {
+        assert_eq!(
+            fs::read(phantom.root().join(name)).unwrap(),
+            case.film.pixels
+        );
+    }
+    assert!(phantom.text("phantom.json").contains("\"layout\": \"raw\""));
 }

@@ -141,7 +141,7 @@ fn every_reason_is_counted() {
 )]
 #[case::beyond(
     "1.a,-1\n1.b,1048575 2\n",
-    "row 3, column 'EncodedPixels': run 1 of the run-length string ends at pixel 1048577 of a plane of 1024 × 1024"
+    "row 3, column 'EncodedPixels': run 1 of the run-length string ends at pixel 1048577, and the film has 1024×1024"
 )]
 #[case::nothing(
     "1.b,\n",

@@ -354,7 +354,7 @@ fn what_cannot_be_is_said_in_words() {
             .arg(TRIAL.folder().join("films")),
     );
     assert!(
-        said.contains("holds classification, and this program is for segmentation"),
+        said.contains("holds a classification head, but this program needs segmentation"),
         "{said}"
     );
 }

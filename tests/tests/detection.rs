@@ -159,7 +159,7 @@ fn what_cannot_be_is_said_in_words() {
     let said = fail(&mut TRIAL.train("never", &["data.side=80"]));
     assert!(said.contains("multiple of 32"), "{said}");
     let said = fail(&mut TRIAL.train("never", &["head.classes=[a, a]"]));
-    assert!(said.contains("'a' is there twice"), "{said}");
+    assert!(said.contains("'a' is listed twice"), "{said}");
     let said = fail(&mut TRIAL.train("never", &["head.classes=[Lung Opacty]"]));
     assert!(said.contains("did you mean 'Lung Opacity'"), "{said}");
 }

@@ -10,14 +10,15 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClassificationConfig {
-    /// What a film has of the labels.
+    /// How many of the labels a film has.
     pub task: Task,
-    /// Labels to learn, by their names in the store; all of them, or those of the policy, when empty.
+    /// Labels to learn, by their names in the store. If empty: the policy's labels, or all.
     pub labels: Vec<String>,
-    /// What uncertain findings are, and what not mentioned: `zeros` both absent (CheXclusion), `ones` uncertain present, `mgca5`
-    /// MGCA's five labels and rules, `ignore` uncertain out of loss and metrics.
+    /// How uncertain and unmentioned findings count. `zeros`: both are absent (CheXclusion).
+    /// `ones`: uncertain ones are present. `mgca5`: MGCA's five labels and rules. `ignore`:
+    /// uncertain ones are left out of loss and metrics.
     pub policy: Policy,
-    /// Part of the features that are left out in a training step.
+    /// Share of the features that a training step leaves out.
     #[schemars(range(min = 0.0, max = 0.95))]
     pub dropout: f64,
 }
@@ -33,24 +34,24 @@ impl Default for ClassificationConfig {
     }
 }
 
-/// What a film has of the labels.
+/// How many of the labels a film has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Task {
-    /// Any number of them: a sigmoid each, binary cross-entropy.
+    /// Any number: a sigmoid for each label, binary cross-entropy.
     #[default]
     MultiLabel,
-    /// The one label, or not: the same with a single label.
+    /// One label, present or absent: as `multi_label`, with a single label.
     Binary,
-    /// Exactly one: softmax, cross-entropy. Films with none or several of them are left out.
+    /// Exactly one: softmax, cross-entropy. Films with none or several are left out.
     MultiClass,
 }
 
 impl ClassificationConfig {
-    /// The labels to learn, for a store with these.
+    /// The labels to learn from a store that has `labels`.
     ///
     /// # Errors
-    /// If one is not there, or the task wants another number of them.
+    /// If the store lacks a label, or the task needs another number of labels.
     pub fn targets(&self, labels: &[String]) -> Result<Targets> {
         let chosen = || -> mflag_store::Result<Targets> {
             let all = self.policy.targets(labels)?;
@@ -60,20 +61,20 @@ impl ClassificationConfig {
             all.only(&self.labels)
         };
         let targets = chosen().map_err(|e| Error::Data(format!("head.labels: {e}")))?;
-        match self.wrong_number(targets.names().len()) {
+        match self.check_number(targets.names().len()) {
             Some(problem) => Err(Error::Data(problem)),
             None => Ok(targets),
         }
     }
 
-    /// What is wrong with this number of labels.
-    fn wrong_number(&self, labels: usize) -> Option<String> {
-        let wants = match self.task {
+    /// The problem with this number of labels, if there is one.
+    fn check_number(&self, labels: usize) -> Option<String> {
+        let rule = match self.task {
             Task::Binary if labels != 1 => "binary takes one label",
             Task::MultiClass if labels < 2 => "multi_class takes two classes or more",
             _ => return None,
         };
-        Some(format!("head.labels: {labels} labels, and {wants}"))
+        Some(format!("head.labels: {labels} labels, but {rule}"))
     }
 }
 
@@ -84,7 +85,7 @@ impl Settings for ClassificationConfig {
         if self.labels.is_empty() {
             return vec![];
         }
-        self.wrong_number(self.labels.len()).into_iter().collect()
+        self.check_number(self.labels.len()).into_iter().collect()
     }
 }
 
@@ -97,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn the_task_says_how_many_labels() {
+    fn the_task_limits_the_number_of_labels() {
         let store = names(&["Edema", "Atelectasis", "Fracture"]);
-        let of = |task, labels: &[&str]| {
+        let learned = |task, labels: &[&str]| {
             let labels = names(labels);
             let config = ClassificationConfig {
                 task,
@@ -109,17 +110,17 @@ mod tests {
             let targets = config.targets(&store).map_err(|e| e.to_string());
             targets.map(|t| t.names().iter().map(|n| (*n).to_owned()).collect())
         };
-        assert_eq!(of(Task::MultiLabel, &[]), Ok(store.clone()));
+        assert_eq!(learned(Task::MultiLabel, &[]), Ok(store.clone()));
         let two = &["Fracture", "Edema"];
-        assert_eq!(of(Task::MultiClass, two), Ok(names(two)));
-        assert_eq!(of(Task::Binary, &["Edema"]), Ok(names(&["Edema"])));
-        let told = of(Task::Binary, &[]).unwrap_err();
-        assert_eq!(told, "head.labels: 3 labels, and binary takes one label");
-        let told = of(Task::MultiClass, &["Edema"]).unwrap_err();
-        assert!(told.contains("two classes or more"), "{told}");
-        let told = of(Task::MultiLabel, &["Edma"]).unwrap_err();
+        assert_eq!(learned(Task::MultiClass, two), Ok(names(two)));
+        assert_eq!(learned(Task::Binary, &["Edema"]), Ok(names(&["Edema"])));
+        let error = learned(Task::Binary, &[]).unwrap_err();
+        assert_eq!(error, "head.labels: 3 labels, but binary takes one label");
+        let error = learned(Task::MultiClass, &["Edema"]).unwrap_err();
+        assert!(error.contains("two classes or more"), "{error}");
+        let error = learned(Task::MultiLabel, &["Edma"]).unwrap_err();
         assert_eq!(
-            told,
+            error,
             "head.labels: label 'Edma' is unknown (did you mean 'Edema'?)"
         );
     }

@@ -15,12 +15,15 @@ pub(crate) fn write(
         bootstrap,
     }: Details<'_>,
 ) -> Result<()> {
-    let facts = &scores.facts;
-    let mut curves = Vec::with_capacity(facts.labels.len());
-    for (place, (label, ranking)) in facts.labels.iter().zip(&scores.rankings).enumerate() {
-        let threshold = facts.thresholds.as_ref().map(|t| t[place]);
+    let fitted = &scores.fitted;
+    let mut curves = Vec::with_capacity(fitted.labels.len());
+    for (index, (label, ranking)) in fitted.labels.iter().zip(&scores.rankings).enumerate() {
         curves.push(LabelCurves::new(
-            label, threshold, ranking, patients, bootstrap,
+            label,
+            fitted.threshold(index),
+            ranking,
+            patients,
+            bootstrap,
         )?);
     }
     Ok(atomic::write(&out.join(CURVES), |file| {

@@ -1,11 +1,14 @@
-//! Classification as a head.
+//! The classification head.
 
 use std::path::Path;
 
 use mflag_encoder::init::linear;
 use mflag_encoder::{Arch, Features};
-use mflag_head::{Calibrate, Details, Error, Head, Measures, Overlay, Purpose, Result, Shown};
+use mflag_head::{
+    Calibrate, Details, Error, Head, Metrics, OutputKind, Overlay, Result, ShownFilm,
+};
 use mflag_store::augment::View;
+use mflag_store::labels::Targets;
 use mflag_store::picture::{Colour, GREY, colour};
 use mflag_store::{Record, Store};
 use mflag_train::{Step, upload};
@@ -13,14 +16,11 @@ use tch::{Kind, Tensor, nn, nn::Module};
 
 use crate::config::{ClassificationConfig, Task};
 use crate::curves;
-use crate::facts::{Facts, probability, truth};
+use crate::fitted::{Fitted, probability};
 use crate::loss::{UNKNOWN, cross_entropy, masked_bce};
-use crate::scores::{Case, Scores};
+use crate::scores::{Scored, Scores};
+use crate::target::Target;
 use crate::writer::ScoreWriter;
-
-/// Whether each label is there; `None` where that is not known. Of classes all or nothing is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target(pub Vec<Option<bool>>);
 
 /// One linear layer on the pooled features.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ impl Head for Classification {
     const NAME: &'static str = "classification";
     const CALIBRATE: Option<Calibrate<Self>> = Some(choose_thresholds);
     type Settings = ClassificationConfig;
-    type Facts = Facts;
+    type Fitted = Fitted;
     type Annotation = Target;
     type Target = Target;
     /// Logits `[B, labels]`.
     type Output = Tensor;
     /// Log-odds of each label.
     type Prediction = Vec<f32>;
-    type Case = Case;
+    type Scored = Scored;
     type Writer = ScoreWriter;
 
     fn is_labelled(
@@ -49,63 +49,36 @@ impl Head for Classification {
         store: &Store,
     ) -> Result<impl Fn(&Record) -> bool> {
         let targets = settings.targets(&store.meta().labels)?;
-        let known = move |record: &Record| {
-            let truth = truth(settings.task, &targets, &record.labels);
-            truth.iter().any(Option::is_some)
-        };
-        Ok(known)
+        let task = settings.task;
+        Ok(move |record: &Record| Target::new(task, &targets, &record.labels).is_known())
     }
 
-    fn facts(settings: &ClassificationConfig, store: &Store, train: &[usize]) -> Result<Facts> {
+    fn fit(settings: &ClassificationConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
         let targets = settings.targets(&store.meta().labels)?;
-        let mut present = vec![0; targets.names().len()];
-        for &film in train {
-            let truth = truth(settings.task, &targets, &store.records()[film].labels);
-            for (count, truth) in present.iter_mut().zip(truth) {
-                *count += usize::from(truth == Some(true));
-            }
-        }
-        let counted = targets.names().into_iter().zip(present);
-        let (with, without): (Vec<_>, Vec<_>) = counted.partition(|(_, films)| *films > 0);
-        if with.is_empty() {
-            return Err(Error::Data(format!(
-                "{}: not one of the {} training films has one of the labels {}",
-                store.folder().display(),
-                train.len(),
-                targets.names().join(", ")
-            )));
-        }
-        let with: Vec<String> = with.iter().map(|(name, n)| format!("{name} {n}")).collect();
-        tracing::info!("training films by label: {}", with.join(", "));
-        if !without.is_empty() {
-            let names: Vec<&str> = without.iter().map(|(name, _)| *name).collect();
-            tracing::warn!("no training film has {}", names.join(", "));
-        }
-        Ok(Facts {
+        let films = count_films(settings.task, &targets, store, train);
+        report_counts(&films, store, train.len())?;
+        Ok(Fitted {
             task: settings.task,
             labels: targets.names().into_iter().map(str::to_owned).collect(),
             thresholds: None,
         })
     }
 
-    fn settled(settings: &ClassificationConfig, facts: &Facts) -> ClassificationConfig {
+    fn resolve_settings(settings: &ClassificationConfig, fitted: &Fitted) -> ClassificationConfig {
         ClassificationConfig {
-            labels: facts.labels.clone(),
+            labels: fitted.labels.clone(),
             ..settings.clone()
         }
     }
 
     fn annotate(
         settings: &ClassificationConfig,
-        _facts: &Facts,
+        _fitted: &Fitted,
         store: &Store,
     ) -> Result<impl Fn(usize) -> Result<Target> + Sync> {
         let task = settings.task;
         let targets = settings.targets(&store.meta().labels)?;
-        Ok(move |film: usize| {
-            let values = &store.records()[film].labels;
-            Ok(Target(truth(task, &targets, values)))
-        })
+        Ok(move |film: usize| Ok(Target::new(task, &targets, &store.records()[film].labels)))
     }
 
     fn target(annotation: &Target, _view: &View) -> Target {
@@ -117,12 +90,12 @@ impl Head for Classification {
         arch: Arch,
         _side: u32,
         settings: &ClassificationConfig,
-        facts: &Facts,
+        fitted: &Fitted,
     ) -> Result<Classification> {
-        let labels = facts.labels.len() as i64;
+        let labels = fitted.labels.len() as i64;
         Ok(Classification {
             classifier: linear(p / "classifier", arch.width(), labels),
-            task: facts.task,
+            task: fitted.task,
             dropout: settings.dropout,
         })
     }
@@ -141,25 +114,8 @@ impl Head for Classification {
 
     fn loss(&self, logits: &Tensor, targets: &[Target]) -> Result<Step> {
         let loss = match self.task {
-            Task::MultiClass => {
-                let class = |t: &Target| {
-                    let found = t.0.iter().position(|t| *t == Some(true));
-                    found.map_or(UNKNOWN, |class| class as i64)
-                };
-                let classes: Vec<i64> = targets.iter().map(class).collect();
-                let classes = upload(Tensor::f_from_slice(&classes)?, logits.device())?;
-                cross_entropy(logits, &classes)?
-            }
-            Task::MultiLabel | Task::Binary => {
-                let table = |of: fn(&Option<bool>) -> bool| -> Result<Tensor> {
-                    let all = targets.iter().flat_map(|t| t.0.iter());
-                    let all: Vec<bool> = all.map(of).collect();
-                    let table = Tensor::f_from_slice(&all)?.f_view_as(logits)?;
-                    Ok(upload(table, logits.device())?.f_to_kind(logits.kind())?)
-                };
-                let (truth, known) = (table(|t| *t == Some(true))?, table(Option::is_some)?);
-                masked_bce(logits, &truth, &known)?
-            }
+            Task::MultiClass => class_loss(logits, targets)?,
+            Task::MultiLabel | Task::Binary => label_loss(logits, targets)?,
         };
         Ok(Step {
             loss,
@@ -175,43 +131,43 @@ impl Head for Classification {
         })
     }
 
-    fn judge(_facts: &Facts, log_odds: &Vec<f32>, target: &Target) -> Result<Case> {
-        Ok(Case {
+    fn score(_fitted: &Fitted, log_odds: &Vec<f32>, target: &Target) -> Result<Scored> {
+        Ok(Scored {
             log_odds: log_odds.clone(),
             truth: target.0.clone(),
         })
     }
 
-    fn measures<'a>(
+    fn metrics<'a>(
         _settings: &ClassificationConfig,
-        facts: &Facts,
-        cases: &'a [Case],
+        fitted: &Fitted,
+        scored: &'a [Scored],
         details: Option<Details<'_>>,
-    ) -> Result<Measures<'a>> {
-        let scores = Scores::new(facts, cases)?;
+    ) -> Result<Metrics<'a>> {
+        let scores = Scores::new(fitted, scored)?;
         if let Some(details) = details {
             curves::write(&scores, details)?;
         }
-        Ok(scores.measures())
+        Ok(scores.metrics())
     }
 
-    fn writer(facts: &Facts, out: &Path, purpose: Purpose) -> Result<ScoreWriter> {
-        Ok(ScoreWriter::new(facts, out, purpose))
+    fn writer(fitted: &Fitted, out: &Path, kind: OutputKind) -> Result<ScoreWriter> {
+        Ok(ScoreWriter::new(fitted, out, kind))
     }
 
-    /// Names what is called, with its probability.
-    fn draw(
-        facts: &Facts,
-        _film: &Shown<'_>,
+    /// Writes the names of the labels that count as present, with their probabilities.
+    fn draw_overlay(
+        fitted: &Fitted,
+        _film: &ShownFilm<'_>,
         log_odds: &Vec<f32>,
         overlay: &mut Overlay,
     ) -> Result<()> {
         let probabilities: Vec<f32> = log_odds.iter().map(|s| probability(*s)).collect();
-        let called = facts.called(&probabilities);
-        let words = (0..called.len())
-            .filter(|label| called[*label])
+        let present = fitted.present(&probabilities);
+        let words = (0..present.len())
+            .filter(|label| present[*label])
             .map(|label| {
-                let word = format!("{} {:.2}", facts.labels[label], probabilities[label]);
+                let word = format!("{} {:.2}", fitted.labels[label], probabilities[label]);
                 (word, colour(label))
             });
         let mut words: Vec<(String, Colour)> = words.collect();
@@ -223,12 +179,73 @@ impl Head for Classification {
     }
 }
 
-/// The thresholds of the highest F1 on validation films.
-fn choose_thresholds(facts: &Facts, validation: &[Case]) -> Result<Facts> {
-    Ok(Scores::new(facts, validation)?.facts)
+/// Counts the training films that have each label, by its name.
+fn count_films<'a>(
+    task: Task,
+    targets: &'a Targets,
+    store: &Store,
+    train: &[usize],
+) -> Vec<(&'a str, usize)> {
+    let mut counts: Vec<_> = targets.names().into_iter().map(|name| (name, 0)).collect();
+    for &film in train {
+        let target = Target::new(task, targets, &store.records()[film].labels);
+        for ((_, films), label) in counts.iter_mut().zip(target.0) {
+            *films += usize::from(label == Some(true));
+        }
+    }
+    counts
 }
 
-/// Log-odds of each class against all others together: `z_c − log Σ_{j ≠ c} exp z_j`, of which the sigmoid is the softmax.
+/// Logs how many training films have each label; an error if none has any.
+fn report_counts(films: &[(&str, usize)], store: &Store, train: usize) -> Result<()> {
+    let names = |labels: &[&(&str, usize)]| {
+        let names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
+        names.join(", ")
+    };
+    let (with, without): (Vec<_>, Vec<_>) = films.iter().partition(|(_, films)| *films > 0);
+    if with.is_empty() {
+        return Err(Error::Data(format!(
+            "{}: none of the {train} training films has one of the labels {}",
+            store.folder().display(),
+            names(&without)
+        )));
+    }
+    let counts: Vec<String> = with.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    tracing::info!("training films by label: {}", counts.join(", "));
+    if !without.is_empty() {
+        tracing::warn!("no training film has {}", names(&without));
+    }
+    Ok(())
+}
+
+/// Cross-entropy of the films' classes.
+fn class_loss(logits: &Tensor, targets: &[Target]) -> Result<Tensor> {
+    let class = |target: &Target| target.class().map_or(UNKNOWN, |class| class as i64);
+    let classes: Vec<i64> = targets.iter().map(class).collect();
+    let classes = upload(Tensor::f_from_slice(&classes)?, logits.device())?;
+    cross_entropy(logits, &classes)
+}
+
+/// Binary cross-entropy of the films' known labels.
+fn label_loss(logits: &Tensor, targets: &[Target]) -> Result<Tensor> {
+    let table = |value: fn(&Option<bool>) -> bool| -> Result<Tensor> {
+        let labels = targets.iter().flat_map(|target| target.0.iter());
+        let values: Vec<bool> = labels.map(value).collect();
+        let table = Tensor::f_from_slice(&values)?.f_view_as(logits)?;
+        Ok(upload(table, logits.device())?.f_to_kind(logits.kind())?)
+    };
+    let truth = table(|label| *label == Some(true))?;
+    let known = table(Option::is_some)?;
+    masked_bce(logits, &truth, &known)
+}
+
+/// Chooses the thresholds with the highest F1 on the validation films.
+fn choose_thresholds(fitted: &Fitted, validation: &[Scored]) -> Result<Fitted> {
+    Ok(Scores::new(fitted, validation)?.fitted)
+}
+
+/// Log-odds of each class against all others together: `z_c − log Σ_{j ≠ c} exp z_j`. Their sigmoid
+/// is the softmax.
 fn against_others(logits: &[f32]) -> Vec<f32> {
     let others = |class: usize| {
         let others = logits.iter().enumerate().filter(move |(c, _)| *c != class);
@@ -256,7 +273,7 @@ mod tests {
             let found = f64::from(probability(*found));
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
-        // Where a softmax in f32 is 1, the order of films is still there.
+        // They still rank films whose softmax in f32 is 1.
         let sure = [
             against_others(&[40.0, 0.0])[0],
             against_others(&[41.0, 0.0])[0],

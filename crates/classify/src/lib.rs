@@ -1,16 +1,18 @@
-//! Classification of chest films: a linear probe on the film encoder, or the encoder trained with it (protocols of MGCA and
-//! CheXclusion, and own findings).
+//! Classification of chest films: a linear layer on the film encoder's pooled features, alone or
+//! trained together with the encoder. Protocols of MGCA and CheXclusion, and your own findings.
 
 mod config;
 mod curves;
-mod facts;
+mod fitted;
 mod head;
 pub mod loss;
 mod scores;
+mod target;
 mod writer;
 
 pub use config::{ClassificationConfig, Task};
-pub use facts::{Facts, probability};
-pub use head::{Classification, Target};
-pub use scores::Case;
-pub use writer::{ScoreWriter, Scored};
+pub use fitted::{Fitted, probability};
+pub use head::Classification;
+pub use scores::Scored;
+pub use target::Target;
+pub use writer::{ClassifiedFilm, ScoreWriter};

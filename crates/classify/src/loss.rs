@@ -3,8 +3,11 @@
 use mflag_head::Result;
 use tch::{Reduction, Tensor};
 
-/// Mean binary cross-entropy of the `logits` over the entries that are known, all of a batch together; 0 if none is.
-/// `truth` is 1 or 0, and `known` 1 or 0, all three `[B, labels]` and of one kind.
+/// The class of a film whose class is unknown.
+pub(crate) const UNKNOWN: i64 = -100;
+
+/// Mean binary cross-entropy over the known entries of a batch; 0 if none is known. `logits`,
+/// `truth` (1 or 0) and `known` (1 or 0) are `[B, labels]` and of one kind.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -19,7 +22,8 @@ pub fn masked_bce(logits: &Tensor, truth: &Tensor, known: &Tensor) -> Result<Ten
     Ok(sum / known.f_sum(known.kind())?.f_clamp_min(1.0)?)
 }
 
-/// Mean cross-entropy of the `logits`, `[B, classes]`, over films whose class, `[B]` of i64, is known.
+/// Mean cross-entropy over the films whose class is known. `logits` are `[B, classes]`, `classes`
+/// are `[B]` of i64.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -27,6 +31,3 @@ pub fn cross_entropy(logits: &Tensor, classes: &Tensor) -> Result<Tensor> {
     let none = None::<Tensor>;
     Ok(logits.f_cross_entropy_loss(classes, none, Reduction::Mean, UNKNOWN, 0.0)?)
 }
-
-/// The class of a film that has none.
-pub(crate) const UNKNOWN: i64 = -100;

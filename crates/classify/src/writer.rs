@@ -1,41 +1,43 @@
-//! Predicted scores as tables.
+//! Tables of predicted scores.
 
 use std::path::{Path, PathBuf};
 
 use mflag_core::atomic;
 use mflag_core::table::write_csv;
-use mflag_head::{Purpose, Result, Shown, Writer};
+use mflag_head::{OutputKind, Result, ShownFilm, Writer};
 use serde::Serialize;
 
 use crate::config::Task;
-use crate::facts::{Facts, probability};
-use crate::head::Target;
+use crate::fitted::{Fitted, probability};
+use crate::target::Target;
 
 /// Writes `predictions.csv` and `predictions.json`.
 ///
-/// A row of `predictions.csv` is a film: its name, the probability of each label under the label's name, and what is called
-/// of it: 1 or 0 for each label under `present:<label>`, of classes the likeliest under `class`. An evaluation has the truth,
-/// too: 1, 0 or nothing where it is unknown, under `<label>_truth`; a prediction has under `error` why a film could not be read.
+/// `predictions.csv` has a row per film: the film's name, the probability of each label under the
+/// label's name, and the decision: 1 or 0 under `present:<label>`, or the most likely class under
+/// `class`. An evaluation adds `<label>_truth`: 1, 0, or nothing where it is unknown. A prediction
+/// adds `error`: why the film could not be read.
 #[derive(Debug)]
 pub struct ScoreWriter {
-    facts: Facts,
+    fitted: Fitted,
     out: PathBuf,
-    purpose: Purpose,
-    films: Vec<Scored>,
+    kind: OutputKind,
+    films: Vec<ClassifiedFilm>,
 }
 
-/// What is predicted of a film.
+/// The prediction for a film.
 #[derive(Debug, Serialize)]
-pub struct Scored {
+pub struct ClassifiedFilm {
     film: String,
-    /// The probability of each label; none of a film that could not be read, nor is anything called of it.
+    /// The probability of each label. Empty for a film that could not be read.
     scores: Vec<f32>,
-    /// Whether each label is called.
+    /// Whether each label counts as present.
     #[serde(skip)]
-    is_called: Vec<bool>,
-    /// The names of those that are.
+    is_present: Vec<bool>,
+    /// The names of the labels that count as present.
     called: Vec<String>,
-    /// Whether each label is there, if that is known.
+    /// Whether each label is present; `None` for a label where this is unknown. Only in an
+    /// evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     truth: Option<Vec<Option<bool>>>,
     /// Why the film could not be read.
@@ -43,100 +45,100 @@ pub struct Scored {
     error: Option<String>,
 }
 
-/// `predictions.json`.
+/// The content of `predictions.json`.
 #[derive(Serialize)]
 struct Predictions<'a> {
     labels: &'a [String],
-    /// Of the labels' probabilities; of classes none.
+    /// The threshold of each label's probability; `None` for classes.
     thresholds: Option<&'a [f32]>,
-    films: &'a [Scored],
+    films: &'a [ClassifiedFilm],
 }
 
 impl ScoreWriter {
-    pub(crate) fn new(facts: &Facts, out: &Path, purpose: Purpose) -> ScoreWriter {
+    pub(crate) fn new(fitted: &Fitted, out: &Path, kind: OutputKind) -> ScoreWriter {
         ScoreWriter {
-            facts: facts.clone(),
+            fitted: fitted.clone(),
             out: out.to_owned(),
-            purpose,
+            kind,
             films: Vec::new(),
         }
     }
 
-    fn scored(&self, film: &str, log_odds: &[f32], truth: Option<&Target>) -> Scored {
+    fn classified(&self, film: &str, log_odds: &[f32], target: Option<&Target>) -> ClassifiedFilm {
         let scores: Vec<f32> = log_odds.iter().map(|s| probability(*s)).collect();
-        let is_called = self.facts.called(&scores);
-        let labels = self.facts.labels.iter().zip(&is_called);
+        let is_present = self.fitted.present(&scores);
+        let labels = self.fitted.labels.iter().zip(&is_present);
         let called = labels
-            .filter(|(_, called)| **called)
+            .filter(|(_, is_present)| **is_present)
             .map(|(label, _)| label.clone());
-        Scored {
+        ClassifiedFilm {
             film: film.to_owned(),
             called: called.collect(),
             scores,
-            is_called,
-            truth: truth.map(|t| t.0.clone()),
+            is_present,
+            truth: target.map(|t| t.0.clone()),
             error: None,
         }
     }
 
     fn header(&self) -> Vec<String> {
-        let labels = &self.facts.labels;
+        let labels = &self.fitted.labels;
         let mut header = vec!["film".to_owned()];
         header.extend_from_slice(labels);
-        match self.facts.task {
+        match self.fitted.task {
             Task::MultiClass => header.push("class".to_owned()),
             _ => header.extend(labels.iter().map(|l| format!("present:{l}"))),
         }
-        match self.purpose {
-            Purpose::Evaluation => header.extend(labels.iter().map(|l| format!("{l}_truth"))),
-            Purpose::Prediction => header.push("error".to_owned()),
+        match self.kind {
+            OutputKind::Evaluation => header.extend(labels.iter().map(|l| format!("{l}_truth"))),
+            OutputKind::Prediction => header.push("error".to_owned()),
         }
         header
     }
 
-    fn row(&self, film: &Scored) -> Vec<String> {
+    fn row(&self, film: &ClassifiedFilm) -> Vec<String> {
         let digit = |yes: &bool| u8::from(*yes).to_string();
         let mut row = vec![film.film.clone()];
         row.extend(film.scores.iter().map(f32::to_string));
-        match self.facts.task {
+        match self.fitted.task {
             Task::MultiClass => row.extend(film.called.first().cloned()),
-            _ => row.extend(film.is_called.iter().map(digit)),
+            _ => row.extend(film.is_present.iter().map(digit)),
         }
         if film.error.is_some() {
             row.resize(self.header().len() - 1, String::new());
         }
-        match self.purpose {
-            Purpose::Evaluation => {
+        match self.kind {
+            OutputKind::Evaluation => {
                 let truth = film.truth.iter().flatten();
                 row.extend(truth.map(|t| t.as_ref().map_or_else(String::new, digit)));
             }
-            Purpose::Prediction => row.push(film.error.clone().unwrap_or_default()),
+            OutputKind::Prediction => row.push(film.error.clone().unwrap_or_default()),
         }
         row
     }
 }
 
 impl Writer<Vec<f32>, Target> for ScoreWriter {
-    type Entry = Scored;
+    type Entry = ClassifiedFilm;
 
     fn write(
         &self,
-        film: &Shown<'_>,
+        film: &ShownFilm<'_>,
         log_odds: &Vec<f32>,
-        truth: Option<&Target>,
-    ) -> Result<Scored> {
-        Ok(self.scored(film.name, log_odds, truth))
+        target: Option<&Target>,
+    ) -> Result<ClassifiedFilm> {
+        Ok(self.classified(film.name, log_odds, target))
     }
 
-    fn add(&mut self, film: Scored) {
+    fn add(&mut self, film: ClassifiedFilm) {
         self.films.push(film);
     }
 
-    fn add_bad(&mut self, film: &str, reason: &str) {
-        self.films.push(Scored {
+    fn add_unreadable(&mut self, film: &str, reason: &str) {
+        self.films.push(ClassifiedFilm {
             film: film.to_owned(),
             scores: Vec::new(),
-            is_called: Vec::new(),
+            is_present: Vec::new(),
             called: Vec::new(),
             truth: None,
             error: Some(reason.to_owned()),
@@ -145,8 +147,8 @@ impl Writer<Vec<f32>, Target> for ScoreWriter {
 
     fn finish(self) -> Result<()> {
         let predictions = Predictions {
-            labels: &self.facts.labels,
-            thresholds: self.facts.thresholds.as_deref(),
+            labels: &self.fitted.labels,
+            thresholds: self.fitted.thresholds.as_deref(),
             films: &self.films,
         };
         atomic::write(&self.out.join("predictions.json"), |file| {
@@ -166,39 +168,39 @@ impl Writer<Vec<f32>, Target> for ScoreWriter {
 mod tests {
     use super::*;
 
-    fn writer(task: Task, thresholds: Option<Vec<f32>>, purpose: Purpose) -> ScoreWriter {
-        let facts = Facts {
+    fn writer(task: Task, thresholds: Option<Vec<f32>>, kind: OutputKind) -> ScoreWriter {
+        let fitted = Fitted {
             task,
             labels: vec!["Edema".to_owned(), "Pleural Effusion".to_owned()],
             thresholds,
         };
-        ScoreWriter::new(&facts, Path::new("out"), purpose)
+        ScoreWriter::new(&fitted, Path::new("out"), kind)
     }
 
     #[test]
-    fn a_row_has_scores_what_is_called_and_what_is_true() {
+    fn a_row_has_scores_decisions_and_truth() {
         let thresholds = Some(vec![0.5, 0.7]);
-        let labels = writer(Task::MultiLabel, thresholds, Purpose::Evaluation);
+        let labels = writer(Task::MultiLabel, thresholds, OutputKind::Evaluation);
         let header = labels.header().join(",");
         let expected = "film,Edema,Pleural Effusion,present:Edema,present:Pleural Effusion,\
                         Edema_truth,Pleural Effusion_truth";
         assert_eq!(header, expected);
         let truth = Target(vec![Some(false), None]);
-        let film = labels.scored("a.png", &[0.0, 0.0], Some(&truth));
+        let film = labels.classified("a.png", &[0.0, 0.0], Some(&truth));
         assert_eq!(film.called, ["Edema"]);
         assert_eq!(labels.row(&film).join(","), "a.png,0.5,0.5,1,0,0,");
     }
 
     #[test]
-    fn a_row_has_the_likeliest_class_or_an_error() {
-        let mut classes = writer(Task::MultiClass, None, Purpose::Prediction);
+    fn a_row_has_the_most_likely_class_or_an_error() {
+        let mut classes = writer(Task::MultiClass, None, OutputKind::Prediction);
         assert_eq!(
             classes.header().join(","),
             "film,Edema,Pleural Effusion,class,error"
         );
-        let row = classes.row(&classes.scored("a.png", &[-1.0, 1.0], None));
+        let row = classes.row(&classes.classified("a.png", &[-1.0, 1.0], None));
         assert_eq!(row[3..], ["Pleural Effusion", ""]);
-        classes.add_bad("b.png", "torn");
+        classes.add_unreadable("b.png", "torn");
         assert_eq!(classes.row(&classes.films[0]).join(","), "b.png,,,,torn");
     }
 }

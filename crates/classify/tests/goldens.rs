@@ -1,9 +1,10 @@
-//! Goldens against PyTorch and scikit-learn (`tests/oracle/classification.py`). Losses and gradients: both sides in float64, tolerance
-//! 1e-9; what the head computes in f32: 1e-6; metrics of equal scores: 1e-12.
+//! Goldens against PyTorch and scikit-learn (`tests/oracle/classification.py`). Tolerances: 1e-9
+//! for losses and gradients in float64, 1e-6 for what the head computes in f32, 1e-12 for metrics
+//! of equal scores.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_classify::loss::{cross_entropy, masked_bce};
-use mflag_classify::{Case, Classification, ClassificationConfig, Facts, Target, Task};
+use mflag_classify::{Classification, ClassificationConfig, Fitted, Scored, Target, Task};
 use mflag_encoder::Arch;
 use mflag_head::Head;
 use mflag_metrics::Counts;
@@ -35,9 +36,9 @@ fn classes() -> Tensor {
     ((filled("classes", &[FILMS]) + 1.0) / 2.0 * LABELS as f64).to_kind(Kind::Int64)
 }
 
-fn facts(task: Task) -> Facts {
+fn fitted(task: Task) -> Fitted {
     let labels = (0..LABELS).map(|label| format!("label {label}"));
-    Facts {
+    Fitted {
         task,
         labels: labels.collect(),
         thresholds: None,
@@ -48,7 +49,7 @@ fn facts(task: Task) -> Facts {
 fn head(task: Task, variables: &mut nn::VarStore) -> Classification {
     let settings = ClassificationConfig::default();
     let (root, arch) = (variables.root(), Arch::ResNet18);
-    let head = Classification::new(&root, arch, 64, &settings, &facts(task)).unwrap();
+    let head = Classification::new(&root, arch, 64, &settings, &fitted(task)).unwrap();
     variables.double();
     tch::no_grad(|| {
         for (name, mut variable) in variables.variables() {
@@ -59,7 +60,7 @@ fn head(task: Task, variables: &mut nn::VarStore) -> Classification {
     head
 }
 
-/// What is known of the films, as the head has it.
+/// The films' labels as targets of the head.
 fn targets(truth: &Tensor, known: &Tensor) -> Vec<Target> {
     let rows = |t: &Tensor| Vec::<Vec<bool>>::try_from(t).unwrap();
     let films = rows(truth).into_iter().zip(rows(known));
@@ -78,7 +79,7 @@ fn class_targets() -> Vec<Target> {
 }
 
 #[test]
-fn losses_and_their_gradients_are_those_of_pytorch() {
+fn losses_and_gradients_match_pytorch() {
     let golden = golden_json("classification/classification.json");
     let pooled = filled("pooled", &[FILMS, Arch::ResNet18.width()]);
     let all = Tensor::ones([FILMS, LABELS], (Kind::Bool, Device::Cpu));
@@ -119,7 +120,7 @@ fn losses_and_their_gradients_are_those_of_pytorch() {
         let biases = numbers(&golden_loss["bias"]);
         assert_close(&first(&bias.grad(), LABELS), &biases, 1e-9, name);
 
-        // The head's own way, from features and what is known of films.
+        // The same through the head, from features and targets.
         let logits = head.forward(&[pooled.shallow_clone()], true).unwrap();
         assert_close(&first(&logits, 6), &numbers(&golden["logits"]), 1e-6, name);
         let targets = match task {
@@ -131,43 +132,44 @@ fn losses_and_their_gradients_are_those_of_pytorch() {
     }
 }
 
-/// The metrics of the golden's scores, and the facts with thresholds.
-fn measured(task: Task, targets: &[Target]) -> (Vec<(String, f64)>, Facts, Vec<Vec<f32>>) {
+/// The metrics of the golden's scores, what was fitted, and the predictions.
+fn evaluate(task: Task, targets: &[Target]) -> (Vec<(String, f64)>, Fitted, Vec<Vec<f32>>) {
     let scores = (filled("scores", &[FILMS, LABELS]) * 4.0).to_kind(Kind::Float);
     let mut store = nn::VarStore::new(Device::Cpu);
     let predictions = head(task, &mut store).predictions(&scores).unwrap();
-    let facts = facts(task);
-    let judge = |(p, target): (&Vec<f32>, &Target)| Classification::judge(&facts, p, target);
-    let cases: Vec<Case> = predictions
+    let fitted = fitted(task);
+    let score = |(p, target): (&Vec<f32>, &Target)| Classification::score(&fitted, p, target);
+    let scored: Vec<Scored> = predictions
         .iter()
         .zip(targets)
-        .map(|c| judge(c).unwrap())
+        .map(|film| score(film).unwrap())
         .collect();
-    let calibrated = Classification::CALIBRATE.unwrap()(&facts, &cases).unwrap();
+    let calibrated = Classification::CALIBRATE.unwrap()(&fitted, &scored).unwrap();
     let settings = ClassificationConfig::default();
-    let measures = Classification::measures(&settings, &calibrated, &cases, None).unwrap();
-    let value =
-        |(name, value): mflag_head::Measure<'_>| (name, value(Counts::Once).unwrap().unwrap());
+    let metrics = Classification::metrics(&settings, &calibrated, &scored, None).unwrap();
+    let value = |(name, metric): mflag_head::NamedMetric<'_>| {
+        (name, metric(Counts::Once).unwrap().unwrap())
+    };
     (
-        measures.into_iter().map(value).collect(),
+        metrics.into_iter().map(value).collect(),
         calibrated,
         predictions,
     )
 }
 
 #[track_caller]
-fn check(measured: &[(String, f64)], golden: &Value, names: &[&str]) {
+fn check(metrics: &[(String, f64)], golden: &Value, names: &[&str]) {
     for name in names {
-        let found = measured.iter().find(|(n, _)| n == name).unwrap().1;
+        let found = metrics.iter().find(|(n, _)| n == name).unwrap().1;
         assert_close(&[found], &numbers(&golden[name]), 1e-12, name);
     }
 }
 
 #[test]
-fn metrics_of_labels_are_those_of_scikit_learn() {
+fn metrics_of_labels_match_scikit_learn() {
     let golden = &golden_json("classification/classification.json")["multi_label"];
     let targets = targets(&truth(), &some_known());
-    let (found, facts, _) = measured(Task::MultiLabel, &targets);
+    let (found, fitted, _) = evaluate(Task::MultiLabel, &targets);
     check(
         &found,
         golden,
@@ -183,13 +185,13 @@ fn metrics_of_labels_are_those_of_scikit_learn() {
         1e-12,
         "label by label",
     );
-    let thresholds: Vec<f64> = facts
+    let thresholds: Vec<f64> = fitted
         .thresholds
         .unwrap()
         .iter()
         .map(|t| f64::from(*t))
         .collect();
-    // Thresholds are kept in f32.
+    // Thresholds are stored in f32.
     assert_close(
         &thresholds,
         &numbers(&golden["thresholds"]),
@@ -199,11 +201,11 @@ fn metrics_of_labels_are_those_of_scikit_learn() {
 }
 
 #[test]
-fn metrics_of_classes_are_those_of_scikit_learn() {
+fn metrics_of_classes_match_scikit_learn() {
     let golden = &golden_json("classification/classification.json")["multi_class"];
-    let (found, facts, log_odds) = measured(Task::MultiClass, &class_targets());
+    let (found, fitted, log_odds) = evaluate(Task::MultiClass, &class_targets());
     check(&found, golden, &["auroc", "accuracy", "f1"]);
-    assert_eq!(facts.thresholds, None);
+    assert_eq!(fitted.thresholds, None);
     let sigmoid = |s: &f32| 1.0 / (1.0 + (-f64::from(*s)).exp());
     let probabilities: Vec<f64> = log_odds.iter().flatten().take(9).map(sigmoid).collect();
     assert_close(

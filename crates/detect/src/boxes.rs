@@ -1,106 +1,109 @@
-//! From what the network says of its grids to boxes.
+//! Decoding of the network's outputs into boxes.
 
 use mflag_head::{Error, Result};
 use mflag_metrics::detection::{MAX_PREDICTIONS, Rect, iou};
 use tch::{Kind, Tensor};
 
-use crate::anchors::{Anchors, EACH};
+use crate::anchors::{Anchors, PER_GRID};
 use crate::yolo::{BEFORE_CLASSES, STRIDES};
 
 /// A predicted box, in pixels of the view.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Found {
-    /// Place of its class among the names.
+pub struct PredictedBox {
+    /// Index of its class.
     pub class: usize,
-    /// How confident, 0 to 1: objectness, and where there are several classes, times the probability of this one.
+    /// Confidence from 0 to 1: objectness, multiplied by the probability of the class if there are
+    /// several classes.
     pub score: f32,
-    /// Where.
-    pub place: Rect,
+    /// Its place.
+    pub rect: Rect,
 }
 
-/// Which boxes count.
+/// Which boxes are predicted.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The least score.
+    /// The lowest score.
     pub confidence: f64,
-    /// The greatest IoU with a more confident box of the class.
+    /// The greatest IoU with a more confident box of the same class.
     pub overlap: f64,
 }
 
-/// The output of a grid, `[B, 3 · (5 + classes), g, g]`, with a row for each cell and anchor: `[B · 3 · g · g, 5 + classes]`, by film,
-/// anchor, row and column of the grid.
+/// Reshapes the output of a grid, `[B, 3 · (5 + classes), g, g]`, so that each cell and anchor has
+/// a row: `[B · 3 · g · g, 5 + classes]`, in the order of film, anchor, row and column of the grid.
 ///
 /// # Errors
-/// If the shape is another.
+/// If the output has not four dimensions.
 pub fn rows(output: &Tensor) -> Result<Tensor> {
     let [films, channels, height, width] = output.size()[..] else {
         return Err(Error::Data("outputs have four dimensions".into()));
     };
-    let each = EACH as i64;
-    let split = output.f_view([films, each, channels / each, height, width])?;
+    let anchors = PER_GRID as i64;
+    let split = output.f_view([films, anchors, channels / anchors, height, width])?;
     Ok(split
         .f_permute([0, 1, 3, 4, 2])?
-        .f_reshape([-1, channels / each])?)
+        .f_reshape([-1, channels / anchors])?)
 }
 
-/// The boxes of each film, the most confident first, at most [`MAX_PREDICTIONS`]; each cut at the edges of the view of `side` pixels.
+/// Decodes the boxes of each film, cuts them at the edges of the view of `side` pixels, and
+/// suppresses duplicates. The most confident box comes first; a film has at most
+/// [`MAX_PREDICTIONS`].
 ///
 /// # Errors
-/// If the outputs are not those of [`Yolo::forward`](crate::yolo::Yolo::forward), or no numbers.
-pub fn of_outputs(
+/// If the outputs are not those of [`Yolo::forward`](crate::yolo::Yolo::forward), or are NaN.
+pub fn decode(
     outputs: &[Tensor],
     anchors: &Anchors,
     side: u32,
     limits: Limits,
-) -> Result<Vec<Vec<Found>>> {
+) -> Result<Vec<Vec<PredictedBox>>> {
     let films = outputs.first().map_or(0, |output| output.size()[0]) as usize;
-    let mut found: Vec<Vec<Found>> = vec![Vec::new(); films];
-    for ((output, shapes), stride) in outputs.iter().zip(anchors).zip(STRIDES) {
+    let mut boxes: Vec<Vec<PredictedBox>> = vec![Vec::new(); films];
+    for ((output, anchors), stride) in outputs.iter().zip(anchors).zip(STRIDES) {
         let grid = output.size()[2..].iter().product::<i64>() as usize;
         let columns = output.size()[3] as usize;
-        let rows = rows(output)?;
-        let width = rows.size()[1] as usize;
-        // Sizes as they are, all else between 0 and 1.
-        let of = |from: i64, to: i64| rows.f_narrow(1, from, to - from);
-        let cells = Tensor::f_cat(
-            &[
-                of(0, 2)?.f_sigmoid()?,
-                of(2, 4)?,
-                of(4, width as i64)?.f_sigmoid()?,
-            ],
-            1,
-        )?;
-        let cells: Vec<f64> = cells
-            .f_to_kind(Kind::Double)?
-            .f_flatten(0, -1)?
-            .try_into()?;
+        let (cells, width) = activate(output)?;
         for (row, cell) in cells.chunks_exact(width).enumerate() {
-            let (film, anchor, at) = (row / (EACH * grid), row / grid % EACH, row % grid);
-            let corner = [(at % columns) as f64, (at / columns) as f64];
-            let (class, score) = best(cell)?;
+            let (film, anchor, index) =
+                (row / (PER_GRID * grid), row / grid % PER_GRID, row % grid);
+            let corner = [(index % columns) as f64, (index / columns) as f64];
+            let (class, score) = best_class(cell)?;
             if f64::from(score) >= limits.confidence
-                && let Some(place) = place(cell, corner, shapes[anchor], stride as f64, side)
+                && let Some(rect) = rect(cell, corner, anchors[anchor], stride as f64, side)
             {
-                found[film].push(Found {
-                    class,
-                    score,
-                    place,
-                });
+                boxes[film].push(PredictedBox { class, score, rect });
             }
         }
     }
-    Ok(found
+    Ok(boxes
         .into_iter()
-        .map(|found| without_doubles(found, limits.overlap, MAX_PREDICTIONS))
+        .map(|boxes| suppress(boxes, limits.overlap, MAX_PREDICTIONS))
         .collect())
 }
 
-/// The likeliest class of a cell, and its score.
-fn best(cell: &[f64]) -> Result<(usize, f32)> {
+/// The [`rows`] of an output and their width. All values but the sizes of boxes go through a
+/// sigmoid.
+fn activate(output: &Tensor) -> Result<(Vec<f64>, usize)> {
+    let rows = rows(output)?;
+    let width = rows.size()[1];
+    let columns = |from: i64, to: i64| rows.f_narrow(1, from, to - from);
+    let cells = Tensor::f_cat(
+        &[
+            columns(0, 2)?.f_sigmoid()?,
+            columns(2, 4)?,
+            columns(4, width)?.f_sigmoid()?,
+        ],
+        1,
+    )?;
+    let cells = cells.f_to_kind(Kind::Double)?.f_flatten(0, -1)?;
+    Ok((cells.try_into()?, width as usize))
+}
+
+/// The most likely class of a cell, and its score.
+fn best_class(cell: &[f64]) -> Result<(usize, f32)> {
     if cell.iter().any(|value| value.is_nan()) {
-        let told =
-            "the network says what is no number: its weights are damaged, or training diverged";
-        return Err(Error::Data(told.into()));
+        let reason =
+            "the network's output is NaN: its weights are damaged, or the training diverged";
+        return Err(Error::Data(reason.into()));
     }
     let (before, classes) = cell.split_at(BEFORE_CLASSES as usize);
     let objectness = before[4];
@@ -116,15 +119,15 @@ fn best(cell: &[f64]) -> Result<(usize, f32)> {
     Ok((best, (objectness * classes[best]) as f32))
 }
 
-/// The box of a cell, cut at the edges of the view; `None` if nothing is left.
-fn place(cell: &[f64], corner: [f64; 2], anchor: [f64; 2], stride: f64, side: u32) -> Option<Rect> {
-    let ends = |along: usize| {
-        let centre = (corner[along] + cell[along]) * stride;
-        let half = cell[2 + along].exp() * anchor[along] / 2.0;
-        let low = (centre - half).max(0.0);
-        (low, (centre + half).min(f64::from(side)) - low)
+/// The box of a cell, cut at the edges of the view; `None` if nothing remains.
+fn rect(cell: &[f64], corner: [f64; 2], anchor: [f64; 2], stride: f64, side: u32) -> Option<Rect> {
+    let start_and_length = |axis: usize| {
+        let centre = (corner[axis] + cell[axis]) * stride;
+        let half = cell[2 + axis].exp() * anchor[axis] / 2.0;
+        let start = (centre - half).max(0.0);
+        (start, (centre + half).min(f64::from(side)) - start)
     };
-    let ((x, width), (y, height)) = (ends(0), ends(1));
+    let ((x, width), (y, height)) = (start_and_length(0), start_and_length(1));
     (width > 0.0 && height > 0.0).then_some(Rect {
         x,
         y,
@@ -133,19 +136,21 @@ fn place(cell: &[f64], corner: [f64; 2], anchor: [f64; 2], stride: f64, side: u3
     })
 }
 
-/// Non-maximum suppression within each class: the `most` confident boxes, but for those that overlap a more confident one of their
-/// class by an IoU above `overlap`. Of equal scores the first stays first.
-pub fn without_doubles(mut found: Vec<Found>, overlap: f64, most: usize) -> Vec<Found> {
-    found.sort_by(|a, b| b.score.total_cmp(&a.score));
-    let mut kept: Vec<Found> = Vec::new();
-    for one in found {
-        if kept.len() == most {
+/// Non-maximum suppression within each class: removes boxes whose IoU with a more confident box is
+/// above `overlap`, and keeps the `max` most confident of the rest. Boxes of equal score keep their
+/// order.
+pub fn suppress(mut boxes: Vec<PredictedBox>, overlap: f64, max: usize) -> Vec<PredictedBox> {
+    boxes.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut kept: Vec<PredictedBox> = Vec::new();
+    for candidate in boxes {
+        if kept.len() == max {
             break;
         }
-        let double =
-            |other: &Found| other.class == one.class && iou(&other.place, &one.place) > overlap;
-        if !kept.iter().any(double) {
-            kept.push(one);
+        let overlaps = |other: &PredictedBox| {
+            other.class == candidate.class && iou(&other.rect, &candidate.rect) > overlap
+        };
+        if !kept.iter().any(overlaps) {
+            kept.push(candidate);
         }
     }
     kept

@@ -5,25 +5,25 @@ use mflag_metrics::catalogue::{DETECTION, Metric};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The one class where none is named.
+/// The only class if `head.classes` is empty.
 const FINDING: &str = "finding";
 
 /// The settings of the detection head.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DetectionConfig {
-    /// Labels of the boxes to find, a class each; boxes of other labels are left out. Without any, all boxes are of one class,
-    /// `finding`.
+    /// Labels of the boxes to find, a class each. Boxes with other labels are left out. If empty,
+    /// all boxes belong to one class, `finding`.
     pub classes: Vec<String>,
-    /// What a film is that has no box (of these classes).
+    /// How films without a box of these classes are used.
     pub unmarked: Unmarked,
-    /// Shapes that boxes are told from.
-    pub anchors: Anchors,
-    /// Boxes at least so confident are predicted, and these alone are judged. MGCA's 0.5 leaves out most of what average precision
-    /// counts; 0.001 keeps it.
+    /// Where the anchors come from: the shapes that predicted boxes start from.
+    pub anchors: AnchorSource,
+    /// Lowest confidence of a predicted box; evaluation counts these boxes alone. MGCA's 0.5 leaves
+    /// out most of what average precision counts; 0.001 keeps it.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub confidence: f64,
-    /// Of two predicted boxes of a class with an IoU above this, the less confident goes.
+    /// If two predicted boxes of a class have an IoU above this, the less confident one is removed.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub overlap: f64,
 }
@@ -33,21 +33,21 @@ impl Default for DetectionConfig {
         DetectionConfig {
             classes: Vec::new(),
             unmarked: Unmarked::default(),
-            anchors: Anchors::default(),
+            anchors: AnchorSource::default(),
             confidence: 0.5,
             overlap: 0.5,
         }
     }
 }
 
-/// Where the nine shapes come from that boxes are told from.
+/// Where the nine anchors come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Anchors {
-    /// YOLOv3's for COCO, scaled from 416 pixels to the side of the view: MGCA's.
+pub enum AnchorSource {
+    /// YOLOv3's anchors for COCO, scaled from 416 pixels to the side of the view, as in MGCA.
     #[default]
     Coco,
-    /// The means of the training boxes' shapes by k-means.
+    /// K-means over the shapes of the training boxes.
     Kmeans,
 }
 
@@ -61,7 +61,7 @@ impl DetectionConfig {
         }
     }
 
-    /// The class of boxes with a label; `None` where they are left out.
+    /// The index of the class of boxes with this label; `None` if they are left out.
     pub(crate) fn class_of(&self, label: &str) -> Option<usize> {
         if self.classes.is_empty() {
             return Some(0);
@@ -74,10 +74,10 @@ impl Settings for DetectionConfig {
     const METRICS: &'static [Metric] = DETECTION;
 
     fn check(&self, data: &DataConfig) -> Vec<String> {
-        let mut problems: Vec<String> = data.multiple_of(32, "YOLOv3 needs").into_iter().collect();
-        for (place, class) in self.classes.iter().enumerate() {
-            if self.classes[..place].contains(class) {
-                problems.push(format!("head.classes: '{class}' is there twice"));
+        let mut problems: Vec<String> = data.multiple_of(32, "YOLOv3").into_iter().collect();
+        for (index, class) in self.classes.iter().enumerate() {
+            if self.classes[..index].contains(class) {
+                problems.push(format!("head.classes: '{class}' is listed twice"));
             }
         }
         problems

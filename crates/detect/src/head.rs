@@ -1,52 +1,45 @@
-//! Detection as a head.
+//! The detection head.
 
 use std::path::Path;
 
 use mflag_core::suggest;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
-    Details, Drawing, Error, Head, Mark, Measure, Measures, Overlay, Purpose, Result, Shown,
+    Details, Drawing, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay, Result,
+    ShownFilm,
 };
 use mflag_metrics::detection::{
-    Image, MAX_PREDICTIONS, MGCA_THRESHOLDS, Matches, Prediction, Protocol, Rect,
+    Image, MAX_PREDICTIONS, MGCA_THRESHOLDS, Matches, Prediction, Protocol,
 };
 use mflag_metrics::{Counts, mean_defined};
 use mflag_store::augment::View;
 use mflag_store::picture::colour;
-use mflag_store::{BoundingBox, Record, Store};
+use mflag_store::{Record, Store};
 use mflag_train::Step;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 
 use crate::anchors::{self, Anchors};
-use crate::boxes::{self, Found, Limits};
-use crate::config::{Anchors as Choice, DetectionConfig};
-use crate::loss::{Truth, loss};
+use crate::boxes::{Limits, PredictedBox, decode};
+use crate::config::{AnchorSource, DetectionConfig};
+use crate::loss::loss;
+use crate::target::{SquareBox, TrueBox, labelled};
 use crate::writer::{BoxWriter, in_film};
 use crate::yolo::Yolo;
 
-/// A box of which less is left in a view, in pixels, is none.
-const LEAST: f64 = 1.0;
-/// Predicted boxes of a film that are drawn.
+/// Maximum number of predicted boxes drawn on a film.
 const DRAWN: usize = 5;
 
-/// What prediction needs to know beside the weights.
+/// What prediction needs beside the weights.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Facts {
+pub struct Fitted {
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// What k-means found, if it was asked.
+    /// The anchors that k-means found; `None` for COCO's.
     pub anchors: Option<Anchors>,
 }
 
-/// A box of the square, and the place of its class among the names.
-#[derive(Debug, Clone)]
-pub struct Marked {
-    class: usize,
-    place: BoundingBox,
-}
-
-/// YOLOv3's decoder, and how its output is read.
+/// YOLOv3's decoder, and what is needed to decode its outputs.
 #[derive(Debug)]
 pub struct Detection {
     decoder: Yolo,
@@ -57,45 +50,35 @@ pub struct Detection {
 
 impl Head for Detection {
     const NAME: &'static str = "detection";
-    const FILMS_BY: Option<&'static str> = Some("map");
+    const FILM_METRIC: Option<&'static str> = Some("map");
     type Settings = DetectionConfig;
-    type Facts = Facts;
-    type Annotation = Vec<Marked>;
-    type Target = Vec<Truth>;
-    /// A map of each grid, f32.
+    type Fitted = Fitted;
+    type Annotation = Vec<SquareBox>;
+    type Target = Vec<TrueBox>;
+    /// An f32 tensor for each grid.
     type Output = Vec<Tensor>;
     /// The most confident first.
-    type Prediction = Vec<Found>;
-    /// Truth and predictions of each class.
-    type Case = Vec<Image>;
+    type Prediction = Vec<PredictedBox>;
+    /// True and predicted boxes of each class.
+    type Scored = Vec<Image>;
     type Writer = BoxWriter;
 
     fn is_labelled(settings: &DetectionConfig, _store: &Store) -> Result<impl Fn(&Record) -> bool> {
         Ok(|record: &Record| {
-            settings.unmarked.is_learned() || marks(settings, record).next().is_some()
+            settings.unmarked.is_learned() || labelled(settings, record).next().is_some()
         })
     }
 
-    fn facts(settings: &DetectionConfig, store: &Store, train: &[usize]) -> Result<Facts> {
-        let records = store.records();
-        for class in &settings.classes {
-            let labels = || records.iter().flat_map(|r| &r.boxes).map(|b| &*b.label);
-            if !labels().any(|label| label == class) {
-                let hint = suggest::hint(class, labels());
-                return Err(Error::Data(format!(
-                    "head.classes: no box of {} has the label '{class}'{hint}",
-                    store.folder().display()
-                )));
-            }
-        }
+    fn fit(settings: &DetectionConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
+        check_classes(&settings.classes, store)?;
         let mut shapes = Vec::new();
         for &film in train {
-            let marked = marked(settings, store, film)?;
-            shapes.extend(marked.iter().map(|m| [m.place.width, m.place.height]));
+            let boxes = SquareBox::read(settings, store, film)?;
+            shapes.extend(boxes.iter().map(SquareBox::shape));
         }
         if shapes.is_empty() {
             return Err(Error::Data(format!(
-                "{}: not one of the {} training films has boxes{}",
+                "{}: none of the {} training films has boxes{}",
                 store.folder().display(),
                 train.len(),
                 if settings.classes.is_empty() {
@@ -105,38 +88,25 @@ impl Head for Detection {
                 }
             )));
         }
-        let anchors = match settings.anchors {
-            Choice::Coco => None,
-            Choice::Kmeans => anchors::kmeans(&shapes),
-        };
-        Ok(Facts {
+        Ok(Fitted {
             classes: settings.names(),
-            anchors,
+            anchors: match settings.anchors {
+                AnchorSource::Coco => None,
+                AnchorSource::Kmeans => anchors::kmeans(&shapes),
+            },
         })
     }
 
     fn annotate(
         settings: &DetectionConfig,
-        _facts: &Facts,
+        _fitted: &Fitted,
         store: &Store,
-    ) -> Result<impl Fn(usize) -> Result<Vec<Marked>> + Sync> {
-        Ok(|film| marked(settings, store, film))
+    ) -> Result<impl Fn(usize) -> Result<Vec<SquareBox>> + Sync> {
+        Ok(|film| SquareBox::read(settings, store, film))
     }
 
-    fn target(marked: &Vec<Marked>, view: &View) -> Vec<Truth> {
-        let seen = marked.iter().filter_map(|Marked { class, place }| {
-            let place = view.bounding_box(place)?;
-            (place.width >= LEAST && place.height >= LEAST).then_some(Truth {
-                class: *class,
-                place: Rect {
-                    x: place.x,
-                    y: place.y,
-                    width: place.width,
-                    height: place.height,
-                },
-            })
-        });
-        seen.collect()
+    fn target(boxes: &Vec<SquareBox>, view: &View) -> Vec<TrueBox> {
+        boxes.iter().filter_map(|b| b.in_view(view)).collect()
     }
 
     fn new(
@@ -144,12 +114,13 @@ impl Head for Detection {
         arch: Arch,
         side: u32,
         settings: &DetectionConfig,
-        facts: &Facts,
+        fitted: &Fitted,
     ) -> Result<Detection> {
         Ok(Detection {
-            decoder: Yolo::new(p, arch, facts.classes.len()),
-            // The stored square is cut to the view, not made smaller: its boxes have the view's pixels.
-            anchors: facts.anchors.unwrap_or_else(|| anchors::coco(side)),
+            decoder: Yolo::new(p, arch, fitted.classes.len()),
+            // A view is cut from the stored square without scaling, so anchors fitted in the square
+            // hold in the view.
+            anchors: fitted.anchors.unwrap_or_else(|| anchors::coco(side)),
             side,
             limits: Limits {
                 confidence: settings.confidence,
@@ -164,16 +135,16 @@ impl Head for Detection {
 
     fn forward(&self, inputs: &[Tensor], train: bool) -> Result<Vec<Tensor>> {
         let outputs = self.decoder.forward(inputs, train)?;
-        let full = outputs.iter().map(|o| Ok(o.f_to_kind(Kind::Float)?));
-        full.collect()
+        let outputs = outputs.iter().map(|o| Ok(o.f_to_kind(Kind::Float)?));
+        outputs.collect()
     }
 
-    fn loss(&self, outputs: &Vec<Tensor>, targets: &[Vec<Truth>]) -> Result<Step> {
+    fn loss(&self, outputs: &Vec<Tensor>, targets: &[Vec<TrueBox>]) -> Result<Step> {
         let parts = loss(outputs, targets, &self.anchors)?;
         Ok(Step {
             loss: parts.sum(),
             parts: vec![
-                ("place", parts.place.f_detach()?),
+                ("place", parts.centre.f_detach()?),
                 ("size", parts.size.f_detach()?),
                 ("objectness", parts.objectness.f_detach()?),
                 ("class", parts.class.f_detach()?),
@@ -181,32 +152,35 @@ impl Head for Detection {
         })
     }
 
-    fn predictions(&self, outputs: &Vec<Tensor>) -> Result<Vec<Vec<Found>>> {
-        boxes::of_outputs(outputs, &self.anchors, self.side, self.limits)
+    fn predictions(&self, outputs: &Vec<Tensor>) -> Result<Vec<Vec<PredictedBox>>> {
+        decode(outputs, &self.anchors, self.side, self.limits)
     }
 
-    fn judge(facts: &Facts, found: &Vec<Found>, truth: &Vec<Truth>) -> Result<Vec<Image>> {
-        let mut images = vec![Image::default(); facts.classes.len()];
-        for Truth { class, place } in truth {
-            images[*class].truth.push(*place);
+    fn score(
+        fitted: &Fitted,
+        predicted: &Vec<PredictedBox>,
+        truth: &Vec<TrueBox>,
+    ) -> Result<Vec<Image>> {
+        let mut images = vec![Image::default(); fitted.classes.len()];
+        for TrueBox { class, rect } in truth {
+            images[*class].truth.push(*rect);
         }
-        for one in found {
-            images[one.class].predicted.push(Prediction {
-                place: one.place,
-                score: one.score,
-            });
+        for &PredictedBox { class, score, rect } in predicted {
+            images[class]
+                .predicted
+                .push(Prediction { place: rect, score });
         }
         Ok(images)
     }
 
-    fn measures<'a>(
+    fn metrics<'a>(
         _settings: &DetectionConfig,
-        facts: &Facts,
-        cases: &'a [Vec<Image>],
+        fitted: &Fitted,
+        scored: &'a [Vec<Image>],
         _details: Option<Details<'_>>,
-    ) -> Result<Measures<'a>> {
-        let classes: Vec<Vec<Image>> = (0..facts.classes.len())
-            .map(|class| cases.iter().map(|case| case[class].clone()).collect())
+    ) -> Result<Metrics<'a>> {
+        let classes: Vec<Vec<Image>> = (0..fitted.classes.len())
+            .map(|class| scored.iter().map(|film| film[class].clone()).collect())
             .collect();
         let coco: Vec<f64> = (0..10).map(|i| f64::from(50 + 5 * i) / 100.0).collect();
         Ok(vec![
@@ -217,94 +191,90 @@ impl Head for Detection {
         ])
     }
 
-    fn film_value(case: &Vec<Image>) -> Result<Option<f64>> {
-        let mut each = Vec::with_capacity(case.len());
-        for image in case {
-            let of_class = std::slice::from_ref(image);
+    fn film_metric(scored: &Vec<Image>) -> Result<Option<f64>> {
+        let mut precisions = Vec::with_capacity(scored.len());
+        for image in scored {
             let matches = Matches::new(
-                of_class,
+                std::slice::from_ref(image),
                 &MGCA_THRESHOLDS,
                 MAX_PREDICTIONS,
                 Protocol::Strict,
             )?;
-            each.push(matches.mean_average_precision(Counts::Once)?);
+            precisions.push(matches.mean_average_precision(Counts::Once)?);
         }
-        Ok(mean_defined(each))
+        Ok(mean_defined(precisions))
     }
 
-    fn draw_case(
-        _facts: &Facts,
+    fn draw_comparison(
+        _fitted: &Fitted,
         drawing: &mut Drawing,
-        found: &Vec<Found>,
-        truth: &Vec<Truth>,
+        predicted: &Vec<PredictedBox>,
+        truth: &Vec<TrueBox>,
     ) -> String {
-        for one in truth {
-            drawing.rect(&one.place, Mark::True);
+        for true_box in truth {
+            drawing.rect(&true_box.rect, Mark::Target);
         }
-        for one in found.iter().take(DRAWN) {
-            drawing.rect(&one.place, Mark::Found);
+        for predicted_box in predicted.iter().take(DRAWN) {
+            drawing.rect(&predicted_box.rect, Mark::Prediction);
         }
         format!("Orange: true boxes; blue: the {DRAWN} most confident of those predicted.")
     }
 
-    fn writer(facts: &Facts, out: &Path, purpose: Purpose) -> Result<BoxWriter> {
-        Ok(BoxWriter::new(facts.classes.clone(), out, purpose))
+    fn writer(fitted: &Fitted, out: &Path, kind: OutputKind) -> Result<BoxWriter> {
+        Ok(BoxWriter::new(fitted.classes.clone(), out, kind))
     }
 
-    /// Outlines boxes, each with its class and score above it.
-    fn draw(
-        facts: &Facts,
-        film: &Shown<'_>,
-        found: &Vec<Found>,
+    /// Outlines each box, with its class and score above it.
+    fn draw_overlay(
+        fitted: &Fitted,
+        film: &ShownFilm<'_>,
+        predicted: &Vec<PredictedBox>,
         overlay: &mut Overlay,
     ) -> Result<()> {
-        // The most confident last, over the others.
-        for (one, place) in in_film(film, found, &facts.classes).rev() {
-            let caption = format!("{} {:.2}", place.label, one.score);
-            overlay.outline(&place, &caption, colour(one.class));
+        // The most confident box is drawn last, over the others.
+        for (predicted, film_box) in in_film(film, predicted, &fitted.classes).rev() {
+            let caption = format!("{} {:.2}", film_box.label, predicted.score);
+            overlay.outline(&film_box, &caption, colour(predicted.class));
         }
         Ok(())
     }
 }
 
-/// The boxes of a film that are of the classes, in its own pixels, each with the place of its class.
-fn marks<'a>(
-    settings: &'a DetectionConfig,
-    record: &'a Record,
-) -> impl Iterator<Item = (usize, &'a BoundingBox)> {
-    let boxes = record.boxes.iter();
-    boxes.filter_map(|one| Some((settings.class_of(&one.label)?, one)))
+/// Checks that the store has a box of each class.
+fn check_classes(classes: &[String], store: &Store) -> Result<()> {
+    let labels = || {
+        let boxes = store.records().iter().flat_map(|record| &record.boxes);
+        boxes.map(|film_box| &*film_box.label)
+    };
+    for class in classes {
+        if !labels().any(|label| label == class) {
+            let hint = suggest::hint(class, labels());
+            return Err(Error::Data(format!(
+                "head.classes: no box of {} has the label '{class}'{hint}",
+                store.folder().display()
+            )));
+        }
+    }
+    Ok(())
 }
 
-/// The same in the square of the store.
-fn marked(settings: &DetectionConfig, store: &Store, film: usize) -> Result<Vec<Marked>> {
-    let (record, squaring) = (&store.records()[film], store.squaring());
-    let size = record.size.unwrap_or([squaring.side; 2]);
-    let placement = squaring.placement(size).map_err(mflag_store::Error::from)?;
-    let inside = marks(settings, record).filter_map(|(class, of_film)| {
-        let place = of_film.to_square(&placement)?;
-        Some(Marked { class, place })
-    });
-    Ok(inside.collect())
-}
-
-/// Mean of the average precision over IoU thresholds and classes.
+/// A metric: the mean average precision over IoU thresholds and classes.
 fn precision<'a>(
     name: &str,
     classes: &[Vec<Image>],
     thresholds: &[f64],
     protocol: Protocol,
-) -> Result<Measure<'a>> {
+) -> Result<NamedMetric<'a>> {
     let matches = classes
         .iter()
         .map(|images| Matches::new(images, thresholds, MAX_PREDICTIONS, protocol))
         .collect::<mflag_metrics::Result<Vec<Matches>>>()?;
     let value = move |counts: Counts<'_>| {
-        let mut each = Vec::new();
+        let mut precisions = Vec::new();
         for matches in &matches {
-            each.extend(matches.average_precision(counts)?);
+            precisions.extend(matches.average_precision(counts)?);
         }
-        Ok(mean_defined(each))
+        Ok(mean_defined(precisions))
     };
     Ok((name.to_owned(), Box::new(value)))
 }

@@ -1,13 +1,16 @@
-//! Detection on chest films: YOLOv3 heads on the film encoder (MGCA's protocol on RSNA and Object-CXR, and own boxes).
+//! Detection on chest films: YOLOv3 heads on the film encoder. Protocol of MGCA on RSNA and
+//! Object-CXR, and your own boxes.
 
 pub mod anchors;
 pub mod boxes;
 mod config;
 mod head;
 pub mod loss;
+mod target;
 mod writer;
 pub mod yolo;
 
-pub use config::{Anchors, DetectionConfig};
-pub use head::{Detection, Facts};
-pub use writer::{BoxWriter, Boxes};
+pub use config::{AnchorSource, DetectionConfig};
+pub use head::{Detection, Fitted};
+pub use target::{SquareBox, TrueBox};
+pub use writer::{BoxWriter, FilmBoxes};

@@ -1,62 +1,57 @@
-//! YOLOv3's loss as MGCA weighs it. Every grid is to find every box, by the cell of the box's centre and the anchor nearest in shape.
+//! YOLOv3's loss with MGCA's weights. Every grid must predict every box, by the cell of the box's
+//! centre and the anchor nearest in shape.
 //!
-//! Two details of MGCA's code are left: it takes a box for a pixel wider and higher where it compares shapes in cells of the grid, and it
-//! teaches a cell both to see and not to see a box whose nearest shape has an IoU below one half.
+//! Two details of MGCA's code are not reproduced. It adds a pixel to the width and height of a box
+//! when it compares shapes in grid cells. And where the nearest anchor of a box has an IoU below
+//! one half, it trains that cell to predict the box and "no box" at once.
 
 use std::collections::BTreeMap;
 
 use mflag_head::Result;
-use mflag_metrics::detection::Rect;
 use mflag_train::upload;
 use tch::{Device, Kind, Reduction, Tensor};
 
-use crate::anchors::{Anchors, EACH, nearest, shape_iou};
+use crate::anchors::{Anchors, PER_GRID, nearest, shape_iou};
 use crate::boxes::rows;
+use crate::target::TrueBox;
 use crate::yolo::{BEFORE_CLASSES, STRIDES};
 
-/// Weight of the box's place.
-const PLACE: f64 = 2.5;
-/// Weight of its size.
+/// Weight of the box's centre.
+const CENTRE: f64 = 2.5;
+/// Weight of the box's size.
 const SIZE: f64 = 2.5;
-/// Weight of cells without a box in the objectness.
+/// Weight, in the objectness, of cells without a box.
 const EMPTY: f64 = 0.5;
-/// An anchor with a greater IoU than this with a box is no empty one, even if another is nearer.
+/// A cell whose anchor has a greater IoU than this with a box need not predict "no box", even if
+/// another anchor is nearer to the box.
 const IGNORED: f64 = 0.5;
 
-/// A box to find, in pixels of the view.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Truth {
-    /// Place of its class among the names.
-    pub class: usize,
-    /// Where; width and height above 0.
-    pub place: Rect,
-}
-
-/// What a grid is to say of the boxes of a batch, by row of [`rows`].
+/// What a grid must predict for a batch, by index of [`rows`].
 #[derive(Debug, Default, PartialEq)]
-pub struct Assigned {
+pub struct Assignment {
     /// Rows with a box.
-    pub boxes: BTreeMap<i64, Cell>,
-    /// Rows that have none, and need not say so.
+    pub boxes: BTreeMap<i64, CellTarget>,
+    /// Rows without a box whose objectness does not count.
     pub ignored: Vec<i64>,
 }
 
-/// What a cell and anchor are to say of a box.
+/// What a cell and anchor must predict.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Cell {
-    /// Its centre in the cell, each from 0 to 1.
+pub struct CellTarget {
+    /// The box's centre within the cell, each from 0 to 1.
     pub centre: [f64; 2],
-    /// Logarithms of its width and height in those of the anchor.
+    /// Logarithms of the box's width and height divided by those of the anchor.
     pub size: [f64; 2],
-    /// Its class. Of several boxes of one cell and anchor the last counts, but the classes of all.
+    /// The box's class. If several boxes share the cell and anchor, the place of the last counts
+    /// and the classes of all.
     pub classes: Vec<usize>,
 }
 
-/// The parts of a loss; each is a scalar.
+/// The parts of a loss, each a scalar.
 #[derive(Debug)]
 pub struct Parts {
     /// Binary cross-entropy of the centres.
-    pub place: Tensor,
+    pub centre: Tensor,
     /// Squared error of the sizes.
     pub size: Tensor,
     /// Binary cross-entropy of the objectness.
@@ -66,57 +61,54 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// The loss itself.
+    /// The loss.
     pub fn sum(&self) -> Tensor {
-        &self.place + &self.size + &self.objectness + &self.class
+        &self.centre + &self.size + &self.objectness + &self.class
     }
 }
 
-/// Tells which cells and anchors of a grid of `columns` × `columns` are to find the boxes of a batch; `shapes` and `stride` in pixels.
+/// Assigns the boxes of a batch to the cells and anchors of a grid of `columns` × `columns`.
+/// `anchors` and `stride` are in pixels.
 pub fn assign(
-    targets: &[impl AsRef<[Truth]>],
-    shapes: &[[f64; 2]; EACH],
+    targets: &[impl AsRef<[TrueBox]>],
+    anchors: &[[f64; 2]; PER_GRID],
     stride: f64,
     columns: i64,
-) -> Assigned {
-    let mut assigned = Assigned::default();
-    for (film, truths) in (0i64..).zip(targets) {
-        for Truth { class, place } in truths.as_ref() {
-            let Rect {
-                x,
-                y,
-                width,
-                height,
-            } = *place;
-            let centre = [x + width / 2.0, y + height / 2.0].map(|at| at / stride);
-            // A box may end where the view does; its centre is then in the last cell at the latest.
-            let cell = centre.map(|at| (at as i64).clamp(0, columns - 1));
+) -> Assignment {
+    let mut assignment = Assignment::default();
+    for (film, boxes) in (0i64..).zip(targets) {
+        for TrueBox { class, rect } in boxes.as_ref() {
+            let centre = [rect.x + rect.width / 2.0, rect.y + rect.height / 2.0];
+            let centre = centre.map(|pixels| pixels / stride);
+            // The centre of a box at the edge of the view may be beyond the last cell.
+            let cell = centre.map(|position| (position as i64).clamp(0, columns - 1));
             let row = |anchor: usize| {
-                ((film * EACH as i64 + anchor as i64) * columns + cell[1]) * columns + cell[0]
+                ((film * PER_GRID as i64 + anchor as i64) * columns + cell[1]) * columns + cell[0]
             };
-            let shape = [width, height];
-            let alike = (0..EACH).filter(|anchor| shape_iou(shapes[*anchor], shape) > IGNORED);
-            assigned.ignored.extend(alike.map(row));
-            let best = nearest(shapes, shape);
-            let found = assigned.boxes.entry(row(best)).or_default();
-            found.centre = [0, 1].map(|along| centre[along] - cell[along] as f64);
-            found.size = [0, 1].map(|along| (shape[along] / shapes[best][along]).ln());
-            found.classes.push(*class);
+            let shape = [rect.width, rect.height];
+            let similar = |anchor: &usize| shape_iou(anchors[*anchor], shape) > IGNORED;
+            let similar = (0..PER_GRID).filter(similar);
+            assignment.ignored.extend(similar.map(row));
+            let best = nearest(anchors, shape);
+            let target = assignment.boxes.entry(row(best)).or_default();
+            target.centre = [0, 1].map(|axis| centre[axis] - cell[axis] as f64);
+            target.size = [0, 1].map(|axis| (shape[axis] / anchors[best][axis]).ln());
+            target.classes.push(*class);
         }
     }
-    assigned
-        .ignored
-        .retain(|row| !assigned.boxes.contains_key(row));
-    assigned
+    let boxes = &assignment.boxes;
+    assignment.ignored.retain(|row| !boxes.contains_key(row));
+    assignment
 }
 
-/// The loss of a batch over its three grids, its parts weighed; each is a mean over the cells and anchors of a grid.
+/// Computes the weighted parts of the loss of a batch, each summed over the three grids. On a grid,
+/// each is a mean over cells and anchors.
 ///
 /// # Errors
 /// If the outputs are not those of [`Yolo::forward`](crate::yolo::Yolo::forward).
 pub fn loss(
     outputs: &[Tensor],
-    targets: &[impl AsRef<[Truth]>],
+    targets: &[impl AsRef<[TrueBox]>],
     anchors: &Anchors,
 ) -> Result<Parts> {
     let like = outputs.first().map_or((Kind::Float, Device::Cpu), |first| {
@@ -124,68 +116,80 @@ pub fn loss(
     });
     let zero = || Tensor::f_zeros([0i64; 0], like);
     let mut sum = Parts {
-        place: zero()?,
+        centre: zero()?,
         size: zero()?,
         objectness: zero()?,
         class: zero()?,
     };
-    for ((output, shapes), stride) in outputs.iter().zip(anchors).zip(STRIDES) {
-        let assigned = assign(targets, shapes, stride as f64, output.size()[3]);
-        let of_grid = of_grid(&rows(output)?, &assigned)?;
-        sum.place += of_grid.place;
-        sum.size += of_grid.size;
-        sum.objectness += of_grid.objectness;
-        sum.class += of_grid.class;
+    for ((output, anchors), stride) in outputs.iter().zip(anchors).zip(STRIDES) {
+        let assignment = assign(targets, anchors, stride as f64, output.size()[3]);
+        let grid = grid_loss(&rows(output)?, &assignment)?;
+        sum.centre += grid.centre;
+        sum.size += grid.size;
+        sum.objectness += grid.objectness;
+        sum.class += grid.class;
     }
     Ok(sum)
 }
 
-/// The loss of a grid's [`rows`].
-fn of_grid(said: &Tensor, Assigned { boxes, ignored }: &Assigned) -> Result<Parts> {
-    let (kind, device) = (said.kind(), said.device());
-    let [number, width] = said.size()[..] else {
+/// The loss of a grid, given its [`rows`].
+fn grid_loss(rows: &Tensor, assignment: &Assignment) -> Result<Parts> {
+    let (kind, device) = (rows.kind(), rows.device());
+    let [number, width] = rows.size()[..] else {
         return Err(mflag_head::Error::Data("rows have two dimensions".into()));
     };
+    let boxes = &assignment.boxes;
     let tensor = |values: &[f64], columns: i64| -> Result<Tensor> {
         let values = Tensor::f_from_slice(values)?.f_to_kind(kind)?;
         Ok(upload(values.f_view([-1, columns])?, device)?)
     };
-    let index: Vec<i64> = boxes.keys().copied().collect();
-    let index = upload(Tensor::f_from_slice(&index)?, device)?;
-    let found = said.f_index_select(0, &index)?;
-    let part = |from: i64, columns: i64| found.f_narrow(1, from, columns);
+    let indices: Vec<i64> = boxes.keys().copied().collect();
+    let indices = upload(Tensor::f_from_slice(&indices)?, device)?;
+    let box_rows = rows.f_index_select(0, &indices)?;
+    let columns = |from: i64, number: i64| box_rows.f_narrow(1, from, number);
 
     let centres: Vec<f64> = boxes.values().flat_map(|cell| cell.centre).collect();
     let sizes: Vec<f64> = boxes.values().flat_map(|cell| cell.size).collect();
-    let place = bce(&part(0, 2)?, &tensor(&centres, 2)?)?;
-    let size = (part(2, 2)? - tensor(&sizes, 2)?).f_square()?.f_sum(kind)?;
+    let centre = bce(&columns(0, 2)?, &tensor(&centres, 2)?)?;
+    let size = (columns(2, 2)? - tensor(&sizes, 2)?)
+        .f_square()?
+        .f_sum(kind)?;
 
     let classes = width - BEFORE_CLASSES;
-    let mut wanted = vec![0.0; boxes.len() * classes as usize];
-    for (cell, wanted) in boxes
-        .values()
-        .zip(wanted.chunks_exact_mut(classes as usize))
-    {
-        cell.classes.iter().for_each(|class| wanted[*class] = 1.0);
-    }
-    let class = bce(&part(BEFORE_CLASSES, classes)?, &tensor(&wanted, classes)?)?;
+    let one_hot = tensor(&one_hot_classes(boxes, classes as usize), classes)?;
+    let class = bce(&columns(BEFORE_CLASSES, classes)?, &one_hot)?;
 
-    let mut empty = vec![1.0; number as usize];
-    for row in boxes.keys().chain(ignored) {
-        empty[*row as usize] = 0.0;
-    }
-    let objectness = said.f_narrow(1, 4, 1)?;
-    // Binary cross-entropy of 0 and of 1.
-    let of_empty = (objectness.f_softplus()? * tensor(&empty, 1)?).f_sum(kind)?;
-    let of_boxes = (-part(4, 1)?).f_softplus()?.f_sum(kind)?;
+    let objectness = rows.f_narrow(1, 4, 1)?;
+    let empty = tensor(&empty_rows(assignment, number as usize), 1)?;
+    // softplus(x) is the binary cross-entropy of a target 0, softplus(−x) that of a target 1.
+    let empty_loss = (objectness.f_softplus()? * empty).f_sum(kind)?;
+    let box_loss = (-columns(4, 1)?).f_softplus()?.f_sum(kind)?;
 
     let mean = number as f64;
     Ok(Parts {
-        place: place * (PLACE / mean),
+        centre: centre * (CENTRE / mean),
         size: size * (SIZE / mean),
-        objectness: (of_boxes + of_empty * EMPTY) / mean,
+        objectness: (box_loss + empty_loss * EMPTY) / mean,
         class: class / (mean * classes as f64),
     })
+}
+
+/// For each row with a box, 1 for its classes and 0 for all others.
+fn one_hot_classes(boxes: &BTreeMap<i64, CellTarget>, classes: usize) -> Vec<f64> {
+    let mut one_hot = vec![0.0; boxes.len() * classes];
+    for (cell, row) in boxes.values().zip(one_hot.chunks_exact_mut(classes)) {
+        cell.classes.iter().for_each(|class| row[*class] = 1.0);
+    }
+    one_hot
+}
+
+/// 1 for each row that must predict "no box", 0 for rows with a box and ignored ones.
+fn empty_rows(Assignment { boxes, ignored }: &Assignment, rows: usize) -> Vec<f64> {
+    let mut empty = vec![1.0; rows];
+    for row in boxes.keys().chain(ignored) {
+        empty[*row as usize] = 0.0;
+    }
+    empty
 }
 
 /// Sum of the binary cross-entropy.

@@ -1,33 +1,37 @@
-//! Predicted boxes as files.
+//! Files of predicted boxes.
 
 use std::path::{Path, PathBuf};
 
 use mflag_core::atomic;
 use mflag_core::table::write_csv;
-use mflag_head::{Purpose, Result, Shown, Writer};
+use mflag_head::{OutputKind, Result, ShownFilm, Writer};
 use mflag_store::BoundingBox;
 use serde::Serialize;
 
-use crate::boxes::Found;
-use crate::loss::Truth;
+use crate::boxes::PredictedBox;
+use crate::target::TrueBox;
 
-/// Writes `predictions.json`, a list of boxes as COCO's results have them, and `predictions.csv`, which names their classes and has a
-/// row for each film without a box, too. Boxes are in pixels of the film, those of a film in falling order of their scores. In a
-/// prediction the table says under `error` why a film could not be read.
+/// A row of `predictions.csv`.
+type Row = [String; 8];
+
+/// Writes `predictions.json`, a list of boxes in the format of COCO's results, and
+/// `predictions.csv`, which has class names instead of numbers, and a row for each film without a
+/// box, too. Boxes are in pixels of the film, the most confident of a film first. A prediction adds
+/// the column `error`: why the film could not be read.
 #[derive(Debug)]
 pub struct BoxWriter {
     classes: Vec<String>,
     out: PathBuf,
-    purpose: Purpose,
+    kind: OutputKind,
     results: Vec<CocoResult>,
-    rows: Vec<[String; 8]>,
+    rows: Vec<Row>,
 }
 
-/// The boxes of a film: as COCO's results, and as rows.
+/// The boxes of a film.
 #[derive(Debug)]
-pub struct Boxes {
+pub struct FilmBoxes {
     results: Vec<CocoResult>,
-    rows: Vec<[String; 8]>,
+    rows: Vec<Row>,
 }
 
 /// An element of COCO's list of results.
@@ -35,7 +39,7 @@ pub struct Boxes {
 struct CocoResult {
     /// The film's name; COCO has a number here.
     image_id: String,
-    /// Place of the class among the names, from 1.
+    /// Index of the class, from 1.
     category_id: usize,
     /// Left edge, upper edge, width, height.
     bbox: [f64; 4],
@@ -43,79 +47,80 @@ struct CocoResult {
 }
 
 impl BoxWriter {
-    pub(crate) fn new(classes: Vec<String>, out: &Path, purpose: Purpose) -> BoxWriter {
+    pub(crate) fn new(classes: Vec<String>, out: &Path, kind: OutputKind) -> BoxWriter {
         BoxWriter {
             classes,
             out: out.to_owned(),
-            purpose,
+            kind,
             results: Vec::new(),
             rows: Vec::new(),
         }
     }
 }
 
-/// The boxes that are found in a view as boxes of its film; those in the bars beside it are left out.
+/// Maps predicted boxes from the view to the film. Boxes in the padding beside the film are left
+/// out.
 pub(crate) fn in_film<'a>(
-    film: &'a Shown<'_>,
-    found: &'a [Found],
+    film: &'a ShownFilm<'_>,
+    boxes: &'a [PredictedBox],
     classes: &'a [String],
-) -> impl DoubleEndedIterator<Item = (&'a Found, BoundingBox)> {
-    found.iter().filter_map(|one| {
-        let of_view = BoundingBox {
-            label: classes[one.class].clone(),
-            x: one.place.x,
-            y: one.place.y,
-            width: one.place.width,
-            height: one.place.height,
+) -> impl DoubleEndedIterator<Item = (&'a PredictedBox, BoundingBox)> {
+    boxes.iter().filter_map(|predicted| {
+        let view_box = BoundingBox {
+            label: classes[predicted.class].clone(),
+            x: predicted.rect.x,
+            y: predicted.rect.y,
+            width: predicted.rect.width,
+            height: predicted.rect.height,
         };
-        Some((one, film.view_to_film.box_to_film(&of_view)?))
+        Some((predicted, film.view_to_film.box_to_film(&view_box)?))
     })
 }
 
-/// The row of a film without a box, and perhaps why it could not be read.
-fn empty_row(film: &str, error: &str) -> [String; 8] {
-    let mut row: [String; 8] = Default::default();
+/// The row of a film without a box, with the reason if it could not be read.
+fn empty_row(film: &str, error: &str) -> Row {
+    let mut row = Row::default();
     film.clone_into(&mut row[0]);
     error.clone_into(&mut row[7]);
     row
 }
 
-impl Writer<Vec<Found>, Vec<Truth>> for BoxWriter {
-    type Entry = Boxes;
+impl Writer<Vec<PredictedBox>, Vec<TrueBox>> for BoxWriter {
+    type Entry = FilmBoxes;
 
     fn write(
         &self,
-        film: &Shown<'_>,
-        found: &Vec<Found>,
-        _truth: Option<&Vec<Truth>>,
-    ) -> Result<Boxes> {
+        film: &ShownFilm<'_>,
+        boxes: &Vec<PredictedBox>,
+        _target: Option<&Vec<TrueBox>>,
+    ) -> Result<FilmBoxes> {
         let (mut results, mut rows) = (Vec::new(), Vec::new());
-        for (one, place) in in_film(film, found, &self.classes) {
-            let bbox = [place.x, place.y, place.width, place.height];
+        for (predicted, film_box) in in_film(film, boxes, &self.classes) {
+            let bbox = [film_box.x, film_box.y, film_box.width, film_box.height];
             let [x, y, width, height] = bbox.map(|v| format!("{v:.2}"));
-            let score = format!("{:.4}", one.score);
+            let score = format!("{:.4}", predicted.score);
             let name = film.name.to_owned();
             let error = String::new();
-            rows.push([name, place.label, score, x, y, width, height, error]);
+            rows.push([name, film_box.label, score, x, y, width, height, error]);
             results.push(CocoResult {
                 image_id: film.name.to_owned(),
-                category_id: one.class + 1,
+                category_id: predicted.class + 1,
                 bbox,
-                score: one.score,
+                score: predicted.score,
             });
         }
         if rows.is_empty() {
             rows.push(empty_row(film.name, ""));
         }
-        Ok(Boxes { results, rows })
+        Ok(FilmBoxes { results, rows })
     }
 
-    fn add(&mut self, Boxes { results, rows }: Boxes) {
+    fn add(&mut self, FilmBoxes { results, rows }: FilmBoxes) {
         self.results.extend(results);
         self.rows.extend(rows);
     }
 
-    fn add_bad(&mut self, film: &str, reason: &str) {
+    fn add_unreadable(&mut self, film: &str, reason: &str) {
         self.rows.push(empty_row(film, reason));
     }
 
@@ -128,9 +133,9 @@ impl Writer<Vec<Found>, Vec<Truth>> for BoxWriter {
         let header = [
             "ImageId", "Class", "Score", "X", "Y", "Width", "Height", "error",
         ];
-        let columns = match self.purpose {
-            Purpose::Evaluation => 7,
-            Purpose::Prediction => 8,
+        let columns = match self.kind {
+            OutputKind::Evaluation => 7,
+            OutputKind::Prediction => 8,
         };
         let rows = self.rows.into_iter();
         let rows = rows.map(|row| row.into_iter().take(columns));

@@ -1,33 +1,36 @@
-//! The YOLOv3 decoder (Redmon & Farhadi, 2018) on a ResNet as MGCA has it: the same layers under the same names, so that its weights load.
+//! The YOLOv3 decoder (Redmon & Farhadi, 2018) on a ResNet, as in MGCA. Layers have the same names
+//! there, so its weights can be loaded.
 
 use mflag_encoder::init::{batch_norm, uniform};
 use mflag_encoder::{Arch, Features};
 use mflag_head::{Error, Result};
 use tch::{Tensor, nn, nn::Module, nn::ModuleT};
 
-use crate::anchors::{EACH, LEVELS};
+use crate::anchors::{LEVELS, PER_GRID};
 
-/// Numbers of a cell and anchor before those of its classes: place x and y, size x and y, objectness.
+/// Outputs of a cell and anchor before those of the classes: centre x and y, width, height,
+/// objectness.
 pub const BEFORE_CLASSES: i64 = 5;
-/// Stride of each level in pixels of the film.
+/// Stride of each grid in pixels of the view.
 pub const STRIDES: [i64; LEVELS] = [32, 16, 8];
 
-/// Channels of the narrow layers of each level; those of the wide ones are twice as many.
+/// Channels of the narrow layers of each grid; the wide layers have twice as many.
 const CHANNELS: [i64; LEVELS] = [512, 256, 128];
-/// Slope of a leaky ReLU below 0.
+/// Slope of the leaky ReLU below 0.
 const SLOPE: f64 = 0.1;
 
-/// From C5, C4 and C3 to boxes on three grids, the coarsest first.
+/// The decoder: predicts boxes from the features C5, C4 and C3 on three grids, the coarsest first.
 #[derive(Debug)]
 pub struct Yolo {
     levels: Vec<Level>,
 }
 
 impl Yolo {
-    /// A decoder for some classes with PyTorch's fresh weights under `embedding0.`, `embedding1_cbl.` … of `p`.
+    /// Creates a decoder with PyTorch's random weights under `embedding0.`, `embedding1_cbl.` … of
+    /// `p`.
     pub fn new(p: &nn::Path<'_>, arch: Arch, classes: usize) -> Yolo {
         let [_, c3, c4, c5] = arch.channels();
-        let outputs = EACH as i64 * (BEFORE_CLASSES + classes as i64);
+        let outputs = PER_GRID as i64 * (BEFORE_CLASSES + classes as i64);
         let mut levels: Vec<Level> = Vec::new();
         for (level, (input, channels)) in [c5, c4, c3].into_iter().zip(CHANNELS).enumerate() {
             let above = level.checked_sub(1).map(|above| CHANNELS[above]);
@@ -36,13 +39,14 @@ impl Yolo {
         Yolo { levels }
     }
 
-    /// What [`Yolo::forward`] reads of the features.
+    /// The features that [`Yolo::forward`] reads.
     pub fn inputs(features: Features) -> Vec<Tensor> {
         let [_, c3, c4, c5] = features.stages;
         vec![c5, c4, c3]
     }
 
-    /// For each level `[B, 3 · (5 + classes), H/s, W/s]`, s being its [stride](STRIDES), for films of H × W, both multiples of 32.
+    /// Computes an output per grid, `[B, 3 · (5 + classes), H/s, W/s]`, where s is its
+    /// [stride](STRIDES), for films of H × W, both multiples of 32.
     ///
     /// # Errors
     /// If the inputs are not those of [`Yolo::inputs`].
@@ -61,12 +65,12 @@ impl Yolo {
     }
 }
 
-/// Six layers and the output of one grid, beside what the coarser grid hands down.
+/// The layers of one grid.
 #[derive(Debug)]
 struct Level {
-    /// What makes the coarser level's branch narrower.
+    /// Narrows the branch of the coarser grid before it is joined.
     join: Option<Layer>,
-    /// All but the last; what they give is the branch that the finer level reads.
+    /// The first layers. The finer grid reads their result, too.
     branch: Vec<Layer>,
     last: Layer,
     output: nn::Conv2D,
@@ -89,9 +93,9 @@ impl Level {
         let wide = 2 * channels;
         let input = input + above.map_or(0, |above| above / 2);
         let mut branch = vec![Layer::new(&(p / 0), input, channels, 1)];
-        for place in [1, 3] {
-            branch.push(Layer::new(&(p / place), channels, wide, 3));
-            branch.push(Layer::new(&(p / (place + 1)), wide, channels, 1));
+        for index in [1, 3] {
+            branch.push(Layer::new(&(p / index), channels, wide, 3));
+            branch.push(Layer::new(&(p / (index + 1)), wide, channels, 1));
         }
         Level {
             join,
@@ -101,7 +105,7 @@ impl Level {
         }
     }
 
-    /// Output and branch.
+    /// Returns the output and the branch for the finer grid.
     fn forward(
         &self,
         input: &Tensor,
@@ -149,7 +153,7 @@ impl Layer {
     }
 }
 
-/// A convolution with PyTorch's start: uniform up to 1/√(fan in), kernel and bias.
+/// A convolution with PyTorch's random weights: kernel and bias uniform within ± 1/√(fan in).
 fn convolution(p: &nn::Path<'_>, input: i64, output: i64, kernel: i64, bias: bool) -> nn::Conv2D {
     let start = uniform(1.0 / ((input * kernel * kernel) as f64).sqrt());
     let config = nn::ConvConfig {

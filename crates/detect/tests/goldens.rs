@@ -1,10 +1,11 @@
-//! Goldens against PyTorch and torchvision (`tests/oracle/detection.py`), both sides in float64; tolerance 1e-9.
+//! Goldens against PyTorch and torchvision (`tests/oracle/detection.py`). Both sides compute in
+//! float64; the tolerance is 1e-9.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use mflag_detect::anchors;
-use mflag_detect::boxes::{Found, Limits, of_outputs, without_doubles};
-use mflag_detect::loss::{Truth, loss};
+use mflag_detect::boxes::{Limits, PredictedBox, decode, suppress};
+use mflag_detect::loss::loss;
 use mflag_detect::yolo::{STRIDES, Yolo};
+use mflag_detect::{TrueBox, anchors};
 use mflag_encoder::Arch;
 use mflag_metrics::detection::Rect;
 use mflag_tests::{assert_close, formula, golden_json, numbers};
@@ -25,16 +26,16 @@ fn flat(x: &Tensor) -> Vec<f64> {
 
 /// Outputs of the three grids for views of [`SIDE`] pixels.
 fn outputs(name: &str, films: i64, classes: i64) -> Vec<Tensor> {
-    let of = |(level, stride): (usize, i64)| {
+    let output = |(level, stride): (usize, i64)| {
         let grid = i64::from(SIDE) / stride;
         let shape = [films, 3 * (5 + classes), grid, grid];
         (filled(&format!("{name}{level}"), &shape) * 3.0).set_requires_grad(true)
     };
-    STRIDES.into_iter().enumerate().map(of).collect()
+    STRIDES.into_iter().enumerate().map(output).collect()
 }
 
 #[test]
-fn the_decoder_is_that_of_the_reference() {
+fn the_decoder_matches_the_reference() {
     let golden = golden_json("detection/yolo.json");
     let mut store = nn::VarStore::new(Device::Cpu);
     let decoder = Yolo::new(&store.root(), Arch::ResNet18, 2);
@@ -79,11 +80,11 @@ fn the_decoder_is_that_of_the_reference() {
     check(&decoder.forward(&inputs, false).unwrap(), "eval");
     let outputs = decoder.forward(&inputs, true).unwrap();
     check(&outputs, "train");
-    let weighed = outputs
+    let weighted = outputs
         .iter()
         .enumerate()
         .map(|(i, o)| (o * filled(&format!("cotangent{i}"), &o.size())).sum(Kind::Double));
-    weighed.sum::<Tensor>().backward();
+    weighted.sum::<Tensor>().backward();
     for (name, norm) in golden["gradients"].as_object().unwrap() {
         let found = variables[name].grad().norm().double_value(&[]);
         assert_close(&[found], &[norm.as_f64().unwrap()], TOLERANCE, name);
@@ -91,16 +92,16 @@ fn the_decoder_is_that_of_the_reference() {
 }
 
 #[test]
-fn assignment_losses_and_gradients_are_those_of_the_protocol() {
+fn assignment_losses_and_gradients_match_the_reference() {
     for golden in golden_json("detection/loss.json").as_array().unwrap() {
         let case = golden["case"].as_str().unwrap();
         let truth = |b: &Value| {
             let [class, x, y, width, height] = numbers(b)[..] else {
                 unreachable!("five numbers");
             };
-            Truth {
+            TrueBox {
                 class: class as usize,
-                place: Rect {
+                rect: Rect {
                     x: x - width / 2.0,
                     y: y - height / 2.0,
                     width,
@@ -109,7 +110,7 @@ fn assignment_losses_and_gradients_are_those_of_the_protocol() {
             }
         };
         let films = golden["boxes"].as_array().unwrap();
-        let targets: Vec<Vec<Truth>> = films
+        let targets: Vec<Vec<TrueBox>> = films
             .iter()
             .map(|film| film.as_array().unwrap().iter().map(truth).collect())
             .collect();
@@ -119,7 +120,7 @@ fn assignment_losses_and_gradients_are_those_of_the_protocol() {
             golden["classes"].as_i64().unwrap(),
         );
         let parts = loss(&outputs, &targets, &anchors::coco(SIDE)).unwrap();
-        let found = [&parts.place, &parts.size, &parts.objectness, &parts.class];
+        let found = [&parts.centre, &parts.size, &parts.objectness, &parts.class];
         let found = found.map(|part| part.double_value(&[]));
         assert_close(&found, &numbers(&golden["parts"]), TOLERANCE, case);
         parts.sum().backward();
@@ -134,7 +135,7 @@ fn assignment_losses_and_gradients_are_those_of_the_protocol() {
 }
 
 #[test]
-fn boxes_are_decoded_as_by_the_formulas() {
+fn decoded_boxes_match_the_formulas() {
     for golden in golden_json("detection/decode.json").as_array().unwrap() {
         let case = golden["case"].as_str().unwrap();
         let outputs = outputs(case, 2, golden["classes"].as_i64().unwrap());
@@ -142,7 +143,7 @@ fn boxes_are_decoded_as_by_the_formulas() {
             confidence: golden["confidence"].as_f64().unwrap(),
             overlap: 0.5,
         };
-        let found = of_outputs(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap();
+        let found = decode(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap();
         for (found, golden) in found.iter().zip(golden["films"].as_array().unwrap()) {
             let golden = golden.as_array().unwrap();
             assert_eq!(found.len(), golden.len(), "{case}");
@@ -160,7 +161,7 @@ fn boxes_are_decoded_as_by_the_formulas() {
                     y,
                     width,
                     height,
-                } = found.place;
+                } = found.rect;
                 let corners = [x, y, x + width, y + height];
                 assert_close(&corners, &[left, top, right, bottom], TOLERANCE, case);
             }
@@ -173,12 +174,12 @@ fn suppression_keeps_what_torchvision_keeps() {
     for golden in golden_json("detection/nms.json").as_array().unwrap() {
         let number = golden["number"].as_u64().unwrap() as usize;
         let raw = formula::values(golden["name"].as_str().unwrap(), number * 5);
-        let found: Vec<Found> = raw
+        let found: Vec<PredictedBox> = raw
             .chunks_exact(5)
-            .map(|v| Found {
+            .map(|v| PredictedBox {
                 class: 0,
                 score: v[4] as f32,
-                place: Rect {
+                rect: Rect {
                     x: v[0] * 20.0 + 30.0,
                     y: v[1] * 20.0 + 30.0,
                     width: (v[2] + 1.1) * 15.0,
@@ -187,9 +188,10 @@ fn suppression_keeps_what_torchvision_keeps() {
             })
             .collect();
         let overlap = golden["overlap"].as_f64().unwrap();
-        let kept = without_doubles(found.clone(), overlap, number);
-        let places = numbers(&golden["kept"]);
-        let golden: Vec<Found> = places.iter().map(|place| found[*place as usize]).collect();
+        let kept = suppress(found.clone(), overlap, number);
+        let indices = numbers(&golden["kept"]);
+        let golden: Vec<PredictedBox> =
+            indices.iter().map(|index| found[*index as usize]).collect();
         assert_eq!(kept, golden, "{number} boxes, {overlap}");
     }
 }

@@ -1,9 +1,10 @@
-//! What holds of any boxes.
+//! Properties that hold for any boxes.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use mflag_detect::anchors::{self, EACH, LEVELS, nearest, shape_iou};
-use mflag_detect::boxes::{Found, Limits, of_outputs, without_doubles};
-use mflag_detect::loss::{Truth, assign, loss};
+use mflag_detect::TrueBox;
+use mflag_detect::anchors::{self, LEVELS, PER_GRID, nearest, shape_iou};
+use mflag_detect::boxes::{Limits, PredictedBox, decode, suppress};
+use mflag_detect::loss::{assign, loss};
 use mflag_detect::yolo::STRIDES;
 use mflag_metrics::detection::{Rect, iou};
 use proptest::prelude::*;
@@ -22,41 +23,37 @@ fn rect() -> impl Strategy<Value = Rect> {
     })
 }
 
-fn truths() -> impl Strategy<Value = Vec<Vec<Truth>>> {
-    let truth = (0..2usize, rect()).prop_map(|(class, place)| Truth { class, place });
-    prop::collection::vec(prop::collection::vec(truth, 0..4), 1..3)
+fn true_boxes() -> impl Strategy<Value = Vec<Vec<TrueBox>>> {
+    let true_box = (0..2usize, rect()).prop_map(|(class, rect)| TrueBox { class, rect });
+    prop::collection::vec(prop::collection::vec(true_box, 0..4), 1..3)
 }
 
-fn found() -> impl Strategy<Value = Vec<Found>> {
-    let found = (0..2usize, 0.0f32..1.0, rect());
-    let found = found.prop_map(|(class, score, place)| Found {
-        class,
-        score,
-        place,
-    });
-    prop::collection::vec(found, 0..60)
+fn predicted_boxes() -> impl Strategy<Value = Vec<PredictedBox>> {
+    let predicted = (0..2usize, 0.0f32..1.0, rect());
+    let predicted = predicted.prop_map(|(class, score, rect)| PredictedBox { class, score, rect });
+    prop::collection::vec(predicted, 0..60)
 }
 
-/// Outputs that say of each assigned box just what is true, and of all else that it is empty.
-fn perfect(targets: &[Vec<Truth>]) -> Vec<Tensor> {
+/// Outputs that predict each assigned box exactly, and "no box" everywhere else.
+fn perfect(targets: &[Vec<TrueBox>]) -> Vec<Tensor> {
     const SURE: f64 = 12.0;
     let logit = |p: f64| (p / (1.0 - p)).ln().clamp(-SURE, SURE);
     let mut outputs = Vec::new();
-    for (shapes, stride) in anchors::coco(SIDE).iter().zip(STRIDES) {
+    for (anchors, stride) in anchors::coco(SIDE).iter().zip(STRIDES) {
         let grid = i64::from(SIDE) / stride;
-        let rows = targets.len() as i64 * EACH as i64 * grid * grid;
-        let mut said = vec![0.0; rows as usize * 7];
-        said.chunks_exact_mut(7).for_each(|row| row[4] = -SURE);
-        for (row, cell) in assign(targets, shapes, stride as f64, grid).boxes {
-            let row = &mut said[row as usize * 7..][..7];
+        let rows = targets.len() as i64 * PER_GRID as i64 * grid * grid;
+        let mut values = vec![0.0; rows as usize * 7];
+        values.chunks_exact_mut(7).for_each(|row| row[4] = -SURE);
+        for (row, cell) in assign(targets, anchors, stride as f64, grid).boxes {
+            let row = &mut values[row as usize * 7..][..7];
             row[..2].copy_from_slice(&cell.centre.map(logit));
             row[2..4].copy_from_slice(&cell.size);
             row[4..].copy_from_slice(&[SURE, -SURE, -SURE]);
             cell.classes.iter().for_each(|class| row[5 + class] = SURE);
         }
-        let said = Tensor::from_slice(&said).view([-1, EACH as i64, grid, grid, 7]);
-        let shape = [targets.len() as i64, EACH as i64 * 7, grid, grid];
-        outputs.push(said.permute([0, 1, 4, 2, 3]).reshape(shape));
+        let values = Tensor::from_slice(&values).view([-1, PER_GRID as i64, grid, grid, 7]);
+        let shape = [targets.len() as i64, PER_GRID as i64 * 7, grid, grid];
+        outputs.push(values.permute([0, 1, 4, 2, 3]).reshape(shape));
     }
     outputs
 }
@@ -65,23 +62,26 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn what_is_assigned_decodes_to_the_box_itself(place in rect(), class in 0..2usize) {
-        let targets = [vec![Truth { class, place }]];
+    fn an_assigned_box_is_decoded_to_itself(rect in rect(), class in 0..2usize) {
+        let targets = [vec![TrueBox { class, rect }]];
         let limits = Limits { confidence: 0.9, overlap: 1.0 };
-        let found = of_outputs(&perfect(&targets), &anchors::coco(SIDE), SIDE, limits).unwrap();
-        prop_assert_eq!(found[0].len(), LEVELS, "each grid finds it");
-        for one in &found[0] {
-            prop_assert_eq!(one.class, class);
-            // Centres at the very edge of a cell are as near as a sigmoid comes.
-            prop_assert!(iou(&one.place, &place) > 0.99, "{one:?} {place:?}");
+        let found = decode(&perfect(&targets), &anchors::coco(SIDE), SIDE, limits).unwrap();
+        prop_assert_eq!(found[0].len(), LEVELS, "each grid predicts it");
+        for predicted in &found[0] {
+            prop_assert_eq!(predicted.class, class);
+            // A sigmoid cannot reach a centre at the very edge of a cell.
+            prop_assert!(iou(&predicted.rect, &rect) > 0.99, "{predicted:?} {rect:?}");
         }
     }
 
     #[test]
-    fn the_loss_is_least_where_all_is_said_rightly(targets in truths(), seed in 0..1000i64) {
+    fn the_perfect_prediction_has_the_lowest_loss(targets in true_boxes(), seed in 0..1000i64) {
         let anchors = anchors::coco(SIDE);
         let right = perfect(&targets);
-        let value = |outputs: &[Tensor]| loss(outputs, &targets, &anchors).unwrap().sum().double_value(&[]);
+        let value = |outputs: &[Tensor]| {
+            let parts = loss(outputs, &targets, &anchors).unwrap();
+            parts.sum().double_value(&[])
+        };
         tch::manual_seed(seed);
         let wrong: Vec<Tensor> = right
             .iter()
@@ -92,17 +92,20 @@ proptest! {
     }
 
     #[test]
-    fn boxes_are_inside_in_falling_order_and_apart(said in prop::collection::vec(-6.0f64..6.0, 7), overlap in 0.1..0.9) {
+    fn decoded_boxes_are_inside_sorted_and_apart(
+        values in prop::collection::vec(-6.0f64..6.0, 7),
+        overlap in 0.1..0.9,
+    ) {
         let outputs: Vec<Tensor> = STRIDES.iter().map(|stride| {
             let grid = i64::from(SIDE) / stride;
-            let one = Tensor::from_slice(&said).view([1, 1, 7, 1, 1]).expand([1, 3, 7, grid, grid], false);
-            one.reshape([1, 21, grid, grid])
+            let cell = Tensor::from_slice(&values).view([1, 1, 7, 1, 1]);
+            cell.expand([1, 3, 7, grid, grid], false).reshape([1, 21, grid, grid])
         }).collect();
         let limits = Limits { confidence: 0.0, overlap };
-        let found = of_outputs(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap();
+        let found = decode(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap();
         prop_assert!(!found[0].is_empty() && found[0].len() <= 100);
-        for one in &found[0] {
-            let Rect { x, y, width, height } = one.place;
+        for predicted in &found[0] {
+            let Rect { x, y, width, height } = predicted.rect;
             let end = f64::from(SIDE) + 1e-9;
             prop_assert!(x >= 0.0 && y >= 0.0 && x + width <= end && y + height <= end);
         }
@@ -110,29 +113,40 @@ proptest! {
     }
 
     #[test]
-    fn what_is_kept_is_apart_and_what_is_left_out_is_not(found in found(), overlap in 0.1..0.9) {
-        let kept = without_doubles(found.clone(), overlap, usize::MAX);
-        let over = |a: &Found, b: &Found| a.class == b.class && iou(&a.place, &b.place) > overlap;
-        for (i, one) in kept.iter().enumerate() {
-            prop_assert!(kept[..i].iter().all(|other| !over(one, other)));
+    fn kept_boxes_are_apart_and_suppressed_ones_are_not(
+        boxes in predicted_boxes(),
+        overlap in 0.1..0.9,
+    ) {
+        let kept = suppress(boxes.clone(), overlap, usize::MAX);
+        let overlaps = |a: &PredictedBox, b: &PredictedBox| {
+            a.class == b.class && iou(&a.rect, &b.rect) > overlap
+        };
+        for (i, predicted) in kept.iter().enumerate() {
+            prop_assert!(kept[..i].iter().all(|other| !overlaps(predicted, other)));
         }
-        for one in &found {
-            let better = |other: &Found| other.score >= one.score && over(one, other);
-            prop_assert!(kept.contains(one) || kept.iter().any(better));
+        for predicted in &boxes {
+            let better = |other: &PredictedBox| {
+                other.score >= predicted.score && overlaps(predicted, other)
+            };
+            prop_assert!(kept.contains(predicted) || kept.iter().any(better));
         }
-        let few = without_doubles(found, overlap, 3);
+        let few = suppress(boxes, overlap, 3);
         prop_assert_eq!(&few[..], &kept[..few.len()]);
         prop_assert_eq!(few.len(), kept.len().min(3));
     }
 
     #[test]
-    fn kmeans_is_of_the_boxes_alone(boxes in prop::collection::vec((1.0f64..90.0, 1.0f64..90.0), 1..40)) {
+    fn kmeans_depends_on_the_boxes_alone(
+        boxes in prop::collection::vec((1.0f64..90.0, 1.0f64..90.0), 1..40),
+    ) {
         let mut boxes: Vec<[f64; 2]> = boxes.into_iter().map(|(w, h)| [w, h]).collect();
         let found = anchors::kmeans(&boxes).unwrap();
         boxes.reverse();
-        prop_assert_eq!(found, anchors::kmeans(&boxes).unwrap(), "the order of the films does not matter");
+        let reversed = anchors::kmeans(&boxes).unwrap();
+        prop_assert_eq!(found, reversed, "the order of the films is irrelevant");
         let areas: Vec<f64> = found.iter().map(|grid| grid[0][0] * grid[0][1]).collect();
-        prop_assert!(areas.is_sorted_by(|a, b| a >= b), "the coarsest grid has the greatest");
+        let is_sorted = areas.is_sorted_by(|a, b| a >= b);
+        prop_assert!(is_sorted, "the coarsest grid has the largest anchors");
         prop_assert!(found.iter().flatten().flatten().all(|length| (1.0..90.0).contains(length)));
     }
 }
@@ -150,15 +164,15 @@ fn kmeans_finds_groups() {
 }
 
 #[test]
-fn the_nearest_shape_has_the_greatest_iou() {
+fn the_nearest_anchor_has_the_greatest_iou() {
     let shapes = [[10.0, 10.0], [20.0, 10.0], [10.0, 20.0]];
     assert_eq!(nearest(&shapes, [19.0, 11.0]), 1);
-    assert_eq!(nearest(&shapes, [15.0, 15.0]), 1, "of equal ones the first");
+    assert_eq!(nearest(&shapes, [15.0, 15.0]), 1, "the first of equal ones");
     assert_eq!(shape_iou([2.0, 2.0], [4.0, 4.0]), 0.25);
 }
 
 #[test]
-fn what_is_no_number_is_said() {
+fn a_nan_in_the_output_is_an_error() {
     let outputs: Vec<Tensor> = STRIDES
         .iter()
         .map(|s| {
@@ -173,6 +187,6 @@ fn what_is_no_number_is_said() {
         confidence: 0.5,
         overlap: 0.5,
     };
-    let said = of_outputs(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap_err();
-    assert!(said.to_string().contains("diverged"), "{said}");
+    let error = decode(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap_err();
+    assert!(error.to_string().contains("diverged"), "{error}");
 }

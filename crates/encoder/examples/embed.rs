@@ -9,7 +9,7 @@
 use mflag_encoder::FilmEncoder;
 use mflag_encoder::tch::Device;
 
-/// Films in a batch. On a CPU, larger batches need more memory and gain little.
+/// Films in a batch. Larger batches need more memory and are hardly faster on a CPU.
 const BATCH: usize = 16;
 
 fn main() -> anyhow::Result<()> {
@@ -23,8 +23,8 @@ fn main() -> anyhow::Result<()> {
             .iter()
             .map(|file| encoder.read(file))
             .collect::<Result<Vec<_>, _>>()?;
-        for vector in encoder.embed(&films)?.rows() {
-            println!("{:?}", vector.to_vec());
+        for (file, vector) in files.iter().zip(encoder.embed(&films)?.rows()) {
+            println!("{file} {:?}", vector.to_vec());
         }
     }
     Ok(())

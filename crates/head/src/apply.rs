@@ -8,15 +8,15 @@ use crate::head::Head;
 use crate::model::Model;
 
 impl<H: Head> Model<H> {
-    /// What the head reads of films (see [`Head::inputs`]), and what it says of each, all together in one batch. Films come from
-    /// `read` or `decode` of [`Model::preprocess`], or are pixels of any size, which become squares.
+    /// Predicts on `films` as one batch. Returns the inputs of the head (see [`Head::inputs`]) and
+    /// a prediction per film. Films come from `read` or `decode` of [`Model::preprocess`]; others
+    /// of any size are made square first.
     ///
     /// # Errors
-    /// If a film's pixels do not match its size, or memory does not suffice.
+    /// If a film has another number of pixels than its size, or memory does not suffice.
     pub fn apply(&self, films: &[Film]) -> Result<(Vec<Tensor>, Vec<H::Prediction>)> {
         let network = &self.network;
-        let precision = self.config.train.precision.resolve(network.device)?;
-        precision.inference(network.device, || {
+        network.inference(&self.config.train, || {
             let batch = network.preprocess.batch(films, network.device)?;
             let inputs = H::inputs(network.encoder.features(&batch, false)?);
             let output = network.head.forward(&inputs, false)?;

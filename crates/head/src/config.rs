@@ -1,4 +1,4 @@
-//! The configuration of a head's run. Paths are relative to the folder the command is run in.
+//! The configuration of a head's run. Paths are relative to the current folder.
 
 use std::path::PathBuf;
 
@@ -12,20 +12,21 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The part of a configuration that is a head's own.
+/// The section `head` of the configuration, which each head defines.
 pub trait Settings:
     std::fmt::Debug + Clone + Default + Serialize + DeserializeOwned + JsonSchema + Send + Sync
 {
     /// The metrics of validation. Each of them, or the loss, can choose the best checkpoint.
     const METRICS: &'static [Metric];
 
-    /// Rules between values, which no schema says: one line for each that is broken.
+    /// Checks rules between values, which the schema cannot express. Returns a line per broken
+    /// rule.
     fn check(&self, _data: &DataConfig) -> Vec<String> {
         Vec::new()
     }
 }
 
-/// Everything that a run of a head depends on.
+/// The configuration of a head's run.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, bound = "S: Settings")]
 #[schemars(bound = "S: Settings")]
@@ -34,11 +35,12 @@ pub struct HeadConfig<S> {
     pub data: DataConfig,
     /// The film encoder under the head.
     pub encoder: EncoderConfig,
-    /// The head itself.
+    /// The head's own settings.
     pub head: S,
-    /// Random changes of the training films; none when absent.
+    /// Random changes of the training films. If absent: none.
     pub augment: Augment,
-    /// The metric of validation that chooses the best checkpoint and stops early (with `train.patience`).
+    /// The validation metric that chooses the best checkpoint and, with `train.patience`, stops
+    /// early.
     pub monitor: String,
     /// Optimiser, schedule, precision, length, checkpoints.
     pub train: TrainerConfig,
@@ -66,51 +68,53 @@ pub struct DataConfig {
     /// Side of the square that the encoder sees, in pixels; at most the store's.
     #[schemars(range(min = 64, max = 2048))]
     pub side: u32,
-    /// Part of the training patients whose labels are used.
+    /// Share of the training patients that is used.
     #[schemars(range(min = 0.0001, max = 1.0))]
     pub fraction: f64,
-    /// Chooses these patients; the smaller of two fractions of one seed is part of the larger.
+    /// Seed that chooses these patients. With one seed, a smaller fraction is a subset of a larger
+    /// one.
     pub fraction_seed: u64,
     /// Threads that augment films; 0: a quarter of the cores.
     #[schemars(range(min = 0, max = 256))]
     pub loader_threads: usize,
-    /// Batches kept ready.
+    /// Batches that are kept ready.
     #[schemars(range(min = 1, max = 64))]
     pub prefetch: usize,
-    /// Memory in MiB that the features of a frozen encoder may take. Where films are not augmented and their features fit,
-    /// each film is encoded once and not in every epoch; 0: never.
+    /// Memory in MiB for the features of a frozen encoder. If films are not augmented and their
+    /// features fit, each film is encoded once instead of in every epoch. 0: never.
     #[schemars(range(min = 0, max = 1_048_576))]
     pub keep_features: u64,
 }
 
 impl DataConfig {
-    /// What is wrong with a side that is no multiple of what the head `needs`, such as `(32, "the U-Net needs")`.
-    pub fn multiple_of(&self, step: u32, needs: &str) -> Option<String> {
+    /// The problem with a `data.side` that is not a multiple of `step`, which `network` needs.
+    pub fn multiple_of(&self, step: u32, network: &str) -> Option<String> {
         if self.side.is_multiple_of(step) {
             return None;
         }
         let near = (self.side / step).max(1) * step;
         Some(format!(
-            "data.side: {} is no multiple of {step}, as {needs}; take {near} or {}",
+            "data.side: {} is not a multiple of {step}, which {network} needs; use {near} or {}",
             self.side,
             near + step
         ))
     }
 }
 
-/// What a film is on which nothing is marked.
+/// How films without a mask or box are used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unmarked {
-    /// A film with nothing to find: right for data sets of findings that may be absent.
+    /// As films with nothing to find. Right for data sets whose findings may be absent.
     #[default]
     Negative,
-    /// A film that nobody has marked, such as one of a set where only some have lung masks.
+    /// Not at all. Right for data sets where only some films were annotated, such as with lung
+    /// masks.
     LeftOut,
 }
 
 impl Unmarked {
-    /// Whether such a film is learned from, and judged.
+    /// Whether such films are trained on and evaluated.
     pub fn is_learned(self) -> bool {
         self == Unmarked::Negative
     }
@@ -136,15 +140,15 @@ impl Default for DataConfig {
 pub struct EncoderConfig {
     /// Architecture.
     pub arch: Arch,
-    /// Weights at the start: `encoder.safetensors` of a pre-training run, or any file with torchvision's names; random when
-    /// absent.
+    /// Initial weights: `encoder.safetensors` of a pre-training run, or any file with torchvision's
+    /// names. If absent: random.
     pub weights: Option<PathBuf>,
-    /// Whether the encoder keeps its weights; else it is trained with the head.
+    /// Whether the encoder keeps its weights. If false, it is trained together with the head.
     pub frozen: bool,
-    /// Whether the BatchNorm statistics of a frozen encoder move with the training films all the same, as in the code that
-    /// the published numbers come from.
+    /// Whether a frozen encoder's BatchNorm statistics are still updated by the training films, as
+    /// in the code behind the published numbers.
     pub moving_statistics: bool,
-    /// An encoder that is trained learns at this part of the rate.
+    /// Learning rate of a trained encoder, as a share of the head's.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub lr_scale: f64,
 }
@@ -167,7 +171,8 @@ fn monitors<S: Settings>() -> impl Iterator<Item = &'static Metric> {
 }
 
 impl<S: Settings> HeadConfig<S> {
-    /// Which way the monitored metric is better; `None` if the head has no such metric.
+    /// Whether a lower or a higher value of the monitored metric is better; `None` if the head has
+    /// no such metric.
     pub fn direction(&self) -> Option<Direction> {
         monitors::<S>()
             .find(|metric| metric.key == self.monitor)?

@@ -1,4 +1,4 @@
-//! The film encoder under a head: frozen, or trained with it.
+//! The film encoder under a head: frozen, or trained with the head.
 
 use mflag_encoder::{Arch, ENCODER_PREFIX, Features, ResNet};
 use mflag_weights::{Allow, load_into, strip_prefix};
@@ -7,7 +7,7 @@ use tch::{Tensor, nn};
 use crate::config::EncoderConfig;
 use crate::error::Result;
 
-/// A ResNet, and whether it learns.
+/// A ResNet, and whether it is trained.
 #[derive(Debug)]
 pub struct Encoder {
     network: ResNet,
@@ -16,10 +16,10 @@ pub struct Encoder {
 }
 
 impl Encoder {
-    /// An encoder with fresh weights under `encoder.` of `variables`.
+    /// Creates an encoder with random weights under `encoder.` of `variables`.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If libtorch cannot create a variable.
     pub fn new(variables: &nn::VarStore, config: &EncoderConfig) -> Result<Encoder> {
         let network = ResNet::new(&(variables.root() / "encoder"), config.arch)?;
         if config.frozen {
@@ -34,10 +34,11 @@ impl Encoder {
         })
     }
 
-    /// Reads `encoder.weights`, if there are any, into the encoder's `variables`.
+    /// Loads the file `encoder.weights`, if the configuration names one, into the encoder's part of
+    /// `variables`.
     ///
     /// # Errors
-    /// If they cannot be read or do not fit.
+    /// If the file cannot be read, or its weights do not fit the architecture.
     pub fn load(variables: &nn::VarStore, config: &EncoderConfig) -> Result<()> {
         let Some(weights) = &config.weights else {
             tracing::info!("encoder: random weights");
@@ -54,13 +55,14 @@ impl Encoder {
         self.network.arch()
     }
 
-    /// Whether the features of a film are the same in every epoch, unless the film is changed.
+    /// Whether the same pixels give the same features in every epoch.
     pub fn is_constant(&self) -> bool {
         self.frozen && !self.moving_statistics
     }
 
-    /// The features of films, `[B, 1, S, S]` or `[B, 3, S, S]`, normalised. A frozen encoder runs without a graph and with
-    /// its own BatchNorm statistics, in training, too.
+    /// Computes the features of normalised films, `[B, 1, S, S]` or `[B, 3, S, S]`. A frozen
+    /// encoder computes no gradients; unless `encoder.moving_statistics` is set, it keeps its
+    /// BatchNorm statistics even in training.
     ///
     /// # Errors
     /// As [`ResNet::features`].

@@ -1,11 +1,11 @@
-//! What can go wrong in a head.
+//! The error type of the heads.
 
 use std::path::{Path, PathBuf};
 
 /// Result of this crate and of the heads.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Errors of the heads; each message names what is wrong and what to do.
+/// Errors of the heads. Each message names what is wrong and how to fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file cannot be used.
@@ -13,28 +13,28 @@ pub enum Error {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// What is wrong with it, and how to fix it.
         reason: String,
     },
-    /// The data cannot be trained on or judged by.
+    /// The store or the features do not fit the head.
     #[error("{0}")]
     Data(String),
-    /// From the core crate.
+    /// From `mflag-core`.
     #[error(transparent)]
     Core(#[from] mflag_core::Error),
-    /// From the data crate.
+    /// From `mflag-store`.
     #[error(transparent)]
-    Films(#[from] mflag_store::Error),
-    /// From the encoder crate.
+    Store(#[from] mflag_store::Error),
+    /// From `mflag-encoder`.
     #[error(transparent)]
     Encoder(#[from] mflag_encoder::Error),
-    /// From the weights crate.
+    /// From `mflag-weights`.
     #[error(transparent)]
     Weights(#[from] mflag_weights::Error),
-    /// From the metrics.
+    /// From `mflag-metrics`.
     #[error(transparent)]
     Metrics(#[from] mflag_metrics::Error),
-    /// From the training loop.
+    /// From `mflag-train`.
     #[error(transparent)]
     Train(#[from] mflag_train::Error),
     /// From libtorch.
@@ -43,7 +43,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// A file that cannot be used, for a reason.
+    /// An error about the file `path`.
     pub fn file(path: &Path, reason: impl Into<String>) -> Error {
         Error::File {
             path: path.to_owned(),

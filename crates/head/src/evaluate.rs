@@ -1,27 +1,29 @@
-//! A trained head on the films of a split: metrics with intervals, and every prediction.
+//! The evaluation of a trained head on a split: metrics with intervals, and predictions.
 
-use mflag_core::Named;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use mflag_core::Named;
 use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_metrics::evaluation::Evaluation;
 use mflag_store::{Split, Store};
 
-use crate::cases;
 use crate::error::Result;
-use crate::files::named;
-use crate::films::Films;
-use crate::head::{Details, Head, Purpose, Writer};
+use crate::film_files::named;
+use crate::head::{Details, Head, OutputKind, Writer};
+use crate::labelled_films::LabelledFilms;
 use crate::model::Model;
-use crate::predict::Seen;
+use crate::prepared_film::PreparedFilm;
+use crate::qualitative;
 
 impl<H: Head> Model<H> {
-    /// Judges the labelled films of a split. Predictions go to the folder `out`, if one is given.
+    /// Evaluates the model on the labelled films of a split. Writes predictions, details and
+    /// example drawings into the folder `out` if one is given.
     ///
     /// # Errors
-    /// If the store has none, or predictions cannot be written.
+    /// If the split has no labelled film, the store's films were prepared in another way than those
+    /// of the training, or a file cannot be written.
     pub fn evaluate(
         &self,
         store: &Arc<Store>,
@@ -30,84 +32,80 @@ impl<H: Head> Model<H> {
         out: Option<&Path>,
     ) -> Result<Evaluation> {
         store.check_squares(&self.preprocess().square)?;
-        let chosen = Films::<H>::choose(&self.config, store, split)?;
-        let films = Films::<H>::new(&self.config, &self.facts, store.clone(), chosen)?;
-        let writer = out.map(|out| H::writer(&self.facts, out, Purpose::Evaluation));
-        let mut writer = writer.transpose()?;
-        let files = files_of(store, films.films());
-        let mut cases = Vec::with_capacity(films.films().len());
-        let precision = self.config.train.precision.resolve(self.network.device)?;
-        let judge = || {
-            self.network
-                .judge(&films, None, |_, indices, predictions, targets| {
-                    for ((&film, prediction), target) in
-                        indices.iter().zip(&predictions).zip(targets)
-                    {
-                        cases.push(H::judge(&self.facts, prediction, target)?);
-                        if let Some(writer) = &mut writer {
-                            let seen = self.seen(store, film, &files[&film])?;
-                            let entry = writer.write(&seen.shown(), prediction, Some(target))?;
-                            writer.add(entry);
-                        }
-                    }
-                    Ok(())
-                })
-        };
-        precision.inference(self.network.device, judge)?;
-        if let Some(writer) = writer {
-            writer.finish()?;
-        }
-        let films = films.films();
-        let names: Vec<&str> = films
-            .iter()
-            .map(|&f| &*store.records()[f].patient)
-            .collect();
-        let patients = Patients::new(&names);
+        let chosen = LabelledFilms::<H>::choose(&self.config, store, split)?;
+        let films = LabelledFilms::new(&self.config, &self.fitted, store.clone(), chosen)?;
+        let scored = self.score_films(&films, out)?;
+        let patients = patients(&films);
         let details = out.map(|out| Details {
             out,
             patients: &patients,
             bootstrap: &bootstrap,
         });
-        let measures = H::measures(&self.config.head, &self.facts, &cases, details)?;
+        let metrics = H::metrics(&self.config.head, &self.fitted, &scored, details)?;
         if let Some(out) = out {
-            let draw = || cases::write(self, store, films, &cases, out);
-            precision.inference(self.network.device, draw)?;
+            qualitative::write(self, &films, &scored, out)?;
         }
-        let mut evaluation = Evaluation::new(
-            &store.meta().dataset,
-            split.name(),
-            films.len(),
-            &patients,
-            &bootstrap,
-        );
-        for (metric, value) in measures {
-            evaluation.add(metric, bootstrap.replicates(&patients, value)?)?;
+        let dataset = &store.meta().dataset;
+        let number = films.indices().len();
+        let mut evaluation = Evaluation::new(dataset, split.name(), number, &patients, &bootstrap);
+        for (name, metric) in metrics {
+            evaluation.add(name, bootstrap.replicates(&patients, metric)?)?;
         }
         Ok(evaluation)
     }
 
-    /// A film of the store, as the network sees it.
-    fn seen(&self, store: &Store, film: usize, file: &str) -> Result<Seen> {
+    /// Predicts on `films` and scores the predictions. Writes them into `out` if it is given.
+    fn score_films(&self, films: &LabelledFilms<H>, out: Option<&Path>) -> Result<Vec<H::Scored>> {
+        let writer = out.map(|out| H::writer(&self.fitted, out, OutputKind::Evaluation));
+        let mut writer = writer.transpose()?;
+        let file_names = file_names(films);
+        let mut scored = Vec::with_capacity(films.indices().len());
+        self.network.inference(&self.config.train, || {
+            self.network.predict_labelled(films, None, |batch| {
+                for (film, prediction, target) in batch.films() {
+                    scored.push(H::score(&self.fitted, prediction, target)?);
+                    if let Some(writer) = &mut writer {
+                        let film = self.prepare_film(films.store(), film, &file_names[&film])?;
+                        let entry = writer.write(&film.shown(), prediction, Some(target))?;
+                        writer.add(entry);
+                    }
+                }
+                Ok(())
+            })
+        })?;
+        if let Some(writer) = writer {
+            writer.finish()?;
+        }
+        Ok(scored)
+    }
+
+    /// The film of the store with index `film`, as the network sees it.
+    fn prepare_film(&self, store: &Store, film: usize, file_name: &str) -> Result<PreparedFilm> {
         let record = &store.records()[film];
         let preprocess = self.preprocess();
-        // A store without sizes is of squares alone: boxes and masks are then in its pixels.
+        // Without sizes, the films were squares already: boxes and masks are in pixels of the
+        // square.
         let size = record.size.unwrap_or([preprocess.square.side; 2]);
         let pixels = store.pixels(film);
-        Seen::new(
-            record.film.clone(),
-            file.to_owned(),
-            size,
-            &pixels,
-            preprocess,
-        )
+        let (name, file_name) = (record.film.clone(), file_name.to_owned());
+        PreparedFilm::new(name, file_name, size, &pixels, preprocess)
     }
 }
 
-/// What files that are written of these films are called.
-fn files_of(store: &Store, films: &[usize]) -> HashMap<usize, String> {
-    let names = films
-        .iter()
-        .map(|&f| PathBuf::from(&store.records()[f].film));
-    let named = named(names.collect()).into_iter().map(|file| file.name);
-    films.iter().copied().zip(named).collect()
+/// The patient of each film.
+fn patients<H: Head>(films: &LabelledFilms<H>) -> Patients {
+    let records = films.store().records();
+    let patients = films.indices().iter().map(|&film| &*records[film].patient);
+    Patients::new(&patients.collect::<Vec<&str>>())
+}
+
+/// The name of the files written for each film, by its index in the store.
+fn file_names<H: Head>(films: &LabelledFilms<H>) -> HashMap<usize, String> {
+    let records = films.store().records();
+    let indices = films.indices().iter().copied();
+    let paths = indices
+        .clone()
+        .map(|film| PathBuf::from(&records[film].film));
+    let named = named(paths.collect()).into_iter().map(|file| file.name);
+    indices.zip(named).collect()
 }

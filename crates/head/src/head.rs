@@ -1,4 +1,4 @@
-//! What makes a head.
+//! The trait that makes a head.
 
 use std::path::Path;
 
@@ -13,156 +13,171 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tch::{Tensor, nn};
 
-use crate::cases::Drawing;
 use crate::config::Settings;
+use crate::drawing::Drawing;
 use crate::error::Result;
 use crate::overlay::Overlay;
 use crate::view_to_film::ViewToFilm;
 
-/// A metric of some cases: given how often each case counts, its value; `None` where it is undefined.
-pub type Value<'a> =
+/// Computes a metric, given how often each film counts; `None` where the metric is undefined.
+pub type MetricFn<'a> =
     Box<dyn Fn(Counts<'_>) -> mflag_metrics::Result<Option<f64>> + Send + Sync + 'a>;
 
-/// A metric by its name.
-pub type Measure<'a> = (String, Value<'a>);
+/// A metric's name, and the function that computes it.
+pub type NamedMetric<'a> = (String, MetricFn<'a>);
 
-/// Metrics in the order of the table.
-pub type Measures<'a> = Vec<Measure<'a>>;
+/// Metrics, in the order of the results table.
+pub type Metrics<'a> = Vec<NamedMetric<'a>>;
 
-/// What the validation films, as the best weights see them, add to the facts.
-pub type Calibrate<H> = fn(&<H as Head>::Facts, &[<H as Head>::Case]) -> Result<<H as Head>::Facts>;
+/// Takes what [`Head::fit`] returned and the scored validation films; returns the former with
+/// thresholds and the like added.
+pub type Calibrate<H> =
+    fn(&<H as Head>::Fitted, &[<H as Head>::Scored]) -> Result<<H as Head>::Fitted>;
 
-/// A head: a network on the encoder's features, what it learns of a film, and how it is judged.
+/// A head: a network on the encoder's features, with its labels, loss and metrics.
 ///
-/// What is known of a film goes `Record` → [`Head::Annotation`] (once, in the stored square) → [`Head::Target`] (in a view of
-/// it, by the loader's threads). What the network says goes [`Head::Output`] (a batch) → [`Head::Prediction`] (a film, in
-/// the view) → [`Head::Case`] (with the target: all that the metrics need).
+/// Labels go from [`Record`] to [`Head::Annotation`] (once per film, in pixels of the stored
+/// square) to [`Head::Target`] (once per view of the film, on the loader's threads).
+///
+/// Predictions go from [`Head::Output`] (of a batch) to [`Head::Prediction`] (of a film, in pixels
+/// of the view) to [`Head::Scored`] (prediction and target together) to the metrics.
 pub trait Head: Sized {
-    /// Name, such as `segmentation`.
+    /// The head's name, such as `segmentation`.
     const NAME: &'static str;
-    /// What the validation films say at the end, such as thresholds. Without it they are not judged for that.
+    /// Fits thresholds and the like on the validation films after training. `None`: nothing to fit.
     const CALIBRATE: Option<Calibrate<Self>> = None;
-    /// What [`Head::film_value`] is, in the words of the metrics; films are drawn of no head without it.
-    const FILMS_BY: Option<&'static str> = None;
-    /// The part of the configuration that is its own.
+    /// The name of the metric that [`Head::film_metric`] computes. Without it, no example films are
+    /// drawn.
+    const FILM_METRIC: Option<&'static str> = None;
+    /// The head's own part of the configuration.
     type Settings: Settings;
-    /// What the data tell that prediction needs, too: names of labels, anchors, thresholds.
-    type Facts: std::fmt::Debug + Clone + Serialize + DeserializeOwned + Send + Sync;
-    /// What is known of a film, in the pixels of the stored square.
+    /// What is fitted to the data and needed for prediction beside the weights: label names,
+    /// anchors, thresholds.
+    type Fitted: std::fmt::Debug + Clone + Serialize + DeserializeOwned + Send + Sync;
+    /// The labels of a film; places are in pixels of the stored square.
     type Annotation: Send + Sync + 'static;
-    /// The same in the pixels of a view.
+    /// The labels of a view of a film; places are in pixels of the view.
     type Target: Send + 'static;
-    /// What the network says of a batch.
+    /// The network's output for a batch.
     type Output;
-    /// What it says of a film, in the pixels of the view.
+    /// The prediction for one film; places are in pixels of the view.
     type Prediction: Send + Sync;
-    /// A prediction and its target, as the metrics need them: small, as all of a split are kept.
-    type Case: Send + Sync;
+    /// What the metrics need of a film's prediction and target. It is kept in memory for all films
+    /// of a split, so it should be small.
+    type Scored: Send + Sync;
     /// Writes predictions to files.
     type Writer: Writer<Self::Prediction, Self::Target>;
 
-    /// Whether a film of the store has what the head learns from, or is judged by.
+    /// Returns a function that tells whether a film of the store is used for training and
+    /// evaluation.
     ///
     /// # Errors
-    /// If the store lacks what the settings ask for.
+    /// If the store lacks a label that the settings name.
     fn is_labelled(settings: &Self::Settings, store: &Store) -> Result<impl Fn(&Record) -> bool>;
 
-    /// What the training films (indices into the store) tell.
+    /// Collects what prediction needs beside the weights from the training films, which `train`
+    /// gives as indices into the store.
     ///
     /// # Errors
-    /// If the store lacks what the settings ask for.
-    fn facts(settings: &Self::Settings, store: &Store, train: &[usize]) -> Result<Self::Facts>;
+    /// If the store lacks a label that the settings name, or no training film has one.
+    fn fit(settings: &Self::Settings, store: &Store, train: &[usize]) -> Result<Self::Fitted>;
 
-    /// The settings with what the data tell in place of what was left to them, so that they say the same of any other store.
-    fn settled(settings: &Self::Settings, _facts: &Self::Facts) -> Self::Settings {
+    /// Replaces settings that depend on the store, such as "all labels", by their values, so that
+    /// they mean the same for any other store.
+    fn resolve_settings(settings: &Self::Settings, _fitted: &Self::Fitted) -> Self::Settings {
         settings.clone()
     }
 
-    /// Tells what is known of a film of the store, by its index; an error if that cannot be read.
+    /// Returns a function that reads the annotation of a film, given its index in the store.
     ///
     /// # Errors
-    /// If the store lacks what the facts ask for.
+    /// If the store lacks a label that the settings name. The returned function fails if the
+    /// annotation of a film cannot be read.
     fn annotate(
         settings: &Self::Settings,
-        facts: &Self::Facts,
+        fitted: &Self::Fitted,
         store: &Store,
     ) -> Result<impl Fn(usize) -> Result<Self::Annotation> + Sync>;
 
-    /// The same in a view.
+    /// Computes the target of a view from the annotation of its film.
     fn target(annotation: &Self::Annotation, view: &View) -> Self::Target;
 
-    /// A network with fresh weights in `p`, the root of all variables (the encoder's begin with `encoder.`), for an encoder of this architecture and views of `side` pixels.
+    /// Creates the network with random weights, for an encoder of architecture `arch` and views of
+    /// `side` pixels. `p` is the root of all variables; those of the encoder begin with `encoder.`.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If libtorch cannot create a variable.
     fn new(
         p: &nn::Path<'_>,
         arch: Arch,
         side: u32,
         settings: &Self::Settings,
-        facts: &Self::Facts,
+        fitted: &Self::Fitted,
     ) -> Result<Self>;
 
-    /// Those of the encoder's features that the network reads, in the order that [`Head::forward`] takes them.
+    /// Picks the encoder features that the network reads, in the order that [`Head::forward`]
+    /// expects.
     fn inputs(features: Features) -> Vec<Tensor>;
 
-    /// What the network says of a batch; with `train`, BatchNorm uses and updates the statistics of the batch.
+    /// Runs the network on a batch. With `train`, BatchNorm uses the statistics of the batch and
+    /// updates its running ones.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If `inputs` are not those of [`Head::inputs`].
     fn forward(&self, inputs: &[Tensor], train: bool) -> Result<Self::Output>;
 
-    /// The mean loss over a batch; runs outside of autocast.
+    /// Computes the mean loss of a batch. Autocast is off.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If the targets do not match the output in shape.
     fn loss(&self, output: &Self::Output, targets: &[Self::Target]) -> Result<Step>;
 
-    /// What a batch's output says of each film.
+    /// Splits the output for a batch into a prediction per film.
     ///
     /// # Errors
-    /// libtorch's own.
+    /// If the output is NaN, or cannot be copied from the device.
     fn predictions(&self, output: &Self::Output) -> Result<Vec<Self::Prediction>>;
 
-    /// A prediction against what is true.
+    /// Compares the prediction for a film with its target.
     ///
     /// # Errors
-    /// If the prediction is no number.
-    fn judge(
-        facts: &Self::Facts,
+    /// If the prediction is NaN.
+    fn score(
+        fitted: &Self::Fitted,
         prediction: &Self::Prediction,
         target: &Self::Target,
-    ) -> Result<Self::Case>;
+    ) -> Result<Self::Scored>;
 
-    /// The metrics of some cases. What an evaluation shows beside them, such as curves with their bands, goes where `details` say.
+    /// Returns the metrics of scored films. If `details` are given, also writes what the report
+    /// shows beside the metrics, such as curves.
     ///
     /// # Errors
-    /// If they cannot be computed, as from scores that are NaN, or a file cannot be written.
-    fn measures<'a>(
+    /// If a score is NaN, or a file cannot be written.
+    fn metrics<'a>(
         settings: &Self::Settings,
-        facts: &Self::Facts,
-        cases: &'a [Self::Case],
+        fitted: &Self::Fitted,
+        scored: &'a [Self::Scored],
         details: Option<Details<'_>>,
-    ) -> Result<Measures<'a>>;
+    ) -> Result<Metrics<'a>>;
 
-    /// Starts writing predictions into the folder `out`, which exists.
+    /// Starts writing predictions into the existing folder `out`.
     ///
     /// # Errors
-    /// If it cannot be written.
-    fn writer(facts: &Self::Facts, out: &Path, purpose: Purpose) -> Result<Self::Writer>;
+    /// If a folder or file in it cannot be created.
+    fn writer(fitted: &Self::Fitted, out: &Path, kind: OutputKind) -> Result<Self::Writer>;
 
-    /// The metric of one film alone, by which films are chosen to be [drawn](Head::draw_case); `None` where it is undefined, as without
-    /// anything to find.
+    /// Computes the metric of a single film, which ranks films to find the examples to draw. `None`
+    /// where it is undefined, as on films with nothing to find.
     ///
     /// # Errors
-    /// If it cannot be computed.
-    fn film_value(_case: &Self::Case) -> Result<Option<f64>> {
+    /// If the metric cannot be computed.
+    fn film_metric(_scored: &Self::Scored) -> Result<Option<f64>> {
         Ok(None)
     }
 
-    /// Draws what is true and what was found over a view of a film, and says in words what is what.
-    fn draw_case(
-        _facts: &Self::Facts,
+    /// Draws target and prediction over a view of a film, and returns the caption.
+    fn draw_comparison(
+        _fitted: &Self::Fitted,
         _drawing: &mut Drawing,
         _prediction: &Self::Prediction,
         _target: &Self::Target,
@@ -173,68 +188,73 @@ pub trait Head: Sized {
     /// Draws a prediction over its film.
     ///
     /// # Errors
-    /// If the overlay is not of that film.
-    fn draw(
-        facts: &Self::Facts,
-        film: &Shown<'_>,
+    /// If the overlay has another size than the film.
+    fn draw_overlay(
+        fitted: &Self::Fitted,
+        film: &ShownFilm<'_>,
         prediction: &Self::Prediction,
         overlay: &mut Overlay,
     ) -> Result<()>;
 }
 
-/// Where the details of an evaluation go, and by what their intervals are drawn.
+/// Where [`Head::metrics`] writes details, and how it computes their intervals.
 #[derive(Debug, Clone, Copy)]
 pub struct Details<'a> {
-    /// A folder that exists.
+    /// An existing folder.
     pub out: &'a Path,
-    /// The patients of the cases.
+    /// The patient of each scored film.
     pub patients: &'a Patients,
-    /// How these are resampled.
+    /// How patients are resampled.
     pub bootstrap: &'a Bootstrap,
 }
 
-/// What predictions are written for.
+/// Which command writes the predictions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To judge films of a store, of which the truth is known.
+pub enum OutputKind {
+    /// `eval`: films of a store, with their targets.
     Evaluation,
-    /// To know of film files, of which some cannot be read.
+    /// `predict`: film files without targets, some of which may be unreadable.
     Prediction,
 }
 
-/// A film whose prediction is written.
+/// A film whose prediction is written or drawn.
 #[derive(Debug, Clone, Copy)]
-pub struct Shown<'a> {
-    /// The film's identifier, or its file as it was named.
+pub struct ShownFilm<'a> {
+    /// The film's identifier, or its path as the user gave it.
     pub name: &'a str,
-    /// The name, without an ending, of files that are written of it.
+    /// The name of files written for this film, without extension.
     pub file_name: &'a str,
-    /// From the pixels of the view to those of the film.
+    /// Maps pixels of the view to pixels of the film.
     pub view_to_film: ViewToFilm,
-    /// The pixels of the view, `side · side`.
+    /// The view, `side · side` pixels.
     pub view: &'a Film,
 }
 
-/// Writes predictions `P` to files, film by film, beside what is true, `T`.
+/// Writes predictions `P` to files, next to targets `T` where they are known.
 pub trait Writer<P, T>: Sync {
-    /// What it keeps of a film until the end.
+    /// What the writer keeps of a film until the end.
     type Entry: Send;
 
-    /// Writes the files of a film, several films at once; `truth` where it is known.
+    /// Writes the files of one film. Several threads call this at once.
     ///
     /// # Errors
-    /// If one cannot be written.
-    fn write(&self, film: &Shown<'_>, prediction: &P, truth: Option<&T>) -> Result<Self::Entry>;
+    /// If a file cannot be written.
+    fn write(
+        &self,
+        film: &ShownFilm<'_>,
+        prediction: &P,
+        target: Option<&T>,
+    ) -> Result<Self::Entry>;
 
-    /// Adds a film, in the order of the tables.
+    /// Adds a film to the tables. Films are added in order.
     fn add(&mut self, film: Self::Entry);
 
-    /// Adds a film that could not be read, and why.
-    fn add_bad(&mut self, film: &str, reason: &str);
+    /// Adds a film that could not be read, with the reason.
+    fn add_unreadable(&mut self, film: &str, reason: &str);
 
-    /// Writes what is written at the end.
+    /// Writes the tables.
     ///
     /// # Errors
-    /// If it cannot be written.
+    /// If a table cannot be written.
     fn finish(self) -> Result<()>;
 }

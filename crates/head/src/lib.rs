@@ -1,32 +1,38 @@
-//! What the three heads share: which films and labels they learn from, the encoder under them, the training job, evaluation
-//! with intervals, prediction, and the command line. A head is what implements [`Head`].
+//! What the heads share: labelled films, the encoder under a head, training, evaluation with
+//! intervals, and prediction. A head implements [`Head`]; `examples/toy_head.rs` is the smallest
+//! one.
 
 mod apply;
-mod cases;
 mod config;
+mod drawing;
 mod encoder;
 mod error;
 mod evaluate;
-mod files;
-mod films;
+mod feature_cache;
+mod film_files;
 mod head;
-mod kept;
+mod labelled_films;
 mod model;
 mod network;
 mod overlay;
 mod predict;
-pub mod program;
-mod task;
+mod prepared_film;
+mod qualitative;
+mod training;
 mod view_to_film;
 
-pub use cases::{Drawing, Mark};
 pub use config::{DataConfig, EncoderConfig, HeadConfig, Settings, Unmarked};
+pub use drawing::{Drawing, Mark};
 pub use encoder::Encoder;
 pub use error::{Error, Result};
-pub use films::Films;
-pub use head::{Calibrate, Details, Head, Measure, Measures, Purpose, Shown, Value, Writer};
-pub use kept::Kept;
+pub use feature_cache::FeatureCache;
+pub use film_files::{FilmFile, find_films};
+pub use head::{
+    Calibrate, Details, Head, MetricFn, Metrics, NamedMetric, OutputKind, ShownFilm, Writer,
+};
+pub use labelled_films::LabelledFilms;
 pub use model::{MODEL, Model};
 pub use overlay::Overlay;
-pub use task::Training;
+pub use predict::UnreadableFilm;
+pub use training::Training;
 pub use view_to_film::ViewToFilm;

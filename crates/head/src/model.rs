@@ -1,5 +1,5 @@
-//! A trained head in one file: weights, configuration, facts and preprocessing together, so that prediction cannot differ from
-//! training.
+//! A trained head in one file. Weights, configuration, fitted values and preprocessing lie
+//! together, so that prediction cannot differ from training.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -17,123 +17,119 @@ use crate::error::{Error, Result};
 use crate::head::Head;
 use crate::network::Network;
 
-/// Keys of the file's metadata.
+// Keys of the file's metadata.
 const HEAD: &str = "head";
 const CONFIG: &str = "config";
-const FACTS: &str = "facts";
+const FITTED: &str = "facts";
 const PREPROCESS: &str = "preprocess";
 
-/// A trained head, ready to be used.
+/// A trained head, ready for use.
 pub struct Model<H: Head> {
-    /// The configuration that it was trained by; paths and device are those of then.
+    /// The configuration of the training. Its paths may no longer exist.
     pub config: HeadConfig<H::Settings>,
-    /// What training found out about the data.
-    pub facts: H::Facts,
+    /// What was fitted to the data beside the weights.
+    pub fitted: H::Fitted,
     pub(crate) network: Network<H>,
 }
 
 impl<H: Head> Model<H> {
-    /// Opens [`MODEL`] of a run folder, or such a file.
+    /// Opens a model: `path` is a run folder with [`MODEL`], or such a file.
     ///
     /// # Errors
-    /// If it cannot be read, or is of another head.
+    /// If the file cannot be read, or holds another head.
     pub fn open(path: &Path, device: Device) -> Result<Model<H>> {
-        let path = &file(path)?;
-        let metadata = of_head::<H>(path)?;
-        let config: HeadConfig<H::Settings> = part(path, &metadata, CONFIG)?;
-        let facts: H::Facts = part(path, &metadata, FACTS)?;
-        let preprocess: Preprocess = part(path, &metadata, PREPROCESS)?;
+        let path = &model_file(path)?;
+        let metadata = head_metadata::<H>(path)?;
+        let config: HeadConfig<H::Settings> = parse(path, &metadata, CONFIG)?;
+        let fitted: H::Fitted = parse(path, &metadata, FITTED)?;
+        let preprocess: Preprocess = parse(path, &metadata, PREPROCESS)?;
         preprocess
             .check()
-            .map_err(|e| Error::file(path, format!("its {PREPROCESS} cannot be used: {e}")))?;
-        let network = Network::new(&config, &facts, preprocess, device)?;
+            .map_err(|e| Error::file(path, format!("cannot use its {PREPROCESS}: {e}")))?;
+        let network = Network::new(&config, &fitted, preprocess, device)?;
         load_into(path, &network.variables(), &Allow::nothing())?;
         Ok(Model {
             config,
-            facts,
+            fitted,
             network,
         })
     }
 
-    /// As [`Model::open`], on the device that a program's flags name.
+    /// As [`Model::open`], on the device that `on` names.
     ///
     /// # Errors
-    /// As [`Model::open`], or if there is no such device.
+    /// As [`Model::open`], or if the device does not exist.
     pub fn open_on(path: &Path, on: DeviceSettings) -> Result<Model<H>> {
-        let (settings, device) = mflag_train::setup_inference(&Self::config_of(path)?.train, on)?;
+        let (settings, device) = mflag_train::setup_inference(&Self::read_config(path)?.train, on)?;
         let mut model = Model::open(path, device)?;
         model.config.train = settings;
         Ok(model)
     }
 
-    /// The configuration of a model, before anything of it is loaded.
-    fn config_of(path: &Path) -> Result<HeadConfig<H::Settings>> {
-        let path = &file(path)?;
-        part(path, &of_head::<H>(path)?, CONFIG)
+    /// Reads the configuration of a model without its weights.
+    fn read_config(path: &Path) -> Result<HeadConfig<H::Settings>> {
+        let path = &model_file(path)?;
+        parse(path, &head_metadata::<H>(path)?, CONFIG)
     }
 
-    /// What films go through before the encoder.
+    /// How films are preprocessed for the encoder.
     pub fn preprocess(&self) -> Preprocess {
         self.network.preprocess
     }
 }
 
-/// The metadata of a file that holds this head.
-fn of_head<H: Head>(path: &Path) -> Result<BTreeMap<String, String>> {
+/// Reads the metadata of a model file, which must hold the head `H`.
+fn head_metadata<H: Head>(path: &Path) -> Result<BTreeMap<String, String>> {
     let metadata = metadata(path)?;
-    match metadata.get(HEAD) {
-        Some(head) if head == H::NAME => Ok(metadata),
-        Some(head) => {
-            let reason = format!("holds {head}, and this program is for {}", H::NAME);
-            Err(Error::file(path, reason))
-        }
-        None => {
-            let reason = format!("holds no trained head; give a run folder, or its {MODEL}");
-            Err(Error::file(path, reason))
-        }
-    }
+    let reason = match metadata.get(HEAD) {
+        Some(head) if head == H::NAME => return Ok(metadata),
+        Some(head) => format!("holds a {head} head, but this program needs {}", H::NAME),
+        None => format!("holds no trained head; name a run folder or its {MODEL}"),
+    };
+    Err(Error::file(path, reason))
 }
 
-/// The file of a model, by its own name or that of its run folder.
-fn file(path: &Path) -> Result<PathBuf> {
+/// The model file: `path` itself, or the [`MODEL`] in the run folder `path`.
+fn model_file(path: &Path) -> Result<PathBuf> {
     if !path.is_dir() {
         return Ok(path.to_owned());
     }
     let file = path.join(MODEL);
     if !file.exists() {
         let reason =
-            format!("has no {MODEL}: it is no run of a head, or its training has not ended");
+            format!("has no {MODEL}: it is not the run of a head, or its training is not finished");
         return Err(Error::file(path, reason));
     }
     Ok(file)
 }
 
-fn part<T: DeserializeOwned>(
+/// Parses the JSON that the metadata holds under `key`.
+fn parse<T: DeserializeOwned>(
     path: &Path,
     metadata: &BTreeMap<String, String>,
     key: &str,
 ) -> Result<T> {
     let text = metadata.get(key).map_or("", String::as_str);
     serde_json::from_str(text)
-        .map_err(|e| Error::file(path, format!("its {key} cannot be read ({e}): train again")))
+        .map_err(|e| Error::file(path, format!("cannot read its {key} ({e}): train again")))
 }
 
 /// Writes a model into the run folder `folder`.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If the file cannot be written.
 pub(crate) fn write<H: Head>(
     folder: &Path,
     weights: Vec<(String, Tensor)>,
     config: &HeadConfig<H::Settings>,
-    facts: &H::Facts,
+    fitted: &H::Fitted,
     preprocess: Preprocess,
 ) -> Result<()> {
     let path = folder.join(MODEL);
     let metadata = BTreeMap::from([
         (HEAD.to_owned(), H::NAME.to_owned()),
         (CONFIG.to_owned(), json(&path, config)?),
-        (FACTS.to_owned(), json(&path, facts)?),
+        (FITTED.to_owned(), json(&path, fitted)?),
         (PREPROCESS.to_owned(), json(&path, &preprocess)?),
     ]);
     Ok(write_safetensors(&path, weights, &metadata)?)

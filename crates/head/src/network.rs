@@ -1,17 +1,17 @@
-//! Encoder and head together, and films through both.
+//! Encoder and head together.
 
 use mflag_encoder::Preprocess;
 use mflag_store::loader::{Batch, Source};
-use mflag_train::Upload;
 use mflag_train::shim::Autocast;
+use mflag_train::{TrainerConfig, Upload};
 use tch::{Device, Tensor, nn};
 
 use crate::config::HeadConfig;
 use crate::encoder::Encoder;
 use crate::error::Result;
-use crate::films::Films;
+use crate::feature_cache::FeatureCache;
 use crate::head::Head;
-use crate::kept::Kept;
+use crate::labelled_films::LabelledFilms;
 
 /// Encoder and head together.
 pub(crate) struct Network<H> {
@@ -23,11 +23,35 @@ pub(crate) struct Network<H> {
     upload: Upload,
 }
 
+/// A batch of labelled films after the network.
+pub(crate) struct PredictedBatch<H: Head> {
+    /// Mean loss.
+    pub(crate) loss: f64,
+    /// Indices in the store.
+    films: Vec<usize>,
+    predictions: Vec<H::Prediction>,
+    targets: Vec<H::Target>,
+}
+
+impl<H: Head> PredictedBatch<H> {
+    /// Films in the batch.
+    pub(crate) fn len(&self) -> usize {
+        self.films.len()
+    }
+
+    /// Each film's index in the store, its prediction and its target.
+    pub(crate) fn films(&self) -> impl Iterator<Item = (usize, &H::Prediction, &H::Target)> {
+        let predicted = self.films.iter().zip(&self.predictions);
+        let predicted = predicted.zip(&self.targets);
+        predicted.map(|((&film, prediction), target)| (film, prediction, target))
+    }
+}
+
 impl<H: Head> Network<H> {
-    /// With fresh weights on `device`.
+    /// Creates encoder and head with random weights on `device`.
     pub(crate) fn new(
         config: &HeadConfig<H::Settings>,
-        facts: &H::Facts,
+        fitted: &H::Fitted,
         preprocess: Preprocess,
         device: Device,
     ) -> Result<Network<H>> {
@@ -38,7 +62,7 @@ impl<H: Head> Network<H> {
             encoder.arch(),
             preprocess.side,
             &config.head,
-            facts,
+            fitted,
         )?;
         Ok(Network {
             encoder,
@@ -50,60 +74,69 @@ impl<H: Head> Network<H> {
         })
     }
 
-    /// What the head reads of views, `side · side` grey values each.
+    /// All variables, by name.
+    pub(crate) fn variables(&self) -> Vec<(String, Tensor)> {
+        mflag_train::variables(&self.variables)
+    }
+
+    /// Runs `compute` without gradients, in the precision of the configuration.
+    pub(crate) fn inference<T>(
+        &self,
+        config: &TrainerConfig,
+        compute: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
+        let precision = config.precision.resolve(self.device)?;
+        precision.inference(self.device, compute)
+    }
+
+    /// Computes the head's inputs from views of `side · side` grey values each.
     pub(crate) fn inputs(&self, views: &[u8], train: bool) -> Result<Vec<Tensor>> {
         let films = self.upload.films(views, self.preprocess.side)?;
         let films = self.preprocess.normalise(&films)?;
         Ok(H::inputs(self.encoder.features(&films, train)?))
     }
 
-    /// What the head reads of a batch: what is kept of its films, or of its pixels.
-    pub(crate) fn inputs_of<T>(
+    /// The head's inputs for a batch: from the cache if there is one, else from the batch's pixels.
+    pub(crate) fn batch_inputs<T>(
         &self,
         batch: &Batch<T>,
-        kept: Option<&Kept>,
+        cache: Option<&FeatureCache>,
         train: bool,
     ) -> Result<Vec<Tensor>> {
-        match kept {
-            Some(kept) => kept.of(&batch.films),
+        match cache {
+            Some(cache) => cache.select(&batch.films),
             None => self.inputs(&batch.pixels, train),
         }
     }
 
-    /// All variables, by name.
-    pub(crate) fn variables(&self) -> Vec<(String, Tensor)> {
-        mflag_train::variables(&self.variables)
-    }
-
-    /// Predictions for some films with targets, in order: `judge` sees the loss of each batch, each prediction and its target.
-    pub(crate) fn judge(
+    /// Predicts on labelled films in order, and passes each batch to `handle`.
+    pub(crate) fn predict_labelled(
         &self,
-        films: &Films<H>,
-        kept: Option<&Kept>,
-        mut judge: impl FnMut(f64, &[usize], Vec<H::Prediction>, &[H::Target]) -> Result<()>,
+        films: &LabelledFilms<H>,
+        cache: Option<&FeatureCache>,
+        mut handle: impl FnMut(&PredictedBatch<H>) -> Result<()>,
     ) -> Result<()> {
         let _no_gradients = tch::no_grad_guard();
-        for batch in films.loader().in_order(source(kept), films.target()) {
+        for batch in films.loader().in_order(source(cache), films.target()) {
             let batch = batch?;
-            let inputs = self.inputs_of(&batch, kept, false)?;
+            let inputs = self.batch_inputs(&batch, cache, false)?;
             let output = self.head.forward(&inputs, false)?;
-            let _full = Autocast::enter(self.device, None)?;
+            let _full_precision = Autocast::enter(self.device, None)?;
             let loss = self.head.loss(&output, &batch.targets)?.loss;
-            let predictions = self.head.predictions(&output)?;
-            judge(
-                loss.f_double_value(&[])?,
-                &batch.films,
-                predictions,
-                &batch.targets,
-            )?;
+            handle(&PredictedBatch {
+                predictions: self.head.predictions(&output)?,
+                loss: loss.f_double_value(&[])?,
+                films: batch.films,
+                targets: batch.targets,
+            })?;
         }
         Ok(())
     }
 }
 
-/// What batches need to hold: pixels, unless features are cached.
-pub(crate) fn source(kept: Option<&Kept>) -> Source {
-    match kept {
+/// What the loader must read: films in a cache need no pixels.
+pub(crate) fn source(cache: Option<&FeatureCache>) -> Source {
+    match cache {
         Some(_) => Source::Features,
         None => Source::Pixels,
     }

@@ -1,4 +1,4 @@
-//! What a head says of a film, drawn over it.
+//! A prediction drawn over its film.
 
 use std::path::Path;
 
@@ -8,14 +8,15 @@ use mflag_store::{BoundingBox, Mask, mask, rle};
 
 use crate::error::Result;
 
-/// Side of the film's square in pixels.
+/// Side of the drawn square in pixels.
 const SIDE: u32 = 768;
-/// Black around the words below the film, in pixels.
+/// Margin around the text below the film, in pixels.
 const GAP: u32 = 4;
-/// Lines of what is called of a film.
+/// Lines of text below the film's name.
 const LINES: u32 = 5;
 
-/// A film at a readable size, padded to a square, with its name and words below it. Masks and boxes are given in the film's own pixels.
+/// A film at a readable size, padded to a square, with its name and text below it. Masks and boxes
+/// are given in the film's own pixels.
 #[derive(Debug)]
 pub struct Overlay {
     picture: Picture,
@@ -23,7 +24,7 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Of the film in a file; `squaring` tells what becomes black and white.
+    /// Reads a film file. The grey window is that of `squaring`.
     pub(crate) fn read(file: &Path, squaring: Squaring) -> Result<Overlay> {
         let squaring = Squaring {
             side: SIDE,
@@ -47,13 +48,13 @@ impl Overlay {
         })
     }
 
-    /// Tints a mask of the film, row by row, and draws its edge.
+    /// Tints a mask, which has a value per pixel of the film, row by row, and draws its edge.
     ///
     /// # Errors
-    /// If it is not of the film's size.
-    pub fn mask(&mut self, of_film: &[u8], colour: Colour) -> Result<()> {
+    /// If the mask has another size than the film.
+    pub fn mask(&mut self, mask: &[u8], colour: Colour) -> Result<()> {
         let [width, height] = self.placement.film_size();
-        let runs = rle::mask_to_runs(of_film, width);
+        let runs = rle::mask_to_runs(mask, width);
         let mask = Mask::Runs {
             width,
             height,
@@ -64,14 +65,15 @@ impl Overlay {
         Ok(())
     }
 
-    /// Outlines a box of the film, with `caption` above it.
-    pub fn outline(&mut self, of_film: &BoundingBox, caption: &str, colour: Colour) {
-        if let Some(found) = of_film.to_square(&self.placement) {
-            self.picture.outline(&found, caption, (0, 0), SIDE, colour);
+    /// Outlines a box and writes `caption` above it.
+    pub fn outline(&mut self, bounding_box: &BoundingBox, caption: &str, colour: Colour) {
+        if let Some(outlined) = bounding_box.to_square(&self.placement) {
+            self.picture
+                .outline(&outlined, caption, (0, 0), SIDE, colour);
         }
     }
 
-    /// What is called of the film, below its name.
+    /// Writes words below the film's name, each in its colour.
     pub fn words<'a>(&mut self, words: impl IntoIterator<Item = (&'a str, Colour)>) {
         let at = (GAP, SIDE + GAP + LINE);
         self.picture.words(words, at, SIDE - 2 * GAP, LINES);

@@ -1,193 +1,144 @@
-//! A trained head on film files.
+//! Prediction on film files.
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
 use mflag_core::progress::Progress;
-use mflag_encoder::Preprocess;
-use mflag_film::{Film, Limits, Squaring};
-use mflag_store::augment::View;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::files::FilmFile;
-use crate::head::{Head, Shown, Writer};
+use crate::film_files::FilmFile;
+use crate::head::{Head, OutputKind, Writer};
 use crate::model::Model;
-use crate::overlay::Overlay;
-use crate::view_to_film::ViewToFilm;
+use crate::prepared_film::PreparedFilm;
 
-/// A film that could not be read.
+/// What the writer of a head keeps of a film.
+type Entry<H> =
+    <<H as Head>::Writer as Writer<<H as Head>::Prediction, <H as Head>::Target>>::Entry;
+
+/// A film file that could not be read.
 #[derive(Debug)]
-pub(crate) struct Bad {
-    pub(crate) file: PathBuf,
-    pub(crate) reason: String,
+pub struct UnreadableFilm {
+    /// The file.
+    pub path: PathBuf,
+    /// Why it could not be read.
+    pub reason: String,
 }
 
 impl<H: Head> Model<H> {
-    /// Predicts on film files into `writer`, and draws overlays into the folder `overlays`, if one is given; gives the files that could
-    /// not be read. The next films are read while the network computes.
-    pub(crate) fn predict(
+    /// Predicts on film files and writes the predictions into the existing folder `out`. Draws
+    /// overlays into the existing folder `overlays` if one is given. Returns the files that could
+    /// not be read.
+    ///
+    /// # Errors
+    /// If a prediction is NaN, memory does not suffice, or a file cannot be written.
+    pub fn predict(
+        &self,
+        files: &[FilmFile],
+        out: &Path,
+        overlays: Option<&Path>,
+    ) -> Result<Vec<UnreadableFilm>> {
+        let mut writer = H::writer(&self.fitted, out, OutputKind::Prediction)?;
+        let unreadable = self.predict_batches(files, &mut writer, overlays)?;
+        writer.finish()?;
+        Ok(unreadable)
+    }
+
+    /// Predicts batch by batch. A thread reads the next films while the network computes.
+    fn predict_batches(
         &self,
         files: &[FilmFile],
         writer: &mut H::Writer,
         overlays: Option<&Path>,
-    ) -> Result<Vec<Bad>> {
-        let _no_gradients = tch::no_grad_guard();
+    ) -> Result<Vec<UnreadableFilm>> {
         let preprocess = self.preprocess();
-        let batch = self.config.train.batch_size.clamp(1, 32);
+        let batch_size = self.config.train.batch_size.clamp(1, 32);
         let progress = Progress::new("predict", files.len() as u64, "films");
-        let bad = std::thread::scope(|scope| {
+        let unreadable = std::thread::scope(|scope| {
             let (send, receive) = sync_channel(1);
             scope.spawn(move || {
-                for files in files.chunks(batch) {
-                    let read = files.par_iter().map(|file| Seen::read(file, preprocess));
-                    // Nobody receives after an error.
-                    if send.send((files, read.collect::<Vec<_>>())).is_err() {
+                for files in files.chunks(batch_size) {
+                    let read = |file| PreparedFilm::read(file, preprocess);
+                    let films: Vec<_> = files.par_iter().map(read).collect();
+                    // The receiver is gone if prediction failed.
+                    if send.send((files, films)).is_err() {
                         break;
                     }
                 }
             });
-            let mut bad = Vec::new();
-            for (files, read) in receive {
-                bad.extend(self.take(files, &read, writer, overlays)?);
+            let mut unreadable = Vec::new();
+            for (files, films) in receive {
+                unreadable.extend(self.predict_batch(files, &films, writer, overlays)?);
                 progress.inc(files.len() as u64);
             }
-            Ok::<_, Error>(bad)
+            Ok::<_, Error>(unreadable)
         })?;
         progress.finish();
-        Ok(bad)
+        Ok(unreadable)
     }
 
-    /// Predicts on a batch; gives the files that could not be read.
-    fn take(
+    /// Predicts on a batch; returns the files that could not be read.
+    fn predict_batch(
         &self,
         files: &[FilmFile],
-        read: &[Result<Seen>],
+        films: &[Result<PreparedFilm>],
         writer: &mut H::Writer,
         overlays: Option<&Path>,
-    ) -> Result<Vec<Bad>> {
-        let (paths, seen): (Vec<&Path>, Vec<&Seen>) = files
-            .iter()
-            .zip(read)
-            .filter_map(|(file, read)| Some((&*file.path, read.as_ref().ok()?)))
-            .unzip();
-        let predictions = self.predictions(&seen)?;
-        let facts = &self.facts;
-        let written: Vec<_> = {
-            let writer = &*writer;
-            let films = paths.par_iter().zip(&seen).zip(&predictions);
-            films
-                .map(|((path, seen), prediction)| {
-                    let film = seen.shown();
-                    if let Some(folder) = overlays {
-                        let file = folder.join(format!("{}.png", film.file_name));
-                        seen.draw::<H>(path, facts, prediction, &file)?;
-                    }
-                    writer.write(&film, prediction, None)
-                })
-                .collect::<Result<_>>()?
-        };
-        let mut written = written.into_iter();
-        let mut bad = Vec::new();
-        for (file, read) in files.iter().zip(read) {
-            match read {
-                Ok(_) => written.next().into_iter().for_each(|w| writer.add(w)),
+    ) -> Result<Vec<UnreadableFilm>> {
+        let mut entries = self
+            .write_batch(files, films, writer, overlays)?
+            .into_iter();
+        let mut unreadable = Vec::new();
+        for (file, film) in files.iter().zip(films) {
+            match film {
+                Ok(_) => entries.next().into_iter().for_each(|e| writer.add(e)),
                 Err(error) => {
-                    let reason = error.to_string();
-                    writer.add_bad(&file.path.display().to_string(), &reason);
-                    let file = file.path.clone();
-                    bad.push(Bad { file, reason });
+                    let (path, reason) = (file.path.clone(), error.to_string());
+                    writer.add_unreadable(&path.display().to_string(), &reason);
+                    unreadable.push(UnreadableFilm { path, reason });
                 }
             }
         }
-        Ok(bad)
+        Ok(unreadable)
     }
 
-    fn predictions(&self, films: &[&Seen]) -> Result<Vec<H::Prediction>> {
+    /// Predicts on the readable films of a batch, and writes their files and overlays in parallel.
+    fn write_batch(
+        &self,
+        files: &[FilmFile],
+        films: &[Result<PreparedFilm>],
+        writer: &H::Writer,
+        overlays: Option<&Path>,
+    ) -> Result<Vec<Entry<H>>> {
+        let (paths, films): (Vec<&Path>, Vec<&PreparedFilm>) = files
+            .iter()
+            .zip(films)
+            .filter_map(|(file, film)| Some((&*file.path, film.as_ref().ok()?)))
+            .unzip();
+        let predictions = self.predictions(&films)?;
+        let fitted = &self.fitted;
+        let films = paths.par_iter().zip(&films).zip(&predictions);
+        films
+            .map(|((path, film), prediction)| {
+                if let Some(folder) = overlays {
+                    film.draw::<H>(path, fitted, prediction, folder)?;
+                }
+                writer.write(&film.shown(), prediction, None)
+            })
+            .collect()
+    }
+
+    fn predictions(&self, films: &[&PreparedFilm]) -> Result<Vec<H::Prediction>> {
         if films.is_empty() {
             return Ok(Vec::new());
         }
-        let device = self.network.device;
-        let pixels = films.iter().flat_map(|f| f.view.pixels.iter().copied());
-        let pixels: Vec<u8> = pixels.collect();
-        let precision = self.config.train.precision.resolve(device)?;
-        precision.inference(device, || {
-            let inputs = self.network.inputs(&pixels, false)?;
-            let output = self.network.head.forward(&inputs, false)?;
-            self.network.head.predictions(&output)
+        let pixels: Vec<u8> = films.iter().flat_map(|f| f.pixels()).copied().collect();
+        let network = &self.network;
+        network.inference(&self.config.train, || {
+            let inputs = network.inputs(&pixels, false)?;
+            network
+                .head
+                .predictions(&network.head.forward(&inputs, false)?)
         })
-    }
-}
-
-/// A film as the network sees it.
-pub(crate) struct Seen {
-    name: String,
-    file_name: String,
-    view_to_film: ViewToFilm,
-    view: Film,
-    squaring: Squaring,
-}
-
-impl Seen {
-    /// Of the square of a film of `size`, columns and rows.
-    pub(crate) fn new(
-        name: String,
-        file_name: String,
-        size: [u32; 2],
-        squared: &[u8],
-        preprocess: Preprocess,
-    ) -> Result<Seen> {
-        let Preprocess { square, side, .. } = preprocess;
-        let mut view = Film::filled(side, side, 0);
-        View::centre(square.side, side).film(squared, &mut view.pixels);
-        Ok(Seen {
-            name,
-            file_name,
-            view_to_film: ViewToFilm::new(size, &square, side)?,
-            view,
-            squaring: square,
-        })
-    }
-
-    /// The film in a file.
-    fn read(file: &FilmFile, preprocess: Preprocess) -> Result<Seen> {
-        let squared = preprocess.square.read(&file.path, &Limits::default());
-        let squared = squared.map_err(mflag_store::Error::from)?;
-        let size = [squared.width, squared.height];
-        let name = file.path.display().to_string();
-        let greys = squared.greys.into_eight();
-        Seen::new(name, file.name.clone(), size, &greys, preprocess)
-    }
-
-    pub(crate) fn shown(&self) -> Shown<'_> {
-        Shown {
-            name: &self.name,
-            file_name: &self.file_name,
-            view_to_film: self.view_to_film,
-            view: &self.view,
-        }
-    }
-
-    /// Draws what is predicted over the film in the file `film`, into `out`.
-    fn draw<H: Head>(
-        &self,
-        film: &Path,
-        facts: &H::Facts,
-        prediction: &H::Prediction,
-        out: &Path,
-    ) -> Result<()> {
-        // Larger than the network's, its square may need more memory than the limits allow.
-        match Overlay::read(film, self.squaring) {
-            Ok(mut overlay) => {
-                H::draw(facts, &self.shown(), prediction, &mut overlay)?;
-                overlay.write(out)
-            }
-            Err(error) => {
-                // The error has the film's path, which may name a patient.
-                tracing::warn!("a film could not be drawn, and has no overlay (-v says which)");
-                tracing::debug!("no overlay: {error}");
-                Ok(())
-            }
-        }
     }
 }

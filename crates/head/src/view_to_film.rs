@@ -16,8 +16,8 @@ pub struct ViewToFilm {
 }
 
 impl ViewToFilm {
-    /// For a film of `size` (columns and rows), its square and the square's centre of `side` pixels.
-    /// `side` is at most the square's.
+    /// For a film of `size` (columns and rows), its square and the square's centre of `side`
+    /// pixels. `side` is at most the square's.
     ///
     /// # Errors
     /// If a side of the film or of the square is 0.
@@ -45,8 +45,8 @@ impl ViewToFilm {
         in_square.to_film(&self.placement)
     }
 
-    /// Resamples a map over the view (`side · side` values) to the film, row by row: bilinear, and 0
-    /// outside of the view.
+    /// Resamples a map over the view (`side · side` values) to the film, row by row: bilinear, and
+    /// 0 outside of the view.
     pub fn map_to_film(&self, view: &[f32]) -> Vec<f32> {
         let [width, height] = self.size();
         let in_view = |x: u32, y: u32| {

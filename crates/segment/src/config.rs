@@ -9,37 +9,37 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SegmentationConfig {
-    /// What is learned.
+    /// The loss.
     pub loss: Loss,
-    /// What is outlined on a film.
+    /// Where the true masks come from.
     pub truth: Truth,
-    /// What a film is on which nothing is outlined.
+    /// How films without a mask or box are used.
     pub unmarked: Unmarked,
 }
 
-/// What is learned.
+/// The loss.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Loss {
-    /// 10 · focal (γ 2) − log (soft Dice of the batch): MGCA's.
+    /// 10 · focal (γ 2) − log (soft Dice of the batch), as in MGCA.
     #[default]
     Mixed,
     /// 1 − soft Dice of the batch.
     Dice,
-    /// Binary cross-entropy, mean over pixels.
+    /// Binary cross-entropy, averaged over pixels.
     Bce,
-    /// The sum of the two before.
+    /// `dice` + `bce`.
     DiceBce,
 }
 
-/// What is outlined on a film.
+/// Where the true masks come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Truth {
     /// The data set's masks.
     #[default]
     Mask,
-    /// The union of its boxes, as the published tables have RSNA.
+    /// The union of the data set's boxes, as in the published tables for RSNA.
     Boxes,
 }
 
@@ -47,8 +47,6 @@ impl Settings for SegmentationConfig {
     const METRICS: &'static [Metric] = SEGMENTATION;
 
     fn check(&self, data: &DataConfig) -> Vec<String> {
-        data.multiple_of(32, "the U-Net needs")
-            .into_iter()
-            .collect()
+        data.multiple_of(32, "the U-Net").into_iter().collect()
     }
 }

@@ -1,11 +1,14 @@
-//! Segmentation of chest films: a U-Net decoder on the film encoder (MGCA's protocol on SIIM-ACR and RSNA, and own masks).
+//! Segmentation of chest films: a U-Net decoder on the film encoder. Protocol of MGCA on SIIM-ACR
+//! and RSNA, and your own masks.
 
 mod config;
 mod head;
 pub mod loss;
+mod target;
 pub mod unet;
 mod writer;
 
 pub use config::{Loss, SegmentationConfig, Truth};
-pub use head::{Facts, Segmentation, Target};
+pub use head::{Fitted, Segmentation};
+pub use target::{SquareMask, Target};
 pub use writer::MaskWriter;

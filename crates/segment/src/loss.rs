@@ -1,4 +1,5 @@
-//! The losses of segmentation, over all pixels of a batch together. Logits and targets (0 or 1) are of one shape.
+//! The losses of segmentation, over all pixels of a batch together. Logits and targets (0 or 1)
+//! have one shape.
 
 use mflag_head::Result;
 use tch::{Reduction, Tensor};
@@ -7,12 +8,12 @@ use crate::config::Loss;
 
 /// Exponent of the focal loss (Lin et al., ICCV 2017).
 const GAMMA: f64 = 2.0;
-/// Weight of the focal loss beside Dice.
+/// Weight of the focal loss; that of the Dice loss is 1.
 const ALPHA: f64 = 10.0;
-/// Added to both halves of the Dice fraction, so that two empty masks agree.
+/// Added to numerator and denominator of Dice, so that two empty masks have a Dice of 1.
 const SMOOTH: f64 = 1.0;
 
-/// The loss of a batch: a scalar.
+/// Computes the loss of a batch, a scalar.
 ///
 /// # Errors
 /// If the shapes differ.
@@ -25,12 +26,12 @@ pub fn loss(form: Loss, logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     })
 }
 
-/// Mean over pixels of the binary cross-entropy.
+/// Mean binary cross-entropy over pixels.
 fn bce(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    bce_each(logits, targets, Reduction::Mean)
+    bce_reduced(logits, targets, Reduction::Mean)
 }
 
-fn bce_each(logits: &Tensor, targets: &Tensor, reduction: Reduction) -> Result<Tensor> {
+fn bce_reduced(logits: &Tensor, targets: &Tensor, reduction: Reduction) -> Result<Tensor> {
     let none = None::<Tensor>;
     Ok(logits.f_binary_cross_entropy_with_logits(
         targets,
@@ -40,13 +41,13 @@ fn bce_each(logits: &Tensor, targets: &Tensor, reduction: Reduction) -> Result<T
     )?)
 }
 
-/// Mean over pixels of `(1 − p)^γ · BCE`, p being the probability of what is true.
+/// Mean over pixels of `(1 − p)^γ · BCE`, where p is the probability of the true class.
 fn focal(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
-    let each = bce_each(logits, targets, Reduction::None)?;
+    let bce = bce_reduced(logits, targets, Reduction::None)?;
     // log (1 − p) of the true class: −logits where the target is 1, logits where it is 0.
-    let wrong = (logits * (targets * -2.0 + 1.0)).f_log_sigmoid()?;
-    let weight = (wrong * GAMMA).f_exp()?;
-    Ok((weight * each).f_mean(logits.kind())?)
+    let log_wrong = (logits * (targets * -2.0 + 1.0)).f_log_sigmoid()?;
+    let weight = (log_wrong * GAMMA).f_exp()?;
+    Ok((weight * bce).f_mean(logits.kind())?)
 }
 
 /// `(2 Σ p·t + 1) / (Σ p + Σ t + 1)` over the batch.

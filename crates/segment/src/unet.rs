@@ -1,4 +1,5 @@
-//! The U-Net decoder of segmentation_models_pytorch on a ResNet: the same blocks under the same names, so that its weights load.
+//! The U-Net decoder of segmentation_models_pytorch on a ResNet. Blocks have the same names there,
+//! so its weights can be loaded.
 
 use mflag_encoder::init::{batch_norm, uniform};
 use mflag_encoder::{Arch, Features};
@@ -8,7 +9,8 @@ use tch::{Tensor, nn, nn::Module, nn::ModuleT};
 /// Channels after each block.
 const CHANNELS: [i64; 5] = [256, 128, 64, 32, 16];
 
-/// From C5 back to the size of the film, with the encoder's features at each step.
+/// The decoder: from the deepest features (C5) back to the size of the film, joined by the
+/// encoder's features at each step.
 #[derive(Debug)]
 pub struct Unet {
     blocks: Vec<Block>,
@@ -16,8 +18,9 @@ pub struct Unet {
 }
 
 impl Unet {
-    /// A decoder for one class with fresh weights under `decoder.` and `segmentation_head.` of `p`: kernels uniform by He for
-    /// ReLU, the last one by Glorot.
+    /// Creates a decoder for one class with random weights under `decoder.` and
+    /// `segmentation_head.` of `p`. Kernels start by He's uniform rule for ReLU, the last one by
+    /// Glorot's.
     pub fn new(p: &nn::Path<'_>, arch: Arch) -> Unet {
         let [c2, c3, c4, c5] = arch.channels();
         let skips = [c4, c3, c2, 64, 0];
@@ -39,13 +42,13 @@ impl Unet {
         Unet { blocks, head }
     }
 
-    /// What [`Unet::forward`] reads of the features, deepest first.
+    /// The features that [`Unet::forward`] reads, deepest first.
     pub fn inputs(features: Features) -> Vec<Tensor> {
         let [c2, c3, c4, c5] = features.stages;
         vec![c5, c4, c3, c2, features.stem]
     }
 
-    /// Logits `[B, 1, H, W]` for films of H × W, both multiples of 32.
+    /// Computes logits `[B, 1, H, W]` for films of H × W, both multiples of 32.
     ///
     /// # Errors
     /// If the inputs are not those of [`Unet::inputs`].
@@ -62,7 +65,8 @@ impl Unet {
     }
 }
 
-/// Twice the size by repetition, the encoder's features beside it, and two convolutions.
+/// Doubles the size by repeating pixels, appends the encoder's features, and applies two
+/// convolutions.
 #[derive(Debug)]
 struct Block {
     layers: [(nn::Conv2D, nn::BatchNorm); 2],

@@ -1,4 +1,5 @@
-//! Goldens against segmentation_models_pytorch and PyTorch (`tests/oracle/segmentation.py`), both sides in float64; tolerance 1e-9.
+//! Goldens against segmentation_models_pytorch and PyTorch (`tests/oracle/segmentation.py`). Both
+//! sides compute in float64; the tolerance is 1e-9.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_encoder::{Arch, ResNet};
@@ -21,7 +22,7 @@ fn first(x: &Tensor, n: i64) -> Vec<f64> {
 }
 
 #[test]
-fn the_u_net_is_that_of_segmentation_models_pytorch() {
+fn the_u_net_matches_segmentation_models_pytorch() {
     let golden = golden_json("segmentation/unet.json");
     let mut store = nn::VarStore::new(Device::Cpu);
     let encoder = ResNet::new(&(store.root() / "encoder"), Arch::ResNet18).unwrap();
@@ -34,8 +35,8 @@ fn the_u_net_is_that_of_segmentation_models_pytorch() {
         }
     });
     let variables = store.variables();
-    let of_decoder = |name: &&String| !name.starts_with("encoder.");
-    let mut names: Vec<&String> = variables.keys().filter(of_decoder).collect();
+    let is_decoder = |name: &&String| !name.starts_with("encoder.");
+    let mut names: Vec<&String> = variables.keys().filter(is_decoder).collect();
     names.sort();
     let golden_names = golden["names"].as_array().unwrap();
     assert!(
@@ -74,7 +75,7 @@ fn the_u_net_is_that_of_segmentation_models_pytorch() {
 }
 
 #[test]
-fn losses_and_their_gradients_are_those_of_the_formulas() {
+fn losses_and_gradients_match_the_formulas() {
     let shape = [3, 1, 8, 8];
     for golden in golden_json("segmentation/loss.json").as_array().unwrap() {
         let form: Loss = serde_json::from_value(golden["loss"].clone()).unwrap();
@@ -87,19 +88,19 @@ fn losses_and_their_gradients_are_those_of_the_formulas() {
         };
         let logits = (filled(&format!("logits/{case}"), &shape) * 4.0).set_requires_grad(true);
         let value = loss(form, &logits, &targets).unwrap();
-        let what = format!("{form:?}, {case}");
+        let name = format!("{form:?}, {case}");
         assert_close(
             &[value.double_value(&[])],
             &numbers(&golden["value"]),
             TOLERANCE,
-            &what,
+            &name,
         );
         value.backward();
         assert_close(
             &first(&logits.grad(), 8),
             &numbers(&golden["gradient"]),
             TOLERANCE,
-            &what,
+            &name,
         );
     }
 }

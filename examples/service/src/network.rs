@@ -78,7 +78,7 @@ impl Network {
             },
             Network::Classifier(model) => About {
                 width: model.config.encoder.arch.width() as usize,
-                labels: model.facts.labels.clone(),
+                labels: model.fitted.labels.clone(),
                 preprocess: model.preprocess(),
             },
         }
@@ -116,14 +116,14 @@ fn classify(model: &Model<Classification>, films: &[Film]) -> Result<Vec<Answer>
 }
 
 fn findings(model: &Model<Classification>, log_odds: &[f32]) -> Vec<Finding> {
-    let facts = &model.facts;
+    let fitted = &model.fitted;
     let probabilities: Vec<f32> = log_odds.iter().map(|s| probability(*s)).collect();
-    let present = facts.called(&probabilities);
+    let present = fitted.present(&probabilities);
     let finding = |(index, label): (usize, &String)| Finding {
         label: label.clone(),
         probability: probabilities[index],
-        threshold: facts.threshold(index),
+        threshold: fitted.threshold(index),
         present: present[index],
     };
-    facts.labels.iter().enumerate().map(finding).collect()
+    fitted.labels.iter().enumerate().map(finding).collect()
 }

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use mflag_weights::{atomic, tensor_bytes};
 use prost::Message;
 use tch::{Kind, Tensor};
 
@@ -14,6 +13,7 @@ use super::{INPUT, OUTPUT};
 use crate::Result;
 use crate::film_encoder::FilmEncoder;
 use crate::resnet::{Block, Conv, EPSILON, Norm, ResNet};
+use mflag_weights::{atomic, tensor_bytes};
 
 /// The version of the operators, and the version of the file format that belongs to it.
 const OPSET: i64 = 17;

@@ -310,14 +310,6 @@ fn initialisers_have_the_names_and_values_of_torchvision() {
 }
 
 #[test]
-fn torchscript_of_a_bf16_encoder_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let encoder = encoder(Arch::ResNet18).into_bf16().unwrap();
-    let error = write_torchscript(folder.path().join("encoder.pt"), &encoder).unwrap_err();
-    assert!(matches!(error, crate::Error::Torch(_)), "{error:?}");
-}
-
-#[test]
 fn a_missing_folder_is_named_in_the_error() {
     let (folder, encoder) = (tempfile::tempdir().unwrap(), encoder(Arch::ResNet18));
     let file = folder.path().join("nowhere/encoder");

@@ -23,7 +23,7 @@ const ROOT: &str = "encoder";
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be written. [`Error::Torch`] if the encoder is not on the CPU,
-/// or computes in bfloat16.
+/// or libtorch cannot write the program.
 pub fn write_torchscript(path: impl AsRef<Path>, encoder: &FilmEncoder) -> Result<()> {
     let path = path.as_ref();
     let write = |e| Error::io("write", path, e);

@@ -5,7 +5,6 @@ mod tokenizer;
 use std::cmp::Reverse;
 use std::path::{Path, PathBuf};
 
-use mflag_weights::{Allow, load_into};
 use ndarray::Array2;
 use rayon::prelude::*;
 use schemars::JsonSchema;
@@ -15,6 +14,7 @@ use tokenizers::Tokenizer;
 
 use crate::bert::{Bert, Config};
 use crate::{Error, Result};
+use mflag_weights::{Allow, load_into};
 
 /// Raise this with every change that changes vectors: caches then recompute them.
 const VERSION: u32 = 1;

@@ -330,7 +330,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// Like [`Machine::call`]. Keyword arguments are dropped: no known class has any.
+    /// Keyword arguments are dropped: no known class has any.
     fn call_with_keywords(&mut self) -> Parsed<()> {
         self.pop()?;
         self.call()

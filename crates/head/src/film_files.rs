@@ -5,37 +5,43 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// Endings of film files in a folder; a file that is named itself may have any.
-const ENDINGS: [&str; 5] = ["jpg", "jpeg", "png", "dcm", "dicom"];
+/// File extensions of films in a folder. A file that is named directly may have any extension.
+const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "dcm", "dicom"];
 
-/// Whether files with this ending (without its dot) are films.
-fn is_film_ending(ending: &str) -> bool {
-    ENDINGS.iter().any(|e| e.eq_ignore_ascii_case(ending))
+/// Whether files with this extension (without dot) are films.
+fn is_film_extension(extension: &str) -> bool {
+    EXTENSIONS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(extension))
 }
 
 /// A film file.
 #[derive(Debug, Clone)]
-pub(crate) struct FilmFile {
-    pub(crate) path: PathBuf,
-    /// What files that are written of it are called, without an ending; no two films have the same.
-    pub(crate) name: String,
+pub struct FilmFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The name of files written for this film, without extension. It is unique among the films.
+    pub name: String,
 }
 
-/// The film files among `paths`: files themselves, of folders all that lie in or below them, and the same of what a pattern such as
-/// `films/*.dcm` matches; each of them by name.
-pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<FilmFile>> {
+/// Finds film files. Each of `paths` is a file, a folder whose films (in subfolders, too) are all
+/// taken, or a pattern such as `films/*.dcm` that matches files and folders.
+///
+/// # Errors
+/// If a folder cannot be read, or a path has no films.
+pub fn find_films(paths: &[PathBuf]) -> Result<Vec<FilmFile>> {
     let mut files = Vec::new();
     for path in paths {
         let before = files.len();
         let mut visited = HashSet::new();
-        for path in matches(path)? {
+        for path in expand(path)? {
             collect(&path, &mut files, &mut visited)?;
         }
         files[before..].sort_unstable();
         if files.len() == before {
             let reason = format!(
                 "has no films ({})",
-                ENDINGS.map(|e| format!("*.{e}")).join(", ")
+                EXTENSIONS.map(|e| format!("*.{e}")).join(", ")
             );
             return Err(Error::file(path, reason));
         }
@@ -43,11 +49,12 @@ pub(crate) fn find(paths: &[PathBuf]) -> Result<Vec<FilmFile>> {
     Ok(named(files))
 }
 
-/// Where films would have the same name (`a.png` and `a.jpg`), the second gets `-2`, and so on.
+/// Names films. Where two would have the same name (`a.png` and `a.jpg`), the second gets `-2`, and
+/// so on.
 pub(crate) fn named(files: Vec<PathBuf>) -> Vec<FilmFile> {
     let mut taken = HashSet::new();
     let name = |path: PathBuf| {
-        let bare = name_of(&path.to_string_lossy());
+        let bare = file_name(&path.to_string_lossy());
         let numbered = (2..).map(|number| format!("{bare}-{number}"));
         let mut names = std::iter::once(bare.clone()).chain(numbered);
         let name = names.find(|name| taken.insert(name.clone()));
@@ -57,11 +64,16 @@ pub(crate) fn named(files: Vec<PathBuf>) -> Vec<FilmFile> {
     files.into_iter().map(name).collect()
 }
 
-/// The name of a film as that of a file: what separates folders becomes `_`, the ending of a film file goes.
-fn name_of(film: &str) -> String {
-    let (stem, ending) = film.rsplit_once('.').unwrap_or((film, ""));
-    // Identifiers have dots, too.
-    let bare = if is_film_ending(ending) { stem } else { film };
+/// Makes a file name of a film's path or identifier: folders are joined by `_`, and the extension
+/// of a film file is removed.
+fn file_name(film: &str) -> String {
+    let (stem, extension) = film.rsplit_once('.').unwrap_or((film, ""));
+    // Identifiers contain dots, too.
+    let bare = if is_film_extension(extension) {
+        stem
+    } else {
+        film
+    };
     let parts = Path::new(bare).components().filter_map(|part| match part {
         Component::Normal(name) => name.to_str(),
         _ => None,
@@ -69,15 +81,16 @@ fn name_of(film: &str) -> String {
     parts.collect::<Vec<_>>().join("_")
 }
 
-/// What a pattern matches; a path that is there, or without `*`, `?` and `[`, is no pattern.
-fn matches(path: &Path) -> Result<Vec<PathBuf>> {
+/// The paths that a pattern matches. A path is a pattern if it has `*`, `?` or `[` and does not
+/// exist.
+fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     let pattern = match path.to_str() {
         Some(text) if text.contains(['*', '?', '[']) && !path.exists() => text,
         _ => return Ok(vec![path.to_owned()]),
     };
-    let wrong = |e: glob::PatternError| Error::file(path, format!("is no pattern: {e}"));
+    let invalid = |e: glob::PatternError| Error::file(path, format!("is not a valid pattern: {e}"));
     let matched: Vec<PathBuf> = glob::glob(pattern)
-        .map_err(wrong)?
+        .map_err(invalid)?
         .collect::<std::result::Result<_, _>>()
         .map_err(|e| {
             let path = e.path().to_path_buf();
@@ -89,7 +102,8 @@ fn matches(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(matched)
 }
 
-/// Adds a file or what lies below a folder; of links that lead back to a folder already `visited` nothing.
+/// Adds a file, or the films below a folder. Folders in `visited` are skipped, so a link back to a
+/// parent folder ends the search there.
 fn collect(path: &Path, files: &mut Vec<PathBuf>, visited: &mut HashSet<PathBuf>) -> Result<()> {
     if !path.is_dir() {
         files.push(path.to_owned());
@@ -101,8 +115,8 @@ fn collect(path: &Path, files: &mut Vec<PathBuf>, visited: &mut HashSet<PathBuf>
     }
     for entry in std::fs::read_dir(path).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let ending = path.extension().and_then(|e| e.to_str());
-        if ending.is_some_and(is_film_ending) || path.is_dir() {
+        let extension = path.extension().and_then(|extension| extension.to_str());
+        if extension.is_some_and(is_film_extension) || path.is_dir() {
             collect(&path, files, visited)?;
         }
     }
@@ -114,29 +128,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_films_become_names_of_files() {
+    fn file_names_are_made_from_paths_and_identifiers() {
         let names = [
             ("1.2.840.113", "1.2.840.113"),
             ("/a/b.dcm", "a_b"),
             ("../c/d.e.JPG", "c_d.e"),
         ];
-        for (film, file) in names {
-            assert_eq!(name_of(film), file);
+        for (film, expected) in names {
+            assert_eq!(file_name(film), expected);
         }
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_link_back_is_not_followed() {
+    fn a_link_to_a_parent_folder_is_followed_once() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a.png"), "").unwrap();
         std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
-        let found = find(&[dir.path().to_owned()]).unwrap();
+        let found = find_films(&[dir.path().to_owned()]).unwrap();
         assert_eq!(found.len(), 1, "{found:?}");
     }
 
     #[test]
-    fn no_two_films_have_the_same_name() {
+    fn file_names_are_unique() {
         let files = ["x/a.png", "x/a.jpg", "x_a.dcm", "x/a-2.png", "x/b.png"];
         let names = named(files.map(PathBuf::from).into());
         let names: Vec<&str> = names.iter().map(|f| &*f.name).collect();

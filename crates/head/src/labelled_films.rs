@@ -1,9 +1,9 @@
-//! The films that a run of a head learns from and is judged by.
+//! The films that a head is trained and evaluated on, with their annotations.
 
-use mflag_core::Named;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use mflag_core::Named;
 use mflag_store::augment::View;
 use mflag_store::loader::{Loader, Options};
 use mflag_store::subset;
@@ -14,8 +14,8 @@ use crate::config::HeadConfig;
 use crate::error::{Error, Result};
 use crate::head::Head;
 
-/// Films of a split, with what is known of each.
-pub struct Films<H: Head> {
+/// Films of a store with their annotations.
+pub struct LabelledFilms<H: Head> {
     store: Arc<Store>,
     /// Indices into the store.
     films: Vec<usize>,
@@ -23,47 +23,48 @@ pub struct Films<H: Head> {
     annotations: Arc<HashMap<usize, H::Annotation>>,
 }
 
-impl<H: Head> Films<H> {
-    /// The labelled films of a split, by their index; of the training split the fraction that the configuration asks for.
+impl<H: Head> LabelledFilms<H> {
+    /// The indices of a split's labelled films. Of the training split, only the fraction
+    /// `data.fraction` of the patients is used.
     ///
     /// # Errors
-    /// If there are none.
+    /// If the split has no labelled film.
     pub fn choose(
         config: &HeadConfig<H::Settings>,
         store: &Store,
-        of_split: Split,
+        split: Split,
     ) -> Result<Vec<usize>> {
         let data = &config.data;
         let is_labelled = H::is_labelled(&config.head, store)?;
-        let mut films = store.split(of_split);
+        let mut films = store.split(split);
         films.retain(|&film| is_labelled(&store.records()[film]));
         if films.is_empty() {
             return Err(Error::Data(format!(
-                "{}: no film of its {} split has what {} learns from (of {} films)",
+                "{}: no film of its {} split has labels for {} (the store has {} films)",
                 store.folder().display(),
-                of_split.name(),
+                split.name(),
                 H::NAME,
                 store.records().len()
             )));
         }
-        if of_split != Split::Train || data.fraction >= 1.0 {
+        if split != Split::Train || data.fraction >= 1.0 {
             return Ok(films);
         }
         let records: Vec<Record> = films.iter().map(|&f| store.records()[f].clone()).collect();
         let chosen = subset::fraction(&records, data.fraction, data.fraction_seed)?;
-        Ok(chosen.into_iter().map(|place| films[place]).collect())
+        Ok(chosen.into_iter().map(|index| films[index]).collect())
     }
 
-    /// These `films` of the store, with what is known of each.
+    /// Reads the annotations of `films`, which are indices into the store.
     ///
     /// # Errors
-    /// If that cannot be read, or the store's films are smaller than the views asked for.
+    /// If an annotation cannot be read, or `data.side` is larger than the store's films.
     pub fn new(
         config: &HeadConfig<H::Settings>,
-        facts: &H::Facts,
+        fitted: &H::Fitted,
         store: Arc<Store>,
         films: Vec<usize>,
-    ) -> Result<Films<H>> {
+    ) -> Result<LabelledFilms<H>> {
         let options = Options {
             side: config.data.side,
             batch_size: config.train.batch_size,
@@ -72,11 +73,11 @@ impl<H: Head> Films<H> {
             prefetch: config.data.prefetch,
         };
         let annotations = {
-            let annotate = H::annotate(&config.head, facts, &store)?;
+            let annotate = H::annotate(&config.head, fitted, &store)?;
             let annotated = films.par_iter().map(|&film| Ok((film, annotate(film)?)));
             annotated.collect::<Result<HashMap<_, _>>>()?
         };
-        Ok(Films {
+        Ok(LabelledFilms {
             loader: Loader::new(store.clone(), &films, options)?,
             store,
             films,
@@ -84,22 +85,22 @@ impl<H: Head> Films<H> {
         })
     }
 
-    /// The store that they are of.
+    /// The store.
     pub fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
-    /// Their indices in the store.
-    pub fn films(&self) -> &[usize] {
+    /// The films' indices in the store.
+    pub fn indices(&self) -> &[usize] {
         &self.films
     }
 
-    /// Their loader.
+    /// The films' loader.
     pub fn loader(&self) -> &Loader {
         &self.loader
     }
 
-    /// What is to be learned of one of these films in a view of it.
+    /// Returns a function that computes the target of a view of a film, for the loader.
     pub fn target(&self) -> impl Fn(usize, &View) -> H::Target + Clone + Send + 'static {
         let annotations = self.annotations.clone();
         move |film, view| H::target(&annotations[&film], view)

@@ -1,0 +1,80 @@
+//! `predict`: predicts on film files.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use mflag_cli::DeviceArgs;
+use mflag_core::atomic;
+use mflag_core::output::Output;
+use mflag_core::table::write_csv;
+use mflag_head::{Head, Model, UnreadableFilm, find_films};
+
+use super::create_folder;
+
+#[derive(Debug, Args)]
+pub(crate) struct PredictArgs {
+    /// Run folder, or its model.safetensors
+    #[arg(short, long, value_name = "RUN")]
+    model: PathBuf,
+    /// Folder for the predictions
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    /// Draw each prediction over its film, into the subfolder overlays
+    #[arg(long)]
+    overlays: bool,
+    #[command(flatten)]
+    on: DeviceArgs,
+    /// Films, folders of films, or quoted patterns such as 'films/*.dcm'
+    #[arg(required = true, value_name = "FILM")]
+    films: Vec<PathBuf>,
+}
+
+pub(crate) fn run<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {
+    let files = find_films(&args.films)?;
+    let model = Model::<H>::open_on(&args.model, args.on.into())?;
+    create_folder(&args.out)?;
+    let overlays = args.overlays.then(|| args.out.join("overlays"));
+    if let Some(folder) = &overlays {
+        create_folder(folder)?;
+    }
+    let unreadable = model.predict(&files, &args.out, overlays.as_deref())?;
+    report(files.len(), &unreadable, &args.out, out)
+}
+
+/// Prints how many films were predicted, and lists the unreadable ones in `bad.csv`. An error if no
+/// film could be read.
+fn report(
+    films: usize,
+    unreadable: &[UnreadableFilm],
+    folder: &Path,
+    out: &mut Output,
+) -> Result<ExitCode> {
+    let predicted = films - unreadable.len();
+    let words = format!("{predicted} films: {}\n", folder.display());
+    out.say("predicted", predicted, words);
+    let list = folder.join("bad.csv");
+    if unreadable.is_empty() {
+        // Removes the list of an earlier prediction.
+        atomic::remove(&list)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows = unreadable
+        .iter()
+        .map(|film| [film.path.display().to_string(), film.reason.clone()]);
+    write_csv(&list, ["file", "reason"], rows)?;
+    let words = format!(
+        "could not be read: {} of {films}, see {}\n",
+        unreadable.len(),
+        list.display()
+    );
+    out.say("bad", unreadable.len(), words);
+    if predicted == 0 {
+        bail!(
+            "none of the films could be read; {} lists the reasons",
+            list.display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,92 @@
+//! A film as the network sees it, and the way back to its own pixels.
+
+use std::path::Path;
+
+use mflag_encoder::Preprocess;
+use mflag_film::{Film, Limits, Squaring};
+use mflag_store::augment::View;
+
+use crate::error::Result;
+use crate::film_files::FilmFile;
+use crate::head::{Head, ShownFilm};
+use crate::overlay::Overlay;
+use crate::view_to_film::ViewToFilm;
+
+/// A film as the network sees it.
+pub(crate) struct PreparedFilm {
+    name: String,
+    file_name: String,
+    view_to_film: ViewToFilm,
+    view: Film,
+    squaring: Squaring,
+}
+
+impl PreparedFilm {
+    /// Takes the view from the square `squared` of a film whose file has `size` columns and rows.
+    pub(crate) fn new(
+        name: String,
+        file_name: String,
+        size: [u32; 2],
+        squared: &[u8],
+        preprocess: Preprocess,
+    ) -> Result<PreparedFilm> {
+        let Preprocess { square, side, .. } = preprocess;
+        let mut view = Film::filled(side, side, 0);
+        View::centre(square.side, side).film(squared, &mut view.pixels);
+        Ok(PreparedFilm {
+            name,
+            file_name,
+            view_to_film: ViewToFilm::new(size, &square, side)?,
+            view,
+            squaring: square,
+        })
+    }
+
+    /// Reads a film file.
+    pub(crate) fn read(file: &FilmFile, preprocess: Preprocess) -> Result<PreparedFilm> {
+        let squared = preprocess.square.read(&file.path, &Limits::default());
+        let squared = squared.map_err(mflag_store::Error::from)?;
+        let size = [squared.width, squared.height];
+        let name = file.path.display().to_string();
+        let pixels = squared.greys.into_eight();
+        PreparedFilm::new(name, file.name.clone(), size, &pixels, preprocess)
+    }
+
+    /// The pixels that the network reads.
+    pub(crate) fn pixels(&self) -> &[u8] {
+        &self.view.pixels
+    }
+
+    /// The film for a [`Writer`](crate::Writer).
+    pub(crate) fn shown(&self) -> ShownFilm<'_> {
+        ShownFilm {
+            name: &self.name,
+            file_name: &self.file_name,
+            view_to_film: self.view_to_film,
+            view: &self.view,
+        }
+    }
+
+    /// Draws a prediction over the film in the file `film`, into the folder `overlays`.
+    pub(crate) fn draw<H: Head>(
+        &self,
+        film: &Path,
+        fitted: &H::Fitted,
+        prediction: &H::Prediction,
+        overlays: &Path,
+    ) -> Result<()> {
+        // The overlay is larger than the network's view, so it may exceed the memory limit.
+        match Overlay::read(film, self.squaring) {
+            Ok(mut overlay) => {
+                H::draw_overlay(fitted, &self.shown(), prediction, &mut overlay)?;
+                overlay.write(&overlays.join(format!("{}.png", self.file_name)))
+            }
+            Err(error) => {
+                // The error names the film's path, which may identify a patient.
+                tracing::warn!("no overlay for a film that could not be drawn (-v names it)");
+                tracing::debug!("no overlay: {error}");
+                Ok(())
+            }
+        }
+    }
+}

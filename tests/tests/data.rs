@@ -414,7 +414,7 @@ fn stores_are_counted_drawn_and_compared() {
         .output();
     assert!(named.unwrap().status.success());
     let said = fail(data("verify").arg(at("pre")).arg(at("eval-48")));
-    assert!(said.contains("say --files"), "{said}");
+    assert!(said.contains("add --files"), "{said}");
     let said = fail(
         data("verify")
             .arg("--files")

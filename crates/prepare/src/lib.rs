@@ -1,4 +1,4 @@
-//! From data sets to prepared stores, and what can be learned about a store: the library under `mflag-data`.
+//! Prepares data sets into stores, and checks and inspects the stores: the library of `mflag-data`.
 
 pub mod inspect;
 pub mod prepare;

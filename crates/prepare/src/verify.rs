@@ -1,32 +1,31 @@
-//! The check that nothing is in two splits, within a store or across several.
+//! Checks that no patient and no film is in two splits, within one store or across several.
 
-use mflag_core::Named;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use mflag_core::digest;
 use mflag_core::progress::Progress;
+use mflag_core::{Named, digest};
+use mflag_store::{Error, Result, Split, Store};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use mflag_store::{Error, Result, Split, Store};
-
-/// What makes two films the same.
+/// How two films are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Same {
-    /// Their stored pixels, so all stores must have squares of one kind. Films of one single grey are not compared.
+    /// By the pixels of their squares, so all stores must have squares of one kind. A film of a single
+    /// grey value is equal to no other.
     Pixels,
-    /// Their files, which must still be where they were prepared from.
+    /// By their original files, which must still be at their paths.
     Files,
 }
 
-/// What [`verify`] looked at, once nothing was found in two splits.
+/// What [`verify`] counted, if nothing is in two splits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Verified {
-    /// Distinct patients.
+    /// Different patients.
     pub patients: usize,
-    /// Distinct films, by their content.
+    /// Different films, by content.
     pub films: usize,
-    /// Films whose content another film of the same split has.
+    /// Films that are equal to another film of the same split.
     pub repeated: usize,
 }
 
@@ -44,65 +43,70 @@ impl std::fmt::Display for Verified {
     }
 }
 
-/// Checks that no patient is in two splits of data sets of one name, and no film in two splits of any: within a store and
-/// across stores, so that a test patient of one that trains in another is found.
+/// Checks that no patient and no film is in two splits, within each store and across all stores. So it
+/// finds a test patient of one store who is a training patient of another.
 ///
-/// Identifiers of patients are compared within data sets of one name only, as those of others mean other people.
+/// Patients are compared only within data sets of one name, because the same identifier means another
+/// patient in another data set.
 ///
 /// # Errors
-/// If one is. The message gives numbers; which they are is logged at debug level. And if films cannot be compared, or a store is damaged.
+/// If a patient or a film is in two splits. The message has counts, and the log at debug level has the
+/// identifiers. If the stores' squares differ in kind, if a store is damaged, or if a file cannot be
+/// read.
 pub fn verify(stores: &[&Store], same: Same) -> Result<Verified> {
     if same == Same::Pixels {
-        squares_alike(stores)?;
-        // Pixels that were damaged later prove nothing.
+        check_squares_are_alike(stores)?;
+        // Two equal films are not found if one of them is damaged.
         stores.iter().try_for_each(|store| store.verify())?;
     }
-    let mut found = Found::default();
+    let mut index = Index::default();
     for (number, store) in stores.iter().enumerate() {
-        let digests = digests(store, same)?;
-        for (record, digest) in store.records().iter().zip(digests) {
-            let at = (record.split, number);
-            let patient = (store.meta().dataset.clone(), record.patient.clone());
-            found.patients.entry(patient).or_default().insert(at);
-            if let Some(digest) = digest {
-                found
-                    .films
-                    .entry(digest)
-                    .or_default()
-                    .push((at, &record.film));
-            }
-        }
+        index.add(number, store, same)?;
     }
-    found.verdict(stores)
-}
-
-/// Refuses stores whose squares differ in side, fit, window or depth: in them the same film has other pixels.
-fn squares_alike(stores: &[&Store]) -> Result<()> {
-    let Some(first) = stores.first() else {
-        return Ok(());
-    };
-    let alike = |store: &&&Store| store.squaring() == first.squaring();
-    let Some(other) = stores.iter().find(|store| !alike(store)) else {
-        return Ok(());
-    };
-    let told = |store: &Store| format!("{} ({})", store.folder().display(), store.squaring());
+    let overlaps = index.overlaps(stores);
+    if overlaps.is_empty() {
+        return Ok(Verified {
+            patients: index.patients.len(),
+            films: index.films.len(),
+            repeated: index.repeated(),
+        });
+    }
     Err(Error::Data(format!(
-        "the squares of {} and {} differ, so their films cannot be compared: say --files to compare the films' own files, or \
-         prepare both alike",
-        told(first),
-        told(other)
+        "the splits overlap, so metrics would be too high: {}; keep each patient and each film in one \
+         split (-v lists them)",
+        overlaps.join(", ")
     )))
 }
 
+/// Refuses stores whose squares differ in side, fit, window or depth, because in them the same film has
+/// different pixels.
+fn check_squares_are_alike(stores: &[&Store]) -> Result<()> {
+    let Some(first) = stores.first() else {
+        return Ok(());
+    };
+    let is_alike = |store: &&&Store| store.squaring() == first.squaring();
+    let Some(other) = stores.iter().find(|store| !is_alike(store)) else {
+        return Ok(());
+    };
+    let describe = |store: &Store| format!("{} ({})", store.folder().display(), store.squaring());
+    Err(Error::Data(format!(
+        "cannot compare the films of {} and {}, because their squares differ: add --files to compare \
+         the films' original files, or prepare both data sets with the same settings",
+        describe(first),
+        describe(other)
+    )))
+}
+
+/// Digests of the films of a store. `None` for a film of a single grey value.
 fn digests(store: &Store, same: Same) -> Result<Vec<Option<String>>> {
     let progress = Progress::new("digests", store.records().len() as u64, "films");
-    let digest = |index: usize| {
+    let digest = |film: usize| {
         let digest = match same {
-            Same::Files => Some(digest::file(&store.records()[index].path)?),
+            Same::Files => Some(digest::file(&store.records()[film].path)?),
             Same::Pixels => {
-                let pixels = store.pixels(index);
-                let blank = pixels.iter().all(|p| *p == pixels[0]);
-                (!blank).then(|| digest::bytes(&pixels))
+                let pixels = store.pixels(film);
+                let is_blank = pixels.iter().all(|p| *p == pixels[0]);
+                (!is_blank).then(|| digest::bytes(&pixels))
             }
         };
         progress.inc(1);
@@ -114,64 +118,80 @@ fn digests(store: &Store, same: Same) -> Result<Vec<Option<String>>> {
     digests
 }
 
-/// A split of one of the stores.
-type Place = (Split, usize);
+/// A split, and the number of the store.
+type Location = (Split, usize);
 
-/// Where patients and films were seen.
+/// Where patients and films occur.
 #[derive(Default)]
-struct Found<'a> {
-    /// By data set and identifier.
-    patients: HashMap<(String, String), BTreeSet<Place>>,
-    /// By digest, each with its identifier.
-    films: HashMap<String, Vec<(Place, &'a str)>>,
+struct Index<'a> {
+    /// The locations of each patient, by data set and identifier.
+    patients: HashMap<(String, String), BTreeSet<Location>>,
+    /// The films of each digest, with their identifiers.
+    films: HashMap<String, Vec<(Location, &'a str)>>,
 }
 
-impl Found<'_> {
-    fn verdict(self, stores: &[&Store]) -> Result<Verified> {
-        let told = |places: &BTreeSet<Place>| {
-            let place = |(split, store): &Place| match stores {
-                [_] => split.name().to_owned(),
-                _ => format!("{} of {}", split.name(), stores[*store].folder().display()),
-            };
-            places.iter().map(place).collect::<Vec<_>>().join(" + ")
-        };
-        let mut overlaps: BTreeMap<(&str, BTreeSet<Place>), usize> = BTreeMap::new();
-        for ((dataset, patient), places) in &self.patients {
-            if in_two(places) {
-                tracing::debug!("patient {patient} of {dataset} is in {}", told(places));
-                *overlaps.entry(("patients", places.clone())).or_default() += 1;
+impl<'a> Index<'a> {
+    /// Adds the patients and films of a store.
+    fn add(&mut self, number: usize, store: &'a Store, same: Same) -> Result<()> {
+        let digests = digests(store, same)?;
+        for (record, digest) in store.records().iter().zip(digests) {
+            let location = (record.split, number);
+            let patient = (store.meta().dataset.clone(), record.patient.clone());
+            self.patients.entry(patient).or_default().insert(location);
+            if let Some(digest) = digest {
+                let films = self.films.entry(digest).or_default();
+                films.push((location, &record.film));
             }
         }
-        let mut repeated = 0;
+        Ok(())
+    }
+
+    /// How many films are equal to another film of the same split.
+    fn repeated(&self) -> usize {
+        let repeated = self.films.values().map(|films| {
+            let splits: BTreeSet<Split> = films.iter().map(|((split, _), _)| *split).collect();
+            films.len() - splits.len()
+        });
+        repeated.sum()
+    }
+
+    /// Describes which splits share patients or films, and how many; patients come first.
+    fn overlaps(&self, stores: &[&Store]) -> Vec<String> {
+        let mut counts: BTreeMap<(&str, BTreeSet<Location>), usize> = BTreeMap::new();
+        for ((dataset, patient), locations) in &self.patients {
+            if in_two_splits(locations) {
+                let places = describe(locations, stores);
+                tracing::debug!("patient {patient} of {dataset} is in {places}");
+                *counts.entry(("patients", locations.clone())).or_default() += 1;
+            }
+        }
         for films in self.films.values() {
-            let places: BTreeSet<Place> = films.iter().map(|(place, _)| *place).collect();
-            let splits: BTreeSet<Split> = places.iter().map(|(split, _)| *split).collect();
-            repeated += films.len() - splits.len();
-            if in_two(&places) {
+            let locations: BTreeSet<Location> = films.iter().map(|(at, _)| *at).collect();
+            if in_two_splits(&locations) {
                 let names: Vec<&str> = films.iter().map(|(_, film)| *film).collect();
-                tracing::debug!("film {} is in {}", names.join(" = "), told(&places));
-                *overlaps.entry(("identical films", places)).or_default() += 1;
+                let places = describe(&locations, stores);
+                tracing::debug!("film {} is in {places}", names.join(" = "));
+                *counts.entry(("identical films", locations)).or_default() += 1;
             }
         }
-        if overlaps.is_empty() {
-            return Ok(Verified {
-                patients: self.patients.len(),
-                films: self.films.len(),
-                repeated,
-            });
-        }
-        // Patients first.
-        let overlaps = overlaps.iter().rev();
-        let overlaps =
-            overlaps.map(|((things, places), n)| format!("{things} in {}: {n}", told(places)));
-        Err(Error::Data(format!(
-            "the splits overlap, so measurements would flatter: {}; keep each in one split (-v shows which they are)",
-            overlaps.collect::<Vec<_>>().join(", ")
-        )))
+        let counts = counts.iter().rev();
+        counts
+            .map(|((kind, locations), n)| format!("{kind} in {}: {n}", describe(locations, stores)))
+            .collect()
     }
 }
 
-fn in_two(places: &BTreeSet<Place>) -> bool {
-    let splits = places.iter().map(|(split, _)| split);
-    splits.collect::<BTreeSet<_>>().len() > 1
+fn in_two_splits(locations: &BTreeSet<Location>) -> bool {
+    let splits: BTreeSet<&Split> = locations.iter().map(|(split, _)| split).collect();
+    splits.len() > 1
+}
+
+/// Names the locations, for example `train + test`.
+fn describe(locations: &BTreeSet<Location>, stores: &[&Store]) -> String {
+    let name = |(split, store): &Location| match stores {
+        [_] => split.name().to_owned(),
+        _ => format!("{} of {}", split.name(), stores[*store].folder().display()),
+    };
+    let names: Vec<String> = locations.iter().map(name).collect();
+    names.join(" + ")
 }

@@ -1,4 +1,4 @@
-//! Splits by patient, fractions of the training patients, and the check for overlaps.
+//! Tests of splits by patient, of fractions of the training patients, and of the check for overlaps.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,7 +28,8 @@ fn record(film: &str, patient: &str, split: Split, labels: &[Option<f32>]) -> Re
     }
 }
 
-/// `films` of as many patients / 3, one in ten with the first label, half with the second.
+/// Makes records of three films per patient. One patient in ten has the first label, one film in six the
+/// second.
 fn records(films: usize) -> Vec<Record> {
     let film = |i: usize| {
         let (patient, has) = (i / 3, |yes: bool| Some(f32::from(u8::from(yes))));
@@ -47,14 +48,14 @@ fn records(films: usize) -> Vec<Record> {
     (0..films).map(film).collect()
 }
 
-/// Identifiers of films and of their patients.
+/// The films of a fraction, and their patients, by identifier.
 fn chosen(records: &[Record], part: f64, seed: u64) -> (BTreeSet<&str>, BTreeSet<&str>) {
     let films = fraction(records, part, seed).unwrap();
     let of = |name: fn(&Record) -> &str| films.iter().map(|&i| name(&records[i])).collect();
     (of(|r| &r.film), of(|r| &r.patient))
 }
 
-/// The hash is part of every published number: it never changes.
+/// The hash decides the splits of published numbers, so it must not change.
 #[test]
 fn the_splits_never_change() {
     let parts = HashSplit::new(0.25, 0.25, 7).unwrap();
@@ -69,7 +70,7 @@ fn the_splits_never_change() {
 
 proptest! {
     #[test]
-    fn parts_have_their_sizes(validate in 0.0..0.5f64, test in 0.0..0.4f64, seed: u64) {
+    fn parts_have_the_given_sizes(validate in 0.0..0.5f64, test in 0.0..0.4f64, seed: u64) {
         let parts = HashSplit::new(validate, test, seed).unwrap();
         let mut counts = HashMap::new();
         for i in 0..4000 {
@@ -82,7 +83,7 @@ proptest! {
     }
 
     #[test]
-    fn larger_parts_keep_who_was_in_them(patient: String, seed: u64, a in 0.0..0.3f64, b in 0.0..0.3f64, test in 0.0..0.3f64) {
+    fn larger_parts_keep_the_patients_of_smaller_ones(patient: String, seed: u64, a in 0.0..0.3f64, b in 0.0..0.3f64, test in 0.0..0.3f64) {
         let of = |validate, test| HashSplit::new(validate, test, seed).unwrap().split_of(&patient);
         let (few, many) = (a.min(b), a.max(b));
         prop_assert!(of(few, test) != Split::Validate || of(many, test) == Split::Validate);
@@ -91,7 +92,7 @@ proptest! {
     }
 
     #[test]
-    fn fractions_are_nested_whole_and_of_training(films in 1usize..600, seed: u64, a in 0.001..1.0f64, b in 0.001..1.0f64) {
+    fn fractions_are_nested_and_have_whole_training_patients(films in 1usize..600, seed: u64, a in 0.001..1.0f64, b in 0.001..1.0f64) {
         let records = records(films);
         let (few, many) = (a.min(b), a.max(b));
         let ((few_films, few_patients), (many_films, many_patients)) = (chosen(&records, few, seed), chosen(&records, many, seed));
@@ -100,7 +101,7 @@ proptest! {
         let patients: BTreeSet<&str> = train.iter().map(|r| &*r.patient).collect();
         let expected = (few * patients.len() as f64).round().max(1.0) as usize;
         prop_assert_eq!(few_patients.len(), expected);
-        // All films of a patient, and none of the test.
+        // A fraction has all films of its patients, and no test films.
         let whole = train.iter().filter(|r| few_patients.contains(&*r.patient)).count();
         prop_assert_eq!(few_films.len(), whole);
         let (all, _) = chosen(&records, 1.0, seed);
@@ -114,9 +115,10 @@ proptest! {
         prop_assert_eq!(chosen(&records, part, seed), chosen(&shuffled, part, seed));
     }
 
-    /// As many patients as there are labels that occur, and one more, have them all, and one has none, where there is one.
+    /// If a fraction has more patients than there are labels, every label occurs in it, and it has a
+    /// patient without any label if there is one.
     #[test]
-    fn no_label_is_lost_where_that_can_be_helped(
+    fn no_label_is_lost_if_there_are_enough_patients(
         has in prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.1), 6), 1..60), part in 0.01..1.0f64, seed: u64
     ) {
         let film = |(i, has): (usize, &Vec<bool>)| {
@@ -137,7 +139,8 @@ proptest! {
         }
     }
 
-    /// Each stratum has its share to within one patient, but for the rounding of the whole and those who come first.
+    /// A rare label keeps its share within two patients: one for the rounding of its stratum, one for the
+    /// patients that are chosen first.
     #[test]
     fn rare_labels_keep_their_share(seed: u64, part in 0.01..1.0f64) {
         let records = records(3000);
@@ -150,7 +153,7 @@ proptest! {
 }
 
 #[test]
-fn seeds_choose_others() {
+fn another_seed_chooses_other_patients() {
     let records = records(3000);
     assert_ne!(chosen(&records, 0.1, 0), chosen(&records, 0.1, 1));
     let of = |seed| HashSplit::new(0.3, 0.3, seed).unwrap();
@@ -162,11 +165,11 @@ fn seeds_choose_others() {
 #[case(-0.1, 0.0)]
 #[case(0.0, 1.0)]
 #[case(f64::NAN, 0.0)]
-fn parts_must_leave_somebody(#[case] validate: f64, #[case] test: f64) {
-    let told = HashSplit::new(validate, test, 0).unwrap_err().to_string();
+fn parts_must_leave_training_patients(#[case] validate: f64, #[case] test: f64) {
+    let error = HashSplit::new(validate, test, 0).unwrap_err().to_string();
     assert!(
-        told.contains("each must be from 0 to below 1, and both together below 1"),
-        "{told}"
+        error.contains("each must be from 0 to below 1, and both together below 1"),
+        "{error}"
     );
 }
 
@@ -174,16 +177,18 @@ fn parts_must_leave_somebody(#[case] validate: f64, #[case] test: f64) {
 #[case(0.0)]
 #[case(1.1)]
 #[case(f64::NAN)]
-fn fractions_must_be_parts(#[case] part: f64) {
-    let told = fraction(&records(3), part, 0).unwrap_err().to_string();
-    assert!(told.contains("it must be above 0 and at most 1"), "{told}");
+fn a_fraction_must_be_in_range(#[case] part: f64) {
+    let error = fraction(&records(3), part, 0).unwrap_err().to_string();
+    assert!(
+        error.contains("it must be above 0 and at most 1"),
+        "{error}"
+    );
     let tests = [record("a", "p", Split::Test, &[])];
-    let told = fraction(&tests, 0.1, 0).unwrap_err().to_string();
-    assert!(told.contains("no training films"), "{told}");
+    let error = fraction(&tests, 0.1, 0).unwrap_err().to_string();
+    assert!(error.contains("no training films"), "{error}");
 }
 
-/// Stores of PNG films, each of the given grey steps; the films of store `name` are patients of data set `name`, but for what
-/// stands behind a hyphen.
+/// Writes stores of PNG films. The name of a store, up to a hyphen, is the name of its data set.
 struct Stores(TempDir);
 
 impl Stores {
@@ -249,14 +254,17 @@ fn sound_splits_are_verified() {
     };
     for same in BOTH {
         let found = verify(&[&one, &other], same).unwrap();
-        assert_eq!(found, expected, "the other set's p1 is another patient");
+        assert_eq!(
+            found, expected,
+            "p1 of the other data set is another patient"
+        );
     }
-    // Black films of two splits are the same file; as stored pixels they say nothing.
+    // Black films have equal files, but films of a single grey value are not compared by pixels.
     let black = stores.store("black", &films[3..]);
-    let told = verify(&[&black], Same::Files).unwrap_err().to_string();
+    let error = verify(&[&black], Same::Files).unwrap_err().to_string();
     assert!(
-        told.contains("identical films in validate + test: 1"),
-        "{told}"
+        error.contains("identical films in validate + test: 1"),
+        "{error}"
     );
     let expected = Verified {
         patients: 2,
@@ -267,7 +275,7 @@ fn sound_splits_are_verified() {
 }
 
 #[test]
-fn overlaps_are_told_without_patients() {
+fn overlaps_are_reported_without_patients() {
     let stores = Stores::new();
     let films = [
         ("a", "p1", Split::Train, 1),
@@ -281,24 +289,24 @@ fn overlaps_are_told_without_patients() {
     );
     let [of_one, of_two] = [&one, &two].map(|store| store.folder().display());
     for same in BOTH {
-        let told = verify(&[&one], same).unwrap_err().to_string();
+        let error = verify(&[&one], same).unwrap_err().to_string();
         assert!(
-            told.contains("flatter: patients in train + test: 1; keep"),
-            "{told}"
+            error.contains("too high: patients in train + test: 1; keep"),
+            "{error}"
         );
-        let told = verify(&[&one, &two], same).unwrap_err().to_string();
+        let error = verify(&[&one, &two], same).unwrap_err().to_string();
         for expected in [
             format!("patients in train of {of_one} + test of {of_one}: 1"),
             format!("identical films in train of {of_one} + validate of {of_two}: 1"),
             format!("identical films in train of {of_one} + test of {of_two}: 1"),
         ] {
-            assert!(told.contains(&expected), "{told} lacks {expected}");
+            assert!(error.contains(&expected), "{error} lacks {expected}");
         }
-        assert!(!told.contains("p1"), "{told}");
+        assert!(!error.contains("p1"), "{error}");
     }
 }
 
-/// A downstream data set whose test patient trained the encoder.
+/// A test patient of a downstream data set is a training patient of the pre-training.
 #[test]
 fn a_test_patient_in_the_pretraining_is_found() {
     let stores = Stores::new();
@@ -312,10 +320,10 @@ fn a_test_patient_in_the_pretraining_is_found() {
     for store in [&pretraining, &downstream] {
         verify(&[store], Same::Pixels).unwrap();
     }
-    let told = verify(&[&pretraining, &downstream], Same::Pixels).unwrap_err();
+    let error = verify(&[&pretraining, &downstream], Same::Pixels).unwrap_err();
     let expected = format!("patients in train of {pre} + test of {down}: 1");
-    assert!(told.to_string().contains(&expected), "{told}");
-    // The same identifiers in a data set of another name are other people.
+    assert!(error.to_string().contains(&expected), "{error}");
+    // The same identifiers in a data set of another name mean other patients.
     let other = stores.store("chexpert-down", &films);
     verify(&[&pretraining, &other], Same::Pixels).unwrap();
 }
@@ -346,25 +354,25 @@ fn squares_that_differ_are_not_compared() {
     ];
     for (name, squaring) in squares {
         let other = stores.store_of(name, squaring, &film("b", Split::Test));
-        let told = verify(&[&small, &other], Same::Pixels)
+        let error = verify(&[&small, &other], Same::Pixels)
             .unwrap_err()
             .to_string();
         assert!(
-            told.contains("differ, so their films cannot be compared: say --files"),
-            "{told}"
+            error.contains("because their squares differ: add --files"),
+            "{error}"
         );
-        let told = verify(&[&small, &other], Same::Files)
+        let error = verify(&[&small, &other], Same::Files)
             .unwrap_err()
             .to_string();
-        assert!(told.contains("identical films in train of"), "{told}");
+        assert!(error.contains("identical films in train of"), "{error}");
     }
     let shard = small.folder().join("shards/00000.npy");
     let mut pixels = std::fs::read(&shard).unwrap();
     *pixels.last_mut().unwrap() ^= 1;
     std::fs::write(&shard, pixels).unwrap();
-    let told = verify(&[&small], Same::Pixels).unwrap_err().to_string();
-    assert!(told.contains("differs from its digest"), "{told}");
+    let error = verify(&[&small], Same::Pixels).unwrap_err().to_string();
+    assert!(error.contains("differs from its digest"), "{error}");
     std::fs::remove_file(stores.0.path().join("one/a.png")).unwrap();
-    let told = verify(&[&small], Same::Files).unwrap_err().to_string();
-    assert!(told.contains("one/a.png"), "{told}");
+    let error = verify(&[&small], Same::Files).unwrap_err().to_string();
+    assert!(error.contains("one/a.png"), "{error}");
 }

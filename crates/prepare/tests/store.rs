@@ -1,4 +1,4 @@
-//! Preparation, the store and the loader, on a few small films.
+//! Tests of the preparation, the store and the loader, on a few small films.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
 use std::path::Path;
@@ -28,7 +28,7 @@ fn record(folder: &Path, i: usize) -> Record {
     }
 }
 
-/// Films of one grey each, with a white corner; film 7 is cut short.
+/// Writes films of one grey value each, with a white corner. The file of film 7 is truncated.
 fn dataset(folder: &Path) -> Dataset {
     let records: Vec<Record> = (0..FILMS).map(|i| record(folder, i)).collect();
     for (i, record) in records.iter().enumerate() {
@@ -47,7 +47,7 @@ fn dataset(folder: &Path) -> Dataset {
     }
 }
 
-/// Large squares, so that a shard holds 16 films and there are three of them.
+/// Squares so large that a shard holds 16 films, and the store has three shards.
 fn options() -> Options {
     of_side(2048)
 }
@@ -109,7 +109,7 @@ fn a_store_holds_the_films_and_an_interrupted_preparation_ends_with_the_same_byt
         "{bad}"
     );
 
-    // What a kill may leave behind: the first shard done, the second without its content file.
+    // An interruption can leave a complete first shard, and a second one without its content file.
     let cut = dir.path().join("cut");
     std::fs::create_dir_all(cut.join("shards")).unwrap();
     for name in [
@@ -152,7 +152,7 @@ fn masks_of_files_are_runs_in_the_store() {
         runs: vec![[1, 2]],
     };
     toy.records[3].mask = Some(own.clone());
-    // Values that a window would make black.
+    // A window would make these values black.
     let deep = image::ImageBuffer::from_fn(60, 48, |x, y| match (x, y) {
         (5, 3 | 4) => image::Luma([1_u16]),
         (6, 0) => image::Luma([60_000]),
@@ -184,7 +184,7 @@ fn masks_of_files_are_runs_in_the_store() {
     assert_eq!(masks[..3], [Some(&runs), Some(&own), Some(&runs)]);
     assert_eq!(store.records()[3].film, "film-008");
     let bad = std::fs::read_to_string(out.join("bad.csv")).unwrap();
-    for told in [
+    for expected in [
         "film-001,",
         "the mask has 48×60 pixels, its film 60×48",
         "film-002,",
@@ -193,12 +193,12 @@ fn masks_of_files_are_runs_in_the_store() {
         "film-006,",
         "the box 'A 40 2 30 4' reaches beyond the film of 60×48 px",
     ] {
-        assert!(bad.contains(told), "{bad}");
+        assert!(bad.contains(expected), "{bad}");
     }
 }
 
 #[test]
-fn what_does_not_fit_is_refused_in_words() {
+fn unsuitable_folders_and_damaged_stores_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let toy = dataset(dir.path());
     let small = of_side(32);
@@ -223,7 +223,7 @@ fn what_does_not_fit_is_refused_in_words() {
         .for_each(|r| r.path = dir.path().join("gone.png"));
     let all_bad = say(prepare(&missing, &dir.path().join("other"), &small));
     assert!(
-        all_bad.contains("not one of 40") && all_bad.contains("other/bad.csv"),
+        all_bad.contains("none of the 40 films") && all_bad.contains("other/bad.csv"),
         "{all_bad}"
     );
     assert!(
@@ -236,7 +236,7 @@ fn what_does_not_fit_is_refused_in_words() {
     let mut renamed = toy.clone();
     renamed.labels[0] = "Renamed".into();
     let renamed = say(prepare(&renamed, &out, &small));
-    assert!(renamed.contains("other names"), "{renamed}");
+    assert!(renamed.contains("other names of labels"), "{renamed}");
 
     let shard = out.join("shards/00000.npy");
     let pixels = std::fs::read(&shard).unwrap();
@@ -341,7 +341,7 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
         train
     );
     assert_eq!(ordered.last().unwrap().films.len(), 1);
-    // An iterator left half-way lets its threads go.
+    // An iterator that is dropped early ends its threads.
     drop(with(2, 1).in_order(Source::Pixels, |_, _| ()).next());
 
     let large = loader::Options {

@@ -1,4 +1,4 @@
-//! The CheXpert reader on a tree written here.
+//! Tests of the CheXpert reader.
 use mflag_datasets::Reader;
 use mflag_datasets::readers::chexpert::{Chexpert, Options};
 use mflag_datasets::readers::mimic::LABELS;
@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
-/// As the release has it.
+/// The header of the release.
 const HEADER: &str = "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,\
     Lung Lesion,Edema,Consolidation,Pneumonia,Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,Support Devices";
 const SMALL: &str = "CheXpert-v1.0-small";
@@ -17,7 +17,7 @@ fn row(folder: &str, film: &str, view: &str, labels: &str) -> String {
     format!("{folder}/{film},Unknown,68,{view},AP,{labels}\n")
 }
 
-/// The release's folder `folder` in the tree.
+/// Writes a release into `folder` of the tree.
 fn release(tree: &Tree, folder: &str) {
     let train = [
         row(
@@ -75,7 +75,7 @@ fn message(tree: &Tree) -> String {
 }
 
 #[test]
-fn films_come_with_all_that_is_known() {
+fn films_have_the_documented_fields() {
     let tree = tree();
     let data = all_train(tree.root()).unwrap();
     assert_eq!(
@@ -122,7 +122,7 @@ fn films_come_with_all_that_is_known() {
 }
 
 #[test]
-fn the_root_may_be_the_folder_or_hold_it() {
+fn the_root_is_the_release_or_holds_it() {
     let tree = tree();
     let expected = all_train(tree.root()).unwrap();
     assert_eq!(all_train(&tree.path(SMALL)).unwrap(), expected);
@@ -194,7 +194,7 @@ fn every_reason_is_counted() {
 }
 
 #[test]
-fn patients_of_train_validate_by_their_hash() {
+fn validation_patients_are_chosen_by_hash() {
     let tree = Tree::new();
     let rows: String = (0..400)
         .map(|i| {
@@ -220,7 +220,7 @@ fn patients_of_train_validate_by_their_hash() {
     let error = refusal(Chexpert::read(tree.root(), &Options { split }));
     assert!(error.contains("the parts 1 for validation"), "{error}");
 
-    // Single films: a number to the film, and patients on both sides.
+    // MGCA draws single films: their number is exact, and a patient can be in two splits.
     let split = by_rule(Rule::Mgca, 0.25, None);
     let data = Chexpert::read(tree.root(), &Options { split }).unwrap();
     let validate = data.records.iter().filter(|r| r.split == Split::Validate);
@@ -230,7 +230,7 @@ fn patients_of_train_validate_by_their_hash() {
 }
 
 #[test]
-fn the_rules_differ_in_the_test() {
+fn each_rule_chooses_other_test_films() {
     let tree = tree();
     let splits = |split| {
         let data = Chexpert::read(tree.root(), &Options { split }).unwrap();

@@ -1,4 +1,4 @@
-//! The reader of own data on tables written here.
+//! Tests of the reader of own films.
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -37,7 +37,7 @@ fn message(table: &str) -> String {
 }
 
 #[test]
-fn films_come_with_all_that_is_known() {
+fn films_have_the_documented_fields() {
     let tree = tree(ALL);
     let data = read_all(&tree);
     assert_eq!(
@@ -242,12 +242,15 @@ fn a_bad_row_is_explained(#[case] table: &str, #[case] expected: &str) {
     let error = message(table);
     assert!(error.contains(expected), "{error}");
     assert!(error.contains("manifest.csv: row "), "{error}");
-    assert!(!error.contains("P-1"), "no patient in it: {error}");
+    assert!(
+        !error.contains("P-1"),
+        "the message has the patient: {error}"
+    );
 }
 
-/// The split that a row leaves open must not contradict the one that another row of the patient gives.
+/// If one row of a patient has a split and another has none, the hash must give the same split.
 #[test]
-fn a_split_left_open_is_that_of_the_hash() {
+fn an_empty_split_is_that_of_the_hash() {
     let table = "film,patient,split\nfilms/a.png,P-1,\nfilms/b.png,P-1,SPLIT\n";
     let open = read_all(&tree("film,patient\nfilms/a.png,P-1\n")).records[0].split;
     for &split in Split::ALL {
@@ -259,7 +262,7 @@ fn a_split_left_open_is_that_of_the_hash() {
     }
 }
 
-/// The template as it is committed, with films for its rows.
+/// Reads the committed template, with films for its rows.
 #[test]
 fn the_template_is_read() {
     let template =
@@ -279,7 +282,8 @@ fn the_template_is_read() {
     assert_eq!(data.records[0].boxes.len(), 2);
 }
 
-/// Every column of the template is in the card's table, and no other; reasons why films are left out are in its text.
+/// The card's table has exactly the columns of the template, and the card lists all reasons why films
+/// are left out.
 #[test]
 fn the_card_is_right() {
     let template =

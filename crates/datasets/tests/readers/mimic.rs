@@ -1,4 +1,5 @@
-//! The MIMIC-CXR-JPG reader on a tree written here, and on a real one where there is one.
+//! Tests of the MIMIC-CXR-JPG reader, one of them on real films.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::toy::{Card, by_rule, ids, left_out, refusal};
 const TEXT: &str = "No acute process. The lungs are clear.";
 
 #[test]
-fn films_come_with_all_that_is_known() {
+fn films_have_the_documented_fields() {
     let tree = Tree::new();
     let data = tree.read();
     assert_eq!(data.name, "mimic-cxr");
@@ -37,7 +38,11 @@ fn films_come_with_all_that_is_known() {
     assert_eq!(a.text.as_deref(), Some(TEXT));
     assert_eq!(a.labels[..3], [Some(1.0), None, None]);
     assert_eq!(b.labels[..3], [Some(-1.0), Some(0.0), None]);
-    assert_eq!(c.labels, vec![None; 14], "a study that the table lacks");
+    assert_eq!(
+        c.labels,
+        vec![None; 14],
+        "the table does not have the study"
+    );
 }
 
 #[test]
@@ -52,11 +57,11 @@ fn tables_may_be_unzipped_and_of_version_2_1() {
         tree.write(&format!("mimic-cxr-2.1.0-{kind}.csv"), &text);
         fs::remove_file(old).unwrap();
     }
-    // Other tables of the release do not count as further versions.
+    // Other tables of the release are not further versions.
     tree.write("mimic-cxr-2.1.0-test-set-labeled.csv", "study_id\n");
     tree.write("mimic-cxr-2.0.0-negbio.csv.gz", "");
     assert_eq!(tree.read().records, expected);
-    // Of one version the zipped table is read.
+    // If a version exists both zipped and unzipped, the zipped table is read.
     tree.gz("mimic-cxr-2.1.0-split.csv.gz", "dicom_id,split\na,test\n");
     assert_eq!(ids(&tree.read()), ["a"]);
 }
@@ -155,7 +160,7 @@ fn reports_may_lie_elsewhere() {
         error.contains("no folder 'files' with the reports"),
         "{error}"
     );
-    // Without reports, without texts.
+    // Without reports, the films have no text.
     let options = Options {
         text: Text::Optional,
         ..Options::default()
@@ -168,7 +173,7 @@ fn reports_may_lie_elsewhere() {
             .all(|r| r.text.is_none())
     );
 
-    // Reports unpacked into the root lie beside the films.
+    // Reports that were unpacked into the root are beside the films.
     for (patient, study) in [
         (10000001, 50000001),
         (10000001, 50000002),
@@ -191,7 +196,7 @@ fn without_the_chexpert_table_there_are_no_labels() {
 }
 
 #[test]
-fn another_labeller_has_its_table() {
+fn each_labeller_has_its_table() {
     let tree = Tree::new();
     let negbio = Options {
         labels: Some(Labeller::Negbio),
@@ -210,7 +215,7 @@ fn another_labeller_has_its_table() {
 }
 
 #[test]
-fn patients_are_split_by_hash_where_asked() {
+fn patients_can_be_split_by_hash() {
     let tree = Tree::new();
     tree.remove("mimic-cxr-2.0.0-split.csv.gz");
     let splits = |test| {
@@ -287,7 +292,7 @@ fn two_versions_of_a_table_are_refused() {
     assert!(tree.message().ends_with(expected), "{}", tree.message());
 }
 
-/// Each bad table: what is said, and that no identifier of a patient or study is.
+/// The message about a bad table has no identifier of a patient or study.
 #[rstest]
 #[case::view_column(
     "metadata",
@@ -352,7 +357,7 @@ fn bad_labels_are_named() {
 }
 
 #[test]
-fn a_truncated_table_is_told() {
+fn a_truncated_table_is_refused() {
     let tree = Tree::new();
     let path = tree.path("mimic-cxr-2.0.0-metadata.csv.gz");
     let content = fs::read(&path).unwrap();
@@ -364,9 +369,9 @@ fn a_truncated_table_is_told() {
     );
 }
 
-/// A report that is a folder cannot be read; the message keeps its identifiers to itself.
+/// A report that is a folder cannot be read. The message has no identifiers.
 #[test]
-fn an_unreadable_report_is_told() {
+fn an_unreadable_report_is_refused() {
     let tree = Tree::new();
     let report = tree.path("mimic-cxr-reports/files/p11/p11000002/s50000003.txt");
     fs::remove_file(&report).unwrap();
@@ -378,18 +383,12 @@ fn an_unreadable_report_is_told() {
     );
 }
 
-/// Needs a folder with a `mimic-layout` of 119 pairs: MFLAG_REAL_CXR, or ../shared/real-cxr next to the
-/// checkout.
+/// MFLAG_REAL_CXR must be a folder that holds `mimic-layout` with 119 films and their reports.
 #[test]
-fn real_films_and_reports_pair_up() {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/real-cxr");
-    let root = std::env::var_os("MFLAG_REAL_CXR")
-        .map_or(beside, PathBuf::from)
-        .join("mimic-layout");
-    if !root.is_dir() {
-        println!("skipped: no real films at {}", root.display());
-        return;
-    }
+#[ignore = "needs real films: set MFLAG_REAL_CXR"]
+fn real_films_have_reports() {
+    let folder = std::env::var_os("MFLAG_REAL_CXR").expect("MFLAG_REAL_CXR is not set");
+    let root = PathBuf::from(folder).join("mimic-layout");
     let data = Mimic::read(&root, &Options::default()).unwrap();
     assert_eq!(data.records.len(), 119);
     assert!(data.left_out.is_empty());
@@ -405,7 +404,7 @@ fn real_films_and_reports_pair_up() {
     );
 }
 
-/// Time and memory at the size of the real tables:
+/// Prints time and memory for tables of the real size:
 /// `cargo test --release -p mflag-datasets --test readers -- mimic --ignored --nocapture`.
 #[test]
 #[ignore = "writes 440,000 small files"]

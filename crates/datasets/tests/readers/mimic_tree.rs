@@ -8,11 +8,11 @@ use mflag_store::Dataset;
 
 use crate::toy::{self, refusal};
 
-/// A usual report, in short.
+/// A short report.
 pub(crate) const REPORT: &str =
     "FINAL REPORT\n FINDINGS: The lungs are clear.\n \n IMPRESSION: No acute process.\n";
 
-/// A data set's folder; the tables are gzipped when written.
+/// The folder of a data set. Its tables are gzipped.
 pub(crate) struct Tree(toy::Tree);
 
 impl Deref for Tree {
@@ -28,7 +28,8 @@ impl Tree {
         Tree(toy::Tree::new())
     }
 
-    /// Films, one a study: `a` (PA, train), `b` (AP, validate), `c` (PA, test), all whole.
+    /// Writes the films `a` (PA, train), `b` (AP, validate) and `c` (PA, test), each a study, with reports
+    /// and labels.
     pub(crate) fn new() -> Tree {
         let tree = Tree::empty();
         tree.metadata("a,10000001,50000001,PA\nb,10000001,50000002, AP \nc,11000002,50000003,PA\n");

@@ -1,4 +1,4 @@
-//! The ChestX-ray14 reader on a tree written here.
+//! Tests of the ChestX-ray14 reader.
 
 use mflag_datasets::Reader;
 use mflag_datasets::readers::nih::{LABELS, Nih, Options};
@@ -10,7 +10,7 @@ use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
 const TABLE: &str = "Data_Entry_2017.csv";
 const BOXES: &str = "BBox_List_2017.csv";
-/// As the release has them: the bracketed fields hold commas.
+/// The headers of the release. The fields in brackets contain commas.
 const HEADER: &str = "Image Index,Finding Labels,Follow-up #,Patient ID,Patient Age,Patient Gender,View Position,\
     OriginalImage[Width,Height],OriginalImagePixelSpacing[x,y]\n";
 const BOX_HEADER: &str = "Image Index,Finding Label,Bbox [x,y,w,h],,,\n";
@@ -21,7 +21,7 @@ fn row(film: &str, labels: &str, patient: &str) -> String {
     )
 }
 
-/// Films `1_0` and `1_1` of one patient and `2_0`, which tests.
+/// Films `1_0` and `1_1` of one patient, and `2_0`, which is for test.
 fn tree() -> Tree {
     let tree = Tree::new();
     let rows = [
@@ -49,7 +49,7 @@ fn message(tree: &Tree) -> String {
 }
 
 #[test]
-fn films_come_with_all_that_is_known() {
+fn films_have_the_documented_fields() {
     let tree = tree();
     let data = all_train(&tree);
     assert_eq!(
@@ -109,7 +109,7 @@ fn films_may_lie_in_one_folder(#[case] folder: &str) {
 }
 
 #[test]
-fn the_corrected_table_serves_as_well() {
+fn the_corrected_table_is_read() {
     let tree = tree();
     let expected = all_train(&tree);
     // The later release has another header, and a comma at the end of each row.
@@ -159,7 +159,7 @@ fn without_the_box_table_there_are_no_boxes() {
 }
 
 #[test]
-fn patients_validate_whole_and_never_out_of_the_test() {
+fn validation_has_whole_patients_and_no_test_films() {
     let tree = tree();
     let splits = |split| {
         let data = Nih::read(tree.root(), &Options { split }).unwrap();
@@ -168,7 +168,7 @@ fn patients_validate_whole_and_never_out_of_the_test() {
     let official = splits(by_rule(Rule::Official, 0.999_999, None));
     assert_eq!(official, [Split::Validate, Split::Validate, Split::Test]);
     let all = splits(by_rule(Rule::Patient, 0.999_999, 0.0));
-    assert_eq!(all, [Split::Validate; 3], "the lists are one");
+    assert_eq!(all, [Split::Validate; 3], "both lists are split as one");
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn the_card_is_right() {
 #[case::table(TABLE, "Data_Entry_2017.csv is not in this folder")]
 #[case::train_list("train_val_list.txt", "train_val_list.txt is not in this folder")]
 #[case::test_list("test_list.txt", "test_list.txt is not in this folder")]
-fn what_is_missing_is_named(#[case] file: &str, #[case] expected: &str) {
+fn a_missing_file_is_named(#[case] file: &str, #[case] expected: &str) {
     let tree = tree();
     tree.remove(file);
     assert!(message(&tree).contains(expected), "{}", message(&tree));

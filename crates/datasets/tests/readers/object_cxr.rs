@@ -1,4 +1,4 @@
-//! The Object-CXR reader on a tree written here.
+//! Tests of the Object-CXR reader.
 use mflag_datasets::Reader;
 use mflag_datasets::readers::object_cxr::{LABELS, ObjectCxr, Options};
 use mflag_datasets::split::Rule;
@@ -34,7 +34,7 @@ fn message(tree: &Tree) -> String {
 }
 
 #[test]
-fn films_come_with_all_that_is_known() {
+fn films_have_the_documented_fields() {
     let tree = tree();
     let data = read_all(&tree);
     assert_eq!(
@@ -64,7 +64,7 @@ fn films_come_with_all_that_is_known() {
 }
 
 #[test]
-fn the_rules_differ_in_the_splits() {
+fn each_rule_has_its_splits() {
     let tree = tree();
     let release = Options {
         split: by_rule(Rule::Official, None, None),
@@ -88,7 +88,7 @@ fn the_rules_differ_in_the_splits() {
     assert_eq!(
         read_all(&tree).records.len(),
         3,
-        "MGCA leaves the test part alone"
+        "MGCA does not read the part test"
     );
     let data = ObjectCxr::read(tree.root(), &mgca(0.999_999)).unwrap();
     let splits: Vec<Split> = data.records.iter().map(|r| r.split).collect();

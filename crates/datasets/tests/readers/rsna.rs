@@ -1,4 +1,4 @@
-//! The RSNA reader on a tree written here.
+//! Tests of the RSNA reader.
 use mflag_core::Named;
 use mflag_datasets::Reader;
 use mflag_datasets::readers::rsna::{LABELS, Options, Rsna};
@@ -11,7 +11,7 @@ use crate::toy::{Card, Tree, by_rule, ids, left_out, letters, refusal};
 const TARGETS: &str = "stage_2_train_labels.csv";
 const CLASSES: &str = "stage_2_detailed_class_info.csv";
 
-/// Films `a` (normal), `b` (two boxes), `c` (neither normal nor opacity), all whole.
+/// Films `a` (normal), `b` (two boxes) and `c` (neither normal nor opacity).
 fn tree() -> Tree {
     let tree = Tree::new();
     targets(
@@ -48,7 +48,7 @@ fn message(tree: &Tree) -> String {
 }
 
 #[test]
-fn films_come_with_all_that_is_known() {
+fn films_have_the_documented_fields() {
     let tree = tree();
     let data = read_all(&tree);
     assert_eq!(data.name, "rsna-pneumonia");
@@ -80,13 +80,14 @@ fn films_come_with_all_that_is_known() {
 }
 
 #[test]
-fn without_the_class_table_negatives_are_of_no_class() {
+fn without_the_class_table_the_class_of_negatives_is_unknown() {
     let tree = tree();
     tree.remove(CLASSES);
     let data = read_all(&tree);
     assert_eq!(data.records[0].labels, [Some(0.0), None, None]);
     assert_eq!(data.records[1].labels, [1.0, 0.0, 0.0].map(Some));
-    // So is a film that the table lacks; films that the other table lacks do not count.
+    // The class of a film that is not in the class table is unknown. A film that is only in the class
+    // table is not read.
     classes(&tree, "c,Normal\nz,Normal\n");
     let data = read_all(&tree);
     assert_eq!(data.records[0].labels, [Some(0.0), None, None]);
@@ -123,11 +124,12 @@ fn the_card_is_right() {
     card.has_splits(Rsna::SPLITS);
 }
 
-/// Of 3,000 films: by hash the shares to three standard deviations, as MGCA draws them exactly.
+/// Of 3,000 films, the hash gives the parts within three standard deviations, and the draw of MGCA gives
+/// them exactly.
 #[test]
 fn patients_are_split_by_hash_or_drawn() {
     let tree = tree();
-    // Drawn from the sorted identifiers, whatever the order of the rows.
+    // The draw uses sorted identifiers, so the order of the rows does not matter.
     let names: Vec<String> = (0..3000)
         .map(|i| format!("film-{:04}", i * 7 % 3000))
         .collect();
@@ -163,7 +165,7 @@ fn patients_are_split_by_hash_or_drawn() {
         assert_eq!(first, splits(rule, 0));
         assert_ne!(first, splits(rule, 1));
     }
-    // scikit-learn's first rows of 3,000 (tests/oracle/splits.py does the same with other numbers).
+    // The first of 3,000 rows as scikit-learn splits them (tests/oracle/splits.py checks other numbers).
     assert_eq!(
         letters(splits(Rule::Mgca, 0).into_iter().take(24)),
         "rvrrvrvrrveerrevrevrvree"
@@ -255,7 +257,7 @@ fn a_bad_class_is_explained(#[case] rows: &str, #[case] expected: &str) {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn wrong_parts_and_missing_columns_are_named() {
     let tree = tree();
     let options = Options {
         split: by_rule(Rule::Patient, 0.6, 0.4),

@@ -1,4 +1,4 @@
-//! The SIIM-ACR reader on a tree written here.
+//! Tests of the SIIM-ACR reader.
 use std::fs;
 
 use mflag_core::Named;
@@ -11,7 +11,7 @@ use rstest::rstest;
 
 use crate::toy::{Card, Tree, by_rule, ids, left_out, letters, refusal};
 
-/// Films `1.a` (no mask), `1.b` (one row), `1.c` (two rows that overlap), all whole.
+/// Films `1.a` (no mask), `1.b` (one row) and `1.c` (two rows that overlap).
 fn tree() -> Tree {
     let tree = Tree::new();
     table(&tree, "1.a, -1\n1.b,5 3 2 1\n1.c,10 4\n1.c,12 6 100 1\n");
@@ -46,7 +46,7 @@ fn mask(runs: &[[u32; 2]]) -> Option<Mask> {
 }
 
 #[test]
-fn films_come_with_all_that_is_known() {
+fn films_have_the_documented_fields() {
     let tree = tree();
     let data = read_all(&tree);
     assert_eq!(data.name, "siim-acr");
@@ -66,7 +66,7 @@ fn films_come_with_all_that_is_known() {
 }
 
 #[test]
-fn films_may_lie_flat_and_elsewhere() {
+fn films_can_be_in_one_folder_of_any_name() {
     let tree = tree();
     let masks = |data: &Dataset| {
         data.records
@@ -171,7 +171,7 @@ fn a_bad_row_is_explained(#[case] rows: &str, #[case] expected: &str) {
 }
 
 #[test]
-fn what_is_missing_or_twice_is_named() {
+fn missing_and_repeated_files_are_named() {
     let tree = tree();
     film_file(&tree, "again/1.a.dcm");
     let error = message(&tree);
@@ -199,7 +199,8 @@ fn what_is_missing_or_twice_is_named() {
     );
 }
 
-/// As MGCA draws, but by film: however many rows a film has, and in the order of their first rows.
+/// The split draws films in the order of their first rows. MGCA draws rows, so that a film of several
+/// rows can be in two splits.
 #[test]
 fn films_are_drawn_whole() {
     let tree = tree();
@@ -239,7 +240,7 @@ fn films_are_drawn_whole() {
             .map(|r| r.split)
             .collect::<Vec<_>>()
     };
-    // scikit-learn's rows of 60.
+    // 60 rows as scikit-learn splits them.
     assert_eq!(
         letters(reversed(0)),
         "rrervrrvrrevrrrrrrrrrrerrrerererrvvvrrrrvererrrrrvrrrrrrrrev"
@@ -275,7 +276,7 @@ fn record(film: usize, split: Split, positive: bool) -> Record {
 
 proptest! {
     #[test]
-    fn balance_takes_surplus_negatives_of_training_alone(
+    fn balance_removes_only_surplus_negative_training_films(
         films in prop::collection::vec((0usize..3, any::<bool>()), 0..60), seed: u64
     ) {
         let films = films.iter().enumerate();
@@ -285,11 +286,11 @@ proptest! {
         let [there, left] = [&all, &kept].map(|records| records.iter().filter(surplus).count());
         let positive = all.iter().filter(|r| r.split == Split::Train && r.mask.is_some()).count();
         prop_assert_eq!(left, there.min(positive));
-        prop_assert_eq!(all.len() - kept.len(), there - left, "nothing else goes");
+        prop_assert_eq!(all.len() - kept.len(), there - left, "all other films stay");
         let mut reversed: Vec<Record> = all.into_iter().rev().collect();
         reversed = balance(dataset(reversed), seed).records;
         reversed.reverse();
-        prop_assert_eq!(reversed, kept, "whatever the order");
+        prop_assert_eq!(reversed, kept, "the order does not matter");
     }
 }
 

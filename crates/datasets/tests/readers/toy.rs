@@ -30,14 +30,14 @@ impl Tree {
         fs::write(path, content).unwrap();
     }
 
-    /// A gzipped file.
+    /// Writes a gzipped file.
     pub(crate) fn gz(&self, name: &str, text: &str) {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(text.as_bytes()).unwrap();
         self.write(name, encoder.finish().unwrap());
     }
 
-    /// A black image.
+    /// Writes a black image.
     pub(crate) fn image(&self, name: &str, width: u32, height: u32) {
         self.write(name, "");
         let image = image::GrayImage::new(width, height);
@@ -136,7 +136,7 @@ impl Card {
         let files = tree.files();
         let layout = self.section("Layout");
         let block = layout.split("```").nth(1).unwrap();
-        // The first two lines are the fence's language and the root.
+        // The first two lines are the language of the code block and the root.
         let lines: Vec<&str> = block.lines().skip(2).collect();
         assert!(lines.len() > 1, "{block}");
         for line in lines {
@@ -167,7 +167,7 @@ impl Card {
     /// Checks that the card's table of splits has these rules in this order.
     #[track_caller]
     pub(crate) fn has_splits(&self, offers: &[Offer]) {
-        // The rows below the head.
+        // The rows below the header.
         let rows = self
             .section("Splits")
             .lines()

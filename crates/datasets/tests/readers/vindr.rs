@@ -1,4 +1,4 @@
-//! The VinDr-CXR reader on a tree written here.
+//! Tests of the VinDr-CXR reader.
 use mflag_datasets::Reader;
 use mflag_datasets::readers::vindr::{LABELS, Options, Vindr};
 use mflag_datasets::split::Rule;
@@ -9,7 +9,8 @@ use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
 const HEADER: &str = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\n";
 
-/// `a`: a nodule that two radiologists found, and one that took it for a mass and calcification; `b`: nothing.
+/// Film `a` has a nodule that two radiologists found and a calcification that another found. Film `b` has
+/// no finding.
 fn tree() -> Tree {
     let tree = Tree::new();
     tree.write(
@@ -40,7 +41,7 @@ fn message(tree: &Tree) -> String {
 }
 
 #[test]
-fn films_come_with_all_that_is_known() {
+fn films_have_the_documented_fields() {
     let tree = tree();
     let data = read_all(&tree, 2);
     assert_eq!(
@@ -66,12 +67,12 @@ fn films_come_with_all_that_is_known() {
     assert_eq!((&b.labels, b.boxes.len()), (&vec![Some(0.0); 14], 0));
 }
 
-/// Nodule/Mass has two radiologists, calcification one.
+/// Two radiologists found the nodule, one the calcification.
 #[rstest]
 #[case(1, 1.0, 1.0)]
 #[case(2, 1.0, -1.0)]
 #[case(3, -1.0, -1.0)]
-fn what_fewer_found_is_uncertain(
+fn a_label_that_fewer_found_is_uncertain(
     #[case] agree: usize,
     #[case] nodule: f32,
     #[case] calcification: f32,
@@ -84,7 +85,7 @@ fn what_fewer_found_is_uncertain(
 }
 
 #[test]
-fn two_boxes_of_one_radiologist_are_one_voice() {
+fn two_boxes_of_one_radiologist_count_once() {
     let tree = tree();
     tree.write(
         "train.csv",
@@ -115,7 +116,7 @@ fn a_missing_film_is_counted() {
 }
 
 #[test]
-fn agreement_of_nobody_is_refused() {
+fn an_agreement_of_zero_is_refused() {
     let error = refusal(Vindr::read(tree().root(), &all_train(0)));
     assert!(error.contains("--agree 0"), "{error}");
 }

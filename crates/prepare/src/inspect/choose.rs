@@ -1,17 +1,19 @@
-//! Which films a contact sheet shows.
+//! Chooses the films of a contact sheet.
 
 use std::collections::HashSet;
 
 use mflag_core::suggest;
-
 use mflag_store::{Error, Record, Result};
 
-/// At most `number` films, the same every time. Of each label in turn one that is positive for it, then one that has none
-/// but a mask or boxes, then one without anything, until there are enough; of each kind those with a mask or boxes come
-/// first, else a hash of the film's identifier decides. They are given kind by kind. With `label`, only films positive for it.
+/// Chooses at most `number` films, the same ones every time. With `label`, all are positive for it.
+///
+/// The kinds of films are those positive for each label, those without a label but with a mask or
+/// boxes, and those without all of these. The choice takes one film of each kind in turn, until it has
+/// enough. Within a kind, films with a mask or boxes come first, and a hash of the film's identifier
+/// decides the rest. The result is ordered by kind.
 ///
 /// # Errors
-/// If there is no such label, or no film is positive for it.
+/// If the label is unknown, or if no film is positive for it.
 pub(super) fn choose(
     records: &[Record],
     labels: &[String],
@@ -25,54 +27,57 @@ pub(super) fn choose(
         [first, others].concat()
     };
     let kinds: Vec<Vec<usize>> = if let Some(name) = label {
-        let Some(place) = labels.iter().position(|known| known == name) else {
+        let Some(index) = labels.iter().position(|known| known == name) else {
             let hint = suggest::hint(name, labels.iter().map(String::as_str));
             return Err(Error::Data(format!("label '{name}' is unknown{hint}")));
         };
-        let films = of_kind(&|record| positive(record, place));
+        let films = of_kind(&|record| positive(record, index));
         if films.is_empty() {
             return Err(Error::Data(format!("no film is positive for '{name}'")));
         }
         vec![films]
     } else {
-        let any = |record: &Record| (0..labels.len()).any(|place| positive(record, place));
-        let of_labels = (0..labels.len()).map(|place| of_kind(&|r| positive(r, place)));
-        let of_none = [
-            of_kind(&|record| !any(record) && outlined(record)),
-            of_kind(&|record| !any(record) && !outlined(record)),
+        let has_label = |record: &Record| (0..labels.len()).any(|index| positive(record, index));
+        let with_label = (0..labels.len()).map(|index| of_kind(&|r| positive(r, index)));
+        let without_label = [
+            of_kind(&|record| !has_label(record) && outlined(record)),
+            of_kind(&|record| !has_label(record) && !outlined(record)),
         ];
-        of_labels.chain(of_none).collect()
+        with_label.chain(without_label).collect()
     };
-    Ok(in_turn(&kinds, number))
+    Ok(take_in_turn(&kinds, number))
 }
 
 fn positive(record: &Record, label: usize) -> bool {
     record.labels.get(label).copied().flatten() == Some(1.0)
 }
 
+/// Whether the film has a mask or boxes.
 fn outlined(record: &Record) -> bool {
     record.mask.is_some() || !record.boxes.is_empty()
 }
 
+/// The films, ordered by a hash of their identifiers.
 fn by_hash(records: &[Record]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..records.len()).collect();
     order.sort_by_cached_key(|&film| *blake3::hash(records[film].film.as_bytes()).as_bytes());
     order
 }
 
-/// One film of each kind, again and again; kind by kind.
-fn in_turn(kinds: &[Vec<usize>], number: usize) -> Vec<usize> {
+/// Takes one film of each kind in turn, and returns the films ordered by kind. A film of several kinds
+/// is taken once.
+fn take_in_turn(kinds: &[Vec<usize>], number: usize) -> Vec<usize> {
     let mut left: Vec<_> = kinds.iter().map(|films| films.iter().copied()).collect();
     let mut chosen = vec![Vec::new(); kinds.len()];
-    let mut shown = HashSet::new();
-    while shown.len() < number {
-        let before = shown.len();
+    let mut taken = HashSet::new();
+    while taken.len() < number {
+        let before = taken.len();
         for (films, chosen) in left.iter_mut().zip(&mut chosen) {
-            if shown.len() < number {
-                chosen.extend(films.find(|film| shown.insert(*film)));
+            if taken.len() < number {
+                chosen.extend(films.find(|film| taken.insert(*film)));
             }
         }
-        if shown.len() == before {
+        if taken.len() == before {
             break;
         }
     }
@@ -84,7 +89,7 @@ mod tests {
     use super::*;
     use mflag_store::{BoundingBox, Split};
 
-    /// `labels` of film `film`, boxed or not.
+    /// A film with these labels, and with a box or without.
     fn record(film: usize, labels: &[f32], boxed: bool) -> Record {
         let found = BoundingBox {
             label: String::new(),
@@ -118,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn each_kind_is_there_those_with_outlines_first() {
+    fn each_kind_is_chosen_and_outlined_films_come_first() {
         let records = records();
         let films = choose(&records, &names(), 4, None).unwrap();
         assert_eq!(films[..3], [29, 1, 30]);
@@ -135,16 +140,16 @@ mod tests {
     fn a_label_can_be_chosen() {
         let of = |label| choose(&records(), &names(), 10, Some(label));
         assert_eq!(of("Rare").unwrap(), [1, 0]);
-        let told = |label| of(label).unwrap_err().to_string();
+        let error = |label| of(label).unwrap_err().to_string();
         assert_eq!(
-            told("Comon"),
+            error("Comon"),
             "label 'Comon' is unknown (did you mean 'Common'?)"
         );
-        assert_eq!(told("Absent"), "no film is positive for 'Absent'");
+        assert_eq!(error("Absent"), "no film is positive for 'Absent'");
     }
 
     #[test]
-    fn without_labels_outlines_come_first() {
+    fn without_labels_outlined_films_come_first() {
         let records = [record(0, &[], false), record(1, &[], true)];
         assert_eq!(choose(&records, &[], 5, None).unwrap(), [1, 0]);
     }

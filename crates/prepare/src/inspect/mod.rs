@@ -1,19 +1,19 @@
-//! A look at a store: what it holds, in numbers and on a contact sheet.
+//! Inspects a store: counts what it holds, and draws a contact sheet.
 
 mod choose;
 mod sheet;
 
-use mflag_core::Named;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use mflag_core::Named;
 use mflag_core::table::Table;
 use mflag_film::Fit;
+use mflag_store::{Record, Split, Store};
 use serde::Serialize;
+
 pub use sheet::{Sheet, contact_sheet};
 
-use mflag_store::{Record, Split, Store};
-
-/// What a store holds, in numbers.
+/// Counts of what a store holds.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Summary {
     /// Name of the data set.
@@ -24,11 +24,11 @@ pub struct Summary {
     pub fit: Fit,
     /// Films that could not be prepared.
     pub bad: usize,
-    /// Train, validate and test, in this order.
-    pub splits: Vec<Part>,
-    /// Columns of the films as their files have them.
+    /// Counts of train, validate and test, in this order.
+    pub splits: Vec<SplitSummary>,
+    /// Columns of the original films.
     pub columns: Option<Spread>,
-    /// Rows of them.
+    /// Rows of the original films.
     pub rows: Option<Spread>,
     /// Different reports.
     pub reports: usize,
@@ -36,56 +36,56 @@ pub struct Summary {
     pub words: Option<Spread>,
 }
 
-/// The films of a split.
+/// Counts of the films of a split.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Part {
+pub struct SplitSummary {
     /// The split.
     pub split: Split,
-    /// Films.
+    /// All films.
     pub films: usize,
-    /// Distinct patients.
+    /// Different patients.
     pub patients: usize,
-    /// Distinct studies.
+    /// Different studies.
     pub studies: usize,
     /// Films with a report.
     pub with_report: usize,
     /// Films with a mask.
     pub with_mask: usize,
-    /// Films with a box.
+    /// Films with at least one box.
     pub with_boxes: usize,
-    /// Films by label and raw value.
-    pub labels: Vec<Label>,
-    /// Boxes by label.
+    /// Films of each label, by value.
+    pub labels: Vec<LabelSummary>,
+    /// Boxes of each label.
     pub boxes: BTreeMap<String, usize>,
 }
 
-/// Films by the raw value of a label.
+/// Films of a label, by value.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Label {
-    /// Its name.
+pub struct LabelSummary {
+    /// Name of the label.
     pub label: String,
-    /// 1.
+    /// Films with the value 1.
     pub present: usize,
-    /// 0.
+    /// Films with the value 0.
     pub absent: usize,
-    /// −1.
+    /// Films with the value −1.
     pub uncertain: usize,
-    /// No value.
+    /// Films without a value.
     pub empty: usize,
 }
 
-/// Least, quartiles and most.
+/// Minimum, quartiles and maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Spread {
-    /// The smallest.
+    /// Minimum.
     pub least: usize,
-    /// A quarter is at most this.
+    /// First quartile.
     pub lower: usize,
-    /// Half of them are at most this.
+    /// Median.
     pub median: usize,
-    /// Three quarters are at most this.
+    /// Third quartile.
     pub upper: usize,
-    /// The largest.
+    /// Maximum.
     pub most: usize,
 }
 
@@ -129,59 +129,67 @@ impl std::fmt::Display for Spread {
 pub fn summary(store: &Store) -> Summary {
     let records = store.records();
     let texts = || records.iter().filter_map(|r| r.text.as_deref());
-    let side = |of: usize| {
-        records
-            .iter()
-            .filter_map(move |r| Some(r.size?[of] as usize))
+    let lengths = |axis: usize| {
+        let sizes = records.iter().filter_map(|r| r.size);
+        sizes.map(move |size| size[axis] as usize)
     };
     Summary {
         dataset: store.meta().dataset.clone(),
         side: store.side(),
         fit: store.meta().squaring.fit,
         bad: store.meta().bad,
-        splits: Split::ALL.iter().map(|split| part(store, *split)).collect(),
-        columns: Spread::of(side(0)),
-        rows: Spread::of(side(1)),
+        splits: Split::ALL
+            .iter()
+            .map(|split| split_summary(store, *split))
+            .collect(),
+        columns: Spread::of(lengths(0)),
+        rows: Spread::of(lengths(1)),
         reports: texts().collect::<HashSet<_>>().len(),
         words: Spread::of(texts().map(|text| text.split_whitespace().count())),
     }
 }
 
-fn part(store: &Store, split: Split) -> Part {
+fn split_summary(store: &Store, split: Split) -> SplitSummary {
     let records: Vec<&Record> = store
         .records()
         .iter()
         .filter(|r| r.split == split)
         .collect();
     let count = |matches: fn(&Record) -> bool| records.iter().filter(|r| matches(r)).count();
-    let distinct = |of: fn(&Record) -> &str| records.iter().map(|r| of(r)).collect::<HashSet<_>>();
+    let different = |name: fn(&Record) -> &str| {
+        records
+            .iter()
+            .map(|r| name(r))
+            .collect::<HashSet<_>>()
+            .len()
+    };
     let labels = store.meta().labels.iter().enumerate();
     let mut boxes = BTreeMap::new();
     for found in records.iter().flat_map(|r| &r.boxes) {
         *boxes.entry(found.label.clone()).or_default() += 1;
     }
-    Part {
+    SplitSummary {
         split,
         films: records.len(),
-        patients: distinct(|r| &r.patient).len(),
-        studies: distinct(|r| &r.study).len(),
+        patients: different(|r| &r.patient),
+        studies: different(|r| &r.study),
         with_report: count(|r| r.text.is_some()),
         with_mask: count(|r| r.mask.is_some()),
         with_boxes: count(|r| !r.boxes.is_empty()),
         labels: labels
-            .map(|(place, name)| label(&records, place, name))
+            .map(|(index, name)| label_summary(&records, index, name))
             .collect(),
         boxes,
     }
 }
 
-fn label(records: &[&Record], place: usize, name: &str) -> Label {
-    let mut label = Label {
+fn label_summary(records: &[&Record], index: usize, name: &str) -> LabelSummary {
+    let mut label = LabelSummary {
         label: name.to_owned(),
-        ..Label::default()
+        ..LabelSummary::default()
     };
     for record in records {
-        let count = match record.labels.get(place).copied().flatten() {
+        let count = match record.labels.get(index).copied().flatten() {
             Some(value) if value > 0.0 => &mut label.present,
             Some(value) if value < 0.0 => &mut label.uncertain,
             Some(_) => &mut label.absent,
@@ -195,15 +203,18 @@ fn label(records: &[&Record], place: usize, name: &str) -> Label {
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         writeln!(f, "{}", self.counts())?;
-        let parts = || self.splits.iter().filter(|part| part.films > 0);
-        if parts().any(|part| !part.labels.is_empty()) {
+        if self
+            .splits
+            .iter()
+            .any(|split| !split.labels.is_empty() && split.films > 0)
+        {
             writeln!(
                 f,
                 "films by label: 1 present, 0 absent, -1 uncertain, empty not mentioned\n{}",
                 self.labels()
             )?;
         }
-        if parts().any(|part| !part.boxes.is_empty()) {
+        if self.splits.iter().any(|split| !split.boxes.is_empty()) {
             writeln!(f, "{}", self.boxes())?;
         }
         if let (Some(columns), Some(rows)) = (self.columns, self.rows) {
@@ -220,19 +231,19 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// What is counted of a part or a label.
+/// Reads one count of a split or a label.
 type Count<T> = fn(&T) -> usize;
 
 impl Summary {
     fn counts(&self) -> Table {
         let mut table = Table::new(&["", "train", "validate", "test"]);
-        let rows: [(&str, Count<Part>); 6] = [
-            ("films", |part| part.films),
-            ("patients", |part| part.patients),
-            ("studies", |part| part.studies),
-            ("with a report", |part| part.with_report),
-            ("with a mask", |part| part.with_mask),
-            ("with boxes", |part| part.with_boxes),
+        let rows: [(&str, Count<SplitSummary>); 6] = [
+            ("films", |split| split.films),
+            ("patients", |split| split.patients),
+            ("studies", |split| split.studies),
+            ("with a report", |split| split.with_report),
+            ("with a mask", |split| split.with_mask),
+            ("with boxes", |split| split.with_boxes),
         ];
         for (name, count) in rows {
             let cells = self.splits.iter().map(|part| count(part).to_string());
@@ -241,46 +252,45 @@ impl Summary {
         table
     }
 
-    /// Splits without films and values that no label has are left out.
+    /// Leaves out splits without films, and values that no label has.
     fn labels(&self) -> Table {
-        let parts: Vec<&Part> = self.splits.iter().filter(|part| part.films > 0).collect();
-        let values: [(&str, Count<Label>); 4] = [
+        let splits: Vec<&SplitSummary> = self.splits.iter().filter(|s| s.films > 0).collect();
+        let values: [(&str, Count<LabelSummary>); 4] = [
             ("1", |label| label.present),
             ("0", |label| label.absent),
             ("-1", |label| label.uncertain),
             ("empty", |label| label.empty),
         ];
-        let occurs = |count: Count<Label>| {
-            let mut all = parts.iter().flat_map(|part| &part.labels);
-            all.any(|label| count(label) > 0)
+        let occurs = |count: Count<LabelSummary>| {
+            let mut labels = splits.iter().flat_map(|split| &split.labels);
+            labels.any(|label| count(label) > 0)
         };
         let values = values.into_iter().filter(|(_, count)| occurs(*count));
         let values: Vec<_> = values.collect();
 
-        let mut head = vec!["label".to_owned()];
-        for part in &parts {
-            let names = values.iter().map(|(name, _)| (*name).to_owned());
-            let first = head.len();
-            head.extend(names);
-            head[first] = format!("{} {}", part.split.name(), head[first]);
+        let mut header = vec!["label".to_owned()];
+        for split in &splits {
+            // Only the first column of a split has its name.
+            let first = header.len();
+            header.extend(values.iter().map(|(value, _)| (*value).to_owned()));
+            header[first] = format!("{} {}", split.split.name(), header[first]);
         }
-        let mut table = Table::new(&head.iter().map(String::as_str).collect::<Vec<_>>());
-        let labels = parts.first().map_or(0, |part| part.labels.len());
-        for place in 0..labels {
-            let of_parts = || parts.iter().map(|part| &part.labels[place]);
-            let name = of_parts().take(1).map(|label| label.label.clone());
-            let cells = of_parts()
-                .flat_map(|label| values.iter().map(|(_, count)| count(label).to_string()));
-            table.row(name.chain(cells));
+        let mut table = Table::new(&header.iter().map(String::as_str).collect::<Vec<_>>());
+        let names = splits.first().map_or(&[][..], |split| &split.labels);
+        for (index, label) in names.iter().enumerate() {
+            let labels = splits.iter().map(|split| &split.labels[index]);
+            let cells = labels.flat_map(|l| values.iter().map(|(_, count)| count(l).to_string()));
+            table.row(std::iter::once(label.label.clone()).chain(cells));
         }
         table
     }
 
     fn boxes(&self) -> Table {
         let mut table = Table::new(&["boxes", "train", "validate", "test"]);
-        let names = self.splits.iter().flat_map(|part| part.boxes.keys());
+        let names = self.splits.iter().flat_map(|split| split.boxes.keys());
         for name in names.collect::<BTreeSet<_>>() {
-            let count = |part: &Part| part.boxes.get(name).copied().unwrap_or(0).to_string();
+            let count =
+                |split: &SplitSummary| split.boxes.get(name).copied().unwrap_or(0).to_string();
             table.row(std::iter::once(name.clone()).chain(self.splits.iter().map(count)));
         }
         table

@@ -1,40 +1,42 @@
-//! Contact sheets: films with their masks tinted, their boxes outlined and their labels below.
+//! Draws contact sheets: films with their masks, boxes and labels.
 
-use mflag_core::Named;
 use std::path::Path;
 
+use mflag_core::Named;
 use mflag_film::{Film, Fit, Placement, square};
+use mflag_store::picture::{CYAN, Colour, GREY, LINE, Picture, WHITE, colour};
+use mflag_store::{BoundingBox, Record, Result, Store, mask};
 
 use super::choose::choose;
-use mflag_store::mask;
-use mflag_store::picture::{CYAN, Colour, GREY, LINE, Picture, WHITE, colour};
-use mflag_store::{BoundingBox, Record, Result, Store};
 
-/// What a contact sheet shows.
+/// Which films a contact sheet shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sheet {
-    /// Films at most.
+    /// Largest number of films.
     pub films: usize,
-    /// Only films positive for this label.
+    /// Shows only films that are positive for this label.
     pub label: Option<String>,
 }
 
-/// Films in a row.
+/// Films per row.
 const COLUMNS: usize = 8;
 /// Side of a film in pixels.
 const SIDE: u32 = 256;
-/// Black between films, in pixels.
+/// Gap between films in pixels.
 const GAP: u32 = 6;
-/// Height of a film with its caption, of three lines.
+/// Height of a film with its caption of three lines.
 const CELL: u32 = SIDE + 3 * LINE + GAP;
-/// Height of the line above all films.
+/// Height of the title.
 const TITLE: u32 = LINE + 8;
 
-/// Draws films of `store` into the PNG `path`, and says how many. Each has below it its line in `films.jsonl` and its
-/// split, then the labels that are present and, with a question mark, uncertain ones; never a patient's identifier.
+/// Draws films of `store` into the PNG file `path`, and returns how many.
+///
+/// The caption of a film has the number of its line in `films.jsonl`, its split, and its labels; a
+/// question mark follows uncertain labels. It never contains the identifier of a patient.
 ///
 /// # Errors
-/// The label is unknown or no film has it, a mask cannot be read, or the file cannot be written.
+/// If the label is unknown, if no film is positive for it, if a mask cannot be read, or if the file
+/// cannot be written.
 pub fn contact_sheet(store: &Store, sheet: &Sheet, path: &Path) -> Result<usize> {
     let labels = &store.meta().labels;
     let films = choose(store.records(), labels, sheet.films, sheet.label.as_deref())?;
@@ -58,6 +60,7 @@ pub fn contact_sheet(store: &Store, sheet: &Sheet, path: &Path) -> Result<usize>
     Ok(films.len())
 }
 
+/// Draws one film with its mask, boxes and caption.
 fn draw(picture: &mut Picture, store: &Store, film: usize, at: (u32, u32)) -> Result<()> {
     let record = &store.records()[film];
     let whole = Film {
@@ -93,13 +96,13 @@ fn draw(picture: &mut Picture, store: &Store, film: usize, at: (u32, u32)) -> Re
     Ok(())
 }
 
-/// The colour of a label; boxes may have other names than the labels.
+/// The colour of a label. A box may have a name that is not a label.
 fn colour_of(labels: &[String], name: &str) -> Colour {
-    let place = labels.iter().position(|label| label == name);
-    place.map_or(WHITE, colour)
+    let index = labels.iter().position(|label| label == name);
+    index.map_or(WHITE, colour)
 }
 
-/// Outlines boxes in the colour of their label, which the first box of each label has above it.
+/// Outlines boxes in the colours of their labels. The first box of each label has its name above it.
 fn outline(picture: &mut Picture, boxes: &[BoundingBox], at: (u32, u32), labels: &[String]) {
     for (number, found) in boxes.iter().enumerate() {
         let is_first = boxes[..number].iter().all(|b| b.label != found.label);
@@ -112,7 +115,7 @@ fn outline(picture: &mut Picture, boxes: &[BoundingBox], at: (u32, u32), labels:
     }
 }
 
-/// The film's line and split, then its labels in two lines.
+/// Writes the film's line and split, and its labels in two lines.
 fn caption(
     picture: &mut Picture,
     record: &Record,

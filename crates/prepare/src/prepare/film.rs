@@ -1,0 +1,57 @@
+//! Prepares one film: decodes it, and checks it against its boxes and its mask.
+
+use mflag_film::Greys;
+use mflag_store::{Error, Mask, Record, Result, check_boxes, mask};
+use serde::{Deserialize, Serialize};
+
+use super::Options;
+
+/// What the preparation learns about a film from its file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PreparedFilm {
+    /// Columns and rows of the original film.
+    pub(super) size: [u32; 2],
+    /// The film's mask as runs, if the data set has it as an image.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) mask: Option<Mask>,
+}
+
+/// A film that could not be prepared.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct BadFilm {
+    pub(super) film: String,
+    pub(super) reason: String,
+}
+
+/// Prepares a film: returns its square, or the reason why it is bad.
+pub(super) fn prepare(
+    record: &Record,
+    options: &Options,
+) -> std::result::Result<(PreparedFilm, Greys), BadFilm> {
+    read(record, options).map_err(|e| BadFilm {
+        film: record.film.clone(),
+        reason: e.to_string(),
+    })
+}
+
+fn read(record: &Record, options: &Options) -> Result<(PreparedFilm, Greys)> {
+    let squared = options.squaring.read(&record.path, &options.limits)?;
+    let (width, height) = (squared.width, squared.height);
+    let bad = |reason| Error::file(&record.path, reason);
+    // Readers do not know the size of a DICOM film, so boxes and runs are checked here.
+    check_boxes(&record.boxes, (width, height)).map_err(bad)?;
+    let mask = match &record.mask {
+        Some(file @ Mask::File { .. }) => Some(mask::to_runs(file, width, height)?),
+        Some(Mask::Runs {
+            width: columns,
+            height: rows,
+            ..
+        }) if (*columns, *rows) != (width, height) => {
+            let reason = mask::size_mismatch((*columns, *rows), (width, height));
+            return Err(bad(reason));
+        }
+        _ => None,
+    };
+    let size = [width, height];
+    Ok((PreparedFilm { size, mask }, squared.greys))
+}

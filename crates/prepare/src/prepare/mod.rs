@@ -1,0 +1,156 @@
+//! Prepares a data set: decodes each film, makes a square of it, and writes the squares into the shards
+//! of a store.
+//!
+//! An interrupted preparation continues where it stopped, and ends with the same bytes. A film that
+//! cannot be prepared is listed in `bad.csv`; the other films are prepared.
+
+mod film;
+mod plan;
+mod shard;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use mflag_core::atomic;
+use mflag_core::progress::Progress;
+use mflag_film::{Fit, Limits, Squaring};
+use mflag_store::{
+    Dataset, Error, Record, Result, STORE_FORMAT, Store, StoreFiles, StoreMeta, film_bytes,
+};
+
+use film::{BadFilm, PreparedFilm};
+use plan::Plan;
+use shard::ShardContent;
+
+/// The most bytes of a shard. A preparation needs about this much memory, for any number of films.
+const SHARD_BYTES: usize = 64 << 20;
+
+/// How films are prepared.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Options {
+    /// How a film becomes a square.
+    pub squaring: Squaring,
+    /// The largest film that is decoded.
+    pub limits: Limits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            squaring: Squaring::new(256, Fit::Pad),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Prepares `dataset` in the folder `out`, and opens the store.
+///
+/// # Errors
+/// If no film can be prepared, if `out` holds other files or a store of other films or settings, or if
+/// it cannot be written. Shards that are complete stay, and the next preparation uses them.
+pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store> {
+    let files = StoreFiles(out.to_owned());
+    create(&files.0)?;
+    let _lock = atomic::lock(&files.0)?;
+    let plan = Plan::new(dataset, options)?;
+    plan.begin(&files)?;
+    // An interrupted preparation may leave partial files.
+    for folder in [&files.0, &files.shards()] {
+        atomic::sweep(folder)?;
+    }
+    if !files.meta().exists() {
+        let progress = Progress::new("prepare", dataset.records.len() as u64, "films");
+        let mut shards = Vec::new();
+        for (number, records) in dataset.records.chunks(plan.films_in_shard).enumerate() {
+            let shard = shard::prepare(&files, number, records, options, &progress)?;
+            shards.push(shard);
+        }
+        progress.finish();
+        finish(&files, dataset, options, &shards)?;
+    }
+    open(dataset, out)
+}
+
+/// Opens the store, which an earlier preparation may have written.
+fn open(dataset: &Dataset, out: &Path) -> Result<Store> {
+    let store = Store::open(out)?;
+    if store.meta().labels != dataset.labels {
+        let reason = format!(
+            "holds a store of these films with other names of labels ({}): choose another folder, or \
+             remove this one",
+            store.meta().labels.join(", ")
+        );
+        return Err(Error::file(out, reason));
+    }
+    Ok(store)
+}
+
+fn create(folder: &Path) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))
+}
+
+/// How many films a shard holds.
+fn films_in_shard(squaring: Squaring) -> usize {
+    (SHARD_BYTES / film_bytes(squaring)).clamp(16, 4096)
+}
+
+/// Writes the files that describe all shards. `store.json` comes last, because it marks the store as
+/// complete.
+fn finish(
+    files: &StoreFiles,
+    dataset: &Dataset,
+    options: &Options,
+    shards: &[ShardContent],
+) -> Result<()> {
+    let films: usize = shards.iter().map(|content| content.shard.films).sum();
+    let bad: Vec<&BadFilm> = shards.iter().flat_map(|content| &content.bad).collect();
+    let rows = bad.iter().map(|b| [b.film.clone(), b.reason.clone()]);
+    mflag_core::table::write_csv(&files.bad(), ["film", "reason"], rows)?;
+    if films == 0 {
+        // The message has no reasons: they contain names of files, which may identify patients.
+        return Err(Error::Data(format!(
+            "none of the {} films of {} could be prepared; {} lists the reason for each",
+            dataset.records.len(),
+            dataset.name,
+            files.bad().display()
+        )));
+    }
+    write_records(files, dataset, shards, &bad)?;
+    let meta = StoreMeta {
+        format: STORE_FORMAT,
+        dataset: dataset.name.clone(),
+        labels: dataset.labels.clone(),
+        squaring: options.squaring,
+        films,
+        bad: bad.len(),
+        shards: shards.iter().map(|content| content.shard.clone()).collect(),
+    };
+    Ok(atomic::write_json(&files.meta(), &meta)?)
+}
+
+/// Writes the records of the prepared films, in the order of the shards.
+fn write_records(
+    files: &StoreFiles,
+    dataset: &Dataset,
+    shards: &[ShardContent],
+    bad: &[&BadFilm],
+) -> Result<()> {
+    let bad: BTreeSet<&str> = bad.iter().map(|b| b.film.as_str()).collect();
+    let records = dataset.records.iter();
+    let records = records.filter(|record| !bad.contains(record.film.as_str()));
+    let prepared = shards.iter().flat_map(|content| &content.films);
+    let complete = |(record, prepared): (&Record, &PreparedFilm)| Record {
+        size: Some(prepared.size),
+        mask: prepared.mask.clone().or_else(|| record.mask.clone()),
+        ..record.clone()
+    };
+    // One record at a time: a copy of a million records would take gigabytes.
+    let mut records = records.zip(prepared).map(complete);
+    atomic::write(&files.films(), |file| {
+        records.try_for_each(|record| {
+            serde_json::to_writer(&mut *file, &record)?;
+            file.write_all(b"\n")
+        })
+    })?;
+    Ok(())
+}

@@ -5,4 +5,4 @@ RSNA's features would not fit into memory."""
 from common import head_steps
 
 if __name__ == "__main__":
-    head_steps("mflag-detect", "detection", "detection/mgca-rsna", "rsna", batch=16, **{"data.keep_features": 0})
+    head_steps("mflag-detect", "detection", "detection/mgca-rsna", "rsna", batch=16, **{"data.feature_cache_mib": 0})

@@ -91,7 +91,7 @@ MORE_STORES = {
 # Keys of every training.
 SMALL = {
     "data.side": 64,
-    "data.loader_threads": 1,
+    "data.num_workers": 1,
     "train.batch_size": 8,
     "train.device": "cpu",
     "train.epochs": 2,

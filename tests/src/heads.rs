@@ -76,7 +76,7 @@ impl Trial {
     #[track_caller]
     pub fn with_features_kept_and_not(&self, sets: &[&str]) -> [PathBuf; 2] {
         let run = |name: &str, mebibytes: usize| {
-            let limit = format!("data.keep_features={mebibytes}");
+            let limit = format!("data.feature_cache_mib={mebibytes}");
             let mut train = self.train(name, &[sets, &[&limit]].concat());
             let output = train.output().unwrap();
             let log = String::from_utf8_lossy(&output.stderr).into_owned();

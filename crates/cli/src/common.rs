@@ -1,4 +1,4 @@
-//! The flags of every program: how much it logs.
+//! The flags of every program that set how much it logs.
 
 use std::io::IsTerminal;
 
@@ -6,13 +6,13 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
-/// Flags of every binary.
+/// The flags of every program.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct Common {
-    /// Say more: -v for debug lines (these may hold patient identifiers), -vv for traces
+    /// Log more: -v for debug lines (these may hold patient identifiers), -vv for traces
     #[arg(short, long, action = clap::ArgAction::Count, global = true, display_order = 900)]
     verbose: u8,
-    /// Say only what went wrong
+    /// Log only errors
     #[arg(
         short,
         long,
@@ -24,18 +24,18 @@ pub struct Common {
 }
 
 impl Common {
-    /// Sends log lines to standard error, above any progress bar. `RUST_LOG` wins over the flags; colours only on a
-    /// terminal and without `NO_COLOR`.
+    /// Starts logging to standard error, above any progress bar. `RUST_LOG` overrides the flags. Lines
+    /// are coloured on a terminal, unless `NO_COLOR` is set.
     pub fn init(&self) {
-        let ours = match (self.quiet, self.verbose) {
+        let level = match (self.quiet, self.verbose) {
             (true, _) => "error",
             (_, 0) => "info",
             (_, 1) => "debug",
             _ => "trace",
         };
-        // All of our crates' names begin so.
+        // The names of all crates of this workspace begin with mflag.
         let filter = EnvFilter::try_from_default_env()
-            .unwrap_or_else(|_| EnvFilter::new(format!("warn,mflag={ours}")));
+            .unwrap_or_else(|_| EnvFilter::new(format!("warn,mflag={level}")));
         let dumb = std::env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
         let colours =
             std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none() && !dumb;
@@ -45,7 +45,7 @@ impl Common {
             .with_ansi(colours)
             .with_target(false)
             .compact();
-        // A second call, as in tests, keeps the first one's subscriber.
+        // A second call, as in tests, fails and keeps the first subscriber.
         let _ = tracing_subscriber::registry()
             .with(filter)
             .with(lines)

@@ -1,28 +1,28 @@
-//! Shell completions and man pages of a program.
+//! Subcommands that print shell completions and write man pages.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use mflag_core::{Error, Result};
 
-/// What every program can say of its own command line.
+/// The subcommands of every program that describe its command line.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Completions {
-    /// Print completions for a shell (bash: > ~/.local/share/bash-completion/completions/NAME-OF-THE-PROGRAM)
+    /// Print shell completions (for bash: > ~/.local/share/bash-completion/completions/PROGRAM)
     Completions {
-        /// For which shell
+        /// Shell
         shell: clap_complete::Shell,
     },
-    /// Write man pages, one a command
+    /// Write man pages, one per command
     Man {
-        /// Folder for them
+        /// Folder for the man pages
         #[arg(short, long, value_name = "DIR")]
         out: PathBuf,
     },
 }
 
 impl Completions {
-    /// Prints or writes what was asked for of `command`.
+    /// Runs the subcommand for the program whose command line is `command`.
     ///
     /// # Errors
     /// If the folder or standard output cannot be written.
@@ -48,30 +48,30 @@ mod tests {
     use super::*;
     use clap::{CommandFactory, Parser};
 
-    /// A program of the tests
+    /// A test program
     #[derive(Debug, Parser)]
     #[command(name = "mflag-some", version = "1")]
     struct Cli {
         #[command(subcommand)]
-        generate: Completions,
+        completions: Completions,
     }
 
     #[test]
-    fn man_pages_are_written_one_a_command() {
+    fn man_pages_are_written_one_per_command() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("man");
-        let asked = Cli::parse_from(["mflag-some", "man", "--out", out.to_str().unwrap()]);
-        asked.generate.run(Cli::command()).unwrap();
+        let cli = Cli::parse_from(["mflag-some", "man", "--out", out.to_str().unwrap()]);
+        cli.completions.run(Cli::command()).unwrap();
         let page = std::fs::read_to_string(out.join("mflag-some.1")).unwrap();
-        assert!(page.contains("A program of the tests"), "{page}");
+        assert!(page.contains("A test program"), "{page}");
         assert!(out.join("mflag-some-completions.1").exists());
     }
 
     #[test]
-    fn a_folder_that_cannot_be_made_is_told() {
+    fn a_folder_that_cannot_be_created_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let out = file.path().join("man");
-        let told = Completions::Man { out }.run(Cli::command()).unwrap_err();
-        assert!(told.to_string().contains("man"), "{told}");
+        let error = Completions::Man { out }.run(Cli::command()).unwrap_err();
+        assert!(error.to_string().contains("man"), "{error}");
     }
 }

@@ -1,14 +1,14 @@
-//! The flags that choose a configuration and a run.
+//! The flags that select a configuration and a run.
 
 use std::path::{Path, PathBuf};
 
 use mflag_core::Result;
 use mflag_core::config::{self, Config, Loaded};
 
-/// The flags that choose a configuration.
+/// The flags that select a configuration.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ConfigArgs {
-    /// Configuration file (YAML); the defaults alone when absent
+    /// Configuration file (YAML) [default: only the default values]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Override one value, as often as needed: --set train.epochs=5
@@ -17,7 +17,7 @@ pub struct ConfigArgs {
 }
 
 impl ConfigArgs {
-    /// The checked configuration.
+    /// Loads and checks the configuration.
     ///
     /// # Errors
     /// As [`config::load`].
@@ -26,16 +26,16 @@ impl ConfigArgs {
     }
 }
 
-/// The flags of a program's `train`.
+/// The flags of `train`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct TrainArgs {
     /// The configuration of a new run.
     #[command(flatten)]
     pub config: ConfigArgs,
-    /// Folder of the run: configuration, metrics, checkpoints, what it has learned, report
+    /// Folder of the run: configuration, metrics, checkpoints, trained model, report
     #[arg(short, long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Go on with the run in that folder, by its own configuration
+    /// Resume the run in the folder, by its own configuration
     #[arg(long, conflicts_with_all = ["config", "sets"])]
     pub resume: bool,
 }

@@ -1,24 +1,24 @@
 //! The text below every `--help`.
 
-/// What stands below a program's help: `examples`, and what its exit codes mean.
+/// The text below a program's help: `examples` and the exit codes.
 pub fn after_help(examples: &str) -> String {
-    help_below(
+    with_exit_codes(
         examples,
         "0 done",
-        "; 128 + signal interrupted, and can go on",
+        "; 128 + signal interrupted, can be resumed",
     )
 }
 
-/// As [`after_help`], of a program that serves until a signal ends it.
+/// As [`after_help`], for a service, which a signal ends.
 pub fn after_help_of_service(examples: &str) -> String {
-    help_below(examples, "0 ended by SIGINT or SIGTERM", "")
+    with_exit_codes(examples, "0 ended by SIGINT or SIGTERM", "")
 }
 
-fn help_below(examples: &str, done: &str, signalled: &str) -> String {
+fn with_exit_codes(examples: &str, success: &str, signal: &str) -> String {
     format!(
         "{examples}
 
-Exit codes: {done}; 1 failed, the last line says why; 2 the command line is not understood;
-101 a fault of the program itself{signalled}"
+Exit codes: {success}; 1 failed, see the last line; 2 wrong command line;
+101 a bug in mflag{signal}"
     )
 }

@@ -1,4 +1,4 @@
-//! The command-line habits of all mflag programs: common flags, configuration, help, exit codes, completions.
+//! What the command lines of all mflag programs share: flags, help, logging, exit codes, completions.
 
 mod common;
 mod completions;

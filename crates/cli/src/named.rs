@@ -1,9 +1,9 @@
-//! Flags that take one of a type's named values.
+//! Flags whose values are the names of an enum.
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use mflag_core::Named;
 
-/// Parses a value by its name, and lists all names with their meaning in the help.
+/// A parser for the names of an enum. The help lists all names with their meaning.
 pub fn named<T: Named>() -> impl TypedValueParser<Value = T> {
     let value = |value: &T| PossibleValue::new(value.name()).help(value.meaning());
     PossibleValuesParser::new(T::ALL.iter().map(value)).try_map(|name| {

@@ -27,15 +27,9 @@ pub struct Progress {
 impl Progress {
     /// Begins a job of `total` units, such as films.
     pub fn new(label: &str, total: u64, unit: &str) -> Progress {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
-            let template = format!(
-                "{{prefix:>14}} [{{wide_bar}}] {{human_pos}}/{{human_len}} {unit} {{per_sec:.1}} {{eta}} left {{msg}}"
-            );
-            bar.set_style(ProgressStyle::with_template(&template).unwrap_or(ProgressStyle::default_bar()));
-            bar.set_prefix(label.to_owned());
-            bar
-        });
+        let bar = std::io::stderr()
+            .is_terminal()
+            .then(|| bar(label, total, unit));
         let now = Instant::now();
         Progress {
             label: label.to_owned(),
@@ -100,6 +94,18 @@ impl Progress {
         } = self;
         describe(label, done, *total, unit, own, self.begin.elapsed())
     }
+}
+
+fn bar(label: &str, total: u64, unit: &str) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr_with_hz(5));
+    let template = format!(
+        "{{prefix:>14}} [{{wide_bar}}] {{human_pos}}/{{human_len}} {unit} {{per_sec:.1}} {{eta}} \
+         left {{msg}}"
+    );
+    let style = ProgressStyle::with_template(&template);
+    bar.set_style(style.unwrap_or(ProgressStyle::default_bar()));
+    bar.set_prefix(label.to_owned());
+    bar
 }
 
 /// `prepare: 50/200 films, 10.0 films/s, 15s left`. This process has done `own` units in `elapsed`.

@@ -214,18 +214,19 @@ impl RunFolder {
 
     /// Checks that an input of the run has not changed since the run began.
     ///
-    /// # Errors If `digest` differs from that of the `role` in the run's provenance, or the
+    /// # Errors
+    /// If `digest` differs from that of the `role` in the run's provenance, or the
     /// provenance cannot be read.
     pub fn same_digest(&self, role: &str, digest: &str) -> Result<()> {
         let reason = match self.provenance()?.digests.get(role) {
             Some(recorded) if recorded == digest => return Ok(()),
             Some(_) => format!(
-                "the {role} is not the one that the run began with: restore that one, or start a new \
-                 run"
+                "the {role} is not the one that the run began with: restore that one, or start \
+                 a new run"
             ),
             None => format!(
-                "{PROVENANCE} has no digest of the {role} (an older version wrote it), so it cannot be \
-                 compared: start a new run"
+                "{PROVENANCE} has no digest of the {role} (an older version wrote it), so it \
+                 cannot be compared: start a new run"
             ),
         };
         Err(Error::Run {

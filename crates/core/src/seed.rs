@@ -59,7 +59,11 @@ mod tests {
         }
 
         #[test]
-        fn samples_and_epochs_have_different_streams(seed: u64, epoch in 0u64..1000, index in 0u64..1000) {
+        fn samples_and_epochs_have_different_streams(
+            seed: u64,
+            epoch in 0u64..1000,
+            index in 0u64..1000,
+        ) {
             let draw = |e, i| rng(seed, e, i).next_u64();
             prop_assert_ne!(draw(epoch, index), draw(epoch, index + 1));
             prop_assert_ne!(draw(epoch, index), draw(epoch + 1, index));

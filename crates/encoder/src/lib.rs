@@ -3,6 +3,7 @@
 mod batcher;
 #[cfg(feature = "text")]
 pub mod bert;
+mod config;
 mod error;
 #[cfg(feature = "export")]
 pub mod export;
@@ -15,6 +16,7 @@ mod shared;
 pub mod text;
 
 pub use batcher::{BatchOptions, Batcher, Closed};
+pub use config::EncoderConfig;
 pub use error::{Error, IoError, Result};
 pub use film_encoder::{FilmEncoder, write_encoder};
 pub use mflag_film::{Film, Fit, Limits, Squaring, Window};

@@ -1,11 +1,9 @@
 //! The configuration of a head's run. Paths are relative to the current folder.
 
-use std::path::PathBuf;
-
 use mflag_core::config::Config;
 use mflag_core::suggest;
-use mflag_encoder::Arch;
 use mflag_metrics::catalogue::{LOSS, Metric};
+use mflag_store::FilmsConfig;
 use mflag_store::augment::Augment;
 use mflag_train::{Direction, TrainerConfig};
 use schemars::JsonSchema;
@@ -59,43 +57,38 @@ impl<S: Settings> Default for HeadConfig<S> {
     }
 }
 
+/// The smallest side of a film for a head, in pixels.
+const MIN_SIDE: u32 = 64;
+
 /// Films and their labels.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Prepared store (`mflag-data prepare`).
-    pub store: PathBuf,
-    /// Side of the square that the encoder sees, in pixels; at most the store's.
-    #[schemars(range(min = 64, max = 2048))]
-    pub side: u32,
+    /// The keys that all runs share.
+    #[serde(flatten)]
+    pub films: FilmsConfig,
     /// Share of the training patients that is used.
     #[schemars(range(min = 0.0001, max = 1.0))]
     pub fraction: f64,
     /// Seed that chooses these patients. With one seed, a smaller fraction is a subset of a larger
     /// one.
     pub fraction_seed: u64,
-    /// Threads that augment films; 0: a quarter of the cores.
-    #[schemars(range(min = 0, max = 256))]
-    pub loader_threads: usize,
-    /// Batches that are kept ready.
-    #[schemars(range(min = 1, max = 64))]
-    pub prefetch: usize,
     /// Memory in MiB for the features of a frozen encoder. If films are not augmented and their
     /// features fit, each film is encoded once instead of in every epoch. 0: never.
     #[schemars(range(min = 0, max = 1_048_576))]
-    pub keep_features: u64,
+    pub feature_cache_mib: u64,
 }
 
 impl DataConfig {
     /// The problem with a `data.side` that is not a multiple of `step`, which `network` needs.
     pub fn multiple_of(&self, step: u32, network: &str) -> Option<String> {
-        if self.side.is_multiple_of(step) {
+        if self.films.side.is_multiple_of(step) {
             return None;
         }
-        let near = (self.side / step).max(1) * step;
+        let near = (self.films.side / step).max(1) * step;
         Some(format!(
             "data.side: {} is not a multiple of {step}, which {network} needs; use {near} or {}",
-            self.side,
+            self.films.side,
             near + step
         ))
     }
@@ -123,13 +116,10 @@ impl Unmarked {
 impl Default for DataConfig {
     fn default() -> Self {
         DataConfig {
-            store: PathBuf::from("data/store"),
-            side: 224,
+            films: FilmsConfig::default(),
             fraction: 1.0,
             fraction_seed: 0,
-            loader_threads: 0,
-            prefetch: 4,
-            keep_features: 4096,
+            feature_cache_mib: 4096,
         }
     }
 }
@@ -138,11 +128,9 @@ impl Default for DataConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct EncoderConfig {
-    /// Architecture.
-    pub arch: Arch,
-    /// Initial weights: `encoder.safetensors` of a pre-training run, or any file with torchvision's
-    /// names. If absent: random.
-    pub weights: Option<PathBuf>,
+    /// The keys that all runs share.
+    #[serde(flatten)]
+    pub network: mflag_encoder::EncoderConfig,
     /// Whether the encoder keeps its weights. If false, it is trained together with the head.
     pub frozen: bool,
     /// Whether a frozen encoder's BatchNorm statistics are still updated by the training films, as
@@ -156,8 +144,7 @@ pub struct EncoderConfig {
 impl Default for EncoderConfig {
     fn default() -> Self {
         EncoderConfig {
-            arch: Arch::ResNet50,
-            weights: None,
+            network: mflag_encoder::EncoderConfig::default(),
             frozen: true,
             moving_statistics: false,
             lr_scale: 1.0,
@@ -184,6 +171,12 @@ impl<S: Settings> Config for HeadConfig<S> {
     fn check(&self) -> Vec<String> {
         let mut problems = self.augment.check();
         problems.extend(self.head.check(&self.data));
+        if self.data.films.side < MIN_SIDE {
+            problems.push(format!(
+                "data.side: {} is too small; the minimum is {MIN_SIDE}",
+                self.data.films.side
+            ));
+        }
         if self.direction().is_none() {
             let names: Vec<&str> = monitors::<S>().map(|metric| metric.key).collect();
             let hint = suggest::hint(&self.monitor, names.iter().copied());

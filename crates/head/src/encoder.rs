@@ -1,7 +1,7 @@
 //! The film encoder under a head: frozen, or trained with the head.
 
 use mflag_encoder::{Arch, ENCODER_PREFIX, Features, ResNet};
-use mflag_weights::{Allow, load_into, strip_prefix};
+use mflag_weights::strip_prefix;
 use tch::{Tensor, nn};
 
 use crate::config::EncoderConfig;
@@ -21,7 +21,7 @@ impl Encoder {
     /// # Errors
     /// If libtorch cannot create a variable.
     pub fn new(variables: &nn::VarStore, config: &EncoderConfig) -> Result<Encoder> {
-        let network = ResNet::new(&(variables.root() / "encoder"), config.arch)?;
+        let network = ResNet::new(&(variables.root() / "encoder"), config.network.arch)?;
         if config.frozen {
             for (_, variable) in strip_prefix(ENCODER_PREFIX, variables.variables()) {
                 let _ = variable.f_set_requires_grad(false)?;
@@ -40,13 +40,10 @@ impl Encoder {
     /// # Errors
     /// If the file cannot be read, or its weights do not fit the architecture.
     pub fn load(variables: &nn::VarStore, config: &EncoderConfig) -> Result<()> {
-        let Some(weights) = &config.weights else {
-            tracing::info!("encoder: random weights");
-            return Ok(());
-        };
-        let variables = strip_prefix(ENCODER_PREFIX, variables.variables());
-        let report = load_into(weights, &variables, &Allow::heads())?;
-        tracing::info!("encoder: {}: {report}", weights.display());
+        match config.network.load_weights(variables)? {
+            Some(report) => tracing::info!("initial weights of the encoder: {report}"),
+            None => tracing::info!("initial weights of the encoder: random"),
+        }
         Ok(())
     }
 

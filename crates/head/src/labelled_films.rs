@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use mflag_core::Named;
 use mflag_store::augment::View;
-use mflag_store::loader::{Loader, Options};
+use mflag_store::loader::Loader;
 use mflag_store::subset;
 use mflag_store::{Record, Split, Store};
 use rayon::prelude::*;
@@ -65,13 +65,8 @@ impl<H: Head> LabelledFilms<H> {
         store: Arc<Store>,
         films: Vec<usize>,
     ) -> Result<LabelledFilms<H>> {
-        let options = Options {
-            side: config.data.side,
-            batch_size: config.train.batch_size,
-            full_only: false,
-            threads: config.data.loader_threads,
-            prefetch: config.data.prefetch,
-        };
+        let data = &config.data.films;
+        let options = data.loader_options(config.train.batch_size, false);
         let annotations = {
             let annotate = H::annotate(&config.head, fitted, &store)?;
             let annotated = films.par_iter().map(|&film| Ok((film, annotate(film)?)));

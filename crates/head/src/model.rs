@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mflag_core::config::rename_old_keys;
 use mflag_core::device::DeviceSettings;
 pub use mflag_core::run::MODEL;
 use mflag_encoder::Preprocess;
 use mflag_weights::{Allow, load_into, metadata, write_safetensors};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tch::{Device, Tensor};
 
 use crate::config::HeadConfig;
@@ -40,7 +42,7 @@ impl<H: Head> Model<H> {
     pub fn open(path: &Path, device: Device) -> Result<Model<H>> {
         let path = &model_file(path)?;
         let metadata = head_metadata::<H>(path)?;
-        let config: HeadConfig<H::Settings> = parse(path, &metadata, CONFIG)?;
+        let config: HeadConfig<H::Settings> = parse_config(path, &metadata)?;
         let fitted: H::Fitted = parse(path, &metadata, FITTED)?;
         let preprocess: Preprocess = parse(path, &metadata, PREPROCESS)?;
         preprocess
@@ -69,7 +71,7 @@ impl<H: Head> Model<H> {
     /// Reads the configuration of a model without its weights.
     fn read_config(path: &Path) -> Result<HeadConfig<H::Settings>> {
         let path = &model_file(path)?;
-        parse(path, &head_metadata::<H>(path)?, CONFIG)
+        parse_config(path, &head_metadata::<H>(path)?)
     }
 
     /// How films are preprocessed for the encoder.
@@ -103,6 +105,16 @@ fn model_file(path: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// Parses the configuration. Keys of older versions are renamed.
+fn parse_config<T: DeserializeOwned>(
+    path: &Path,
+    metadata: &BTreeMap<String, String>,
+) -> Result<T> {
+    let mut config: Value = parse(path, metadata, CONFIG)?;
+    rename_old_keys(&mut config);
+    serde_json::from_value(config).map_err(|e| unreadable(path, CONFIG, &e))
+}
+
 /// Parses the JSON that the metadata holds under `key`.
 fn parse<T: DeserializeOwned>(
     path: &Path,
@@ -110,8 +122,14 @@ fn parse<T: DeserializeOwned>(
     key: &str,
 ) -> Result<T> {
     let text = metadata.get(key).map_or("", String::as_str);
-    serde_json::from_str(text)
-        .map_err(|e| Error::file(path, format!("cannot read its {key} ({e}): train again")))
+    serde_json::from_str(text).map_err(|e| unreadable(path, key, &e))
+}
+
+fn unreadable(path: &Path, key: &str, error: &serde_json::Error) -> Error {
+    Error::file(
+        path,
+        format!("cannot read its {key} ({error}): train again"),
+    )
 }
 
 /// Writes a model into the run folder `folder`.

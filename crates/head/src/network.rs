@@ -76,7 +76,7 @@ impl<H: Head> Network<H> {
 
     /// All variables, by name.
     pub(crate) fn variables(&self) -> Vec<(String, Tensor)> {
-        mflag_train::variables(&self.variables)
+        mflag_train::sorted_variables(&self.variables)
     }
 
     /// Runs `compute` without gradients, in the precision of the configuration.

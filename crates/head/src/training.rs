@@ -51,11 +51,11 @@ impl<H: Head> Training<H> {
             "{} training films, {} validation films, {}, {device:?}",
             train.len(),
             validation.len(),
-            config.encoder.arch.name()
+            config.encoder.network.arch.name()
         );
         let fitted = H::fit(&config.head, store, &train)?;
         config.head = H::resolve_settings(&config.head, &fitted);
-        let preprocess = Preprocess::new(store.squaring(), config.data.side);
+        let preprocess = Preprocess::new(store.squaring(), config.data.films.side);
         let network = Network::new(&config, &fitted, preprocess, device)?;
         Encoder::load(&network.variables, &config.encoder)?;
         let labelled = |films| LabelledFilms::new(&config, &fitted, store.clone(), films);
@@ -84,7 +84,7 @@ impl<H: Head> Training<H> {
 
     /// Encodes all films once if their features never change and fit into memory.
     fn cache_features(&mut self) -> Result<()> {
-        let limit = self.config.data.keep_features << 20;
+        let limit = self.config.data.feature_cache_mib << 20;
         if limit == 0 || !self.network.encoder.is_constant() || !self.config.augment.is_none() {
             return Ok(());
         }

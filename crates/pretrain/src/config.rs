@@ -1,10 +1,11 @@
-//! The configuration of a pre-training run. Paths are relative to the folder the command is run in.
+//! The configuration of a pre-training run. Paths are relative to the working directory.
 
 use std::path::PathBuf;
 
 use mflag_core::config::Config;
-use mflag_encoder::Arch;
+use mflag_encoder::EncoderConfig;
 use mflag_encoder::text::{Pooling, TextEncoder};
+use mflag_store::FilmsConfig;
 use mflag_store::augment::Augment;
 use mflag_train::TrainerConfig;
 use schemars::JsonSchema;
@@ -14,7 +15,7 @@ use tch::Device;
 use crate::loss::OrthogonalityForm;
 use crate::model::ProjectorConfig;
 
-/// Everything that a pre-training run depends on.
+/// The configuration of a pre-training run.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PretrainConfig {
@@ -28,9 +29,9 @@ pub struct PretrainConfig {
     pub projector: ProjectorConfig,
     /// The two losses.
     pub loss: LossConfig,
-    /// Random changes of the training films.
+    /// Augmentation of the training films.
     pub augment: Augment,
-    /// When to say that the latent space has collapsed.
+    /// When to warn that the latent space has collapsed.
     pub collapse: CollapseConfig,
     /// Optimiser, schedule, precision, length, checkpoints.
     pub train: TrainerConfig,
@@ -40,34 +41,24 @@ pub struct PretrainConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Prepared store (`mflag-data prepare`).
-    pub store: PathBuf,
-    /// Side of the square that the encoder sees, in pixels; at most the store's.
-    #[schemars(range(min = 32, max = 2048))]
-    pub side: u32,
-    /// At most so many training pairs (the first of the store); all when absent.
+    /// The keys that all runs share.
+    #[serde(flatten)]
+    pub films: FilmsConfig,
+    /// Maximum number of training pairs: the first of the store. Without it, all are used.
     #[schemars(range(min = 2))]
     pub max_train: Option<usize>,
-    /// At most so many validation pairs (the first of the store): recall compares each with each.
+    /// Maximum number of validation pairs: the first of the store. Recall compares each film with
+    /// each report.
     #[schemars(range(min = 2, max = 20000))]
     pub max_validation: usize,
-    /// Threads that augment films; 0: a quarter of the cores.
-    #[schemars(range(min = 0, max = 256))]
-    pub loader_threads: usize,
-    /// Batches kept ready.
-    #[schemars(range(min = 1, max = 64))]
-    pub prefetch: usize,
 }
 
 impl Default for DataConfig {
     fn default() -> Self {
         DataConfig {
-            store: PathBuf::from("data/mimic-cxr/store-256"),
-            side: 224,
+            films: FilmsConfig::default(),
             max_train: None,
             max_validation: 2000,
-            loader_threads: 0,
-            prefetch: 4,
         }
     }
 }
@@ -78,12 +69,12 @@ impl Default for DataConfig {
 pub struct TextConfig {
     /// Folder with `config.json`, weights, and `tokenizer.json` or `vocab.txt`.
     pub model: PathBuf,
-    /// Weights drawn from this seed in place of the folder's, for an ablation: what does the
-    /// language model's knowledge give?
+    /// Replace the folder's weights by random ones from this seed, for an ablation of the language
+    /// model's knowledge.
     pub random: Option<u64>,
-    /// How the token vectors become one.
+    /// How the token vectors are pooled into one.
     pub pooling: Pooling,
-    /// Longer texts are cut; at most the model's positions.
+    /// Longer texts are truncated to this number of tokens; at most the model's positions.
     #[schemars(range(min = 8, max = 4096))]
     pub max_tokens: usize,
     /// Folder of the text cache.
@@ -103,7 +94,7 @@ impl Default for TextConfig {
 }
 
 impl TextConfig {
-    /// The language model.
+    /// Opens the language model on `device`.
     ///
     /// # Errors
     /// As [`TextEncoder::open`].
@@ -112,26 +103,6 @@ impl TextConfig {
         match self.random {
             None => TextEncoder::open(folder, pooling, tokens, device),
             Some(seed) => TextEncoder::random(folder, seed, pooling, tokens, device),
-        }
-    }
-}
-
-/// The film encoder.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct EncoderConfig {
-    /// Architecture.
-    pub arch: Arch,
-    /// Weights at the start, with torchvision names; random when absent. The paper starts from
-    /// ImageNet.
-    pub weights: Option<PathBuf>,
-}
-
-impl Default for EncoderConfig {
-    fn default() -> Self {
-        EncoderConfig {
-            arch: Arch::ResNet50,
-            weights: None,
         }
     }
 }
@@ -151,8 +122,7 @@ pub struct LossConfig {
     /// Weight of the off-diagonal entries within the orthogonality loss.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub lambda: f64,
-    /// Optimisation steps over which the weight of the orthogonality loss rises from 0 to its
-    /// value.
+    /// Optimiser steps over which the weight of the orthogonality loss rises from 0 to its value.
     pub warm_up_steps: u64,
 }
 
@@ -168,14 +138,14 @@ impl Default for LossConfig {
     }
 }
 
-/// When to say that the latent space has collapsed.
+/// When to warn that the latent space has collapsed.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollapseConfig {
-    /// Alarm when the effective rank of the encoder's output on validation falls below this.
+    /// Warn if the effective rank of the encoder's output on the validation films falls below this.
     #[schemars(range(min = 1.0, max = 1.0e6))]
     pub min_rank: f64,
-    /// Alarm when the mean cosine between different projected films exceeds this.
+    /// Warn if the mean cosine between different projected films exceeds this.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_cosine: f64,
 }
@@ -193,7 +163,7 @@ impl Config for PretrainConfig {
     fn check(&self) -> Vec<String> {
         let mut problems = self.augment.check();
         if self.train.batch_size < 2 {
-            problems.push("train.batch_size: 1 is too small, BatchNorm needs 2 or more".into());
+            problems.push("train.batch_size: 1 is too small; BatchNorm needs at least 2".into());
         }
         if self.loss.alignment == 0.0 && self.loss.orthogonality == 0.0 {
             problems

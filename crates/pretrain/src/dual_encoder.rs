@@ -11,7 +11,7 @@ use mflag_encoder::text::TextEncoder;
 use mflag_encoder::{FilmEncoder, Preprocess};
 use mflag_store::Store;
 use mflag_store::loader::{Loader, Options, Source};
-use mflag_train::{BEST, Checkpoint, Precision, Upload, setup_inference, variables};
+use mflag_train::{BEST, Checkpoint, Precision, Upload, setup_inference, sorted_variables};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use tch::{Device, Tensor, nn};
 
@@ -139,7 +139,7 @@ fn best_model(
         config.projector,
     )?;
     let best = run.file(BEST);
-    Checkpoint::read(&best)?.restore("model", &variables(&store), &best)?;
+    Checkpoint::read(&best)?.restore("model", &sorted_variables(&store), &best)?;
     store.freeze();
     Ok(model)
 }

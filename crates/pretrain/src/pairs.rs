@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use mflag_core::progress::Progress;
 use mflag_encoder::text::TextEncoder;
-use mflag_store::loader::{Loader, Options};
+use mflag_store::loader::Loader;
 use mflag_store::{Split, Store};
 use tch::Tensor;
 
@@ -123,13 +123,10 @@ impl Pairs {
         cache: TextCache,
         config: &PretrainConfig,
     ) -> Result<Pairs> {
-        let options = Options {
-            side: config.data.side,
-            batch_size: config.train.batch_size,
-            full_only: true,
-            threads: config.data.loader_threads,
-            prefetch: config.data.prefetch,
-        };
+        let options = config
+            .data
+            .films
+            .loader_options(config.train.batch_size, true);
         let row = |film: usize| {
             let record = &store.records()[film];
             let row = record.text.as_deref().and_then(|text| cache.row(text));

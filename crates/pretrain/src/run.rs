@@ -46,7 +46,7 @@ impl RunKind for PretrainRun {
     }
 
     fn open(&self, config: &PretrainConfig, device: Device) -> TaskResult<Inputs> {
-        let store = Arc::new(Store::open(&config.data.store)?);
+        let store = Arc::new(Store::open(&config.data.films.store)?);
         let text = config.text.encoder(device)?;
         Ok(Inputs { store, text })
     }

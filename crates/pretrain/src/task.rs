@@ -1,11 +1,10 @@
 //! Pre-training as a task of the training loop.
 
-use mflag_encoder::{ENCODER_PREFIX, Preprocess};
+use mflag_encoder::Preprocess;
 use mflag_store::loader::{Batch, Epoch, Source};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload};
-use mflag_weights::{Allow, load_into, strip_prefix};
 use tch::{Device, Tensor, nn};
 
 use crate::config::PretrainConfig;
@@ -44,12 +43,11 @@ impl Pretraining {
             pairs.text_width(),
             config.projector,
         )?;
-        if let Some(weights) = &config.encoder.weights {
-            let encoder = strip_prefix(ENCODER_PREFIX, variables.variables());
-            let report = load_into(weights, &encoder, &Allow::heads())?;
-            tracing::info!("{}: {report}", weights.display());
+        match config.encoder.load_weights(&variables)? {
+            Some(report) => tracing::info!("initial weights of the encoder: {report}"),
+            None => tracing::info!("initial weights of the encoder: random"),
         }
-        let preprocess = Preprocess::new(pairs.store.squaring(), config.data.side);
+        let preprocess = Preprocess::new(pairs.store.squaring(), config.data.films.side);
         Ok(Pretraining {
             config,
             pairs,
@@ -106,7 +104,7 @@ impl Task for Pretraining {
     type Batch = Batch;
 
     fn variables(&self) -> Vec<(String, Tensor)> {
-        mflag_train::variables(&self.variables)
+        mflag_train::sorted_variables(&self.variables)
     }
 
     fn groups(&self) -> Vec<Group> {

@@ -91,20 +91,7 @@ pub fn evaluate(
             split.name()
         )));
     }
-    let truth = truth(config, store, &films)?;
-    let embeddings = model.embed_stored(store, &films)?;
-    let findings = config
-        .findings
-        .iter()
-        .zip(truth)
-        .map(|((name, prompts), truth)| {
-            Ok(Finding {
-                name: name.clone(),
-                scores: scores(model, prompts, &embeddings)?,
-                truth,
-            })
-        })
-        .collect::<Result<Vec<Finding>>>()?;
+    let findings = findings(model, config, store, &films)?;
     let patients: Vec<&str> = films
         .iter()
         .map(|&film| &*store.records()[film].patient)
@@ -127,6 +114,24 @@ struct Finding {
     name: String,
     scores: Array1<f32>,
     truth: Array1<Option<bool>>,
+}
+
+fn findings(
+    model: &DualEncoder,
+    config: &ZeroShotConfig,
+    store: &Arc<Store>,
+    films: &[usize],
+) -> Result<Vec<Finding>> {
+    let truth = truth(config, store, films)?;
+    let embeddings = model.embed_stored(store, films)?;
+    let finding = |((name, prompts), truth): ((&String, &Prompts), Array1<Option<bool>>)| {
+        Ok(Finding {
+            name: name.clone(),
+            scores: scores(model, prompts, &embeddings)?,
+            truth,
+        })
+    };
+    config.findings.iter().zip(truth).map(finding).collect()
 }
 
 /// The truth of each film, for each finding in the order of the configuration.

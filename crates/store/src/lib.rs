@@ -2,6 +2,7 @@
 //! augmentation, pictures. Needs no libtorch.
 
 pub mod augment;
+mod config;
 mod error;
 pub mod labels;
 pub mod loader;
@@ -12,6 +13,7 @@ pub mod rle;
 mod store;
 pub mod subset;
 
+pub use config::FilmsConfig;
 pub use error::{Error, Result};
 pub use record::{BoundingBox, Dataset, Mask, Record, Split, check_boxes};
 pub use store::{Greys, STORE_FORMAT, Shard, Store, StoreFiles, StoreMeta, film_bytes, read_json};

@@ -3,7 +3,7 @@
 use crate::error::{Error, Result, TaskResult};
 use crate::optim::Group;
 use mflag_core::Direction;
-use tch::{Tensor, nn};
+use tch::Tensor;
 
 /// Batches of one epoch, in order.
 pub type Batches<B> = Box<dyn Iterator<Item = TaskResult<B>>>;
@@ -109,11 +109,4 @@ pub trait Task {
 
     /// The metric that selects the best checkpoint.
     fn monitor(&self) -> Monitor;
-}
-
-/// All variables of a store, sorted by name, as [`Task::variables`] needs them.
-pub fn variables(store: &nn::VarStore) -> Vec<(String, Tensor)> {
-    let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
-    variables.sort_by(|a, b| a.0.cmp(&b.0));
-    variables
 }

@@ -16,7 +16,7 @@ use std::fs::File;
 use std::path::Path;
 
 use memmap2::Mmap;
-use tch::{Kind, Tensor};
+use tch::{Kind, Tensor, nn};
 
 pub use error::{Error, IoError, Result};
 pub use load::{Allow, LoadReport, load_into};
@@ -65,6 +65,13 @@ pub fn strip_prefix(
         .into_iter()
         .filter_map(|(name, variable)| Some((name.strip_prefix(prefix)?.to_owned(), variable)))
         .collect()
+}
+
+/// All variables of a store, sorted by name.
+pub fn sorted_variables(store: &nn::VarStore) -> Vec<(String, Tensor)> {
+    let mut variables: Vec<(String, Tensor)> = store.variables().into_iter().collect();
+    variables.sort_by(|a, b| a.0.cmp(&b.0));
+    variables
 }
 
 fn map(path: &Path) -> Result<Mmap> {

@@ -77,7 +77,7 @@ impl Network {
                 preprocess: encoder.preprocess(),
             },
             Network::Classifier(model) => About {
-                width: model.config.encoder.arch.width() as usize,
+                width: model.config.encoder.network.arch.width() as usize,
                 labels: model.fitted.labels.clone(),
                 preprocess: model.preprocess(),
             },

@@ -14,7 +14,7 @@ use tokenizers::Tokenizer;
 
 use crate::bert::{Bert, Config};
 use crate::{Error, Result};
-use mflag_weights::{Allow, load_into};
+use mflag_weights::{Allow, load_into, sorted_variables};
 
 /// Raise this with every change that changes vectors: caches then recompute them.
 const VERSION: u32 = 1;
@@ -287,12 +287,6 @@ fn weight_file(folder: &Path) -> Result<PathBuf> {
                 format!("has no weights, neither {} nor {}", names[0], names[1]),
             )
         })
-}
-
-fn sorted_variables(store: &nn::VarStore) -> Vec<(String, Tensor)> {
-    let mut variables: Vec<_> = store.variables().into_iter().collect();
-    variables.sort_by(|a, b| a.0.cmp(&b.0));
-    variables
 }
 
 /// The indices of texts in batches of at most `batch_tokens` tokens, counting the padding to the

@@ -41,7 +41,10 @@ pub(crate) struct EvalArgs {
 
 pub(crate) fn run<H: Head>(args: &EvalArgs, out: &mut Output) -> Result<ExitCode> {
     let model = Model::<H>::open_on(&args.model, args.on.into())?;
-    let store = args.store.as_ref().unwrap_or(&model.config.data.store);
+    let store = args
+        .store
+        .as_ref()
+        .unwrap_or(&model.config.data.films.store);
     let store = Arc::new(Store::open(store)?);
     let bootstrap = Bootstrap {
         resamples: args.resamples as usize,

@@ -60,11 +60,11 @@ impl<H: Head> RunKind for HeadRun<H> {
     }
 
     fn initial_weights<'a>(&self, config: &'a Self::Config) -> Option<&'a Path> {
-        config.encoder.weights.as_deref()
+        config.encoder.network.weights.as_deref()
     }
 
     fn open(&self, config: &Self::Config, _device: Device) -> TaskResult<Arc<Store>> {
-        Ok(Arc::new(Store::open(&config.data.store)?))
+        Ok(Arc::new(Store::open(&config.data.films.store)?))
     }
 
     fn digests(&self, store: &Arc<Store>) -> TaskResult<Vec<(&'static str, String)>> {

@@ -20,7 +20,7 @@ pub(crate) struct EncodeTextArgs {
 pub(crate) fn run(args: &EncodeTextArgs, out: &mut Output) -> Result<()> {
     let config: PretrainConfig = args.config.load()?.config;
     let device = setup(&config.train)?;
-    let store = Store::open(&config.data.store)?;
+    let store = Store::open(&config.data.films.store)?;
     let pairs = PairIndices::select(&store, &config.data, config.train.batch_size)?;
     let texts = pairs.texts(&store);
     let begin = Instant::now();

@@ -70,14 +70,14 @@ fn preprocess(run: &RunFolder, config: &PretrainConfig) -> Result<Preprocess> {
     if encoder.exists() {
         return Ok(FilmEncoder::open(&encoder, Device::Cpu)?.preprocess());
     }
-    let store = Store::open(&config.data.store)?;
+    let store = Store::open(&config.data.films.store)?;
     run.same_digest("store", &store.digest()?)?;
-    Ok(Preprocess::new(store.squaring(), config.data.side))
+    Ok(Preprocess::new(store.squaring(), config.data.films.side))
 }
 
 /// Name and counts of the run's data set. `None` if the store has changed or is missing.
 fn describe_data(run: &RunFolder, config: &PretrainConfig) -> Option<String> {
-    let store = Store::open(&config.data.store).ok()?;
+    let store = Store::open(&config.data.films.store).ok()?;
     run.same_digest("store", &store.digest().ok()?).ok()?;
     let pairs = PairIndices::select(&store, &config.data, config.train.batch_size).ok()?;
     Some(format!(

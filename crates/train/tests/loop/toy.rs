@@ -149,7 +149,7 @@ impl Task for Toy {
     type Batch = Vec<i64>;
 
     fn variables(&self) -> Vec<(String, Tensor)> {
-        mflag_train::variables(&self.store)
+        mflag_train::sorted_variables(&self.store)
     }
 
     fn batches_per_epoch(&self) -> usize {

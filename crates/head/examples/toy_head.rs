@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn a_model_of_another_head_is_refused() {
+    fn a_folder_without_a_model_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let error = Model::<Brightness>::open(folder.path(), Device::Cpu)
             .err()

@@ -48,6 +48,24 @@ macro_rules! data_sets {
                 }
             }
         }
+
+        #[cfg(test)]
+        mod tests {
+            use super::*;
+
+            /// Without flags, a subcommand reads the data set as the library does by default.
+            fn check<R: Reader>() {
+                let command = R::Options::augment_args(clap::Command::new("prepare"));
+                let matches = command.get_matches_from(["prepare"]);
+                let options = <R::Options as clap::FromArgMatches>::from_arg_matches(&matches);
+                assert_eq!(options.unwrap(), R::Options::default());
+            }
+
+            #[test]
+            fn the_defaults_of_flags_and_options_agree() {
+                $(check::<$module::$reader>();)*
+            }
+        }
     };
 }
 

@@ -26,7 +26,7 @@ use mflag_metrics::catalogue::Metric;
 use mflag_metrics::detection::Rect;
 use mflag_store::augment::View;
 use mflag_store::picture::GREY;
-use mflag_store::{Record, Split, Store};
+use mflag_store::{FilmsConfig, Record, Split, Store};
 use mflag_train::{Direction, Step, TrainerConfig, upload};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -312,12 +312,18 @@ impl Writer<f32, f32> for BrightnessTable {
 fn train(store: &Path, run: &Path) -> Result<Model<Brightness>> {
     let mut config = HeadConfig::<BrightnessConfig> {
         data: DataConfig {
-            store: store.to_owned(),
-            side: 64,
+            films: FilmsConfig {
+                store: store.to_owned(),
+                side: 64,
+                ..FilmsConfig::default()
+            },
             ..DataConfig::default()
         },
         encoder: EncoderConfig {
-            arch: Arch::ResNet18,
+            network: mflag_encoder::EncoderConfig {
+                arch: Arch::ResNet18,
+                ..mflag_encoder::EncoderConfig::default()
+            },
             ..EncoderConfig::default()
         },
         train: TrainerConfig {

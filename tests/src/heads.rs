@@ -104,7 +104,7 @@ impl Trial {
 
         let said = fail(&mut self.train("none", &[&weights]));
         assert!(
-            said.contains("encoder.safetensors") && said.contains("by its digest"),
+            said.contains("encoder.safetensors") && said.contains("do not match its digest"),
             "{said}"
         );
         assert!(!self.folder().join("none").exists());

@@ -210,7 +210,7 @@ fn a_damaged_model_is_refused() {
     predict.arg("--out").arg(TRIAL.folder().join("never"));
     let said = fail(predict.arg(TRIAL.folder().join("films")));
     assert!(
-        said.contains("damaged.safetensors") && said.contains("by its digest"),
+        said.contains("damaged.safetensors") && said.contains("do not match its digest"),
         "{said}"
     );
 }

@@ -3,7 +3,14 @@
 use tch::{Kind, Tensor};
 
 use crate::error::{Error, Result};
-use crate::trainer::StepTime;
+
+/// Seconds of an optimiser step.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StepTime {
+    pub(crate) seconds: f64,
+    /// Of these, seconds outside forward pass, backward pass and optimiser.
+    pub(crate) outside: f64,
+}
 
 /// Sums since the last line of training metrics.
 #[derive(Debug, Default)]

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::builder::NonEmptyStringValueParser;
-use mflag_cli::DeviceArgs;
 use mflag_core::output::Output;
 use mflag_core::table::Table;
 use mflag_pretrain::dual_encoder::{DualEncoder, nearest};
@@ -14,16 +13,12 @@ use mflag_store::{Split, Store};
 use ndarray::{Array2, ArrayView1};
 use serde::Serialize;
 
+use super::SourceArgs;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct RetrieveArgs {
-    /// Folder of a finished run
-    #[arg(short, long, value_name = "DIR")]
-    run: PathBuf,
-    /// Prepared store
-    #[arg(short, long, value_name = "DIR")]
-    store: PathBuf,
     #[command(flatten)]
-    device: DeviceArgs,
+    source: SourceArgs,
     /// Find the films nearest to this sentence
     #[arg(
         long,
@@ -56,7 +51,7 @@ struct Found {
 }
 
 pub(crate) fn run(args: &RetrieveArgs, output: &mut Output) -> Result<()> {
-    let store = Arc::new(Store::open(&args.store)?);
+    let store = Arc::new(Store::open(&args.source.store)?);
     let films = match args.split {
         Some(split) => store.split(split),
         None => (0..store.records().len()).collect(),
@@ -64,10 +59,10 @@ pub(crate) fn run(args: &RetrieveArgs, output: &mut Output) -> Result<()> {
     if films.is_empty() {
         bail!(
             "{} has no films in this split: choose another --split",
-            args.store.display()
+            args.source.store.display()
         );
     }
-    let model = DualEncoder::open(&args.run, args.device.into())?;
+    let model = DualEncoder::open(&args.source.run, args.source.device.into())?;
     let found = match (&args.text, &args.film) {
         (Some(text), _) => find_films(&model, &store, &films, text, args.number)?,
         (_, Some(film)) => find_reports(&model, &store, &films, film, args.number)?,

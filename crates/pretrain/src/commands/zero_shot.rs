@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Result;
-use mflag_cli::DeviceArgs;
 use mflag_core::config;
 use mflag_core::output::Output;
 use mflag_metrics::bootstrap::Bootstrap;
@@ -12,16 +11,12 @@ use mflag_pretrain::dual_encoder::DualEncoder;
 use mflag_pretrain::zero_shot::{ZeroShotConfig, evaluate};
 use mflag_store::{Split, Store};
 
+use super::SourceArgs;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct ZeroShotArgs {
-    /// Folder of a finished run
-    #[arg(short, long, value_name = "DIR")]
-    run: PathBuf,
-    /// Prepared store
-    #[arg(short, long, value_name = "DIR")]
-    store: PathBuf,
     #[command(flatten)]
-    device: DeviceArgs,
+    source: SourceArgs,
     /// Sentences for the findings (YAML)
     #[arg(short, long, value_name = "FILE")]
     prompts: PathBuf,
@@ -45,8 +40,8 @@ pub(crate) struct ZeroShotArgs {
 
 pub(crate) fn run(args: &ZeroShotArgs, output: &mut Output) -> Result<()> {
     let prompts: ZeroShotConfig = config::load(Some(&args.prompts), &args.sets)?.config;
-    let store = Arc::new(Store::open(&args.store)?);
-    let model = DualEncoder::open(&args.run, args.device.into())?;
+    let store = Arc::new(Store::open(&args.source.store)?);
+    let model = DualEncoder::open(&args.source.run, args.source.device.into())?;
     let out = &args.out;
     std::fs::create_dir_all(out).map_err(|e| mflag_core::Error::io("create", out, e))?;
     let bootstrap = Bootstrap {

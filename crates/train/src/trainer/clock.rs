@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::meter::StepTime;
+
 /// Times and counts of one session, that is of one call of [`fit`](super::fit).
 #[derive(Debug)]
 pub(super) struct SessionClock {
@@ -14,14 +16,6 @@ pub(super) struct SessionClock {
     training_seconds: f64,
     steps: u64,
     samples: usize,
-}
-
-/// Seconds of an optimiser step.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct StepTime {
-    pub(crate) seconds: f64,
-    /// Of these, seconds outside forward pass, backward pass and optimiser.
-    pub(crate) outside: f64,
 }
 
 impl SessionClock {

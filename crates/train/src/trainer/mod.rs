@@ -22,7 +22,6 @@ use crate::shim;
 use crate::sinks::Sinks;
 use crate::task::Task;
 use clock::SessionClock;
-pub(crate) use clock::StepTime;
 use finite_check::FiniteCheck;
 
 /// Trains `task` on `device` and writes metrics.jsonl, TensorBoard events, last.safetensors and

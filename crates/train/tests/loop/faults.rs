@@ -135,7 +135,7 @@ fn damaged_checkpoints_and_other_files_give_different_errors() {
     }
     let mut flipped = sound.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    assert!(after(&flipped).contains("by its digest"));
+    assert!(after(&flipped).contains("do not match its digest"));
     let longer = [&sound[..], b"x"].concat();
     assert!(after(&longer).contains("damaged"));
     assert!(after(b"this is not a checkpoint, but a text of some length").contains("damaged"));

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Sends films to a running mflag-service over several connections, and measures the time to the answer.
+"""Sends films to a running mflag-service over several connections, and measures the response times.
 
-Needs only Python's standard library. Each connection stays open and sends its next film after the answer to the last
-one, so that the load follows the service. All connections send the same films in the same order.
+Needs only Python's standard library. Each connection stays open and sends its next film after the
+answer to the last one, so that the load follows the service. All connections send the same films in
+the same order, each beginning at another film.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=8, help="connections at once (%(default)s)")
     parser.add_argument("--seconds", type=float, default=20, help="seconds to measure (%(default)s)")
     parser.add_argument("--warm-up", type=float, default=2, help="seconds before the measurement (%(default)s)")
-    parser.add_argument("--process", type=int, help="process of the service: print its memory")
+    parser.add_argument("--process", type=int, help="process id of the service, to print its memory")
     args = parser.parse_args()
     films = [file.read_bytes() for file in sorted(args.films.rglob("*")) if file.suffix.lower() in ENDINGS]
     if not films:

@@ -24,8 +24,8 @@ pub struct Common {
 }
 
 impl Common {
-    /// Starts logging to standard error, above any progress bar. `RUST_LOG` overrides the flags. Lines
-    /// are coloured on a terminal, unless `NO_COLOR` is set.
+    /// Starts logging to standard error. A progress bar stays below the log lines. `RUST_LOG`
+    /// overrides the flags. Lines are coloured on a terminal, unless `NO_COLOR` is set.
     pub fn init(&self) {
         let level = match (self.quiet, self.verbose) {
             (true, _) => "error",

@@ -8,7 +8,7 @@ use mflag_core::config::{self, Config, Loaded};
 /// The flags that select a configuration.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct ConfigArgs {
-    /// Configuration file (YAML) [default: only the default values]
+    /// Configuration file (YAML) [default: none; every key has its default value]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Override one value, as often as needed: --set train.epochs=5
@@ -35,7 +35,7 @@ pub struct TrainArgs {
     /// Folder of the run: configuration, metrics, checkpoints, trained model, report
     #[arg(short, long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Resume the run in the folder, by its own configuration
+    /// Resume the run in the folder, with the configuration stored there
     #[arg(long, conflicts_with_all = ["config", "sets"])]
     pub resume: bool,
 }

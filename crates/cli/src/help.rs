@@ -9,7 +9,7 @@ pub fn after_help(examples: &str) -> String {
     )
 }
 
-/// As [`after_help`], for a service, which a signal ends.
+/// As [`after_help`], for a service, which runs until a signal ends it.
 pub fn after_help_of_service(examples: &str) -> String {
     with_exit_codes(examples, "0 ended by SIGINT or SIGTERM", "")
 }

@@ -1,4 +1,5 @@
-//! What the command lines of all mflag programs share: flags, help, logging, exit codes, completions.
+//! What the command lines of all mflag programs share: flags, help, logging, exit codes,
+//! completions.
 
 mod common;
 mod completions;

@@ -15,8 +15,8 @@ pub struct OutputArgs {
 }
 
 impl OutputArgs {
-    /// Runs a program that prints results, by [`run_main`]. With `--json`, results that precede an error
-    /// are printed, too.
+    /// Runs a program that prints results, with [`run_main`]. If the program fails, `--json` still
+    /// prints the results that came before the error.
     pub fn run<E: AsRef<dyn Error + Send + Sync>>(
         self,
         program: impl FnOnce(&mut Output) -> Result<ExitCode, E>,
@@ -33,9 +33,9 @@ impl OutputArgs {
 /// The start of the panic message of `println!` when it cannot write.
 const STDOUT: &str = "failed printing to stdout: ";
 
-/// Runs a program. After an error, it prints one message on standard error and returns exit code 1;
-/// after a panic, a message that asks for a report, and exit code 101. A closed output pipe ends the
-/// program silently.
+/// Runs a program. After an error, it prints one message on standard error and returns exit code 1.
+/// After a panic, it asks the user to report the bug, and returns exit code 101. A closed output
+/// pipe ends the program silently.
 pub fn run_main<E: AsRef<dyn Error + Send + Sync>>(
     program: impl FnOnce() -> std::result::Result<ExitCode, E>,
 ) -> ExitCode {
@@ -73,7 +73,8 @@ fn report_panic(fault: &str) {
     ));
 }
 
-/// The message of libtorch when it runs out of memory. Layers of tch panic with it.
+/// The part of `fault` that is libtorch's message for lack of memory; `None` if there is none.
+/// Functions of tch panic with such a message.
 fn out_of_memory(fault: &str) -> Option<&str> {
     let starts = ["CUDA out of memory", "DefaultCPUAllocator: "];
     let begin = starts.iter().find_map(|start| fault.find(start))?;

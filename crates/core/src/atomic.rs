@@ -22,7 +22,7 @@ pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result<()>) -
     replace(path, folder, fill).map_err(|e| Error::io("write", path, e))
 }
 
-/// Writes `value` to `path` as indented JSON with a final newline, by [`write()`].
+/// Writes `value` to `path` as indented JSON with a final newline, with [`write()`].
 ///
 /// # Errors
 /// If `path` cannot be written, or `value` has no JSON form.
@@ -68,7 +68,7 @@ pub fn lock_in_turn(folder: &Path) -> Result<File> {
     let file = File::open(folder).map_err(|e| Error::io("open", folder, e))?;
     if let Err(TryLockError::WouldBlock) = file.try_lock() {
         tracing::info!("{} is in use by another program: waiting", folder.display());
-        // As above: on a file system without locks, the folder stays unlocked.
+        // As in `lock`: on a file system without locks, the folder stays unlocked.
         let _ = file.lock();
     }
     Ok(file)

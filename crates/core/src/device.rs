@@ -1,4 +1,4 @@
-//! The device that a user chooses. `mflag_train::setup` finds the device itself.
+//! The device that a user chooses, by name. `mflag_train::setup` finds the device of that name.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

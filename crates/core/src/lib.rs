@@ -1,5 +1,5 @@
 //! What all mflag programs share: configuration, run folders, seeds, atomic files, tables, progress
-//! and errors. Needs neither libtorch nor a command line.
+//! and errors. The crate needs neither libtorch nor clap.
 
 pub mod atomic;
 pub mod config;

@@ -11,14 +11,15 @@ use serde_json::{Map, Value};
 /// Prints the results of a program.
 #[derive(Debug)]
 pub struct Output {
-    /// Results for [`Output::print_json`]. `None`: print text.
+    /// The results that [`Output::print_json`] prints. `None`: results are printed as text at once.
     json: Option<Map<String, Value>>,
-    /// The first error of standard output. The program continues without printing.
+    /// The first error of a write to standard output. After it, the program goes on and prints
+    /// nothing.
     failed: OnceCell<io::Error>,
 }
 
 impl Output {
-    /// With `json`, collects the results for [`Output::print_json`]; else prints text at once.
+    /// With `json`, collects the results for [`Output::print_json`]; otherwise prints text at once.
     pub fn new(json: bool) -> Output {
         Output {
             json: json.then(Map::new),
@@ -31,7 +32,7 @@ impl Output {
     pub fn say(&mut self, key: &str, value: impl Serialize, text: impl Display) {
         match &mut self.json {
             Some(results) => {
-                // Only a path that is not UTF-8 has no JSON form.
+                // Of all results, only a path that is not UTF-8 has no JSON form.
                 let value = serde_json::to_value(value)
                     .unwrap_or_else(|_| text.to_string().trim_end().into());
                 results.insert(key.to_owned(), value);
@@ -62,8 +63,8 @@ impl Output {
         }
     }
 
-    /// The exit code of the program: `code`, or failure if standard output failed. A closed pipe,
-    /// as by `head`, is not a failure.
+    /// The exit code of the program: `code`, or failure if standard output failed. A pipe that its
+    /// reader has closed, such as `head`, is not a failure.
     pub fn exit_code(self, code: ExitCode) -> ExitCode {
         match self.failed.into_inner() {
             Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {

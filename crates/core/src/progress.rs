@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Time between two log lines without a terminal.
+/// Time between two log lines if standard error is not a terminal.
 const EVERY: Duration = Duration::from_secs(10);
 
 /// The progress of a job. Threads can share it.
@@ -62,7 +62,7 @@ impl Progress {
         }
     }
 
-    /// Shows a short text after the bar. Without a terminal, it is left out.
+    /// Shows a short text after the bar. Without a terminal, the text is not shown.
     pub fn message(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(text.to_owned());
@@ -108,7 +108,8 @@ fn bar(label: &str, total: u64, unit: &str) -> ProgressBar {
     bar
 }
 
-/// `prepare: 50/200 films, 10.0 films/s, 15s left`. This process has done `own` units in `elapsed`.
+/// Formats progress as `prepare: 50/200 films, 10.0 films/s, 15s left`. This process has done `own`
+/// units in `elapsed`.
 fn describe(label: &str, done: u64, total: u64, unit: &str, own: u64, elapsed: Duration) -> String {
     let rate = own as f64 / elapsed.as_secs_f64().max(1e-3);
     let end = if done >= total || own == 0 {

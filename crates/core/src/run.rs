@@ -6,6 +6,7 @@
 //! <run>/metrics.jsonl       metrics of training and validation (also as TensorBoard events)
 //! <run>/last.safetensors    the checkpoint to resume from
 //! <run>/best.safetensors    the best model
+//! <run>/model.safetensors   the trained model of a head
 //! ```
 //!
 //! `config.yaml` and `provenance.json` are written before training begins and never change.
@@ -52,7 +53,7 @@ pub struct Provenance {
     pub started: u64,
     /// Number of processors of the machine.
     pub processors: usize,
-    /// BLAKE3 digests of what was read, by role, such as `store`.
+    /// BLAKE3 digests of the files that the run reads, by their role, such as `store`.
     pub digests: BTreeMap<String, String>,
 }
 
@@ -134,7 +135,7 @@ impl RunFolder {
         if !RunFolder::exists(path) {
             return Ok(());
         }
-        let reason = "already holds a run: resume it by --resume, or choose another folder";
+        let reason = "already holds a run: resume it with --resume, or choose another folder";
         Err(Error::Run {
             path: path.to_owned(),
             reason: reason.into(),
@@ -215,14 +216,14 @@ impl RunFolder {
     /// Checks that an input of the run has not changed since the run began.
     ///
     /// # Errors
-    /// If `digest` differs from that of the `role` in the run's provenance, or the
-    /// provenance cannot be read.
+    /// If `digest` differs from the digest of `role` in the run's provenance, or the provenance has
+    /// none, or cannot be read.
     pub fn same_digest(&self, role: &str, digest: &str) -> Result<()> {
         let reason = match self.provenance()?.digests.get(role) {
             Some(recorded) if recorded == digest => return Ok(()),
             Some(_) => format!(
-                "the {role} is not the one that the run began with: restore that one, or start \
-                 a new run"
+                "the {role} is not the one that the run began with: restore the original, or \
+                 start a new run"
             ),
             None => format!(
                 "{PROVENANCE} has no digest of the {role} (an older version wrote it), so it \

@@ -5,7 +5,7 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-/// The index of the stream that shuffles an epoch. No sample has it.
+/// The index that [`permutation`] gives to [`rng`]. No sample has this index.
 const SHUFFLE: u64 = u64::MAX;
 
 /// The random generator of sample `index` in `epoch`. Its stream must never change: resumed runs
@@ -26,8 +26,9 @@ pub fn permutation(seed: u64, epoch: u64, n: usize) -> Vec<u32> {
     order
 }
 
-/// A number in [0, 1) for `name`, uniform over names. Different purposes or seeds give independent
-/// numbers. The values must never change: splits and subsets of data sets depend on them.
+/// A number in [0, 1) that depends only on `purpose`, `seed` and `name`. The numbers of many names
+/// are uniformly distributed; different purposes or seeds give independent numbers. The values must
+/// never change: splits and subsets of data sets depend on them.
 pub fn uniform(purpose: &[u8; 14], seed: u64, name: &str) -> f64 {
     let mut hasher = blake3::Hasher::new();
     hasher.update(purpose);

@@ -31,7 +31,8 @@ impl Signals {
         let received = RECEIVED.get_or_init(Arc::default).clone();
         let again = Arc::new(std::sync::atomic::AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
-            // The order matters: the shutdown acts only if an earlier signal has set `again`.
+            // The order matters. The first handler ends the process if `again` is set. It runs
+            // before the second handler sets `again`, so only a second signal ends the process.
             flag::register_conditional_shutdown(signal, 128 + signal, again.clone())
                 .and_then(|_| flag::register(signal, again.clone()))
                 .and_then(|_| flag::register_usize(signal, received.clone(), signal as usize))

@@ -97,12 +97,13 @@ pub fn percent(fraction: f64) -> String {
     format!("{} %", (fraction * 1e8).round() / 1e6)
 }
 
-/// Whether a cell looks like a number.
+/// Whether a cell begins like a number: with a digit, a sign, a point or a dash.
 pub fn is_number(cell: &str) -> bool {
     cell.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.' | '–'))
 }
 
-/// A list of rows. Each row is an object with its cells by column; numeric cells become numbers.
+/// Serialises to a list of rows. Each row is an object with a key for each column; cells that are
+/// numbers become numbers.
 impl Serialize for Table {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         let (head, rows) = self.rows.split_at(1);

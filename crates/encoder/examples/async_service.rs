@@ -25,7 +25,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Handles all files at once, as requests that arrive together.
+/// Handles all files at the same time, like requests that arrive together.
 async fn serve(encoder: &SharedEncoder, files: &[String]) {
     let mut requests = JoinSet::new();
     for file in files.iter().cloned() {

@@ -1,4 +1,5 @@
-//! Embeds films from several threads with one encoder, and tells bad files from other errors.
+//! Embeds films from several threads with one encoder, and distinguishes bad films from other
+//! errors.
 //!
 //! ```console
 //! $ cargo run -p mflag-encoder --example threads -- encoder.safetensors a.jpg b.dcm …

@@ -60,7 +60,7 @@ struct Worker<I, O, E> {
     thread: Option<JoinHandle<()>>,
 }
 
-/// An input, and where its output goes.
+/// An input, and the channel for its output.
 struct Request<I, O, E> {
     input: I,
     reply: Sender<Result<O, E>>,
@@ -167,7 +167,7 @@ fn serve<I, O, E>(
         let others = std::iter::from_fn(|| requests.try_recv().ok());
         let (inputs, replies): (Vec<I>, Vec<_>) = std::iter::once(first)
             .chain(others)
-            // The caller no longer waits.
+            // Leaves out requests whose callers no longer wait.
             .filter(|request| !request.reply.is_closed())
             .take(max_batch)
             .map(|request| (request.input, request.reply))
@@ -183,7 +183,7 @@ fn answer<I, O, E>(
     replies: &[Sender<Result<O, E>>],
     model: &mut impl FnMut(&[I]) -> Result<Vec<O>, E>,
 ) {
-    // A reply fails only if its caller no longer waits.
+    // Sending a reply fails only if the caller no longer waits.
     match (model(inputs), replies) {
         (Ok(outputs), _) => {
             for (reply, output) in replies.iter().zip(outputs) {

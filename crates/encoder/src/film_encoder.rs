@@ -111,8 +111,8 @@ impl FilmEncoder {
     /// keeps its float32 parameters, and results are float32.
     ///
     /// Values differ from those of float32 by rounding: the cosine between both vectors of a film
-    /// is above 0.999 (a test holds a random ResNet-18 and ResNet-50 to that). [`write`] then
-    /// writes the rounded weights.
+    /// is above 0.999 (tested with a random ResNet-18 and ResNet-50). [`write`] then writes the
+    /// rounded weights.
     ///
     /// [`write`]: FilmEncoder::write
     ///
@@ -159,7 +159,8 @@ impl FilmEncoder {
     /// The metadata of the encoder's file: `arch`, and `preprocess` and `provenance` as JSON.
     ///
     /// # Errors
-    /// [`Error::Input`] if the preprocessing cannot be JSON, which an opened encoder rules out.
+    /// [`Error::Input`] if the preprocessing has no JSON form. That of an opened encoder always has
+    /// one.
     pub fn metadata(&self) -> Result<BTreeMap<String, String>> {
         describe(self.arch(), self.preprocess, &self.provenance)
     }
@@ -248,7 +249,8 @@ impl FilmEncoder {
 /// checkpoint. For an encoder in memory use [`FilmEncoder::write`].
 ///
 /// # Errors
-/// [`Error::Io`] if the file cannot be written. [`Error::Input`] if two variables have one name.
+/// [`Error::Io`] if the file cannot be written. [`Error::Input`] if two variables have the same
+/// name.
 pub fn write_encoder(
     path: impl AsRef<Path>,
     arch: Arch,
@@ -299,7 +301,7 @@ fn arch(path: &Path, metadata: &BTreeMap<String, String>) -> Result<Arch> {
         let names = Arch::ALL.map(Arch::name).join(", ");
         Error::model(
             path,
-            format!("has the architecture `{name}`; known are {names}"),
+            format!("has the architecture `{name}`; the known architectures are {names}"),
         )
     })
 }

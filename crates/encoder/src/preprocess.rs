@@ -18,7 +18,7 @@ pub struct Preprocess {
     pub side: u32,
     /// The grey value, from 0 to 1, that becomes 0.
     pub mean: f64,
-    /// The difference from it that becomes 1.
+    /// The difference from `mean` that becomes 1.
     pub std: f64,
 }
 

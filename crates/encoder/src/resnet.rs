@@ -125,8 +125,8 @@ impl ResNet {
     }
 
     /// The features of films `[B, 3, H, W]`, or of grey films `[B, 1, H, W]`, which give the same
-    /// result as three equal channels with less work. With `train`, BatchNorm uses and updates the
-    /// statistics of the batch.
+    /// result as three equal channels with less work. With `train`, BatchNorm uses the statistics
+    /// of the batch and updates its running statistics.
     ///
     /// # Errors
     /// [`Error::Input`] for another shape. [`Error::Torch`] for another kind or device than the
@@ -194,7 +194,8 @@ impl ResNet {
         self.map(|kernel| kernel.f_to_kind(Kind::BFloat16), Tensor::f_detach)
     }
 
-    /// The same network with its kernels and the tensors of its norms replaced.
+    /// The same network with each kernel `k` replaced by `kernel(k)`, and each tensor `t` of a
+    /// BatchNorm by `norm(t)`.
     fn map(&self, kernel: TensorMap, norm: TensorMap) -> Result<ResNet> {
         let stage = |blocks: &Vec<Block>| -> Result<Vec<Block>> {
             blocks.iter().map(|block| block.map(kernel, norm)).collect()

@@ -82,7 +82,7 @@ fn numbered_children_of_a_sequential_load() {
 #[case("torchvision_wide_resnet50_2.pth", "ResNet-50 of double width")]
 #[case(
     "medklip.pth",
-    "50 of the model's 265 variables are missing in it: `layer4."
+    "50 of the model's 265 variables are missing in the file: `layer4."
 )]
 #[case("bert_plain.bin", "The file looks like BERT with 2 layers")]
 fn other_networks_are_refused_with_a_reason(#[case] file: &str, #[case] reason: &str) {

@@ -1,6 +1,6 @@
-//! Making a square of a film of 2544×3056: decoding it whole and resampling, against decoding it
-//! small.
-//! `cargo bench -p mflag-film` prints both times, and how many times faster the second is.
+//! The time to make a square of a film of 2544×3056 px: by decoding the whole film and resampling
+//! it, and by decoding it at a small size. `cargo bench -p mflag-film` prints both times, and how
+//! many times faster the second is.
 #![allow(missing_docs, reason = "a benchmark")]
 
 use std::hint::black_box;
@@ -30,7 +30,7 @@ fn bench(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::new("small", side), |b| {
             b.iter(|| small(black_box(side)));
         });
-        // Taken in turns, so that other load on the machine slows both alike.
+        // Both are measured in turns, so that other load on the machine slows both alike.
         let rounds = (0..15).map(|_| (time(|| whole(side)), time(|| small(side))));
         let (whole, small): (Vec<Duration>, Vec<Duration>) = rounds.unzip();
         let ratio = median(whole).as_secs_f64() / median(small).as_secs_f64();

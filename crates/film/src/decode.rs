@@ -42,7 +42,7 @@ pub fn decode(path: &Path, limits: &Limits) -> Result<Film> {
 /// Decodes the film in a JPEG, PNG or DICOM file. The file's content decides the format, not its
 /// name.
 ///
-/// Colour becomes luma (ITU-R 601, as Pillow's mode L). More than 8 bits become 8 by
+/// Colour becomes luma (ITU-R 601, as Pillow's mode L). Values of more than 8 bits become 8 bits by
 /// `options.window`. Transparency is dropped. Of a DICOM file with several frames, the first is
 /// decoded.
 ///
@@ -56,7 +56,7 @@ pub fn decode_with(path: &Path, options: &Options) -> Result<Film> {
     })
 }
 
-/// As [`decode`], for the content of a file. The error says what is wrong with it.
+/// As [`decode`], for the content of a file. The error is only the reason, without a file name.
 ///
 /// # Errors
 /// As [`decode_with`].
@@ -87,7 +87,7 @@ pub(crate) fn read_file<T>(
         path: path.to_owned(),
         reason,
     };
-    // A pipe or a device may never end.
+    // Reading a pipe or a device may never end.
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if !meta.is_file() {
         return Err(refused("is not a file".into()));
@@ -109,7 +109,7 @@ pub(crate) fn read_file<T>(
     decoded
 }
 
-/// A thread keeps no larger buffer than this, in bytes.
+/// The largest buffer that a thread keeps for its next file, in bytes.
 const MAX_BUFFER: usize = 64 << 20;
 
 thread_local! {
@@ -120,8 +120,8 @@ thread_local! {
     static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Runs a decoder. If it panics on damaged bytes, that becomes an error of the film and prints
-/// nothing.
+/// Runs a decoder. If it panics, as on damaged bytes, the panic becomes an error of the film and
+/// prints nothing.
 pub(crate) fn catch_panic<T>(
     decode: impl FnOnce() -> std::result::Result<T, String>,
 ) -> std::result::Result<T, String> {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What can go wrong with a film. Each message names the file, what is wrong and, where there is
-/// one, the fix.
+/// What can go wrong with a film. Each message names the problem, the file if there is one, and the
+/// fix if there is one.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

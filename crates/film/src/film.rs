@@ -42,7 +42,7 @@ pub trait Grey: Copy + Default + Ord + Into<u16> + Into<f32> + Send + Sync + 'st
     /// Converts to 8 bits, rounded.
     fn to_eight(self) -> u8;
 
-    /// Wraps pixels of this depth.
+    /// Wraps pixels in the variant of [`Greys`] for this depth.
     fn into_greys(pixels: Vec<Self>) -> Greys;
 
     /// Rounds `value` to the nearest pixel; it must be in the pixel's range.

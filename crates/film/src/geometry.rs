@@ -12,10 +12,10 @@ use crate::error::{Error, Result};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fit {
-    /// The longer side fills the square, black bars beside the shorter one.
+    /// The longer side fills the square; black bars fill the rest beside the shorter side.
     #[default]
     Pad,
-    /// The shorter side fills the square, what is beyond is cut off on both ends alike.
+    /// The shorter side fills the square; the longer side is cut off equally at both ends.
     Crop,
 }
 
@@ -26,9 +26,9 @@ pub struct Area {
     pub left: f64,
     /// Upper edge.
     pub top: f64,
-    /// Columns.
+    /// Width.
     pub width: f64,
-    /// Rows.
+    /// Height.
     pub height: f64,
 }
 
@@ -65,7 +65,7 @@ impl Area {
 }
 
 /// Pixels before the centre part of `inner` pixels in a row of `outer` pixels; `inner` is at most
-/// `outer`. Of an odd rest, the larger half comes after the centre part.
+/// `outer`. If an odd number of pixels remains, the larger half lies after the centre part.
 pub fn centre_start(outer: u32, inner: u32) -> u32 {
     (outer - inner) / 2
 }
@@ -82,8 +82,8 @@ pub fn centre_start(outer: u32, inner: u32) -> u32 {
 /// # Ok::<(), mflag_film::Error>(())
 /// ```
 ///
-/// A box maps as the pixels under it do, but for the one pixel of the square by which rounding
-/// changes the film's size.
+/// Boxes map in the same way as pixels. The film's size in the square is rounded to whole pixels,
+/// so the scales across and down may differ a little.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Placement {
     film: [u32; 2],
@@ -94,7 +94,7 @@ pub struct Placement {
     down: Axis,
 }
 
-/// One direction: square = film × scale + shift.
+/// The map of positions in one direction: square = film × scale + shift.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Axis {
     /// Pixels of the square before the film.
@@ -106,8 +106,8 @@ struct Axis {
 }
 
 impl Axis {
-    /// Maps `film_length` pixels of the film from `film_start` on to `length` pixels of the square
-    /// from `start` on.
+    /// The map between the `film_length` pixels of the film that begin at `film_start` and the
+    /// `length` pixels of the square that begin at `start`.
     fn new(film_start: f64, film_length: f64, start: u32, length: u32) -> Axis {
         let scale = f64::from(length) / film_length;
         Axis {
@@ -131,7 +131,7 @@ impl Placement {
     /// Places a film of `width` × `height` pixels in a square of `side` pixels.
     ///
     /// # Errors
-    /// If one of the three is 0.
+    /// If `width`, `height` or `side` is 0.
     pub fn new(width: u32, height: u32, side: u32, fit: Fit) -> Result<Placement> {
         if width == 0 || height == 0 || side == 0 {
             return Err(Error::Size {
@@ -213,12 +213,14 @@ impl Placement {
         [self.across.length, self.down.length]
     }
 
-    /// A point (x, y) of the film, in the square; outside of the square where the film was cut off.
+    /// The position in the square of the point (x, y) of the film. It lies outside of the square if
+    /// that part of the film was cut off.
     pub fn to_square(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (self.across.to_square(x), self.down.to_square(y))
     }
 
-    /// A point (x, y) of the square, on the film; outside of the film for a point in the bars.
+    /// The position on the film of the point (x, y) of the square. It lies outside of the film if
+    /// the point is in the bars.
     pub fn to_film(&self, (x, y): (f64, f64)) -> (f64, f64) {
         (self.across.to_film(x), self.down.to_film(y))
     }

@@ -1,12 +1,12 @@
-//! Limits of what is decoded.
+//! Limits of the films that are decoded.
 
 /// The largest film that is decoded. A small file can claim a huge picture, so the limits are
 /// checked before memory is allocated for the pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest side in pixels.
+    /// Largest width and height in pixels.
     pub side: u32,
-    /// Size of the file in bytes, and bytes that decoding may allocate.
+    /// Largest size of the file, and the most memory that decoding may allocate, each in bytes.
     pub bytes: u64,
 }
 

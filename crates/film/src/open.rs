@@ -12,7 +12,7 @@ const UNKNOWN_FORMAT: &str = "is neither JPEG nor PNG nor DICOM by its first byt
 #[cfg(not(feature = "dicom"))]
 const UNKNOWN_FORMAT: &str = "is neither JPEG nor PNG by its first bytes";
 
-/// Opens the film in the content of a file. The first bytes tell the format.
+/// Opens the film in `bytes`, the content of a file. Its first bytes decide the format.
 pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, String> {
     #[cfg(feature = "dicom")]
     if crate::dicom::is_dicom(bytes) {

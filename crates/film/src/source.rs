@@ -1,4 +1,5 @@
-//! An opened film: its size and its tone are known, its pixels may not be decoded yet.
+//! An opened film. Its size and its tone (how stored values become greys) are known; its pixels may
+//! not be decoded yet.
 
 use std::borrow::Cow;
 
@@ -13,7 +14,7 @@ pub(crate) struct Source<'a> {
     pub(crate) width: u32,
     /// Rows of the film.
     pub(crate) height: u32,
-    /// Turns values into greys.
+    /// How values become greys.
     pub(crate) tone: Tone,
     pub(crate) values: Values<'a>,
 }
@@ -30,6 +31,7 @@ pub(crate) enum Raw<'a> {
     Sixteen(Cow<'a, [u16]>),
 }
 
+#[cfg(feature = "dicom")]
 impl Raw<'_> {
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -102,18 +104,18 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// At how many eighths of its size the film may be decoded for a square.
+    /// The size at which the film may be decoded for a square, in eighths of its full size.
     fn eighths(&self, placement: &Placement, window: Window) -> u8 {
-        // Decoding small yields means of pixels. Other windows would have to cut off single pixels
-        // before the mean is taken.
+        // Decoding at a small size gives means of pixels. Some windows clip single pixels, which
+        // must happen before the mean is taken: such films are decoded whole.
         let small = matches!(self.values, Values::Jpeg(_)) && self.tone.keeps_means(window);
         if !small {
             return 8;
         }
         let part = placement.part();
         let fitted = part.width.max(part.height) as u64;
-        // A decoded pixel covers at most 3/4 of a pixel of the square. Larger ones would blur the
-        // film, because nearly all would contribute to two pixels.
+        // A decoded pixel is at most 3/4 as wide as a pixel of the square. Wider pixels would blur
+        // the film, because nearly all of them would contribute to two pixels.
         match (32 * u64::from(placement.side())).div_ceil(3 * fitted) {
             needed @ 1..=4 => needed as u8,
             // 5/8 to 7/8 are not decoded faster than the whole film.
@@ -123,8 +125,8 @@ impl<'a> Source<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// The values at `eighths`/8 of the film's size, and how many columns they have. `width` is
-    /// that of the film.
+    /// The values at `eighths`/8 of the film's size, and how many columns they have. `width` is the
+    /// film's width.
     fn decode(self, width: u32, eighths: u8) -> Result<(u32, Raw<'a>), String> {
         match self {
             Values::Decoded(values) => Ok((width, values)),

@@ -16,8 +16,8 @@ pub fn square<P: Grey>(film: &Film<P>, side: u32, fit: Fit) -> Film<P> {
     square_part(&film.pixels, film.width, |pixel| pixel, part, &placement)
 }
 
-/// Resamples `part` of a picture to its place in the square. `values` are those of the picture, row
-/// by row of `columns` values, and `part` is measured in its pixels.
+/// Resamples `part` of a picture to its place in the square. `values` are the picture's values, row
+/// by row, with `columns` values in each row. `part` is in pixels of the picture.
 pub(crate) fn square_part<V: Grey, P: Grey>(
     values: &[V],
     columns: u32,
@@ -64,14 +64,15 @@ fn area_means<V: Grey, P: Grey>(
     }
 }
 
-/// An interval of pixels: the first one, and the share that each contributes, 1 in total.
+/// An interval of pixels: the index of the first pixel, and the share that each pixel contributes.
+/// The shares add up to 1.
 struct Interval {
     first: usize,
     shares: Vec<f32>,
 }
 
-/// Divides `length` pixels from `start` on into `count` equal intervals. What lies beyond `pixels`
-/// is left out.
+/// Divides `length` pixels from `start` on into `count` equal intervals. `pixels` is the number of
+/// pixels that exist: an interval ends there at the latest.
 fn intervals(start: f64, length: f64, count: u32, pixels: usize) -> Vec<Interval> {
     let step = length / f64::from(count);
     let interval = |number| {

@@ -17,7 +17,8 @@ use crate::tone::Window;
 /// How films become squares.
 ///
 /// A prepared store keeps its `Squaring`, and so does an encoder that was trained on the store.
-/// Prediction reads films by it and gets exactly the pixels that preparation got.
+/// Prediction reads films with the same `Squaring`, so it gets exactly the pixels that preparation
+/// got.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Squaring {
     /// Side of the squares in pixels, at least 1.
@@ -31,7 +32,7 @@ pub struct Squaring {
     pub depth: Depth,
 }
 
-/// Bits of a pixel, in files 8 or 16.
+/// Bits of a pixel, written to files as the number 8 or 16.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "u8", into = "u8")]
 #[schemars(with = "u8")]
@@ -112,9 +113,9 @@ impl Squaring {
     /// [`decode_with`](crate::decode_with).
     ///
     /// Large JPEGs, in DICOM files too, are decoded at 1/8 to 4/8 of their size where the window
-    /// allows, at 4/3 or more of what the square needs, and then resampled by the area filter. This
-    /// changes a pixel by half a grey level of 255 on average; of 178 real films, the film that
-    /// changed most did so by 2.3. All other films are decoded whole.
+    /// allows it and the decoded film is at least 4/3 as large as its image in the square. The area
+    /// filter then resamples them. This changes a pixel by half a grey level of 255 on average; in
+    /// 178 real films, the largest change of a film was 2.3. All other films are decoded whole.
     ///
     /// # Errors
     /// As [`decode_with`](crate::decode_with), and if `side` is 0.
@@ -122,7 +123,8 @@ impl Squaring {
         read_file(path, limits, |bytes| self.square(bytes, limits))
     }
 
-    /// As [`Self::read`], for the content of a file. The error says what is wrong with it.
+    /// As [`Self::read`], for the content of a file. The error is only the reason, without a file
+    /// name.
     ///
     /// # Errors
     /// As [`Self::read`].
@@ -130,8 +132,8 @@ impl Squaring {
         catch_panic(|| self.square(bytes, limits))
     }
 
-    /// The square of a decoded film, in 8 bits. The window does not apply: the film had its window
-    /// when it was decoded.
+    /// The square of a decoded film, in 8 bits. The window is not applied again: it was applied
+    /// when the film was decoded.
     pub fn square_film(&self, film: &Film) -> Film {
         square(film, self.side, self.fit)
     }

@@ -19,8 +19,8 @@ pub enum Window {
     /// The film's smallest value is black, its largest white. Films of 8 bits keep their values. A
     /// DICOM file's pixel padding is ignored.
     FullRange,
-    /// The DICOM file's first VOI look-up table, or else its first window. As `full_range` if the
-    /// file has no valid one, and for JPEG and PNG.
+    /// The DICOM file's first VOI look-up table (VOI: value of interest), or else its first window.
+    /// As `full_range` if the file has no valid one, and for JPEG and PNG.
     #[default]
     Voi,
     /// Values up to the `low` percentile are black, values from the `high` percentile on are white,
@@ -63,7 +63,7 @@ impl FromStr for Window {
                 let number = |text: &str| text.trim().parse().ok();
                 ends.split_once(',')
                     .and_then(|(low, high)| Some((number(low)?, number(high)?)))
-                    .ok_or("give two per cents, as in percentile:0.5,99.5")?
+                    .ok_or("give two percentages, as in percentile:0.5,99.5")?
             }
             _ => return Err("give full-range, voi, percentile or percentile:LOW,HIGH".into()),
         };
@@ -97,12 +97,15 @@ pub(crate) struct Tone {
     pub(crate) signed: bool,
     /// Stored value of pixels that do not belong to the picture.
     pub(crate) padding: Option<i32>,
+    /// Turns stored values into values in the unit of the modality.
     pub(crate) modality: Modality,
+    /// Turns modality values into shares of white; `None` if the file does not state how.
     pub(crate) voi: Option<Voi>,
     /// MONOCHROME1: the smallest value is white.
     pub(crate) inverted: bool,
 }
 
+/// The modality transform of a DICOM file.
 pub(crate) enum Modality {
     Linear { slope: f64, intercept: f64 },
     Table(Table),
@@ -117,6 +120,7 @@ impl Default for Modality {
     }
 }
 
+/// The window or VOI look-up table of a DICOM file.
 pub(crate) enum Voi {
     Linear { centre: f64, width: f64 },
     LinearExact { centre: f64, width: f64 },
@@ -127,9 +131,9 @@ pub(crate) enum Voi {
 /// A DICOM look-up table. Values before its first entry get the first, values after its last entry
 /// get the last.
 pub(crate) struct Table {
-    /// The value that the first entry is for.
+    /// The value that the first entry belongs to.
     pub(crate) first: f64,
-    /// At least one.
+    /// The entries, at least one.
     pub(crate) entries: Vec<u16>,
     /// The largest possible entry.
     pub(crate) top: f64,
@@ -174,8 +178,8 @@ impl Tone {
         }
     }
 
-    /// Whether the grey of a mean of pixels equals the mean of their greys: values of 8 bits that
-    /// stay as they are, or are inverted.
+    /// Whether it makes no difference if pixels are averaged before or after they become greys.
+    /// This holds for values of 8 bits that stay as they are or are inverted.
     pub(crate) fn keeps_means(&self, window: Window) -> bool {
         if self.bits != 8 || matches!(window, Window::Percentile { .. }) {
             return false;
@@ -200,7 +204,8 @@ impl Tone {
         Ok(values.iter().map(|value| grey(*value)).collect())
     }
 
-    /// A function that turns any of these values of a picture into its grey.
+    /// A function that turns a value of this picture into its grey. `values` are all values of the
+    /// picture.
     ///
     /// # Errors
     /// As [`Tone::apply`].
@@ -217,12 +222,12 @@ impl Tone {
         })
     }
 
-    /// Selects the bits that count.
+    /// A mask with ones for the bits of a stored value.
     fn mask(&self) -> u16 {
         ((1u32 << self.bits) - 1) as u16
     }
 
-    /// The value without the bits that do not count.
+    /// The value without the bits above [`Tone::bits`].
     pub(crate) fn raw(&self, value: impl Grey) -> u16 {
         let value: u16 = value.into();
         value & self.mask()
@@ -277,7 +282,7 @@ impl Tone {
                 largest = largest.max(stored);
             }
         }
-        // The film may be nothing but padding.
+        // All pixels of the film may be padding.
         if least <= largest {
             (least, largest)
         } else {

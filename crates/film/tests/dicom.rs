@@ -250,7 +250,7 @@ fn invalid_files_are_refused_with_the_reason() {
         (
             with_word("jpeg_8.dcm", rows, 9000),
             Limits::default(),
-            "a picture of 29×22, its elements say 29×9000",
+            "a picture of 29×22, but its elements state 29×9000",
         ),
         (
             with_precincts_of_one_pixel(),
@@ -260,7 +260,7 @@ fn invalid_files_are_refused_with_the_reason() {
         (
             with_word("jpeg_2000_16.dcm", rows, 9000),
             Limits::default(),
-            "a picture of 29×22, its elements say 29×9000",
+            "a picture of 29×22, but its elements state 29×9000",
         ),
     ] {
         let found = refusal(&bytes, limits);

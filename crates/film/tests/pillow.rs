@@ -1,5 +1,5 @@
 //! Films against goldens of Pillow and OpenCV (`tests/oracle/film.py`). Tolerance in grey levels of
-//! 255: PNG 0, JPEG 2, as the inverse DCTs round differently, squares 1 more. Films that are
+//! 255: PNG 0; JPEG 2, as the inverse DCTs round differently; for squares 1 more. Films that are
 //! decoded small may differ from those decoded whole by 1.5 on average.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "test code")]
 

@@ -1,8 +1,9 @@
 //! The metrics that mflag reports, each defined once: key, title, unit and direction.
 //!
-//! The key is the name in `metrics.jsonl`, `evaluation.json` and configurations. The rest is how
-//! reports show the metric. A key may end with a member: `auroc:Edema` is the AUROC of one label,
-//! `film_to_report@5` the recall among the 5 nearest reports.
+//! The key is the name in `metrics.jsonl`, `evaluation.json` and configurations. Title, unit and
+//! direction say how reports show the metric. A key may end with a member of a family of metrics:
+//! `auroc:Edema` is the AUROC of one label, `film_to_report@5` the recall among the 5 nearest
+//! reports.
 
 use mflag_core::Direction;
 
@@ -67,7 +68,7 @@ impl Metric {
         format!("{}:{label}", self.key)
     }
 
-    /// The key of this metric at a number: `film_to_report@5`.
+    /// The key of this metric for one k: `film_to_report@5`.
     pub fn at(&self, number: usize) -> String {
         format!("{}@{number}", self.key)
     }
@@ -135,7 +136,7 @@ metrics! {
     /// [`effective_rank`](crate::latent::effective_rank) of the projected films.
     RANK_PROJECTED = Metric::higher(
         "rank_projected", "Effective rank, projected films", "effective rank");
-    /// 1 if rank or cosine raised the alarm, else 0.
+    /// 1 if the effective rank or the mean cosine shows a collapse of the latent space, else 0.
     COLLAPSED = Metric::lower("collapsed", "Collapse alarm", VALUE);
 
     // Classification.
@@ -181,9 +182,9 @@ metrics! {
 
 /// Metrics of a classification; each may choose the best checkpoint or fill a table.
 pub const CLASSIFICATION: &[Metric] = &[AUROC, AVERAGE_PRECISION, F1, ACCURACY, CALIBRATION_ERROR];
-/// Metrics of a segmentation, likewise.
+/// Metrics of a segmentation; each may choose the best checkpoint or fill a table.
 pub const SEGMENTATION: &[Metric] = &[DICE, DICE_POSITIVES, IOU, IOU_POSITIVES];
-/// Metrics of a detection, likewise.
+/// Metrics of a detection; each may choose the best checkpoint or fill a table.
 pub const DETECTION: &[Metric] = &[MAP, MAP_MGCA, AP50, AP];
 
 /// The metric of a key, with or without a member; `None` for an unknown key.
@@ -200,7 +201,7 @@ pub fn split(key: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether a key is of one label: `auroc:Edema`.
+/// Whether a key names the metric of one label, such as `auroc:Edema`.
 pub fn is_of_label(key: &str) -> bool {
     key.contains(':')
 }

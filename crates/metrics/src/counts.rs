@@ -1,11 +1,11 @@
-//! How often each sample counts, which makes a metric resamplable.
+//! How often each sample counts. With counts, a metric can be computed on a resample.
 
 use crate::{Error, Result};
 
 /// How often each sample counts in a metric.
 ///
-/// A bootstrap draws samples with replacement. Counting a sample twice equals holding it twice, and
-/// costs neither a copy nor a second sort.
+/// A bootstrap draws samples with replacement. To count a sample twice gives the same result as a
+/// second copy of the sample, and needs neither the copy nor a second sort.
 #[derive(Debug, Clone, Copy)]
 pub enum Counts<'a> {
     /// Each sample counts once: the metric itself.

@@ -12,7 +12,7 @@ pub const CURVES: &str = "curves.json";
 
 /// The largest number of points of a curve.
 const CURVE_POINTS: usize = 200;
-/// Number of steps along x of a band.
+/// Number of equal steps along x at whose ends a band has values.
 const BAND_STEPS: usize = 50;
 
 /// The curves of a label; `None` where a curve is undefined.

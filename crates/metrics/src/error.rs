@@ -1,4 +1,4 @@
-//! What can be wrong with the input of a metric. An undefined metric is not an error but `None`.
+//! Errors in the input of a metric. An undefined metric is `None`, not an error.
 
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -8,15 +8,15 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[non_exhaustive]
 pub enum Error {
     /// Two inputs that belong together differ in length.
-    #[error("{found} {what} for {expected} {partner}; there must be as many")]
+    #[error("{found} {what} for {expected} {partner}; both numbers must be equal")]
     Length {
         /// The input.
         what: &'static str,
         /// Its length.
         found: usize,
-        /// What it belongs to.
+        /// The input that it belongs to.
         partner: &'static str,
-        /// The length of that.
+        /// The length of that other input.
         expected: usize,
     },
     /// A value is NaN or out of range.
@@ -42,7 +42,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Fails unless there are as many of `what` as of `partner`.
+    /// Fails unless `found`, the number of `what`, equals `expected`, the number of `partner`.
     pub(crate) fn check_length(
         what: &'static str,
         found: usize,
@@ -60,7 +60,7 @@ impl Error {
         })
     }
 
-    /// Fails unless `value` is `valid`.
+    /// Fails unless `valid`. The message names `what`, its `value` and the allowed `range`.
     pub(crate) fn check_value(
         what: &'static str,
         value: f64,
@@ -78,7 +78,7 @@ impl Error {
         Error::check_value(what, value.into(), !value.is_nan(), "a number")
     }
 
-    /// This error as that of item `index` of a list.
+    /// Wraps this error as the error of item `index` of a list. `what` names the kind of item.
     pub(crate) fn at(self, what: &'static str, index: usize) -> Error {
         Error::Item {
             what,

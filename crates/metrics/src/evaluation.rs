@@ -5,7 +5,7 @@
 //! bootstrap.csv     a column per metric, a row per resample of the patients; empty where undefined
 //! ```
 //!
-//! `bootstrap.csv` allows to compare models that were evaluated on the same patients
+//! With `bootstrap.csv`, models that were evaluated on the same patients can be compared
 //! ([`Replicates::minus`]) without running them again.
 
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::bootstrap::{Bootstrap, LEVEL, Patients, Replicates};
 
 /// Name of the file with the metrics.
 pub const EVALUATION: &str = "evaluation.json";
-/// Name of the file with their resamples.
+/// Name of the file with the resamples of the metrics.
 pub const RESAMPLES: &str = "bootstrap.csv";
 
 /// A metric with its interval by patients.
@@ -51,11 +51,11 @@ pub struct Evaluation {
     pub split: String,
     /// Number of films.
     pub films: usize,
-    /// Number of their patients.
+    /// Number of patients of these films.
     pub patients: usize,
     /// Number of resamples behind the intervals.
     pub resamples: usize,
-    /// The metrics in the order of the table.
+    /// The metrics in the order of [`Evaluation::table`].
     pub metrics: Vec<Estimate>,
     /// The resamples of the defined metrics by key.
     #[serde(skip)]

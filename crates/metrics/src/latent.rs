@@ -4,7 +4,7 @@ use ndarray::{ArrayView2, Axis};
 
 /// The largest number of points of a thinned spectrum.
 const SPECTRUM_POINTS: usize = 64;
-/// Singular values below this share of the largest are noise of f32, and become 0.
+/// Singular values below this share of the largest are rounding noise of f32, and become 0.
 const NOISE: f64 = 1e-6;
 
 /// Effective rank of a spectrum: `exp(H(p))`, where `p_i = s_i / Σ s` are the normalised singular
@@ -42,8 +42,8 @@ pub fn alignment(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Option<f64> 
 }
 
 /// Uniformity on the sphere: `ln mean_{i<j} exp(−2 ‖x_i − x_j‖²)` over the unit rows of `x`, `[n,
-/// d]` (Wang & Isola, ICML 2020, t = 2). It is 0 if all points coincide; lower is rounder. `None`
-/// for fewer than two rows.
+/// d]` (Wang & Isola, ICML 2020, t = 2). It is 0 if all points coincide; the lower it is, the more
+/// evenly the points cover the sphere. `None` for fewer than two rows.
 pub fn uniformity(x: ArrayView2<'_, f32>) -> Option<f64> {
     let n = x.nrows();
     if n < 2 {
@@ -60,8 +60,8 @@ pub fn uniformity(x: ArrayView2<'_, f32>) -> Option<f64> {
 }
 
 /// Mean cosine of all pairs of different unit rows of `x`, `[n, d]`. It is 1 if all points
-/// coincide, and near 0 for a round cloud. The cost is linear in `n`, since `Σ_ij x_i·x_j = ‖Σ
-/// x_i‖²`. `None` for fewer than two rows.
+/// coincide, and near 0 if they cover the sphere evenly. The cost is linear in `n`, since `Σ_ij
+/// x_i·x_j = ‖Σ x_i‖²`. `None` for fewer than two rows.
 pub fn mean_cosine(x: ArrayView2<'_, f32>) -> Option<f64> {
     let n = x.nrows() as f64;
     if x.nrows() < 2 {
@@ -88,7 +88,7 @@ pub fn thin_spectrum(singular_values: &[f64]) -> Vec<[f64; 2]> {
     ranks.dedup();
     let point = |rank: usize| {
         let share = singular_values[rank - 1] / largest;
-        // Rounded by way of text, which gives the nearest number with four digits.
+        // Formatted and parsed again, which gives the nearest number with four digits.
         let rounded = format!("{share:.3e}").parse().unwrap_or(share);
         [rank as f64, if share < NOISE { 0.0 } else { rounded }]
     };

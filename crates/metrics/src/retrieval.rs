@@ -3,7 +3,8 @@
 use ndarray::{ArrayView2, Axis, s};
 use rayon::prelude::*;
 
-/// Rows that a task multiplies at once. It limits memory to `BLOCK × n` similarities per thread.
+/// Number of queries that a task compares at once. This limits memory to `BLOCK × m` similarities
+/// per thread, for `m` rows of the gallery.
 const BLOCK: usize = 128;
 
 /// Recall at each `k` of `ks`: the share of queries with a match among their `k` nearest gallery

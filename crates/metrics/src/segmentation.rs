@@ -27,7 +27,7 @@ pub enum Empty {
     /// 1 if the predicted mask is empty too, else 0. This is MGCA's rule. On a set with few
     /// findings it mostly rewards empty predictions.
     Scored,
-    /// None: the mean is over the images with a finding.
+    /// The image has no score, so the mean is over the images with a finding.
     LeftOut,
 }
 
@@ -100,7 +100,7 @@ impl Overlaps {
     }
 
     /// All images as one. Its Dice weighs pixels, whereas the mean weighs images. Images without a
-    /// finding count by their false pixels.
+    /// finding contribute their false positive pixels.
     pub fn pooled(&self) -> Overlap {
         self.0
             .iter()
@@ -154,7 +154,7 @@ mod tests {
         let message = |result: Result<Overlap>| result.unwrap_err().to_string();
         assert_eq!(
             message(Overlap::at(&[0.5], &[0, 1], 0.5)),
-            "2 true pixels for 1 predicted pixels; there must be as many"
+            "2 true pixels for 1 predicted pixels; both numbers must be equal"
         );
         assert_eq!(
             message(Overlap::at(&[0.1, f32::NAN], &[0, 1], 0.5)),

@@ -219,7 +219,7 @@ fn unequal_lengths_and_nan_are_errors() {
     let message = |result: Result<Ranking, Error>| result.unwrap_err().to_string();
     assert_eq!(
         message(Ranking::new(&[0.5], &[])),
-        "0 labels for 1 scores; there must be as many"
+        "0 labels for 1 scores; both numbers must be equal"
     );
     assert_eq!(
         message(Ranking::new(&[0.5, f32::NAN], &[None, None])),

@@ -12,8 +12,8 @@
 //! | `ignore` | out of the loss | 0 | all | U-Ignore of CheXpert |
 //!
 //! CheXpert: Irvin et al., AAAI 2019, arXiv:1901.07031, section "Uncertainty Approaches". Its
-//! official validation films have neither uncertain nor empty values, so a policy changes training
-//! but no measurement on them.
+//! official validation films have neither uncertain nor empty values, so a policy changes the
+//! training but not the metrics on these films.
 
 use mflag_core::suggest;
 use schemars::JsonSchema;
@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The labels of [`Policy::Mgca5`] in the order of its targets, each with the target of uncertain.
+/// The labels of [`Policy::Mgca5`] in the order of its targets, each with the target of an
+/// uncertain value.
 const MGCA5: [(&str, f32); 5] = [
     ("Atelectasis", 1.0),
     ("Cardiomegaly", 0.0),
@@ -100,7 +101,7 @@ struct Target {
     name: String,
     /// Index of the label in the data set.
     column: usize,
-    /// Target of uncertain; `None`: left out of the loss.
+    /// The target of an uncertain value; `None`: left out of the loss.
     uncertain: Option<f32>,
 }
 

@@ -39,7 +39,7 @@ pub struct Options {
     pub full_only: bool,
     /// Worker threads; 0: a quarter of the cores.
     pub threads: usize,
-    /// Batches that are kept ready.
+    /// Batches that are made ahead of their use.
     pub prefetch: usize,
 }
 
@@ -54,7 +54,7 @@ impl Options {
     }
 }
 
-/// What the network is given of a film.
+/// The part of a film that the network reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The pixels of a view.
@@ -64,7 +64,8 @@ pub enum Source {
     Features,
 }
 
-/// Which epoch of which run batches are made for. Batches depend on nothing else.
+/// The epoch for which batches are made. The content of a batch does not depend on the number of
+/// threads.
 #[derive(Debug, Clone, Copy)]
 pub struct Epoch<'a> {
     /// Random changes of the films.
@@ -208,14 +209,15 @@ impl Loader {
     }
 }
 
-/// Which batches are made: films `n · batch_size..` for each number `n` in `first_batch..end`.
+/// The batches to make: batch `n`, which begins at film `n · batch_size`, for each `n` in
+/// `first_batch..end`.
 struct Plan {
     films: Arc<[usize]>,
     first_batch: usize,
     end: usize,
 }
 
-/// What a worker thread makes batches with.
+/// All that a worker thread needs to make batches.
 struct Maker<V, G> {
     store: Arc<Store>,
     side: u32,
@@ -269,7 +271,7 @@ fn draw(view: &View, film: Greys<'_>, out: &mut [u8]) {
     }
 }
 
-/// Batches in order. Dropping it ends the worker threads.
+/// An iterator over the batches in order. Dropping it ends the worker threads.
 #[derive(Debug)]
 pub struct Batches<T = ()> {
     receivers: Vec<Receiver<Batch<T>>>,

@@ -1,4 +1,5 @@
-//! Masks: from files, boxes and runs to pixels and back, and from a film to its square.
+//! Masks: conversion of files, boxes and runs to pixels and back, and of a film's mask to its
+//! square.
 
 use std::path::Path;
 
@@ -95,8 +96,8 @@ pub fn to_square(mask: &Mask, placement: &Placement) -> Result<Film> {
     Ok(square)
 }
 
-/// The union of boxes on a film of `width` × `height`, as RSNA's boxes become masks for
-/// segmentation. A pixel is set if a box contains its centre.
+/// The union of boxes on a film of `width` × `height`, which makes masks for segmentation of RSNA's
+/// boxes. A pixel is set if a box contains its centre.
 pub fn from_boxes(boxes: &[BoundingBox], width: u32, height: u32) -> Mask {
     // The pixels whose centres lie between two edges.
     let between = |from: f64, to: f64, length: u32| {

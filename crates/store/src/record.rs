@@ -1,4 +1,4 @@
-//! Records: what a reader of a data set finds out about each film.
+//! Records: all that the reader of a data set knows about each film.
 
 use std::path::PathBuf;
 
@@ -62,7 +62,7 @@ pub struct Record {
     /// Boxes around findings; empty if the film or the data set has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boxes: Vec<BoundingBox>,
-    /// The mask of the finding that the data set outlines; `None` if this film has none.
+    /// The mask of the finding; `None` if the data set has no mask for this film.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Mask>,
 }
@@ -91,8 +91,8 @@ impl Record {
     }
 }
 
-/// A labelled box, in pixels from the upper left corner of a film, square or view. In a
-/// [`Record`], of the film at the size that its file has.
+/// A labelled box, in pixels from the upper left corner of a film, square or view. In a [`Record`],
+/// in pixels of the film's file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BoundingBox {
     /// What the box contains: one of [`Dataset::labels`], or a class name of the data set.
@@ -101,13 +101,14 @@ pub struct BoundingBox {
     pub x: f64,
     /// Upper edge.
     pub y: f64,
-    /// Columns.
+    /// Width.
     pub width: f64,
-    /// Rows.
+    /// Height.
     pub height: f64,
 }
 
-/// How far a box may reach beyond its film, as a share of the film's side. Annotators slip.
+/// How far a box may reach beyond its film, as a share of the film's side. Annotators sometimes
+/// draw a little beyond the film.
 const TOLERANCE: f64 = 0.1;
 
 impl BoundingBox {
@@ -123,7 +124,8 @@ impl BoundingBox {
         Some(self.with_area(area))
     }
 
-    /// Whether the box lies on a film of this size, give or take an annotator's slip.
+    /// Whether the box lies on a film of this size, or reaches beyond an edge by at most 10 % of
+    /// the film's side.
     pub fn fits(&self, (width, height): (u32, u32)) -> bool {
         let inside = |low: f64, length: f64, side: u32| {
             let side = f64::from(side);
@@ -155,7 +157,7 @@ impl BoundingBox {
 /// Checks that boxes lie on a film of this size.
 ///
 /// # Errors
-/// If one does not; the reason names the first.
+/// If a box reaches too far beyond the film. The message names the first such box.
 pub fn check_boxes(boxes: &[BoundingBox], size: (u32, u32)) -> std::result::Result<(), String> {
     match boxes.iter().find(|b| !b.fits(size)) {
         None => Ok(()),
@@ -181,7 +183,7 @@ pub enum Mask {
         /// 0, column by column from the upper left corner.
         runs: Vec<[u32; 2]>,
     },
-    /// An image of the film's size, in which all pixels but the black ones are set. A prepared
+    /// An image of the film's size. The mask is set in every pixel that is not black. A prepared
     /// store has runs instead.
     File {
         /// The image.
@@ -198,6 +200,6 @@ pub struct Dataset {
     pub labels: Vec<String>,
     /// The films that were kept, ordered by identifier.
     pub records: Vec<Record>,
-    /// Numbers of films that were left out, by reason.
+    /// The reasons why films were left out, each with the number of films.
     pub left_out: Vec<(String, usize)>,
 }

@@ -5,8 +5,8 @@
 //! [`Mask::Runs`](crate::Mask::Runs): `[start, length]`, counted from 0, ascending, with at least
 //! one pixel between two runs. So two masks are equal if their runs are.
 //!
-//! A string has pairs of whole numbers, separated by spaces. [`Encoding`] is what the first number
-//! of a pair means.
+//! A string has pairs of whole numbers, separated by spaces. The [`Encoding`] decides what the
+//! first number of a pair means.
 //!
 //! ```
 //! use mflag_store::rle::{Encoding, mask_to_runs, parse, write};

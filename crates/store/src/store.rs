@@ -126,7 +126,7 @@ impl Store {
             let reason = if files.plan().exists() {
                 "the store is incomplete: run the same `mflag-data prepare` again to continue it"
             } else {
-                "is not a prepared store (it has no store.json): make one by `mflag-data prepare`"
+                "is not a prepared store (it has no store.json): make one with `mflag-data prepare`"
             };
             return Err(Error::file(folder, reason));
         }
@@ -167,10 +167,10 @@ impl Store {
         &self.files.0
     }
 
-    /// Checks that the squares are of the kind that a model was trained on.
+    /// Checks that the films became squares in the same way as those that a model was trained on.
     ///
     /// # Errors
-    /// If they are not.
+    /// If side, fit, window or depth differ.
     pub fn check_squares(&self, trained_on: &Squaring) -> Result<()> {
         if self.squaring() == *trained_on {
             return Ok(());

@@ -17,16 +17,16 @@ use crate::{Error, Record, Result, Split};
 ///   all training films.
 /// - **Nested.** A smaller fraction is part of every larger one with the same seed.
 /// - **Stratified.** Patients are grouped by the rarest label of their training films (raw value 1,
-///   independent of the policy of [`labels`](crate::labels)), or as having none. Each group gets
-///   its share to within one patient.
+///   independent of the policy of [`labels`](crate::labels)), or as having no label. Each group
+///   gets its share to within one patient.
 /// - **With positives.** A patient with the rarest label is chosen first, then one with the next
-///   rarest, and so on, then one without labels. So one patient more than there are labels suffices
-///   to have all labels. Small fractions therefore have more rare labels than the whole; with
-///   hundreds of patients, this no longer shows.
+///   rarest, and so on, then one without labels. So a subset has all labels if it has one patient
+///   more than there are labels. Small fractions therefore have more rare labels than the whole;
+///   with hundreds of patients, the effect is negligible.
 /// - **Deterministic.** The choice depends on identifiers, labels, `fraction` and `seed`, and not
 ///   on the order of `records` or on threads. Use the seeds 0, 1, 2 … for repetitions.
 ///
-/// MGCA draws films, not patients. Its 1 % is another sample of about as many films.
+/// MGCA draws films, not patients. So MGCA's 1 % has about as many films, but other ones.
 ///
 /// # Errors
 /// If `fraction` is not in (0, 1], or there are no training films.
@@ -82,9 +82,9 @@ fn has_label(has: &[bool], label: usize) -> bool {
     has.get(label) == Some(&true)
 }
 
-/// Orders patients so that every beginning of the order has its share of every stratum. Each
-/// stratum spreads its patients evenly over [0, 1). Hashes decide where it starts, and in which
-/// order.
+/// Orders patients so that the first `n` patients have their share of every stratum, for any `n`.
+/// The patients of a stratum are spread evenly over [0, 1). Hashes decide the first position and
+/// the order within the stratum.
 fn stratified<'a>(patients: &Patients<'a>, seed: u64) -> Vec<&'a str> {
     let mut order = Vec::with_capacity(patients.len());
     for (stratum, mut names) in strata(patients) {

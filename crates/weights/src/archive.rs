@@ -40,7 +40,10 @@ impl<'a> Archive<'a> {
             .filter_map(|name| name.strip_suffix("data.pkl"))
             .filter(|root| root.is_empty() || root.ends_with('/'))
             .min_by_key(|root| root.len())
-            .ok_or("is a zip file without `data.pkl`, so not a PyTorch file; unpack it first?")?
+            .ok_or(
+                "is a zip file without `data.pkl`, so not a PyTorch file; \
+                 if the file is an archive of one, unpack it",
+            )?
             .to_owned();
         let mut archive = Archive {
             zip,

@@ -13,7 +13,7 @@ pub enum Error {
     /// The operating system could not read or write a file.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// The file is damaged, has another format, or does not hold what was looked for.
+    /// The file is damaged, has another format, or does not hold the expected content.
     #[error("{}: {reason}", path.display())]
     File {
         /// The file.
@@ -29,7 +29,7 @@ pub enum Error {
         /// Which names or shapes differ.
         reason: String,
     },
-    /// The caller passed an unusable argument, such as two tensors with one name.
+    /// The caller passed an unusable argument, such as two tensors with the same name.
     #[error("{0}")]
     Input(String),
     /// libtorch failed, for example for lack of memory.

@@ -1,4 +1,5 @@
-//! Recognises which model weights belong to, by their names and shapes. Only messages use it.
+//! Recognises the model that weights belong to, from their names and shapes. Only error messages
+//! use the result.
 
 use std::fmt;
 

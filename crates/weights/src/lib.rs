@@ -25,7 +25,8 @@ pub use tch;
 
 /// The tensors of a weight file by name, on the CPU.
 ///
-/// Tensors of a PyTorch file that shared memory when they were saved (tied weights) share it here.
+/// Tensors of a PyTorch file that shared memory when they were saved (tied weights) share memory
+/// here, too.
 pub type Tensors = BTreeMap<String, Tensor>;
 
 /// The result of parsing a file's content. [`read`] adds the file's name to the reason.
@@ -102,7 +103,7 @@ fn parse(bytes: &[u8]) -> Parsed<Tensors> {
     }
 }
 
-/// Says which other kind of file this is, and how to get the weights.
+/// The error for a file of another format: its kind, and how to get the weights.
 fn unknown_format(bytes: &[u8]) -> &'static str {
     if bytes.starts_with(b"version https://git-lfs") {
         "is a Git LFS pointer, not the weights; run `git lfs pull`"

@@ -151,8 +151,8 @@ pub fn load_into(
     };
     let prefix = names::prefix(&file, variables).map_err(|Ambiguous(one, other)| {
         mismatch(format!(
-            "both its part `{one}` and its part `{other}` fit; \
-             save the right one to a file of its own"
+            "both the part `{one}` and the part `{other}` of the file fit; \
+             save the right part to a separate file"
         ))
     })?;
     let plan = Plan::new(&file, prefix, variables);
@@ -169,7 +169,7 @@ pub fn load_into(
 struct Plan<'t> {
     file: &'t Tensors,
     variables: &'t [(String, Tensor)],
-    /// Variables and their tensors of the file.
+    /// Variables, each with its tensor in the file.
     pairs: Vec<(&'t Tensor, &'t Tensor)>,
     report: LoadReport,
 }
@@ -227,10 +227,16 @@ impl<'t> Plan<'t> {
         let complaints: Vec<String> = [
             (
                 refused(mismatched),
-                format!("{of_model} have another shape in it"),
+                format!("{of_model} have another shape in the file"),
             ),
-            (refused(missing), format!("{of_model} are missing in it")),
-            (unused, "of its tensors are not in the model".to_owned()),
+            (
+                refused(missing),
+                format!("{of_model} are missing in the file"),
+            ),
+            (
+                unused,
+                "of the file's tensors are not in the model".to_owned(),
+            ),
         ]
         .into_iter()
         .filter(|(names, _)| !names.is_empty())

@@ -7,8 +7,8 @@ use tch::Tensor;
 
 use super::Tensors;
 
-/// Names that wrappers often put before those of the model. If two prefixes fit equally well, one
-/// of these wins.
+/// Prefixes that wrappers often put before the names of the model. If two prefixes fit equally
+/// well, one of these wins.
 const WRAPPERS: [&str; 8] = [
     "module",
     "model",
@@ -58,8 +58,8 @@ pub(super) fn find<'t>(
 /// Two prefixes that both fit the whole model.
 pub(super) struct Ambiguous(pub(super) String, pub(super) String);
 
-/// The prefix under which most of the file's tensors have the model's names and shapes: empty, or
-/// with its dot, such as "module.".
+/// The prefix with which most of the model's variables are in the file, by name and shape: empty,
+/// or with its dot, such as "module.".
 pub(super) fn prefix(file: &Tensors, variables: &[(String, Tensor)]) -> Result<String, Ambiguous> {
     let mut ranked: Vec<_> = scores(file, variables).into_iter().collect();
     ranked.sort_by_key(|&(prefix, score)| (Reverse(score), !is_common(prefix), prefix.len()));

@@ -17,7 +17,7 @@ const WRAPPERS: [&str; 6] = [
     "weights",
 ];
 
-/// Bounds that only hostile files exceed.
+/// Limits of nested dictionaries and of the length of names. Only hostile files exceed them.
 const MAX_NESTING: usize = 16;
 const MAX_NAME: usize = 1024;
 

@@ -21,7 +21,7 @@ use crate::network::{About, Answer};
 /// How long the upload of a film may take.
 const UPLOAD_TIME: Duration = Duration::from_secs(30);
 
-/// Limits of decoding: a small file can claim a huge picture.
+/// Limits of decoding, because a small file can claim a huge picture.
 const DECODING: Limits = Limits {
     side: 16_384,
     bytes: 256 << 20,

@@ -1,4 +1,4 @@
-//! `mflag-service`: an HTTP service that answers a film with its embedding and the scores of its
+//! `mflag-service`: an HTTP service that returns the embedding of a film and the scores of its
 //! findings.
 
 mod api;
@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use crate::api::{Service, router};
 use crate::network::{Network, Source};
 
-/// How long the films in the service may take after a signal to stop.
+/// The time that the films in the service have after a signal to stop.
 const GRACE: Duration = Duration::from_secs(30);
 
 const EXAMPLES: &str = "Examples:
@@ -33,7 +33,7 @@ const EXAMPLES: &str = "Examples:
   mflag-service --encoder runs/paper/encoder.safetensors --listen 127.0.0.1:9000
   curl --data-binary @film.dcm http://127.0.0.1:8080/film";
 
-/// Answer films (JPEG, PNG, DICOM) over HTTP with their embedding and the scores of their findings
+/// Return the embeddings of films (JPEG, PNG, DICOM) and the scores of their findings over HTTP
 #[derive(Debug, Parser)]
 #[command(version, after_help = after_help_of_service(EXAMPLES))]
 struct Cli {
@@ -41,7 +41,7 @@ struct Cli {
     common: Common,
     #[command(flatten)]
     network: NetworkArgs,
-    /// Address to listen on; port 0 takes a free one
+    /// Address to listen on; port 0 selects a free port
     #[arg(long, default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
     /// Largest file, in MiB
@@ -96,7 +96,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     };
     let runtime = runtime().context("cannot start the service")?;
     let served = runtime.block_on(serve(cli.listen, router(service)));
-    // Drops requests that took too long.
+    // Drops requests that were not answered within the grace period.
     runtime.shutdown_timeout(Duration::from_secs(1));
     served?;
     if !network.is_alive() {
@@ -106,7 +106,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Two threads for connections, and one on each core for decoding.
+/// Two threads for connections, and one for each core for decoding.
 fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread()
         .worker_threads(2)

@@ -1,4 +1,4 @@
-//! The network that answers films: an encoder, with or without a classification head.
+//! The network of the service: an encoder, with or without a classification head.
 
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub(crate) enum Network {
 pub(crate) struct Answer {
     /// The pooled features.
     embedding: Vec<f32>,
-    /// One for each label, if there is a classification head.
+    /// One finding for each label, if there is a classification head.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Vec<Finding>>,
 }

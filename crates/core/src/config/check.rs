@@ -1,4 +1,4 @@
-//! Checks the merged values against the schema, and words the problems for people.
+//! Checks the merged values against the schema, and describes each problem in one line.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
 use jsonschema::{ValidationError, Validator};
@@ -23,8 +23,8 @@ pub(super) fn problems(schema: &Value, layers: &Layers) -> Vec<String> {
     problems
 }
 
-/// Calls `report` with the JSON pointer and the message of each problem of `value`, whose own
-/// pointer is `base`.
+/// Calls `report` with the JSON pointer and the message of each problem of `value`. `base` is the
+/// JSON pointer of `value`.
 fn examine(schema: &Value, value: &Value, base: &str, report: &mut dyn FnMut(&str, String)) {
     let validator: Validator = match jsonschema::validator_for(schema) {
         Ok(validator) => validator,
@@ -84,7 +84,7 @@ fn unknown_key(schema: Option<&Value>, pointer: &str, key: &str) -> String {
 }
 
 /// Selects one of several schemas for `value`: the only one that is not `null`, or the one with the
-/// `kind` of `value`. If there is none, returns a message that lists the choices.
+/// `kind` of `value`. If no schema fits, returns a message that lists the choices.
 fn choose<'a>(choices: &'a [Value], value: &Value) -> Result<&'a Value, String> {
     let not_null: Vec<&Value> = choices.iter().filter(|c| c["type"] != "null").collect();
     if let [only] = not_null[..] {

@@ -78,7 +78,7 @@ impl Layers {
         Ok(())
     }
 
-    /// Merges the YAML in `text`, which cannot extend a file.
+    /// Merges the YAML in `text`. Its keys cannot include `extends`.
     pub(super) fn add_text(&mut self, text: &str, origin: &Path) -> Result<()> {
         let map = parse_map(text, origin)?;
         self.merge(map, &origin.display().to_string());
@@ -105,8 +105,9 @@ impl Layers {
         Ok(())
     }
 
-    /// The origin of the value at a JSON pointer: its own, or else that of a value within it, or
-    /// else that of a value around it.
+    /// The origin of the value at a JSON pointer. Only scalars, lists and null have an origin. A
+    /// map gets the origin of a value inside it; an empty map, or a missing value, that of a value
+    /// in the map around it.
     pub(super) fn origin(&self, pointer: &str) -> &str {
         let mut at = pointer;
         loop {
@@ -168,7 +169,7 @@ fn merge_into(
     }
 }
 
-/// Whether `layer` selects another variant than `target`.
+/// Whether both maps have a `kind` and the two kinds differ.
 fn other_kind(target: &Map<String, Value>, layer: &Map<String, Value>) -> bool {
     match (target.get(KIND), layer.get(KIND)) {
         (Some(old), Some(new)) => old != new,

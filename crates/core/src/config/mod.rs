@@ -72,8 +72,9 @@ pub struct Loaded<T> {
 /// Reads `file` and the files it extends, applies the overrides `sets` (`a.b=value`, the value in
 /// YAML), and checks the result.
 ///
-/// # Errors [`Error::Io`] if a file cannot be read. [`Error::Config`] with all problems: the key,
-/// the value and what is allowed.
+/// # Errors
+/// [`Error::Io`] if a file cannot be read. [`Error::Config`] with all problems: the key, the value
+/// and what is allowed.
 pub fn load<T: Config>(file: Option<&Path>, sets: &[String]) -> Result<Loaded<T>> {
     let layers = Layers::read(file, sets)?;
     let config = checked(&layers)?;
@@ -96,7 +97,8 @@ pub fn stated(file: &Path, sets: &[String]) -> Result<Value> {
 /// which will [`load`] them.
 ///
 /// # Errors
-/// As [`load`], except for [`Config::check`], which only that program can run.
+/// As [`load`]. Problems that only [`Config::check`] finds are not reported: that method is part of
+/// the other program.
 pub fn check_stated(schema: &Value, file: &Path, sets: &[String]) -> Result<()> {
     match check::problems(schema, &Layers::read(Some(file), sets)?) {
         problems if problems.is_empty() => Ok(()),
@@ -105,7 +107,7 @@ pub fn check_stated(schema: &Value, file: &Path, sets: &[String]) -> Result<()> 
 }
 
 /// Parses and checks the YAML of a stored configuration, such as `config.yaml` of a run. Keys of
-/// older versions are [renamed](rename_old_keys). `origin` is the file for error messages.
+/// older versions are [renamed](rename_old_keys). Error messages name the file `origin`.
 ///
 /// # Errors
 /// As [`load`].

@@ -160,7 +160,7 @@ fn an_old_key_is_refused_with_its_new_name() {
         let expected = "data.loader_threads: was renamed; write data.num_workers";
         assert!(message.contains(expected), "{message}");
     }
-    // The new key of this one belongs to other configurations.
+    // `data.keep_features` was renamed to a key that this configuration does not have.
     let message = refusal(&["data.keep_features=0"]);
     assert!(message.contains("unknown key"), "{message}");
 }

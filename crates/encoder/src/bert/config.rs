@@ -53,7 +53,8 @@ impl Activation {
     }
 }
 
-/// Bounds that no published BERT reaches. A damaged file could otherwise request all memory.
+/// Upper limits that no published BERT reaches. Without them, a damaged file could request all
+/// memory.
 const LARGEST_SIZE: i64 = 1 << 24;
 const MOST_LAYERS: i64 = 1 << 10;
 

@@ -277,8 +277,8 @@ impl Norm {
 /// Fills `tensor` with normal values: uniform values of `rng`, through the inverse of the normal
 /// distribution.
 fn fill_normal(tensor: &mut Tensor, stdev: f64, rng: &mut ChaCha8Rng) -> Result<()> {
-    // 52 random bits and a half: symmetric about 0, and never -1 or 1, where the inverse is
-    // infinite.
+    // 52 random bits plus one half: the values are symmetric about 0 and never reach -1 or 1, where
+    // the inverse is infinite.
     let uniform: Vec<f64> = (0..tensor.numel())
         .map(|_| ((rng.next_u64() >> 12) as f64 + 0.5) / (1u64 << 51) as f64 - 1.0)
         .collect();

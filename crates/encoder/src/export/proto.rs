@@ -1,5 +1,4 @@
-//! The messages of `onnx/onnx.proto` (IR version 8) that an encoder needs, with the fields that it
-//! needs.
+//! The messages and fields of `onnx/onnx.proto` (IR version 8) that an encoder needs.
 
 use prost::{Message, Oneof};
 

@@ -44,7 +44,7 @@ fn trace(encoder: &FilmEncoder) -> Result<CModule> {
     let _no_gradients = tch::no_grad_guard();
     let side = i64::from(encoder.preprocess().side);
     let films = Tensor::f_zeros([2, 1, side, side], (Kind::Float, Device::Cpu))?;
-    // The closure cannot return an error.
+    // The closure cannot return an error, so it stores the error here.
     let mut failure = None;
     let mut forward = |inputs: &[Tensor]| match forward_greys(encoder, &inputs[0]) {
         Ok(features) => vec![features],

@@ -16,7 +16,8 @@ use crate::bert::{Bert, Config};
 use crate::{Error, Result};
 use mflag_weights::{Allow, load_into, sorted_variables};
 
-/// Raise this with every change that changes vectors: caches then recompute them.
+/// Version of the vectors. Every change of the code that changes vectors must raise it: caches then
+/// recompute the vectors.
 const VERSION: u32 = 1;
 
 /// The fewest tokens that leave room for a token between `[CLS]` and `[SEP]`.
@@ -74,9 +75,9 @@ impl TextEncoder {
         Ok(parts.encoder(bert, pooling, device, &digest))
     }
 
-    /// Like [`TextEncoder::open`], but with random weights; the folder needs none. A seed gives the
-    /// same weights on every device. This is for ablations: what does the knowledge of the language
-    /// model contribute?
+    /// Like [`TextEncoder::open`], but with random weights; the folder needs no weight file. A seed
+    /// gives the same weights on every device. Ablations use such an encoder to measure what the
+    /// language model's knowledge contributes.
     ///
     /// # Errors
     /// As [`TextEncoder::open`].

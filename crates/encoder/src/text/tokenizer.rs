@@ -17,8 +17,9 @@ pub(super) struct Source {
     pub(super) files: Vec<PathBuf>,
 }
 
-/// Reads the tokenizer of `folder`. Whatever its file says, it cuts texts at `max_tokens` tokens,
-/// including special tokens, and does not pad. Identifiers must be below `vocab_size`.
+/// Reads the tokenizer of `folder`. It cuts texts at `max_tokens` tokens, including special tokens,
+/// and does not pad. Such settings in its file have no effect. Identifiers must be below
+/// `vocab_size`.
 pub(super) fn read(folder: &Path, max_tokens: usize, vocab_size: i64) -> Result<Source> {
     let (json, vocab) = (folder.join("tokenizer.json"), folder.join("vocab.txt"));
     let mut source = if json.exists() {
@@ -136,7 +137,8 @@ impl NormalizerOptions {
     }
 }
 
-/// Finds faults now that would otherwise appear at some text in the middle of a run.
+/// Checks the tokenizer when it is opened. Otherwise these faults would appear in the middle of a
+/// run, at the first text that meets them.
 fn check(tokenizer: &Tokenizer, file: &Path, vocab_size: i64) -> Result<()> {
     if let ModelWrapper::WordPiece(model) = tokenizer.get_model()
         && tokenizer.token_to_id(&model.unk_token).is_none()

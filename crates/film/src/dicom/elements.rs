@@ -1,6 +1,6 @@
 //! The few elements of a DICOM file that its picture needs.
 //!
-//! The lazy reader gives each element's header before its value. So a wrong length costs nothing:
+//! The lazy reader gives each element's header before its value. So a wrong length costs no memory:
 //! values are copied only as far as the file goes, and elements that are not needed are skipped.
 
 use std::collections::BTreeMap;
@@ -110,12 +110,13 @@ impl<'a> Elements<'a> {
         self.text(tag)?.parse().ok().filter(|v: &f64| v.is_finite())
     }
 
-    /// The first 16-bit number of `tag`.
+    /// The first 16-bit number in the value of `tag`.
     pub(super) fn word(&self, tag: Tag) -> Option<u16> {
         self.words(None, tag)?.first().copied()
     }
 
-    /// As [`Self::word`], for an element that every picture has. `name` is for the error.
+    /// As [`Self::word`], for an element that every picture has. The error names the element
+    /// `name`.
     pub(super) fn required_word(&self, tag: Tag, name: &str) -> Result<u16, String> {
         self.word(tag)
             .ok_or_else(|| format!("has no {name}: it is damaged, or not a DICOM picture"))
@@ -261,7 +262,8 @@ fn read_meta(bytes: &[u8]) -> Result<(String, usize), String> {
     let mut reader = LazyDataSetReader::new_with_ts(group, &EXPLICIT_VR_LITTLE_ENDIAN.erased())
         .map_err(damaged)?;
     let (mut syntax, mut end) = (None, START);
-    // The data set may have another encoding. What cannot be read by this one is its beginning.
+    // The data set that follows may have another encoding. The first token that this reader cannot
+    // read is the beginning of the data set.
     while let Some(Ok(token)) = reader.advance() {
         match token {
             LazyDataToken::ElementHeader(header) if header.tag.0 == 2 => {}
@@ -279,7 +281,8 @@ fn read_meta(bytes: &[u8]) -> Result<(String, usize), String> {
     Ok((syntax.trim_matches([' ', '\0']).to_owned(), end))
 }
 
-/// Copies the next `length` bytes. Memory grows as bytes are read, so a wrong length costs nothing.
+/// Copies the next `length` bytes. Memory grows as bytes are read, so a wrong length costs no
+/// memory.
 fn copy(decoder: &mut impl StatefulDecode, length: u32) -> Result<Vec<u8>, String> {
     let mut value = Vec::new();
     decoder.read_to(length, &mut value).map_err(damaged)?;

@@ -10,8 +10,9 @@ use crate::limits::Limits;
 pub(super) const START: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
 /// Most tiles of a codestream. Films have one tile, or a few large ones.
 const MAX_TILES: u64 = 1 << 12;
-/// Smallest exponent of a precinct's side. Precincts of less than 2⁵ pixels a side would need more
-/// memory than the film.
+/// Smallest exponent of a precinct's side. A precinct is a rectangle of a resolution level whose
+/// code blocks are stored together. Precincts of less than 2⁵ pixels a side would need more memory
+/// than the film.
 const MIN_PRECINCT: u8 = 5;
 
 /// Decodes the values of `frame`.
@@ -23,7 +24,7 @@ pub(super) fn decode(
     let failed = |e: DecodeError| format!("its JPEG 2000 cannot be decoded: {e}");
     // The codestream may lie in a JP2 file.
     let start = frame.windows(4).position(|w| w == START);
-    let stream = &frame[start.ok_or("its JPEG 2000 codestream is missing: damaged")?..];
+    let stream = &frame[start.ok_or("is damaged: its JPEG 2000 codestream is missing")?..];
     let size = Size::read(stream).ok_or("its JPEG 2000 codestream is cut short")?;
     format.check_frame_size(size.width, size.height)?;
     if size.components != 1 {
@@ -57,8 +58,8 @@ pub(super) fn decode(
             component.bit_depth()
         ));
     }
-    // Lossy values may leave their range. The decoder adds half the range to signed values, which
-    // is taken off again.
+    // Lossy values may leave their range. The decoder adds half the range to signed values; it is
+    // subtracted again here.
     let top = (1u32 << component.bit_depth()) - 1;
     let lift = if size.signed {
         top.div_ceil(2) as i32
@@ -69,8 +70,8 @@ pub(super) fn decode(
     Ok(component.samples().iter().map(value).collect())
 }
 
-/// The smallest exponent of a precinct's side in the headers of `stream` and of its tile-parts, 15
-/// if there is none (ISO 15444-1 A.6.1). `None` if a tile-part is incomplete.
+/// The smallest exponent of a precinct's side in the headers of `stream` and of its tile-parts; 15
+/// if the headers state none (ISO 15444-1 A.6.1). `None` if a tile-part is incomplete.
 fn smallest_precinct(stream: &[u8]) -> Option<u8> {
     let mut smallest = 15;
     let (mut at, mut next_part) = (2, 0);

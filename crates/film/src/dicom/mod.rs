@@ -24,7 +24,8 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, S
     let elements = Elements::read(bytes)?;
     let format = PixelFormat::read(&elements)?;
     let (width, height) = (u32::from(format.width), u32::from(format.height));
-    // Memory for values and film. Decoders that need more check that themselves.
+    // 4 bytes a pixel for the values and the film. Decoders that need more memory check the limits
+    // themselves.
     limits.check(width, height, 4)?;
     let (tone, shift) = tone(&elements, format.allocated)?;
     let values = frame::first(&elements, &format, shift, limits)?;
@@ -36,7 +37,8 @@ pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, S
     })
 }
 
-/// How values become greys, and by how many bits values must be shifted down.
+/// How values become greys, and the number of bits by which the stored words are shifted down
+/// first.
 fn tone(elements: &Elements<'_>, allocated: u16) -> Result<(Tone, u16), String> {
     let bits = elements.word(tags::BITS_STORED).unwrap_or(allocated);
     let high = elements

@@ -12,7 +12,8 @@ use super::size::PixelFormat;
 
 const BAD_HEADER: &str = "is damaged: its RLE segments are not where they should be";
 
-/// The header: the number of segments, then the positions of up to 15 segments.
+/// Length of the header in bytes. It holds the number of segments and the positions of up to 15
+/// segments.
 const HEADER: usize = 64;
 
 /// Decodes the values of the frame in `fragment`.

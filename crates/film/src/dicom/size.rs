@@ -6,7 +6,7 @@ use super::elements::Elements;
 
 /// The error for a compressed frame in colour.
 pub(super) const COLOUR: &str =
-    "its compressed picture is in colour, though the file says it is grey";
+    "its compressed picture is in colour, though the file's elements state a grey one";
 
 /// Size and pixel format as the file's elements state them.
 pub(super) struct PixelFormat {
@@ -22,7 +22,7 @@ impl PixelFormat {
     /// Reads the format from the file's elements.
     ///
     /// # Errors
-    /// If an element is missing, or no film has such a format.
+    /// If an element is missing, or the picture is not grey with 8 or 16 bits a pixel.
     pub(super) fn read(elements: &Elements<'_>) -> Result<PixelFormat, String> {
         let colours = elements.text(tags::PHOTOMETRIC_INTERPRETATION);
         let grey = matches!(colours, None | Some("MONOCHROME1" | "MONOCHROME2"));
@@ -67,7 +67,7 @@ impl PixelFormat {
             return Ok(());
         }
         Err(format!(
-            "is damaged: it holds a picture of {width}×{height}, its elements say {}×{}",
+            "is damaged: it holds a picture of {width}×{height}, but its elements state {}×{}",
             self.width, self.height
         ))
     }

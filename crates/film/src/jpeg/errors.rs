@@ -1,7 +1,8 @@
 //! Turns errors and warnings of libjpeg into errors of this crate.
 //!
-//! libjpeg reports both through a table of functions. Ours unwind to [`catch_refusal`]. Warnings
-//! count as errors where libjpeg would fill up a damaged film with grey.
+//! libjpeg reports both through a table of functions. The functions of this module unwind the
+//! stack, as a panic does, up to [`catch_refusal`]. Warnings count as errors where libjpeg would
+//! fill up a damaged film with grey.
 
 #![allow(unsafe_code, reason = "libjpeg is written in C")]
 
@@ -21,13 +22,13 @@ const DAMAGE: [i32; 4] = [
     JWRN_MUST_RESYNC,
 ];
 
-/// The payload that unwinds.
+/// The error of libjpeg, as the payload of the unwinding.
 struct Refusal {
     message: String,
     code: c_int,
 }
 
-/// Runs `decode`, and returns the reason if libjpeg refuses.
+/// Runs `decode`. If libjpeg reports an error, returns the reason.
 pub(super) fn catch_refusal<T>(decode: impl FnOnce() -> std::io::Result<T>) -> Result<T, String> {
     let reason = |why: &dyn std::fmt::Display| format!("its JPEG cannot be decoded: {why}");
     match catch_unwind(AssertUnwindSafe(decode)) {
@@ -42,7 +43,7 @@ pub(super) fn catch_refusal<T>(decode: impl FnOnce() -> std::io::Result<T>) -> R
     }
 }
 
-/// An error manager whose errors, and warnings of [`DAMAGE`], unwind.
+/// An error manager that unwinds at errors and at the warnings of [`DAMAGE`].
 pub(super) fn error_manager() -> jpeg_error_mgr {
     // SAFETY: the fields are numbers, pointers and optional functions, for all of which zero is
     // valid, and jpeg_std_error sets every one of them.

@@ -18,13 +18,14 @@ const END: u8 = 128;
 struct Step {
     /// Bits of the codes and of their numbers; 0 for a code longer than [`LOOK`].
     bits: u8,
-    /// Coefficients that they encode, plus [`END`]. In a table of means: bits of the number.
+    /// Number of coefficients that they encode, plus [`END`] if they end the block. In a table of
+    /// means: bits of the number.
     ahead: u8,
 }
 
 type Table = Box<[Step; 1 << LOOK]>;
 
-/// The code of the blocks' means. Its symbols are the numbers' bits.
+/// The code of the blocks' means. A symbol is the number of bits of the number that follows it.
 pub(super) struct Means<'a>(Single<'a>);
 
 impl<'a> Means<'a> {

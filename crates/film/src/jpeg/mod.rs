@@ -31,6 +31,7 @@ pub(crate) struct Jpeg<'a> {
     pub(crate) width: u32,
     pub(crate) height: u32,
     /// Whether the file is in grey, not in colour.
+    #[cfg(feature = "dicom")]
     pub(crate) grey: bool,
 }
 
@@ -48,7 +49,7 @@ impl<'a> Jpeg<'a> {
                 header.color_space(),
             ))
         })?;
-        // Memory for the picture, and for the coefficients of a progressive JPEG.
+        // Bytes a pixel for the picture, and for the coefficients of a progressive JPEG.
         let grey = colours == ColorSpace::JCS_GRAYSCALE;
         limits.check(width, height, if grey { 3 } else { 9 })?;
         if matches!(colours, ColorSpace::JCS_CMYK | ColorSpace::JCS_YCCK) {
@@ -61,6 +62,7 @@ impl<'a> Jpeg<'a> {
             bytes,
             width,
             height,
+            #[cfg(feature = "dicom")]
             grey,
         })
     }

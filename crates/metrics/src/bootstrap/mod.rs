@@ -36,8 +36,8 @@ use crate::{Counts, Error, Result};
 
 pub use replicates::{Difference, Interval, Replicates};
 
-/// Number of the random stream, the second argument of [`seed::rng`]. Training never uses it: there
-/// it is the number of an epoch.
+/// The second argument of [`seed::rng`]. Training passes the number of an epoch there, and never
+/// reaches this number.
 const STREAM: u64 = u64::MAX;
 
 /// Default share of the resamples that an interval holds.
@@ -73,8 +73,8 @@ impl Patients {
         self.number as usize
     }
 
-    /// Draws as many patients as there are, with replacement, into `drawn`, and fills `counts` with
-    /// how often that draws each sample.
+    /// Draws as many patients as there are, with replacement. `drawn` gets the number of draws of
+    /// each patient, `counts` that of each sample.
     fn resample(&self, seed: u64, resample: u64, drawn: &mut Vec<u32>, counts: &mut Vec<u32>) {
         let mut rng = seed::rng(seed, STREAM, resample);
         drawn.clear();
@@ -156,8 +156,8 @@ impl Bootstrap {
     }
 
     /// The pointwise interval of a `curve`: lower and upper end at each x. The curve is a function
-    /// that returns its values at the same x every time. Resamples where it is undefined do not
-    /// count. `None` if it is undefined in all.
+    /// that returns its values at the same x every time. Resamples in which the curve is undefined
+    /// do not count. `None` if it is undefined in all resamples.
     ///
     /// # Errors
     /// If the number of resamples is 0, the level is not between 0 and 1, or the curve fails.

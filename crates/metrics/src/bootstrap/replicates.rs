@@ -1,4 +1,5 @@
-//! A metric in all resamples, and what follows from it: intervals and differences.
+//! The values of a metric in all resamples, and the intervals and differences that follow from
+//! them.
 
 use crate::{Error, Result};
 
@@ -21,9 +22,9 @@ pub struct Interval {
 pub struct Difference {
     /// The difference with its interval.
     pub interval: Interval,
-    /// Two-sided p value of no difference: twice the smaller share of resamples on one side of 0,
-    /// with one added to both counts (Davison & Hinkley, Bootstrap Methods and their Application,
-    /// 1997, chapter 4). It is at most 1 and at least 2 / (resamples + 1).
+    /// Two-sided p value against the hypothesis of no difference: twice the smaller share of
+    /// resamples on one side of 0, with one added to both counts (Davison & Hinkley, Bootstrap
+    /// Methods and their Application, 1997, chapter 4). It lies between 2 / (resamples + 1) and 1.
     pub p: f64,
 }
 

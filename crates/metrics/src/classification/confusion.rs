@@ -9,13 +9,13 @@ use crate::{Counts, Error, Result};
 /// The confusion matrix of one label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Confusion {
-    /// With the label, predicted positive.
+    /// Samples with the label, predicted positive.
     pub true_positives: u64,
-    /// Without the label, predicted positive.
+    /// Samples without the label, predicted positive.
     pub false_positives: u64,
-    /// With the label, predicted negative.
+    /// Samples with the label, predicted negative.
     pub false_negatives: u64,
-    /// Without the label, predicted negative.
+    /// Samples without the label, predicted negative.
     pub true_negatives: u64,
 }
 
@@ -88,9 +88,9 @@ impl Confusion {
     }
 }
 
-/// Accuracy among classes: the share of rows of `scores`, `[n, classes]`, whose highest score is
-/// that of their `truth`, `[n]`. Of equal scores the first counts as the highest. From 0 to 1. A
-/// truth of `None` does not count; `None` if no row counts.
+/// Accuracy among classes: the share of rows of `scores`, `[n, classes]`, whose highest score is in
+/// the column of the true class, `truth`, `[n]`. Of equal scores the first counts as the highest.
+/// From 0 to 1. A truth of `None` does not count; `None` if no row counts.
 ///
 /// # Errors
 /// If the lengths differ, a score is NaN, or a true class has no column.
@@ -139,7 +139,7 @@ pub(super) fn choices(
     Ok(choices)
 }
 
-/// The index of the highest score, of equal ones the first, and that score.
+/// The highest score and its index; of equal scores, the first.
 fn highest(scores: ArrayView1<'_, f32>) -> Result<(usize, f32)> {
     let mut best = (0, f32::NEG_INFINITY);
     for (class, score) in scores.iter().enumerate() {

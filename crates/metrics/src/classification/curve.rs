@@ -25,7 +25,7 @@ impl Point {
     }
 }
 
-/// The curve from `start` through `points`, thinned to `most` points, but never fewer than its two
+/// The curve from `start` through `points`, thinned to `most` points. It keeps at least its two
 /// ends. `None` without `points`.
 pub(super) fn thin_by_length(start: Point, points: Vec<Point>, most: usize) -> Option<Vec<Point>> {
     let end = *points.last()?;

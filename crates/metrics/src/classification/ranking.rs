@@ -23,7 +23,7 @@ pub struct Ranking {
     samples: usize,
 }
 
-/// What a threshold of `score` predicts positive.
+/// The samples that a threshold of `score` predicts positive.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Positives {
     score: f32,
@@ -101,7 +101,7 @@ impl Ranking {
     }
 
     /// The threshold with the highest F1, and that F1, which is above 0 and at most 1. The
-    /// threshold is one of the scores; of equally good ones it is the lowest. Choose it on
+    /// threshold is one of the scores; of equally good thresholds, the lowest. Choose it on
     /// validation data, and apply it to test data with [`Confusion::at`](super::Confusion::at).
     /// `None` if no sample has the label.
     ///
@@ -247,7 +247,7 @@ impl Positives {
         alarms: 0,
     };
 
-    /// Share of true positives; there must be a positive.
+    /// Share of true positives. At least one sample must be predicted positive.
     fn precision(self) -> f64 {
         self.hits as f64 / (self.hits + self.alarms) as f64
     }

@@ -33,7 +33,7 @@ pub enum Protocol {
     Strict,
     /// Only those with a true box and at least one prediction, as in MGCA's evaluation. This
     /// forgives false positives in healthy films, and films without predictions. It gives higher
-    /// scores, the highest to cautious models.
+    /// scores than `Strict`, above all to models that predict few boxes.
     Mgca,
 }
 
@@ -54,7 +54,8 @@ pub struct Matches {
     images: usize,
     /// The images that count, each with its number of boxes.
     counted: Vec<(u32, u64)>,
-    /// Predictions, the most confident first. Equal ones keep the order of their images.
+    /// Predictions, the most confident first. Predictions with equal scores keep the order of their
+    /// images.
     ranked: Vec<Ranked>,
     /// For each threshold, whether each prediction of `ranked` finds a box.
     found: Vec<Vec<bool>>,
@@ -167,9 +168,9 @@ impl Matches {
 
     /// Number of hits so far and precision, at each prediction that is a hit.
     ///
-    /// Among equal scores the result depends on their order. To equal that of a list that holds
-    /// images as often as they count, an image's equal predictions are walked together, once per
-    /// count.
+    /// If scores are equal, the result depends on the order of the predictions. Here it is the
+    /// order of a list that holds each image as often as it counts: an image's predictions with
+    /// equal scores come together, and the group is repeated as often as the image counts.
     fn precisions(&self, found: &[bool], counts: Counts<'_>) -> Vec<(f64, f64)> {
         let (mut hits, mut alarms, mut start) = (0u64, 0u64, 0);
         let mut points = Vec::new();
@@ -255,8 +256,8 @@ impl Image {
     }
 }
 
-/// The index of the free box with the largest overlap, of equal ones the last; `None` if no overlap
-/// reaches the threshold.
+/// The index of the free box with the largest overlap; of boxes with equal overlaps, the last.
+/// `None` if no overlap reaches the threshold.
 fn claim(overlaps: &[f64], free: &[bool], threshold: f64) -> Option<usize> {
     // COCOeval's tolerance: a perfect overlap reaches a threshold of 1.
     let least = threshold.min(1.0 - 1e-10);

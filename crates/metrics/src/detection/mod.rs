@@ -10,7 +10,7 @@
 //! A [`Protocol`] chooses the images. `Strict` counts all of them. `Mgca` leaves out those that
 //! MGCA's evaluation leaves out, for comparison with published tables. MGCA's figures come from
 //! torchmetrics 0.8.2 on boxes in f32, where an IoU must exceed the threshold. Results differ only
-//! where both are equal.
+//! where an IoU equals the threshold.
 
 mod boxes;
 mod matching;

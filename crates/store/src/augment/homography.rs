@@ -27,8 +27,8 @@ impl Homography {
         ])
     }
 
-    /// Moves the corners of a view of `side` pixels to `corners`. The identity if these lie on one
-    /// line.
+    /// Moves the corners of a view of `side` pixels to `corners`. If `corners` lie on one line, no
+    /// such map exists, and the result is the identity.
     pub(super) fn perspective(side: u32, corners: &[(f64, f64); 4]) -> Homography {
         let end = f64::from(side - 1);
         let starts = [(0.0, 0.0), (end, 0.0), (end, end), (0.0, end)];

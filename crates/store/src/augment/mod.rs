@@ -26,14 +26,13 @@ pub struct Augment {
     /// Largest shift in both directions, as a share of the side.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub shift: f64,
-    /// Magnification is drawn uniformly between 1 minus and 1 plus this.
+    /// The magnification is drawn uniformly from 1 - `scale` to 1 + `scale`.
     #[schemars(range(min = 0.0, max = 0.9))]
     pub scale: f64,
     /// Probability of rotation, shift and scale, which are applied together.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub probability: f64,
-    /// Probability of swapping left and right. On chest films, the position of the heart tells them
-    /// apart.
+    /// Probability of swapping left and right. On chest films, the heart shows which side is left.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub flip: f64,
     /// Random perspective.
@@ -93,11 +92,11 @@ pub struct Perspective {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Jitter {
-    /// Factor of the grey values, drawn uniformly between 1 minus and 1 plus this.
+    /// Factor of the grey values, drawn uniformly from 1 - `brightness` to 1 + `brightness`.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub brightness: f64,
-    /// Factor of the grey values' distances to their mean, drawn uniformly between 1 minus and 1
-    /// plus this.
+    /// Factor of the grey values' distances to their mean, drawn uniformly from 1 - `contrast` to
+    /// 1 + `contrast`.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub contrast: f64,
     /// Probability of changing both.
@@ -162,8 +161,8 @@ impl Augment {
                 (room / 2.0).floor()
             }
         };
-        // Every random number is drawn in any case, so that switching one change off leaves the
-        // others as they are.
+        // All random numbers are drawn, even those of changes that are switched off. So a change
+        // that is switched off does not alter the random numbers of the others.
         let (left, top) = (start(rng.random()), start(rng.random()));
         let uniform = |least: f64, most: f64, random: f64| least + (most - least) * random;
         let angle = uniform(self.rotation.from, self.rotation.to, rng.random());

@@ -1,4 +1,5 @@
-//! Views: what the network sees of a stored square. Film, mask and boxes are mapped alike.
+//! Views: the part of a stored square that the network sees. Film, mask and boxes are mapped in the
+//! same way.
 
 use mflag_film::{Grey, centre_start};
 
@@ -13,7 +14,7 @@ pub struct View {
     pub(super) map: Homography,
     pub(super) from: u32,
     pub(super) to: u32,
-    /// Changes of the grey values after that.
+    /// Changes of the grey values, after the mapping.
     pub(super) tone: Tone,
 }
 
@@ -41,8 +42,8 @@ impl View {
         self.tone.apply(view, self.to as usize);
     }
 
-    /// Writes the view of the square `mask`, whose pixels are 0 or 255, into `view`. Resampled like
-    /// the film, then 255 from half on, else 0.
+    /// Writes the view of the square `mask`, whose pixels are 0 or 255, into `view`. It is
+    /// resampled like the film; then values above 127 become 255, and all others 0.
     pub fn mask(&self, mask: &[u8], view: &mut [u8]) {
         self.resample(mask, view);
         for pixel in view {

@@ -41,7 +41,7 @@ impl<'a> Input<'a> {
         Ok(u64::from_le_bytes(number))
     }
 
-    /// Bytes that follow their own number, an unsigned number of `width` bytes.
+    /// Bytes that follow their count. The count is an unsigned number of `width` bytes.
     pub(super) fn counted(&mut self, width: usize) -> Parsed<&'a [u8]> {
         let length = self.unsigned(width)?;
         // A length beyond usize is beyond the end of the file, too.

@@ -225,7 +225,8 @@ impl<'a> Machine<'a> {
         self.push_id(OTHER)
     }
 
-    /// Python 2 wrote text and bytes alike. What is not UTF-8 is not the name of a tensor.
+    /// Python 2 wrote text and bytes with the same opcodes. Bytes that are not UTF-8 are not the
+    /// name of a tensor.
     fn text(&mut self, width: usize) -> Parsed<()> {
         match std::str::from_utf8(self.input.counted(width)?) {
             Ok(text) => self.push(Node::Text(text)),

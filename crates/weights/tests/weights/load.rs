@@ -62,9 +62,9 @@ fn a_difference_that_is_not_allowed_is_an_error_and_changes_nothing() {
     let message = error.to_string();
     assert!(
         message.contains(
-            "1 of the model's 6 variables have another shape in it: \
+            "1 of the model's 6 variables have another shape in the file: \
              `conv1.weight` [2, 3, 3, 3] (in the file [2, 1, 3, 3]); \
-             1 of the model's 6 variables are missing in it: `conv2.weight` [7]"
+             1 of the model's 6 variables are missing in the file: `conv2.weight` [7]"
         ),
         "{message}"
     );

@@ -9,7 +9,7 @@ use mflag_weights::write_safetensors;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor, nn};
 
-/// An encoder whose weights and statistics come from the formula.
+/// An encoder with the weights and statistics of `mflag_tests::formula`.
 fn encoder(arch: Arch, provenance: Value) -> FilmEncoder {
     let network = ResNet::new(&nn::VarStore::new(Device::Cpu).root(), arch).unwrap();
     tch::no_grad(|| {
@@ -104,7 +104,8 @@ fn features_are_the_maps_of_the_four_stages_and_the_vectors() {
     );
 }
 
-/// The cosine between the rows of float32 and bfloat16 is above 0.999, as the documentation says.
+/// The cosine between the rows of float32 and bfloat16 is above 0.999, as the documentation of
+/// `FilmEncoder::into_bf16` promises.
 #[test]
 fn bf16_is_near_float32() {
     for arch in [Arch::ResNet18, Arch::ResNet50] {

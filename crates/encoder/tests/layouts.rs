@@ -1,5 +1,6 @@
-//! Checkpoints of other programs (`tests/oracle/layouts.py`). They have the full names and shapes;
-//! all values of a tensor are one number that follows from its name.
+//! Checkpoints of other programs (`tests/oracle/layouts.py`). They have all names and shapes of a
+//! real checkpoint. All values of a tensor are the same number, which follows from the tensor's
+//! name.
 #![allow(clippy::unwrap_used, missing_docs, reason = "test code")]
 
 use std::path::PathBuf;

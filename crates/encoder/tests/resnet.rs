@@ -13,11 +13,11 @@ fn filled(name: &str, shape: &[i64]) -> Tensor {
     Tensor::from_slice(&formula::values(name, size as usize)).view(shape)
 }
 
-/// A network in float64 with the weights of the formula.
+/// A network in float64 with the weights of `mflag_tests::formula`.
 fn network(arch: Arch) -> (nn::VarStore, ResNet) {
     let mut store = nn::VarStore::new(Device::Cpu);
     let network = ResNet::new(&store.root(), arch).unwrap();
-    // In place: the network shares these variables.
+    // Copied in place, because the network shares the memory of these variables.
     store.double();
     tch::no_grad(|| {
         for (name, mut variable) in store.variables() {

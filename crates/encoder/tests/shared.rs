@@ -31,10 +31,11 @@ impl From<Closed> for Failure {
     }
 }
 
-/// A model that the test watches and holds. It multiplies by 10, and fails on negative numbers.
+/// A model that the test observes and can make wait. It multiplies by 10, and fails on negative
+/// numbers.
 struct Held {
     batcher: Batcher<i32, i32, Failure>,
-    /// Each batch, once the model has begun it.
+    /// The model sends each batch here when it begins the batch.
     batches: mpsc::Receiver<Vec<i32>>,
     /// Each message lets the model finish a batch.
     finish: mpsc::Sender<()>,
@@ -182,7 +183,7 @@ fn threads_and_tasks_get_the_vectors_of_the_encoder() {
         .collect();
     let expected = encoder.embed(&films).unwrap();
     let shared = SharedEncoder::new(encoder, BatchOptions::default()).unwrap();
-    // The batch changes the last bits of a sum.
+    // The size of the batch changes the last bits of a sum.
     let assert_near = |i: usize, vector: &[f32]| {
         let rows = vector.iter().zip(expected.row(i));
         let far = rows.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -223,7 +224,7 @@ fn a_shared_encoder_returns_the_errors_of_the_encoder() {
     assert!(matches!(shared.read("absent.png"), Err(Error::Io(_))));
 }
 
-/// As the documentation of [`FilmEncoder`] says.
+/// The documentation of [`FilmEncoder`] promises this.
 #[test]
 fn the_number_of_threads_applies_to_threads_that_start_later() {
     tch::set_num_threads(1);

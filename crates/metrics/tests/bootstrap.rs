@@ -39,7 +39,7 @@ fn an_interval_contains_its_estimate_and_narrows() {
         assert!(interval.low < interval.estimate && interval.estimate < interval.high);
         interval.high - interval.low
     };
-    // Sixteen times the patients give a quarter of the width.
+    // Sixteen times as many patients give an interval of a quarter of the width.
     let ratio = width(200) / width(3200);
     assert!((3.0..5.3).contains(&ratio), "{ratio}");
 }
@@ -76,8 +76,9 @@ fn intervals_by_patients_cover_the_truth_and_intervals_by_films_do_not() {
     let covered = (0..300)
         .map(covers)
         .fold([0, 0], |sum, [a, b]| [sum[0] + a, sum[1] + b]);
-    // 95 % of 300 are 285, with a standard deviation of 3.8. Resampling films gives intervals too
-    // narrow by a factor of √2, which cover 83 %.
+    // Intervals of 95 % should cover the truth in 285 of 300 cases, with a standard deviation of
+    // 3.8. If films are resampled instead of patients, the intervals are too narrow by a factor of
+    // √2, and cover the truth in 83 % of the cases.
     assert!((273..=297).contains(&covered[0]), "{covered:?}");
     assert!(covered[1] < 265, "{covered:?}");
 }

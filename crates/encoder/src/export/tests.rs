@@ -1,6 +1,6 @@
-//! libtorch runs encoders in TorchScript and ONNX; the vectors equal those of the network itself,
-//! to 1e-4 of values of the order of 1. The ONNX operators are compared with ONNX Runtime first
-//! (`tests/oracle/operators.py`). `tests/oracle/export.py` runs the files in PyTorch and ONNX
+//! libtorch runs encoders in TorchScript and ONNX; the vectors equal those of the network itself
+//! within 1e-4; values are of the order of 1. The ONNX operators are compared with ONNX Runtime
+//! first (`tests/oracle/operators.py`). `tests/oracle/export.py` runs the files in PyTorch and ONNX
 //! Runtime on real films.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code")]
 
@@ -23,7 +23,7 @@ use crate::resnet::{Arch, ResNet};
 const TOLERANCE: f64 = 1e-4;
 const SIDE: usize = 64;
 
-/// An encoder whose weights and statistics come from the formula.
+/// An encoder with the weights and statistics of `mflag_tests::formula`.
 fn encoder(arch: Arch) -> FilmEncoder {
     let store = nn::VarStore::new(Device::Cpu);
     let network = ResNet::new(&store.root(), arch).unwrap();
@@ -68,7 +68,7 @@ fn input(films: &[Film]) -> Tensor {
         .view([films.len() as i64, 1, side, side])
 }
 
-/// The encoder's own vectors of films.
+/// The vectors that the encoder itself gives for films.
 fn embedded(encoder: &FilmEncoder, films: &[Film]) -> Vec<f64> {
     let vectors = encoder.embed(films).unwrap();
     vectors.into_iter().map(f64::from).collect()

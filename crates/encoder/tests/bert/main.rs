@@ -1,4 +1,5 @@
-//! BERT and the text encoder equal those of transformers (tests/oracle/bert.py); and their errors.
+//! BERT and the text encoder give the values of transformers (`tests/oracle/bert.py`). Wrong
+//! folders and inputs give errors.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -46,7 +47,7 @@ fn npy(name: &str) -> Vec<f32> {
         .unwrap()
 }
 
-/// A folder with these files of the tiny model.
+/// A folder with the named files of the tiny model.
 fn tiny(files: &[&str]) -> TempDir {
     let folder = TempDir::new().unwrap();
     for name in files {
@@ -142,7 +143,7 @@ fn hidden_states_equal_transformers() {
     let at = |i: usize, j: usize| ids[i].get(j).map(|id| i64::from(*id));
     let positions = || (0..ids.len()).flat_map(|i| (0..longest).map(move |j| (i, j)));
     let shape = [ids.len() as i64, longest as i64];
-    // The identifier at padding must not matter: here it is 7, in transformers 0.
+    // The identifier at padding must not matter. It is 7 here, and 0 in transformers.
     let batch: Vec<i64> = positions().map(|(i, j)| at(i, j).unwrap_or(7)).collect();
     let mask: Vec<i64> = positions()
         .map(|(i, j)| at(i, j).is_some().into())

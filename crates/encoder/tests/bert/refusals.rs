@@ -1,4 +1,4 @@
-//! Refused folders and inputs, and the messages.
+//! Folders and inputs that are refused, and the messages of the errors.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! scikit-learn. With counts, it gets each sample as often as it counts.
+//! Classification against scikit-learn. If there are counts, scikit-learn gets each sample as often
+//! as the sample counts.
 
 use mflag_metrics::Counts;
 use mflag_metrics::classification::{
@@ -102,7 +103,7 @@ fn curves_agree_with_scikit_learn() {
                 y: 1.0
             }
         );
-        // scikit-learn's thresholds ascend, ours descend.
+        // The thresholds of scikit-learn ascend, those of this crate descend.
         precision_recall.reverse();
         precision_recall.pop();
         same_curve(&precision_recall, &case["precision_recall"]);

@@ -1,5 +1,5 @@
-//! `COCOeval` of pycocotools, on all images and on those that MGCA counts. With counts, it gets
-//! each image as often as it counts.
+//! Detection against `COCOeval` of pycocotools, on all images and on those that MGCA counts. If
+//! there are counts, `COCOeval` gets each image as often as the image counts.
 
 use mflag_metrics::Counts;
 use mflag_metrics::detection::{Image, MGCA_THRESHOLDS, Matches, Prediction, Protocol, Rect};

@@ -1,4 +1,5 @@
-//! NumPy in float64 (`tests/oracle/latent.py`). The tolerance is 1e-5, as the inputs are float32.
+//! Latent space and retrieval against NumPy in float64 (`tests/oracle/latent.py`). The tolerance is
+//! 1e-5, as the inputs are float32.
 
 use mflag_metrics::{latent, retrieval};
 use ndarray::Array2;

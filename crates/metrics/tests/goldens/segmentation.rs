@@ -1,4 +1,5 @@
-//! scikit-learn's F1 and Jaccard score of the pixels; MGCA's rule for empty masks.
+//! Segmentation against scikit-learn's F1 and Jaccard score of the pixels, with MGCA's rule for
+//! empty masks.
 
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_metrics::{Counts, mean_defined};

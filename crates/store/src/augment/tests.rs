@@ -165,7 +165,7 @@ fn ranges_in_the_wrong_order_are_reported() {
     assert!(!only(|a| a.jitter = all().jitter).is_none());
 }
 
-/// A square of `side` pixels a side in which those in a box are white.
+/// A black square of `side` pixels a side with a white box.
 fn painted(side: u32, white: &BoundingBox) -> Vec<u8> {
     let inside = |at: u32, low: f64, length: f64| {
         let centre = f64::from(at) + 0.5;
@@ -208,7 +208,7 @@ proptest! {
         prop_assert_eq!(view, again);
     }
 
-    /// A mask and a box of the same area stay together.
+    /// The set pixels of a mask stay within the view's box of the same area.
     #[test]
     fn mask_and_box_are_mapped_alike(
         seed: u64,

@@ -107,7 +107,7 @@ proptest! {
         prop_assert!(near(found, corners(&squared), tolerance), "{found:?} {squared:?}");
     }
 
-    /// An ellipse keeps its share of the film, to half a pixel along its edge.
+    /// An ellipse keeps its share of the film's area. The tolerance is half a pixel along its edge.
     #[test]
     fn a_mask_keeps_its_area(
         width in 40u32..600,
@@ -129,7 +129,7 @@ proptest! {
         prop_assert!((after - expected).abs() <= 0.5 * edge + 1.0, "{after} for {expected}");
     }
 
-    /// The mask of boxes equals a test of each pixel.
+    /// The mask of boxes equals the result of testing each pixel's centre.
     #[test]
     fn boxes_become_the_pixels_in_them(
         boxes in prop::collection::vec((-5.0..30.0, -5.0..30.0, 0.1..20.0, 0.1..20.0), 0..5)
@@ -191,7 +191,7 @@ fn a_pixel_is_set_if_half_of_it_is_covered() {
         height: 4,
         runs: runs.to_vec(),
     };
-    // Two of the first four pixels, one of the next four.
+    // Two of the first four pixels are set, and one of the next four.
     let square = to_square(&runs(&[[0, 2], [8, 1]]), &placement).unwrap();
     let set: Vec<usize> = (0..16).filter(|i| square.pixels[*i] == SET).collect();
     assert_eq!(set, [4], "the first pixel below the upper bar");

@@ -66,7 +66,8 @@ fn a_missing_file_and_a_plain_pickle_are_refused() {
     assert!(refusal(&golden("plain_pickle.pkl")).contains("not written by torch.save"));
 }
 
-/// A legacy file whose object `program` makes, with one complete storage "0" of `count` floats.
+/// A legacy file with one complete storage "0" of `count` floats. `program` is the pickle that
+/// makes its object.
 fn legacy(program: &[u8], count: i64) -> Vec<u8> {
     let real = fs::read(golden("nested_legacy.pt")).unwrap();
     // Magic number, version and system: each ends with STOP, and the next begins with PROTO.
@@ -129,8 +130,8 @@ fn a_tensor_outside_its_storage_is_refused(
     assert!(message.contains("damaged: a tensor"), "{message}");
 }
 
-/// Where the message is "no tensor uses storage 0", the program itself was read to its end without
-/// harm.
+/// If the expected message is "no tensor uses storage 0", the reader has read the hostile program
+/// to its end without harm.
 #[rstest]
 #[case::nested_deep([vec![b')'], vec![0x85; 1_000_000]].concat(), "no tensor uses")]
 #[case::too_many_values(vec![b']'; 5_000_000], "more than 4000000 values")]

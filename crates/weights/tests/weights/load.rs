@@ -1,4 +1,4 @@
-//! Weights are loaded into models.
+//! Loading weights into models.
 
 use std::collections::BTreeMap;
 

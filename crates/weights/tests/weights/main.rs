@@ -1,5 +1,5 @@
-//! Weight files that PyTorch wrote (`tests/oracle/weights.py`; values must be equal), and damaged
-//! and hostile ones.
+//! Weight files that PyTorch wrote (`tests/oracle/weights.py`; the values must be equal), and
+//! damaged and hostile files.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,4 +1,4 @@
-//! Sound files, read and written.
+//! Reading and writing undamaged files.
 
 use std::collections::BTreeMap;
 use std::fs;

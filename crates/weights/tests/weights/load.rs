@@ -50,7 +50,7 @@ fn a_difference_that_is_not_allowed_is_an_error_and_changes_nothing() {
     assert!(matches!(error, Error::Mismatch { .. }));
     let message = error.to_string();
     assert!(
-        message.contains("3 of its tensors are not in the model"),
+        message.contains("3 of the file's tensors are not in the model"),
         "{message}"
     );
 
@@ -140,7 +140,7 @@ fn another_depth_is_recognised() {
 #[case::unknown_prefix(&["my.own."], Ok("my.own."))]
 #[case::plain_first(&["", "copy."], Ok(""))]
 #[case::momentum(&["module.encoder_k.", "module.encoder_q."], Ok("module.encoder_q."))]
-#[case::two_towers(&["left.", "right."], Err("its part `left.` and its part `right.` fit"))]
+#[case::two_towers(&["left.", "right."], Err("the part `left.` and the part `right.` of the file fit"))]
 fn the_prefix_is_found(#[case] prefixes: &[&str], #[case] expected: Result<&str, &str>) {
     let mut names = Vec::new();
     for prefix in prefixes {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use crate::table::Row;
 
-/// Reads a label: 1, 0 or -1, with or without decimals. An empty cell is `None`.
+/// Reads a label: 1, 0 or -1; decimals such as 1.0 are allowed. An empty cell is `None`.
 pub(crate) fn label(row: &Row<'_>, column: usize) -> Result<Option<f32>> {
     let cell = row.get(column);
     if cell.is_empty() {
@@ -74,8 +74,8 @@ pub(crate) fn bounding_box(label: &str, points: &[(f64, f64)]) -> Option<Boundin
     })
 }
 
-/// Refuses films that are smaller than their boxes. Such films are resized copies, and their boxes
-/// are in pixels of the originals.
+/// Refuses a data set in which boxes reach beyond their films by more than [`BoundingBox::fits`]
+/// allows. The films are then resized copies, and the boxes are in pixels of the originals.
 pub(crate) fn boxes_fit(root: &Path, records: &[Record]) -> Result<()> {
     let with_boxes: Vec<&Record> = records.iter().filter(|r| !r.boxes.is_empty()).collect();
     let too_small: Vec<(&Record, (u32, u32))> = with_boxes
@@ -90,9 +90,9 @@ pub(crate) fn boxes_fit(root: &Path, records: &[Record]) -> Result<()> {
     Err(Error::file(
         root,
         format!(
-            "boxes reach beyond {} of {} films; the first of these has {width}×{height} px (-v names \
-             it). The films are resized copies, and the boxes are in pixels of the originals: give \
-             the folder of the originals",
+            "boxes reach beyond the edge of {} of {} films with boxes; the first such film has \
+             {width}×{height} px (-v names it). The films are resized copies, and the boxes are in \
+             pixels of the originals: give the folder of the originals",
             too_small.len(),
             with_boxes.len(),
         ),

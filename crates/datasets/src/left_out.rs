@@ -13,8 +13,8 @@ pub(crate) const DUPLICATE: &str = "duplicate row";
 pub(crate) const NOT_FRONTAL: &str = "not a frontal view";
 /// The film has no report.
 pub(crate) const NO_REPORT: &str = "no report";
-/// [`crate::report_text::clean`] finds no text in the film's report.
-pub(crate) const NO_TEXT: &str = "report without findings or impression of three words";
+/// The film has a report, but [`crate::report_text::clean`] finds no text in it.
+pub(crate) const NO_TEXT: &str = "report with fewer than three words of findings or impression";
 
 /// How many films were left out for each reason. A film counts once, under the first reason that
 /// applies to it.

@@ -11,8 +11,8 @@ use crate::split::{Offer, Splitter};
 
 /// Reads one data set, in the layout in which its publisher distributes it.
 pub trait Reader {
-    /// Name of the data set. Its store records the name, and patients are compared only within data
-    /// sets of one name.
+    /// Name of the data set. The store records it. Patients are compared only between stores whose
+    /// data sets have the same name.
     const NAME: &'static str;
     /// One line that describes the data set in the help of its subcommand.
     const TITLE: &'static str;
@@ -23,7 +23,7 @@ pub trait Reader {
     const LABELS: &'static [&'static str];
     /// The rules that can split the data set. The first is the default.
     const SPLITS: &'static [Offer];
-    /// What can be chosen besides the folder. Each field is also a flag of the subcommand.
+    /// The options besides the folder. Each field is also a flag of the subcommand.
     type Options: clap::Args + Clone + Debug + Default + PartialEq;
 
     /// Reads the data set in the folder `root`.

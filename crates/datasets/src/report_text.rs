@@ -2,28 +2,32 @@
 //!
 //! The rules, which `tests/oracle/report.py` implements independently:
 //!
-//! 1. **Sections.** A heading starts a line, after any indentation. It has at most 60 characters, which
-//!    are capitals, digits, blanks and `( ) / , & ' # _ -`. Its first character is a capital, it has at
-//!    least two capitals, and `:` follows it. A time such as `AT 10:30` is not a heading. A section ends
-//!    at the next heading. Text before the first heading, or after a line `FINAL REPORT`, is the section
-//!    `preamble`. Headings become lower case, and headings of one meaning get one name: see
-//!    [`sections`].
-//! 2. **Choice.** The text consists of all impressions, then all findings, in the order of the report.
-//!    If all of these are empty, it is the last paragraph of the last section that is not empty; blank
-//!    lines separate paragraphs. If that section has a heading and only one paragraph, the paragraph
-//!    answers the heading (`COMPARISON: None.`), and the report has no text.
-//! 3. **Characters.** `_`, U+FFFD, control characters and all white space become blanks. Typographic
-//!    quotes, dashes, bullets and `×` become similar ASCII characters. Other non-ASCII characters are
-//!    removed. Several blanks become one, and a blank before `, . ; :` is removed.
+//! 1. **Sections.** A heading starts a line, after any indentation. It has at most 60 characters,
+//!    which are capitals, digits, blanks and `( ) / , & ' # _ -`. Its first character is a capital,
+//!    it has at least two capitals, and `:` follows it. A time such as `AT 10:30` is not a heading.
+//!    A section ends at the next heading. Text before the first heading, or after a line
+//!    `FINAL REPORT`, is the section `preamble`. Headings become lower case, and headings with the
+//!    same meaning get the same name: see [`sections`].
+//! 2. **Choice.** The text consists of all impressions, then all findings, in the order of the
+//!    report. If all of these are empty, it is the last paragraph of the last section that is not
+//!    empty; blank lines separate paragraphs. If that section has a heading and only one paragraph,
+//!    as in `COMPARISON: None.`, the paragraph does not describe the film, and the report has no
+//!    text.
+//! 3. **Characters.** `_`, U+FFFD, control characters and all white space become blanks.
+//!    Typographic quotes, dashes, bullets and `×` become similar ASCII characters. Other non-ASCII
+//!    characters are removed. Several blanks become one, and a blank before `, . ; :` is removed.
 //! 4. **Sentences.** A sentence ends at `.`, except at a decimal point (`2.5 cm`, `.5 cm`): a digit
-//!    follows it, and no letter precedes it. Numbers of lists are removed: a sentence that consists of a
-//!    number of one or two digits starts a list, and the list continues where a sentence ends with the
-//!    next number (`1. Clear 2. No`). So `T12.` and `on day 12.` stay. Blanks and `, ; : - *` are removed
-//!    from both ends. A sentence of fewer than two tokens (sequences of letters and digits) is removed.
-//! 5. **Text.** Each sentence gets a `.` unless it ends with `?` or `!`, and blanks join the sentences.
-//!    Case and other punctuation do not change. A report of fewer than three tokens has no text.
+//!    follows it, and no letter precedes it. Numbers of lists are removed: a sentence that consists
+//!    of a number of one or two digits starts a list, and the list continues where a sentence ends
+//!    with the next number (`1. Clear 2. No`). So `T12.` and `on day 12.` stay. Blanks and
+//!    `, ; : - *` are removed from both ends. A sentence of fewer than two tokens (sequences of
+//!    letters and digits) is removed.
+//! 5. **Text.** Each sentence gets a `.` unless it ends with `?` or `!`, and blanks join the
+//!    sentences. Case and other punctuation do not change. A report of fewer than three tokens has
+//!    no text.
 //!
-//! The rules follow the preprocessing of MGCA, which shortens `2.5 cm` to `5 cm`. Rule 4 avoids that.
+//! The rules follow the preprocessing of MGCA, which shortens `2.5 cm` to `5 cm`. Rule 4 avoids
+//! that.
 
 /// A heading has at most this many characters.
 const HEADING_MAX: usize = 60;
@@ -38,8 +42,8 @@ const PREAMBLE: &str = "preamble";
 const IMPRESSION: &str = "impression";
 const FINDINGS: &str = "findings";
 
-/// Names of sections, each with the words by which a lowercase heading is recognised. The first match
-/// counts.
+/// Names of sections, each with the words by which a lowercase heading is recognised. The first
+/// match counts.
 const NAMES: [(&str, &[&str]); 11] = [
     (IMPRESSION, &["impression", "conclusion"]),
     (FINDINGS, &["finding"]),
@@ -65,14 +69,14 @@ const NAMES: [(&str, &[&str]); 11] = [
     ),
 ];
 
-/// The sections of a report in its order, as (name, text). Lines of the text are trimmed, and a text
-/// may be empty.
+/// The sections of a report as (name, text), in the order of the report. Lines of the text are
+/// trimmed, and a text may be empty.
 ///
-/// The name is the heading in lower case, but headings of one meaning share a name: `IMPRESSIONS`,
-/// `CONCLUSION` and `FINDINGS AND IMPRESSION` are `impression`, `FINDING` and headings that name the
-/// views (`CHEST, TWO VIEWS`) are `findings`. The others are `history`, `comparison`, `indication`,
-/// `examination`, `technique`, `recommendations`, `addendum` and `wet read`. Text without a heading is
-/// `preamble`, which is absent if it is empty.
+/// The name is the heading in lower case, but headings with the same meaning share a name:
+/// `IMPRESSIONS`, `CONCLUSION` and `FINDINGS AND IMPRESSION` are `impression`, `FINDING` and
+/// headings that name the views (`CHEST, TWO VIEWS`) are `findings`. The others are `history`,
+/// `comparison`, `indication`, `examination`, `technique`, `recommendations`, `addendum` and
+/// `wet read`. Text without a heading is `preamble`, which is absent if it is empty.
 pub fn sections(raw: &str) -> Vec<(String, String)> {
     let raw = raw.replace("\r\n", "\n").replace('\r', "\n");
     let mut name = PREAMBLE.to_owned();
@@ -91,10 +95,12 @@ pub fn sections(raw: &str) -> Vec<(String, String)> {
     found
 }
 
-/// The text of a report by the rules of [this module](self). `None` if it has fewer than three tokens.
+/// The text of a report by the rules of [this module](self). `None` if it has fewer than three
+/// tokens.
 ///
 /// ```
-/// let raw = "FINAL REPORT\n FINDINGS: Nodule of 2.5 cm in ___. Stable.\n IMPRESSION:\n 1. Known nodule.";
+/// let raw = "FINAL REPORT\n FINDINGS: Nodule of 2.5 cm in ___. Stable.\n \
+///            IMPRESSION:\n 1. Known nodule.";
 /// let text = mflag_datasets::report_text::clean(raw);
 /// assert_eq!(text.as_deref(), Some("Known nodule. Nodule of 2.5 cm in."));
 /// ```
@@ -120,8 +126,8 @@ pub fn clean(raw: &str) -> Option<String> {
     (tokens(&text) >= REPORT_MIN).then_some(text)
 }
 
-/// Applies rules 3 to 5 to a text without sections, such as a prompt. The result is one line of ASCII.
-/// Tidying it again changes nothing.
+/// Applies rules 3 to 5 to a text without sections, such as a prompt. The result is one line of
+/// ASCII. Tidying it again changes nothing.
 pub fn tidy(text: &str) -> String {
     let text = plain(text);
     let mut list = None;
@@ -179,7 +185,7 @@ fn push_section(found: &mut Vec<(String, String)>, name: String, lines: &[&str])
     }
 }
 
-/// The second part of rule 2.
+/// The last paragraph of the report, if rule 2 allows it as the text.
 fn last_paragraph(sections: &[(String, String)]) -> Option<&str> {
     let (name, text) = sections.iter().rev().find(|(_, text)| !text.is_empty())?;
     match text.rsplit_once("\n\n") {
@@ -188,7 +194,7 @@ fn last_paragraph(sections: &[(String, String)]) -> Option<&str> {
     }
 }
 
-/// Rule 3.
+/// Applies rule 3.
 fn plain(text: &str) -> String {
     let ascii: String = text.chars().filter_map(ascii).collect();
     let mut plain = String::with_capacity(ascii.len());

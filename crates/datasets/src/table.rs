@@ -12,8 +12,8 @@ use mflag_store::{Error, Result};
 /// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// An open table. Names of columns and values are trimmed, a byte-order mark is skipped, and the order
-/// of the columns does not matter.
+/// An open table. Names of columns and values are trimmed, a byte-order mark is skipped, and the
+/// order of the columns does not matter.
 pub struct Table {
     path: PathBuf,
     header: Vec<String>,
@@ -21,7 +21,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Opens a table. Its first bytes decide whether it is gzipped, not its name.
+    /// Opens a table. The first bytes of the file, and not its name, show whether it is gzipped.
     ///
     /// # Errors
     /// If the file cannot be read, is empty, is a web page, or is a damaged gzip file.
@@ -45,7 +45,8 @@ impl Table {
         match header.first() {
             None => return Err(Error::file(path, "the table is empty; download it again")),
             Some(first) if first.starts_with('<') => {
-                let reason = "this is a web page, not a table: the download was not logged in; download it again";
+                let reason = "this is a web page, not a table: log in to the publisher's site, and \
+                              download the table again";
                 return Err(Error::file(path, reason));
             }
             Some(_) => {}
@@ -70,7 +71,8 @@ impl Table {
     /// Positions of the columns with these names.
     ///
     /// # Errors
-    /// If a column is missing or appears twice. The message suggests the nearest name in the header.
+    /// If a column is missing or appears twice. The message suggests the nearest name in the
+    /// header.
     pub fn columns<const N: usize>(&self, names: [&str; N]) -> Result<[usize; N]> {
         let mut found = [0; N];
         for (position, name) in found.iter_mut().zip(names) {
@@ -95,7 +97,7 @@ impl Table {
         }
     }
 
-    /// What may help with a missing column.
+    /// The end of the message about a missing column: what may mend it.
     fn hint(&self, name: &str) -> String {
         match &self.header[..] {
             [line] if line.contains([';', '\t']) => {
@@ -109,7 +111,8 @@ impl Table {
     /// Calls `take` with every row, in order. Only one row is in memory at a time.
     ///
     /// # Errors
-    /// If `take` fails, if a row has more or fewer values than the header, or if the file is truncated.
+    /// If `take` fails, if a row has more or fewer values than the header, or if the file is
+    /// truncated.
     pub fn for_each(mut self, mut take: impl FnMut(&Row<'_>) -> Result<()>) -> Result<()> {
         let mut values = StringRecord::new();
         let mut number = 1;
@@ -168,7 +171,8 @@ impl<'a> Row<'a> {
         )
     }
 
-    /// Like [`Row::refuse`], but the message does not contain the value, which may identify a patient.
+    /// Like [`Row::refuse`], but the message does not contain the value, which may identify a
+    /// patient.
     pub fn refuse_without_value(&self, column: usize, allowed: &str) -> Error {
         self.error(
             column,
@@ -189,7 +193,8 @@ impl<'a> Row<'a> {
 fn unreadable(path: &Path, row: usize, error: &csv::Error) -> Error {
     let reason = match error.kind() {
         csv::ErrorKind::Io(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => format!(
-            "the gzip file ends too early, after row {}: the download is incomplete; download it again",
+            "the gzip file ends too early, after row {}: the download is incomplete; download it \
+             again",
             row - 1
         ),
         csv::ErrorKind::Io(e) => {
@@ -198,11 +203,11 @@ fn unreadable(path: &Path, row: usize, error: &csv::Error) -> Error {
         csv::ErrorKind::UnequalLengths {
             expected_len, len, ..
         } => format!(
-            "row {row} has {len} values, but the header has {expected_len}: the file is truncated or was \
-             edited; download it again"
+            "row {row} has {len} values, but the header has {expected_len}: the file is truncated or \
+             was edited; correct the row, or download the file again"
         ),
         csv::ErrorKind::Utf8 { .. } => {
-            format!("row {row} is not UTF-8: the file is damaged; download it again")
+            format!("row {row} is not UTF-8: save the table as UTF-8, or download it again")
         }
         _ => format!("row {row}: {error}"),
     };

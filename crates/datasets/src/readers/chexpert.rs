@@ -1,10 +1,10 @@
 //! CheXpert v1.0, full or `-small`: frontal films with 14 labels.
 //!
 //! The root holds `train.csv` and `valid.csv`, or a folder `CheXpert-v1.0` or `CheXpert-v1.0-small`
-//! with these tables. By [`Rule::Official`] and [`Rule::Mgca`], the films of `valid.csv` are for test,
-//! and a part of those of `train.csv` for validation: whole patients by a hash, or single films drawn
-//! at random. By [`Rule::Patient`], both tables are split as one. `datasets/chexpert.md` describes the
-//! layout, the rules and the terms of access.
+//! with these tables. [`Rule::Official`] and [`Rule::Mgca`] use the films of `valid.csv` for test
+//! and some films of `train.csv` for validation: the first chooses whole patients by a hash, the
+//! second draws single films at random. [`Rule::Patient`] splits the films of both tables together.
+//! `datasets/chexpert.md` describes the layout, the rules and the terms of access.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};

@@ -2,10 +2,10 @@
 //!
 //! The root holds `Data_Entry_2017.csv` (or `Data_Entry_2017_v2020.csv`), `train_val_list.txt`,
 //! `test_list.txt` and the films (in `images_001/images` … `images_012/images`, or in one folder
-//! `images`). Films have boxes only if it also holds `BBox_List_2017.csv`. By [`Rule::Official`], the
-//! films of `test_list.txt` are for test, and a part of the patients of the other list is for
-//! validation. By [`Rule::Patient`], both lists are split as one. `datasets/nih-chestxray14.md`
-//! describes the layout, the rules and the terms of access.
+//! `images`). Films have boxes only if the root also holds `BBox_List_2017.csv`. [`Rule::Official`]
+//! uses the films of `test_list.txt` for test and a part of the patients of the other list for
+//! validation. [`Rule::Patient`] splits the films of both lists together.
+//! `datasets/nih-chestxray14.md` describes the layout, the rules and the terms of access.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -269,7 +269,7 @@ fn boxes(root: &Path) -> Result<HashMap<String, Vec<BoundingBox>>> {
     Ok(boxes)
 }
 
-/// Reads the label of a box. The table of boxes calls one label otherwise than the table of films.
+/// Reads the label of a box. The table of boxes has another name for one label: `Infiltrate`.
 fn box_label<'a>(row: &Row<'a>, column: usize) -> Result<&'a str> {
     match row.get(column) {
         "Infiltrate" => Ok("Infiltration"),

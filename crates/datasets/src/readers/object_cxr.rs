@@ -1,10 +1,10 @@
 //! Object-CXR: films with boxes around foreign objects.
 //!
 //! The root holds `train.csv`, `dev.csv` and the folders `train` and `dev`; [`Rule::Official`] also
-//! needs `test.csv` and `test`. By [`Rule::Mgca`], `dev` is for test, a part of `train` for validation,
-//! and `test` is not read. The data set does not identify patients, so each film counts as a patient.
-//! Every shape becomes the box around it. `datasets/object-cxr.md` describes the layout, the rules and
-//! the terms of access.
+//! needs `test.csv` and `test`. [`Rule::Mgca`] uses `dev` for test and a part of `train` for
+//! validation, and does not read `test`. The data set does not identify patients, so each film
+//! counts as a patient. The reader turns every shape into the box around it.
+//! `datasets/object-cxr.md` describes the layout, the rules and the terms of access.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -1,9 +1,10 @@
 //! RSNA Pneumonia Detection Challenge: films in three classes, with boxes around opacities.
 //!
-//! The root holds `stage_2_train_labels.csv` and the folder `stage_2_train_images` with the films. The
-//! class of negative films is known only if it also holds `stage_2_detailed_class_info.csv`. Each film
-//! is of another patient. The films of the contest's own test have no boxes and are not read.
-//! `datasets/rsna-pneumonia.md` describes the layout, the rules and the terms of access.
+//! The root holds `stage_2_train_labels.csv` and the folder `stage_2_train_images` with the films.
+//! The class of negative films is known only if the root also holds
+//! `stage_2_detailed_class_info.csv`. No patient has two films. The contest's test films have no
+//! boxes and are not read. `datasets/rsna-pneumonia.md` describes the layout, the rules and the
+//! terms of access.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -98,8 +99,8 @@ impl Reader for Rsna {
     }
 }
 
-/// The values of the labels. If the class is unknown, a positive film is an opacity, and a negative
-/// film is known only not to be one.
+/// The values of the labels. A positive film has the class `Lung Opacity`. If the class of a
+/// negative film is unknown, `Lung Opacity` is 0, and the other two labels are empty.
 fn labels(positive: bool, class: Option<usize>) -> Vec<Option<f32>> {
     let class = if positive { Some(OPACITY) } else { class };
     let value = |label: usize| match class {

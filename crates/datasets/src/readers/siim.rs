@@ -139,8 +139,8 @@ fn record(id: &str, runs: Runs, file: PathBuf, split: Split) -> Record {
 }
 
 /// Keeps as many training films without a mask as there are with one, as MGCA does. If there are
-/// fewer without a mask, all of them stay. Films of other splits stay. Which films stay depends only
-/// on `seed` and the identifiers.
+/// fewer without a mask, all of them stay. Films of other splits stay. Which films stay depends
+/// only on `seed` and the identifiers.
 pub fn balance(mut data: Dataset, seed: u64) -> Dataset {
     let training = data.records.iter().filter(|r| r.split == Split::Train);
     let (positive, negative): (Vec<_>, Vec<_>) = training.partition(|r| r.mask.is_some());
@@ -157,8 +157,8 @@ pub fn balance(mut data: Dataset, seed: u64) -> Dataset {
     data
 }
 
-/// Reads the mask of every film, without runs for a negative film, in the order of the films' first
-/// rows.
+/// Reads the mask of every film, in the order of the films' first rows. The mask of a negative film
+/// has no runs.
 fn masks(root: &Path) -> Result<Vec<(String, Runs)>> {
     let path = root.join(TABLE);
     if !path.exists() {
@@ -208,7 +208,7 @@ fn runs(table: &Path, row: &Row<'_>, column: usize) -> Result<Runs> {
 fn files(folder: &Path) -> Result<HashMap<String, PathBuf>> {
     if !folder.is_dir() {
         let reason = "no such folder of films; unpack dicom-images-train, or give the folder that \
-                      holds the .dcm files by --films";
+                      holds the .dcm files with --films";
         return Err(Error::file(folder, reason));
     }
     let mut files = HashMap::new();

@@ -1,8 +1,8 @@
-//! VinDr-CXR, as published on Kaggle: films with boxes of three radiologists each.
+//! VinDr-CXR, as published on Kaggle: films, each with the boxes of three radiologists.
 //!
 //! The root holds `train.csv` and the folder `train` with the films (`.dicom`, `.dcm`, `.png` or
-//! `.jpg`). A film has the boxes of all its radiologists. The data set does not identify patients, so
-//! each film counts as a patient. The films of the contest's own test have no labels and are not read.
+//! `.jpg`). A film has the boxes of all its radiologists. The data set does not identify patients,
+//! so each film counts as a patient. The contest's test films have no labels and are not read.
 //! `datasets/vindr-cxr.md` describes the layout, the rules and the terms of access.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -47,8 +47,8 @@ const EXTENSIONS: [&str; 4] = ["dicom", "dcm", "png", "jpg"];
 /// Options of the reader.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Options {
-    /// How many radiologists must have found a label for it to be present; if fewer found it, it is
-    /// uncertain
+    /// Number of radiologists who must have found a label for it to count as present; if fewer
+    /// found it, it counts as uncertain
     #[arg(long, value_name = "NUMBER", default_value_t = Options::default().agree)]
     pub agree: usize,
     /// How the films are split.
@@ -170,8 +170,8 @@ fn films(root: &Path) -> Result<BTreeMap<String, Film>> {
     Ok(films)
 }
 
-/// Reads the label of a row, as an index into [`LABELS`]. `None` if the row has no finding. The class's
-/// identifier and name must agree.
+/// Reads the label of a row, as an index into [`LABELS`]. `None` if the row has no finding. The
+/// class's identifier and name must agree.
 fn label(row: &Row<'_>, class: usize, name: usize) -> Result<Option<usize>> {
     if row.get(class) == NO_FINDING {
         return match row.get(name) {

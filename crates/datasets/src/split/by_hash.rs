@@ -5,11 +5,11 @@ use mflag_store::{Error, Result, Split};
 
 /// Splits patients by a hash of their identifier.
 ///
-/// All films of a patient share a split. It depends only on the identifier, the seed and the two
-/// parts: if films are added or removed, no other patient changes its split.
+/// All films of a patient share a split. The split depends only on the identifier, the seed and the
+/// two parts, so adding or removing films does not change the split of any other patient.
 ///
-/// A larger test part keeps the test patients of a smaller one. A larger validation part keeps the
-/// validation patients, and leaves the test patients alone.
+/// If the test part grows, its earlier patients stay in it. If the validation part grows, its
+/// earlier patients stay in it, too, and the test patients stay the same.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HashSplit {
     pub(super) validate: f64,

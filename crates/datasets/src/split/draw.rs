@@ -57,7 +57,8 @@ mod tests {
         test: f64,
         seed: u32,
         counts: [usize; 3],
-        /// For each split, the sum of row × position in the split: any other order or row changes it.
+        /// For each split, the sum over its rows of row number × position in the split. It changes
+        /// if a row or the order differs.
         sums: [u64; 3],
         /// The splits of the first rows, as letters.
         begin: String,

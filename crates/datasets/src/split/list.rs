@@ -32,7 +32,8 @@ impl Splitter {
         });
         if data.records.is_empty() {
             let reason = format!(
-                "lists none of the {films} films of {}; give each film the name that it has in films.jsonl",
+                "lists none of the {films} films of {}; give each film the name that it has in the \
+                 store's films.jsonl",
                 data.name
             );
             return Err(Error::file(list, reason));

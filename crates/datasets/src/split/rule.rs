@@ -11,12 +11,12 @@ use super::{HashSplit, draw};
 /// counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Rule {
-    /// The splits of the release; where it has no validation split, a part of its training
-    /// patients, chosen by a hash
+    /// The splits of the release; if it has no validation split, a hash chooses training patients
+    /// for validation
     Official,
-    /// The films of the tables that MGCA, and M-FLAG after it, published, drawn by the same generator
+    /// The split behind the published results of MGCA and M-FLAG, drawn as MGCA's program draws it
     Mgca,
-    /// A hash of the patient's identifier, over all films
+    /// A hash of the patient's identifier splits all films, whatever their split in the release
     Patient,
 }
 
@@ -36,25 +36,27 @@ impl Rule {
 pub struct Offer {
     /// The rule.
     pub rule: Rule,
-    /// Default part for validation. `None` if the data set itself determines the validation films.
+    /// Default part for validation. `None` if the rule takes the validation films of the release.
     pub validate: Option<f64>,
-    /// Default part for test. `None` if the data set itself determines the test films.
+    /// Default part for test. `None` if the rule takes the test films of the release.
     pub test: Option<f64>,
 }
 
-/// Chooses a rule and its parts. What is `None` gets the default of the data set.
+/// Chooses a rule and its parts. A field that is `None` takes the default of the data set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, clap::Args)]
 pub struct RuleOptions {
     /// Rule that splits the films into train, validate and test
     #[arg(id = "split", long = "split", value_name = "RULE", value_enum)]
     pub rule: Option<Rule>,
-    /// Part of the films or patients for validation, if the rule draws it: from 0 to below 1
+    /// Fraction of the films or patients for validation, from 0 to below 1; only for rules that
+    /// draw validation films
     #[arg(long, value_name = "PART")]
     pub validate: Option<f64>,
-    /// Part of the films or patients for test, if the rule draws it: from 0 to below 1
+    /// Fraction of the films or patients for test, from 0 to below 1; only for rules that draw test
+    /// films
     #[arg(long, value_name = "PART")]
     pub test: Option<f64>,
-    /// Seed of the draw [default: 0]
+    /// Seed of the hash or of the random draw [default: 0]
     #[arg(long)]
     pub seed: Option<u64>,
 }
@@ -62,11 +64,11 @@ pub struct RuleOptions {
 /// Chooses a rule, or a table of splits instead.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct SplitOptions {
-    /// The rule, which also decides which parts of the release are read.
+    /// The rule, which also decides which tables of the release are read.
     #[command(flatten)]
     pub by_rule: RuleOptions,
-    /// Table `film,split` with train, validate or test, in place of a rule; films that are not in
-    /// the table are left out
+    /// CSV table with the columns `film` and `split` (train, validate or test), in place of a rule;
+    /// films that the table does not list are left out
     #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "validate", "test"])]
     pub list: Option<PathBuf>,
 }
@@ -89,7 +91,7 @@ pub(crate) struct Splitter {
 }
 
 impl SplitOptions {
-    /// Resolves the options for a data set with these offers.
+    /// Checks the options against the offers of a data set, and fills in its defaults.
     ///
     /// # Errors
     /// As [`RuleOptions::splitter`].
@@ -102,7 +104,7 @@ impl SplitOptions {
 }
 
 impl RuleOptions {
-    /// Resolves the options for a data set with these offers.
+    /// Checks the options against the offers of a data set, and fills in its defaults.
     ///
     /// # Errors
     /// If the data set does not offer the rule, if the rule does not draw the part or use the seed
@@ -122,7 +124,7 @@ impl RuleOptions {
         })
     }
 
-    /// The offer that has the chosen rule, or else the default.
+    /// The offer of the chosen rule, or the first offer if no rule was chosen.
     fn offer<'a>(&self, offers: &'a [Offer]) -> Result<&'a Offer> {
         let is_chosen = |offer: &&Offer| self.rule.is_none_or(|rule| rule == offer.rule);
         offers.iter().find(is_chosen).ok_or_else(|| {
@@ -148,8 +150,8 @@ impl RuleOptions {
         ];
         match flags.iter().find(|(_, is_unused)| *is_unused) {
             Some((flag, _)) => Err(Error::Data(format!(
-                "{flag}: not supported for the split '{}', because the data set itself determines \
-                 these films; remove it",
+                "{flag}: not supported for the split '{}', because the release itself fixes the \
+                 split of these films; remove the flag",
                 offer.rule.name()
             ))),
             None => Ok(()),

@@ -300,6 +300,7 @@ fn bad_labels_and_columns_are_named() {
     );
 }
 
+/// Prints the time for a table of the real size:
 /// `cargo test --release -p mflag-datasets --test readers -- chexpert --ignored --nocapture`.
 #[test]
 #[ignore = "writes 223,000 small files"]

@@ -128,7 +128,7 @@ fn unknown_flags_and_values_are_refused(#[case] words: &[&str], #[case] expected
 #[rstest]
 #[case("object-cxr", &["--test", "0.1"], "--test: not supported for the split 'mgca'")]
 #[case("object-cxr", &["--split", "official", "--seed", "1"], "--seed: not supported for the split 'official'")]
-#[case("mimic", &["--seed", "1"], "--seed: not supported for the split 'official', because the data set itself determines these films; remove it")]
+#[case("mimic", &["--seed", "1"], "--seed: not supported for the split 'official', because the release itself fixes the split of these films; remove the flag")]
 fn unused_flags_are_refused(
     #[case] data_set: &str,
     #[case] flags: &[&str],

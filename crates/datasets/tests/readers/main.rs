@@ -1,5 +1,5 @@
-//! Tests of the readers. Each test writes a small data set, and compares the reader with the data set's
-//! card in `datasets/`.
+//! Tests of the readers. Each test writes a small data set, and compares the reader with the data
+//! set's card in `datasets/`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -138,7 +138,10 @@ fn every_reason_is_counted() {
         left_out(&data),
         [
             ("no report", 1),
-            ("report without findings or impression of three words", 1)
+            (
+                "report with fewer than three words of findings or impression",
+                1
+            )
         ]
     );
     tree.write(FILE, "film,patient\nfilms/a.png,P-1\n");
@@ -282,8 +285,8 @@ fn the_template_is_read() {
     assert_eq!(data.records[0].boxes.len(), 2);
 }
 
-/// The card's table has exactly the columns of the template, and the card lists all reasons why films
-/// are left out.
+/// The card's table has exactly the columns of the template, and the card lists all reasons why
+/// films are left out.
 #[test]
 fn the_card_is_right() {
     let template =
@@ -315,6 +318,7 @@ fn the_card_is_right() {
     }
 }
 
+/// Prints the time for a table of the real size:
 /// `cargo test --release -p mflag-datasets --test readers -- manifest --ignored --nocapture`.
 #[test]
 #[ignore = "writes 200,000 small files"]

@@ -98,7 +98,10 @@ fn every_reason_is_counted() {
         ("no split", 1),
         ("no film file", 1),
         ("no report", 1),
-        ("report without findings or impression of three words", 1),
+        (
+            "report with fewer than three words of findings or impression",
+            1,
+        ),
     ];
     assert_eq!(left_out(&data), expected);
     Card::open("mimic-cxr.md").has_reasons(&data);
@@ -235,7 +238,7 @@ fn patients_can_be_split_by_hash() {
     let error = refusal(Mimic::read(tree.root(), &options));
     assert_eq!(
         error,
-        "--validate: not supported for the split 'official', because the data set itself determines these films; remove it"
+        "--validate: not supported for the split 'official', because the release itself fixes the split of these films; remove the flag"
     );
     let options = Options {
         split: by_rule(Rule::Mgca, None, None),

@@ -28,8 +28,8 @@ impl Tree {
         Tree(toy::Tree::new())
     }
 
-    /// Writes the films `a` (PA, train), `b` (AP, validate) and `c` (PA, test), each a study, with reports
-    /// and labels.
+    /// Writes the films `a` (PA, train), `b` (AP, validate) and `c` (PA, test), each a study, with
+    /// reports and labels.
     pub(crate) fn new() -> Tree {
         let tree = Tree::empty();
         tree.metadata("a,10000001,50000001,PA\nb,10000001,50000002, AP \nc,11000002,50000003,PA\n");

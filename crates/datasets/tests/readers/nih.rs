@@ -211,7 +211,7 @@ fn a_missing_file_is_named(#[case] file: &str, #[case] expected: &str) {
 #[case::box_beyond(
     BOXES,
     "1_0.png,Mass,10,10,100,10,,,\n",
-    "boxes reach beyond 1 of 1 films; the first of these has 64×64 px"
+    "boxes reach beyond the edge of 1 of 1 films with boxes; the first such film has 64×64 px"
 )]
 fn a_bad_table_is_explained(#[case] file: &str, #[case] rows: &str, #[case] expected: &str) {
     let tree = tree();
@@ -235,6 +235,7 @@ fn a_bad_list_is_explained(#[case] list: &str, #[case] expected: &str) {
     assert!(message(&tree).contains(expected), "{}", message(&tree));
 }
 
+/// Prints the time for a table of the real size:
 /// `cargo test --release -p mflag-datasets --test readers -- nih --ignored --nocapture`.
 #[test]
 #[ignore = "writes 112,000 small files"]

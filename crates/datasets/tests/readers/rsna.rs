@@ -86,8 +86,8 @@ fn without_the_class_table_the_class_of_negatives_is_unknown() {
     let data = read_all(&tree);
     assert_eq!(data.records[0].labels, [Some(0.0), None, None]);
     assert_eq!(data.records[1].labels, [1.0, 0.0, 0.0].map(Some));
-    // The class of a film that is not in the class table is unknown. A film that is only in the class
-    // table is not read.
+    // The class of a film that is not in the class table is unknown. A film that is only in the
+    // class table is not read.
     classes(&tree, "c,Normal\nz,Normal\n");
     let data = read_all(&tree);
     assert_eq!(data.records[0].labels, [Some(0.0), None, None]);
@@ -124,8 +124,8 @@ fn the_card_is_right() {
     card.has_splits(Rsna::SPLITS);
 }
 
-/// Of 3,000 films, the hash gives the parts within three standard deviations, and the draw of MGCA gives
-/// them exactly.
+/// Of 3,000 films, the hash gives the parts within three standard deviations, and the draw of MGCA
+/// gives them exactly.
 #[test]
 fn patients_are_split_by_hash_or_drawn() {
     let tree = tree();
@@ -165,7 +165,8 @@ fn patients_are_split_by_hash_or_drawn() {
         assert_eq!(first, splits(rule, 0));
         assert_ne!(first, splits(rule, 1));
     }
-    // The first of 3,000 rows as scikit-learn splits them (tests/oracle/splits.py checks other numbers).
+    // The first of 3,000 rows as scikit-learn splits them (tests/oracle/splits.py checks other
+    // numbers).
     assert_eq!(
         letters(splits(Rule::Mgca, 0).into_iter().take(24)),
         "rvrrvrvrrveerrevrevrvree"

@@ -199,8 +199,8 @@ fn missing_and_repeated_files_are_named() {
     );
 }
 
-/// The split draws films in the order of their first rows. MGCA draws rows, so that a film of several
-/// rows can be in two splits.
+/// The split draws films in the order of their first rows. MGCA draws rows, so that a film of
+/// several rows can be in two splits.
 #[test]
 fn films_are_drawn_whole() {
     let tree = tree();

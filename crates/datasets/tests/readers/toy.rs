@@ -1,4 +1,5 @@
-//! A temporary folder in which a test writes a made-up data set, and the cards of the real data sets.
+//! A temporary folder in which a test writes a made-up data set, and the cards of the real data
+//! sets.
 
 use std::fs;
 use std::io::Write;
@@ -129,8 +130,8 @@ impl Card {
         rest.split("\n## ").next().unwrap()
     }
 
-    /// Checks that the tree has every file of the card's layout, so that the tests read what the card
-    /// describes.
+    /// Checks that the tree has every file of the card's layout, so that the tests read what the
+    /// card describes.
     #[track_caller]
     pub(crate) fn describes(&self, tree: &Tree) {
         let files = tree.files();

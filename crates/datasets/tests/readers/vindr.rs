@@ -9,8 +9,8 @@ use crate::toy::{Card, Tree, by_rule, films, left_out, refusal};
 
 const HEADER: &str = "image_id,class_name,class_id,rad_id,x_min,y_min,x_max,y_max\n";
 
-/// Film `a` has a nodule that two radiologists found and a calcification that another found. Film `b` has
-/// no finding.
+/// Film `a` has a nodule that two radiologists found and a calcification that another found. Film
+/// `b` has no finding.
 fn tree() -> Tree {
     let tree = Tree::new();
     tree.write(
@@ -164,7 +164,7 @@ fn the_card_is_right() {
 )]
 #[case::resized(
     "a,ILD,5,R9,1,2,3,400",
-    "boxes reach beyond 1 of 1 films; the first of these has 64×48 px (-v names it). The films are resized copies"
+    "boxes reach beyond the edge of 1 of 1 films with boxes; the first such film has 64×48 px (-v names it). The films are resized copies"
 )]
 fn a_bad_row_is_explained(#[case] row: &str, #[case] expected: &str) {
     let tree = tree();

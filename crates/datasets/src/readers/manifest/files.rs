@@ -25,7 +25,7 @@ pub(super) fn check(table: &Path, films: &[ListedFilm]) -> Result<()> {
     Err(Error::file(table, format!("row {row}, {reason}{more}")))
 }
 
-/// Checks the files of a film. The error is the column with the reason.
+/// Checks the files of a film. The error names the column and the reason.
 fn check_files(film: &ListedFilm) -> std::result::Result<(), String> {
     let record = &film.record;
     if !record.path.is_file() {
@@ -65,7 +65,7 @@ fn check_mask(mask: &Path, film: (u32, u32)) -> std::result::Result<(), String> 
 /// The reason for a file that does not exist.
 fn not_a_file(column: &str, name: &str, or_else: &str) -> String {
     format!(
-        "column '{column}': '{name}' is not a file: write its path relative to the table's folder, or \
-         {or_else}"
+        "column '{column}': '{name}' is not a file: write its path relative to the table's folder, \
+         or {or_else}"
     )
 }

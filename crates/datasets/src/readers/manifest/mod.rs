@@ -4,15 +4,15 @@
 //! | --- | --- | --- |
 //! | `film` | required | the film's file; a relative path starts at the table's folder |
 //! | `patient` | required | identifier; the films of a patient share a split |
-//! | `study` | | identifier; the films of a study share its report; if empty, the film is its own study |
+//! | `study` | | identifier; the films of a study share its report; if empty, the film forms its own study |
 //! | `split` | | `train`, `validate` or `test`; if empty, a hash of the patient decides |
 //! | `text` | | the report, cleaned as in [`crate::report_text`]; quote it if it has commas, quotes or line breaks |
-//! | `label:<name>` | any number | `1` present, `0` absent, `-1` uncertain, empty if not mentioned |
+//! | `label:<name>` | one column per label | `1` present, `0` absent, `-1` uncertain, empty if not mentioned |
 //! | `boxes` | | `<label> <x> <y> <width> <height>`, separated by `;`, in pixels of the film's file |
-//! | `mask` | | an image of the film's size; pixels that are not black are set |
+//! | `mask` | | an image of the film's size; all pixels that are not black belong to the mask |
 //!
-//! `datasets/manifest.md` describes the table in more detail, and `datasets/manifest-template.csv` is a
-//! template.
+//! `datasets/manifest.md` describes the table in more detail, and `datasets/manifest-template.csv`
+//! is a template.
 
 mod cells;
 mod columns;
@@ -43,17 +43,18 @@ const REASONS: &[&str] = &[NO_REPORT, NO_TEXT];
 /// Options of the reader.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Options {
-    /// Name of the data set; patients are compared only within data sets of one name
+    /// Name of the data set; patients are compared only between stores whose data sets have the
+    /// same name
     #[arg(
         long,
         value_parser = NonEmptyStringValueParser::new(),
         default_value_t = Options::default().name
     )]
     pub name: String,
-    /// Whether films without report text stay
+    /// Whether to keep films without report text
     #[arg(long, value_enum, default_value_t = Options::default().text)]
     pub text: Text,
-    /// How the films are split whose row has no split.
+    /// How to split the films whose row has no split.
     #[command(flatten)]
     pub split: RuleOptions,
 }
@@ -73,7 +74,7 @@ impl Default for Options {
 pub struct Manifest;
 
 impl Reader for Manifest {
-    /// The default: [`Options::name`] can be another.
+    /// The default name. [`Options::name`] replaces it.
     const NAME: &'static str = "manifest";
     const TITLE: &'static str = "Your own films, listed in one CSV table (--root: the table, or a folder with manifest.csv)";
     const EXAMPLES: &'static str = "Example:
@@ -89,10 +90,11 @@ impl Reader for Manifest {
     /// Reads the table at `path`, or `manifest.csv` in the folder `path`, gzipped or not.
     ///
     /// # Errors
-    /// If a column is missing or its name looks like a mistake, or if the table lists no film. If a
-    /// row lists a file that does not exist, a film that an earlier row lists, a patient in two
-    /// splits, a value that is not allowed, a box beyond its film or a mask of another size. The
-    /// message names the first such row.
+    /// If a column is missing or its name looks like a mistake, if the table lists no film, or if a
+    /// row is wrong. A row is wrong if its film or mask does not exist, if an earlier row lists the
+    /// same film, if its patient is in two splits, if a value is not allowed, if a box reaches
+    /// beyond the film, or if the mask has another size than the film. The message names the first
+    /// wrong row.
     fn read(path: &Path, options: &Options) -> Result<Dataset> {
         let splitter = options.split.splitter(Self::SPLITS)?;
         let table = Table::open(&if path.is_dir() {
@@ -127,7 +129,7 @@ impl Reader for Manifest {
 struct ListedFilm {
     row: usize,
     record: Record,
-    /// Whether the row has a report, even one without text.
+    /// Whether the row has a report, even if cleaning the report leaves no text.
     has_report: bool,
 }
 

@@ -24,7 +24,7 @@ pub(super) struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Reads rows of the table `file`.
+    /// A reader for the rows of the table `file`, before the first row.
     pub(super) fn new(file: &'a Path, columns: &'a Columns, splitter: &'a Splitter) -> Rows<'a> {
         Rows {
             folder: file.parent().unwrap_or(Path::new("")),
@@ -72,7 +72,7 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// Reads the film's path, which no earlier row may have.
+    /// Reads the film's path. Refuses a film that an earlier row lists.
     fn film(&mut self, row: &Row<'_>) -> Result<String> {
         let film = row.get(self.columns.film);
         if film.is_empty() {
@@ -89,7 +89,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Reads the split, which must be that of the patient's earlier rows.
+    /// Reads the split. Refuses a split that differs from the one of the patient's earlier rows.
     fn split(&mut self, row: &Row<'_>) -> Result<Split> {
         let patient = row.get(self.columns.patient);
         if patient.is_empty() {

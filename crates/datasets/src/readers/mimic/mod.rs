@@ -2,8 +2,9 @@
 //! split.
 //!
 //! The root holds `files/` and the tables
-//! `mimic-cxr-<version>-{metadata,split,chexpert,negbio}.csv[.gz]`. Only [`Rule::Official`] needs the
-//! split table. `datasets/mimic-cxr.md` describes the layout, the rules and the terms of access.
+//! `mimic-cxr-<version>-{metadata,split,chexpert,negbio}.csv[.gz]`. Only [`Rule::Official`] needs
+//! the split table. `datasets/mimic-cxr.md` describes the layout, the rules and the terms of
+//! access.
 
 mod reports;
 mod tables;
@@ -84,11 +85,11 @@ impl Labeller {
 /// Options of the reader.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
 pub struct Options {
-    /// Folder that holds the reports in `files/p10/…` [default: mimic-cxr-reports in the root, or the
-    /// root itself]
+    /// Folder that holds the reports in `files/p10/…` [default: mimic-cxr-reports in the root, or
+    /// the root itself]
     #[arg(long, value_name = "DIR")]
     pub reports: Option<PathBuf>,
-    /// Whether films without report text stay
+    /// Whether to keep films without report text
     #[arg(long, value_enum, default_value_t = Options::default().text)]
     pub text: Text,
     /// Views to keep, separated by commas

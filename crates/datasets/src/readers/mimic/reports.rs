@@ -22,7 +22,7 @@ pub(super) struct Reports<'a> {
 pub(super) enum Report {
     /// Its cleaned text.
     Text(String),
-    /// It has no findings or impression of three words.
+    /// It has fewer than three words of findings or impression.
     Empty,
 }
 
@@ -51,7 +51,7 @@ impl<'a> Reports<'a> {
         self.folder.join("files/p10/p1xxxxxxx/sxxxxxxxx.txt")
     }
 
-    /// Reads the reports of the films, by study. Studies whose report file is missing are absent.
+    /// Reads the reports of the films, by study. A study whose report file is missing has no entry.
     pub(super) fn read(&self, films: &[Record], text: Text) -> Result<HashMap<String, Report>> {
         if text == Text::Optional && !self.folder.join("files").is_dir() {
             return Ok(HashMap::new());
@@ -75,7 +75,7 @@ impl<'a> Reports<'a> {
 
     /// Reads the report of a film's study. `None` if its file does not exist.
     fn read_study(&self, film: &Record) -> Result<Option<Report>> {
-        // The films of a study are in the folder `files/p10/p10000032/s50414267` of the root, its
+        // The films of a study are in the folder `files/p10/p10000032/s50414267` of the root. Their
         // report is the file `files/p10/p10000032/s50414267.txt` of the reports.
         let study = film.path.parent().unwrap_or(self.root);
         let study = study.strip_prefix(self.root).unwrap_or(study);

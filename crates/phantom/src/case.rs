@@ -1,4 +1,4 @@
-//! A study with everything drawn, in memory.
+//! One study, drawn in memory.
 
 use mflag_film::Film;
 

@@ -1,7 +1,7 @@
-//! The patients and studies of a phantom: each study follows from the seed and its film's index.
+//! The patients and studies of a phantom. The seed and a film's index determine its study.
 //!
-//! Films come in blocks of [`BLOCK`]. A block's own random numbers divide it into patients of one
-//! to four studies, so the patient of any film is known without a look at the films before it.
+//! Films come in blocks of [`BLOCK`]. Random numbers of the block divide it into patients of one to
+//! four studies. So the patient of a film can be computed without the films of earlier blocks.
 
 use mflag_core::seed;
 use rand::Rng;
@@ -93,7 +93,7 @@ impl Projection {
     }
 }
 
-/// One study of one patient, before findings and film.
+/// One study of one patient, without its findings and its film.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Study {
     /// Index of the frontal film in the phantom.
@@ -104,7 +104,7 @@ pub struct Study {
     pub subject_id: u32,
     /// Study identifier: eight digits, beginning with 5.
     pub study_id: u32,
-    /// Number of this study among its patient's, from 0.
+    /// Number of this study among the patient's studies, from 0.
     pub number: u32,
     /// Sex of the patient.
     pub sex: Sex,
@@ -182,7 +182,7 @@ struct Patient {
     sex: Sex,
     /// Age in years during `year`.
     age: u32,
-    /// How probable it is that a study is done at the bedside.
+    /// Probability that a study is done at the bedside.
     frailty: f64,
     /// Year and month (0 to 11) of the first study.
     year: u32,
@@ -234,7 +234,7 @@ fn draw_detector(projection: Projection, rng: &mut impl Rng) -> (u32, u32) {
     }
 }
 
-/// `YYYYMMDD` of a day, `months` after the beginning of a year.
+/// The date `YYYYMMDD` of day `day` in the month that is `months` months after January of `year`.
 fn date(year: u32, months: u32, day: u32) -> u32 {
     (year + months / 12) * 10_000 + (months % 12 + 1) * 100 + day
 }
@@ -250,7 +250,8 @@ fn draw_time(rng: &mut impl Rng) -> String {
     )
 }
 
-/// Permutes the numbers below [`IDS`], so that the identifiers of neighbours are far apart.
+/// Permutes the numbers below [`IDS`], so that the identifiers of neighbouring numbers are far
+/// apart.
 fn scatter(number: u64) -> u64 {
     (number % IDS) * 6_180_339 % IDS
 }

@@ -1,4 +1,4 @@
-//! What the phantom's folder holds of one study, and of all.
+//! What the phantom's folder holds about one study, and a summary of all studies.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,8 @@ pub struct Entry<W> {
     pub study: Study,
     /// Index of the frontal film in the phantom.
     pub index: u64,
-    /// What the layout keeps of the study. `phantom.jsonl` has the fields that are not skipped.
+    /// What the layout keeps about the study. `phantom.jsonl` has its fields, except those that
+    /// serde skips.
     #[serde(flatten)]
     pub written: W,
     /// Columns of the frontal film.

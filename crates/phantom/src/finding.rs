@@ -13,9 +13,9 @@ pub(crate) const NO_FINDING: usize = 8;
 pub(crate) const PNEUMONIA: usize = 11;
 /// Index of "Support Devices" in [`LABELS`](mflag_datasets::readers::mimic::LABELS).
 const SUPPORT_DEVICES: usize = 13;
-/// The most findings on one film, before a second pneumothorax.
+/// The most findings on one film. A second pneumothorax does not count.
 const MOST: usize = 3;
-/// Findings that a patient has in every study, and how probable each is.
+/// Findings that a patient has in every study, each with its probability.
 const CHRONIC: [(Kind, f64); 3] = [
     (Kind::Cardiomegaly, 0.09),
     (Kind::Pacemaker, 0.04),
@@ -185,7 +185,7 @@ impl Side {
         }
     }
 
-    /// Whether it includes the lung of this index: 0 right, 1 left.
+    /// Whether the side includes the lung with this index: 0 right, 1 left.
     pub(crate) fn includes(self, lung: usize) -> bool {
         match self {
             Self::Right => lung == 0,
@@ -277,8 +277,8 @@ impl Finding {
         }
     }
 
-    /// Moves the finding to the opposite side if it would share its lung with a pneumothorax, or
-    /// is one itself and would share its lung with a disease.
+    /// Moves the finding to the opposite side if it would share its lung with another disease, and
+    /// one of the two is a pneumothorax.
     fn avoid_shared_lung(&mut self, others: &[Finding]) {
         let one_lung = matches!(self.side, Side::Left | Side::Right);
         let clashes = |other: &Finding| {
@@ -293,7 +293,8 @@ impl Finding {
         }
     }
 
-    /// Whether a film cannot show both findings, or its report could not tell them apart.
+    /// Whether no film may have both findings: it could not show both, or its report could not tell
+    /// them apart.
     fn excludes(&self, other: &Self) -> bool {
         let kinds = [self.kind, other.kind];
         let both_haze = kinds
@@ -326,14 +327,15 @@ impl Finding {
 }
 
 /// Draws the findings of a study, none to three: first the patient's chronic ones from
-/// `patient_rng`, then those of the day from `study_rng`.
+/// `patient_rng`, then those of this study from `study_rng`.
 pub(crate) fn draw(
     study: &Study,
     patient_rng: &mut impl Rng,
     study_rng: &mut impl Rng,
 ) -> Vec<Finding> {
     let mut findings = draw_chronic(patient_rng);
-    // 41 % of the studies draw no finding, 30 % one, 19 % two, 10 % three; some do not fit.
+    // 41 % of the studies draw no finding, 30 % one, 19 % two, 10 % three. A finding that an
+    // earlier one excludes is dropped.
     let count = match study_rng.random_range(0..100) {
         0..41 => 0,
         41..71 => 1,
@@ -365,8 +367,8 @@ fn draw_chronic(rng: &mut impl Rng) -> Vec<Finding> {
     findings
 }
 
-/// Draws a second finding of a kind on the opposite side of the first, unless the other findings
-/// rule it out.
+/// Draws a second finding of a kind, on the opposite side of the first. `None` if there is no first
+/// one, or if another finding excludes the second.
 pub(crate) fn draw_second(findings: &[Finding], kind: Kind, rng: &mut impl Rng) -> Option<Finding> {
     let first = findings.iter().find(|f| f.kind == kind)?;
     let second = Finding {

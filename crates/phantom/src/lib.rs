@@ -9,21 +9,21 @@
 //! Film `index` depends only on the layout, the seed and the index, so films can be made in any
 //! order and on any number of threads. [`Case::new`] makes one in memory:
 //!
-//! 1. [`Layout::recipe`] says how often films are positive, and how many films a patient has. With
-//!    it, the seed and the index give a plan: a [`Study`], its [findings](Finding), and whether the
-//!    film has foreign objects.
-//! 2. The plan gives the film, with a mask of each finding, at any size, and the [`Report`].
+//! 1. [`Layout::recipe`] says how many films a patient has, and which share of the films is
+//!    positive (shows the findings that the data set is about). The recipe, the seed and the index
+//!    give a plan: a [`Study`], its [findings](Finding), and whether the film has foreign objects.
+//! 2. The plan gives the film at any size, a mask of each finding, and the [`Report`].
 //!
-//! [`write`](fn@write) makes the cases of a whole phantom in parallel, lets [`Layout::film`] write
-//! each, and [`Layout::tables`] the tables at the end.
+//! [`write`](fn@write) makes the cases of a whole phantom in parallel. It calls [`Layout::film`] to
+//! write each of them, and [`Layout::tables`] at the end.
 //!
 //! # Where to look
 //!
 //! | file or folder | content |
 //! | --- | --- |
-//! | `options.rs` | which phantom to write, checked |
-//! | `write.rs` | the folder of a phantom; a killed run is continued |
-//! | `entry.rs` | one study of that folder, and the summary of all |
+//! | `options.rs` | the options of a phantom, and their checks |
+//! | `write.rs` | the folder of a phantom, and how a killed run continues |
+//! | `entry.rs` | one study of that folder, and the summary of all studies |
 //! | `recipe.rs` | what the films of a layout show |
 //! | `cohort.rs` | patients and studies |
 //! | `finding.rs` | kinds, sides, zones and severities of findings, and which occur together |
@@ -34,16 +34,17 @@
 //!
 //! # How to add a layout
 //!
-//! 1. `layouts/NAME.rs`: a unit struct, the struct `Written` with what its tables need of a film,
-//!    and `impl Layout`. Take the nearest of the others as a model, and what the data set's reader
-//!    exports (`LABELS`, `SIDE`) from `mflag_datasets::readers`.
+//! 1. `layouts/NAME.rs`: a unit struct, the struct `Written` with what the tables need to know
+//!    about a film, and `impl Layout`. Start from the most similar layout, and import what the data
+//!    set's reader exports (`LABELS`, `SIDE`) from `mflag_datasets::readers`.
 //! 2. `layouts/mod.rs`: `mod`, `pub use`, and an entry of [`LAYOUTS`]. The command line, its help,
-//!    and the tests over all layouts have it from there.
+//!    and the tests over all layouts read this list.
 //! 3. `tests/phantom/layouts.rs`: a test that the reader reads what was drawn.
 //! 4. `datasets/phantoms.md`: a row of the table. `scripts/digests.py`: an entry of `PHANTOMS`.
 //!
-//! If the films need something new, such as another share of positives, add a field to [`Recipe`],
-//! and leave it off in [`Recipe::ARCHIVE`]: the bytes of the other layouts must not change.
+//! If the films need something new, such as another share of positive films, add a field to
+//! [`Recipe`], and leave it off in [`Recipe::ARCHIVE`]: the bytes of the other layouts must not
+//! change.
 
 mod body;
 mod case;

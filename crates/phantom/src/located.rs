@@ -50,8 +50,8 @@ pub struct Located<T = Finding> {
     /// The finding or the object.
     #[serde(flatten)]
     pub finding: T,
-    /// 1 where it is, else 0: row-major, as large as the film. Empty in an
-    /// [`Entry`](crate::Entry), which drops masks to save memory.
+    /// The mask, row-major and as large as the film: 1 where the finding or object is, else 0.
+    /// Empty in an [`Entry`](crate::Entry), which drops masks to save memory.
     #[serde(skip)]
     pub mask: Vec<u8>,
     /// The smallest box around the mask; all zeros if the mask is empty.
@@ -62,7 +62,7 @@ pub struct Located<T = Finding> {
 }
 
 impl<T> Located<T> {
-    /// Measures the box and the area of a mask of `width` columns.
+    /// Measures the box and the area of `mask`, which has `width` columns.
     pub(crate) fn new(finding: T, mask: Vec<u8>, width: usize) -> Self {
         Self {
             finding,
@@ -72,7 +72,7 @@ impl<T> Located<T> {
         }
     }
 
-    /// The same without its mask.
+    /// Drops the mask, and keeps the box and the area.
     pub(crate) fn without_mask(self) -> Self {
         Self {
             mask: Vec::new(),

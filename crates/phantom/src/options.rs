@@ -16,9 +16,9 @@ pub struct Options {
     /// The data set whose layout the phantom takes.
     #[serde(skip_serializing_if = "is_default")]
     pub layout: &'static dyn Layout,
-    /// Frontal films, at least 1. In some layouts, studies may have a lateral film, too.
+    /// Number of frontal films, at least 1. In some layouts, studies may have a lateral film, too.
     pub films: usize,
-    /// The same seed gives the same bytes, on any number of threads.
+    /// Seed of all random numbers. The same seed gives the same bytes, on any number of threads.
     pub seed: u64,
     /// Longest side of a film in pixels, within [`Layout::sides`].
     pub side: u32,
@@ -35,8 +35,8 @@ fn is_default(layout: &&'static dyn Layout) -> bool {
 }
 
 impl Options {
-    /// 1000 films of seed 0 in the layout's default size, a tenth of the patients for each of
-    /// validation and test that the layout's files have.
+    /// 1000 films of seed 0 in the layout's default size. If the layout's files have a validation
+    /// split, a tenth of the patients is for validation; the same holds for test.
     #[must_use]
     pub fn new(layout: &'static dyn Layout) -> Self {
         let fraction = |split| {
@@ -80,7 +80,7 @@ impl Options {
             None
         } else if least == most {
             Some(format!(
-                "side is {side}; films of {layout} have {most} pixels"
+                "side is {side}; films of {layout} must have {most} pixels"
             ))
         } else {
             Some(format!("side is {side}; choose {least} to {most} pixels"))
@@ -98,8 +98,8 @@ impl Options {
             if *fraction != 0.0 && !layout.splits().contains(&split) {
                 let name = split.name();
                 return Some(format!(
-                    "{name} is {fraction}; choose 0: the files of {layout} have no {name} split, \
-                     and its reader draws one"
+                    "{name} is {fraction}; choose 0: the files of {layout} have no {name} split; \
+                     `mflag-data prepare` draws it"
                 ));
             }
         }

@@ -1,4 +1,5 @@
-//! What the films of a layout show: how patients have films, which findings occur and how often.
+//! What the films of a layout show: how many films a patient has, which findings occur, and how
+//! often.
 
 use std::f64::consts::SQRT_2;
 
@@ -11,9 +12,9 @@ use crate::layouts::Layout;
 
 /// Columns and rows of the detector in layouts whose films are square, in pixels.
 const SQUARE: (u32, u32) = (2022, 2022);
-/// How probable it is that a film with a pneumothorax draws one on the other side, too. The other
-/// findings leave room for it on a fifth to a quarter of these films; in SIIM-ACR, 624 of 2,669
-/// positive films have several outlines.
+/// Probability that a second pneumothorax is drawn on the other side of a film with one. Other
+/// findings sometimes exclude it, so a fifth to a quarter of these films have two. In SIIM-ACR, 624
+/// of 2,669 positive films have several outlines.
 const SECOND_PNEUMOTHORAX: f64 = 0.36;
 
 /// The kinds that the RSNA challenge labels as lung opacity.
@@ -28,12 +29,13 @@ pub struct Recipe {
     pub laterals: bool,
     /// Whether all films are square.
     pub square: bool,
-    /// Fixes the share of positive films. `None`: findings are as frequent as they are drawn.
+    /// Fixes the share of positive films. `None`: the share is not fixed; it follows from how often
+    /// each kind of finding is drawn.
     pub positives: Option<Positives>,
     /// Whether a film may have a pneumothorax on both sides.
     pub second_pneumothorax: bool,
-    /// Fraction of the films with foreign objects. `None`: no films have any. If it is set, no film
-    /// has ECG electrodes, which look like foreign objects.
+    /// Fraction of the films that have foreign objects. `None`: no films have any. If it is set, no
+    /// film has ECG electrodes, which look like foreign objects.
     pub objects: Option<f64>,
 }
 
@@ -47,7 +49,7 @@ pub struct Positives {
 }
 
 impl Recipe {
-    /// A clinical archive: patients with several studies, findings as they are drawn.
+    /// A clinical archive: patients with several studies, and no fixed share of positive films.
     pub const ARCHIVE: Self = Self {
         one_film_per_patient: false,
         laterals: false,
@@ -58,7 +60,7 @@ impl Recipe {
     };
 
     fn study(&self, seed: u64, index: u64) -> Study {
-        // The first study of a block is always the first of its patient.
+        // The first study of a block (see `cohort.rs`) is always the first of its patient.
         let first_of_block = index * BLOCK;
         let study = Study::new(
             seed,
@@ -97,7 +99,7 @@ impl Recipe {
 /// What a film will show, before anything is drawn.
 #[derive(Debug, Clone)]
 pub(crate) struct Plan {
-    /// The seed of everything drawn: [`Layout::seed`].
+    /// The seed of all random numbers: [`Layout::seed`].
     pub(crate) seed: u64,
     pub(crate) study: Study,
     pub(crate) findings: Vec<Finding>,
@@ -123,8 +125,8 @@ impl Plan {
     }
 }
 
-/// Chooses a fraction of all films: the chosen ones are evenly spread over the films and the
-/// splits.
+/// Whether film `index` belongs to the chosen `fraction` of all films. The chosen films are evenly
+/// spread over the films and the splits.
 fn is_chosen(seed: u64, index: u64, fraction: f64) -> bool {
     let start: f64 = seed::rng(seed, stream::CHOSEN, u64::MAX).random();
     (start + index as f64 * (SQRT_2 - 1.0)).fract() < fraction

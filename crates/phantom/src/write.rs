@@ -1,4 +1,5 @@
-//! Writes a phantom: claims the folder, draws the films in parallel, then writes the tables.
+//! Writes a phantom: marks the folder as its own, draws the films in parallel, then writes the
+//! tables.
 
 use std::io;
 use std::path::Path;
@@ -19,7 +20,7 @@ const MARKER: &str = "phantom.json";
 /// The file with the findings of each film. It is written last, so a folder that has it is
 /// complete.
 const FINDINGS: &str = "phantom.jsonl";
-/// Must rise with any change to the bytes of a phantom.
+/// Version of the phantoms' bytes. Raise it with every change to them.
 const FORMAT: u32 = 1;
 
 /// Writes the phantom into `out`, on rayon's current thread pool: films and tables in the data
@@ -28,8 +29,8 @@ const FORMAT: u32 = 1;
 /// If a run was killed, the same call completes its folder. A complete folder stays as it is.
 ///
 /// # Errors
-/// If an option is out of range, `out` holds something else than this phantom, or a file cannot be
-/// written.
+/// If an option is out of range, if `out` holds anything other than this phantom, or if a file
+/// cannot be written.
 pub fn write(out: &Path, options: &Options) -> Result<Summary> {
     options.check()?;
     let summary = Summary::new(options);
@@ -44,8 +45,8 @@ pub fn write(out: &Path, options: &Options) -> Result<Summary> {
 
 /// Writes the films, then the tables, then `phantom.jsonl`.
 ///
-/// Films are not written atomically: without tables no reader sees them, and a run that continues
-/// writes all of them again.
+/// Films are not written atomically. This is safe: a reader finds no film without the tables, and a
+/// run that continues writes all films again.
 ///
 /// # Errors
 /// If a film or a table cannot be written.

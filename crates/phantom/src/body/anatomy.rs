@@ -1,5 +1,5 @@
-//! One patient's chest on one day: some thirty lengths, and the depth of tissue that they give at
-//! any point.
+//! One patient's chest on one day: about thirty lengths, and the depth of tissue at any point that
+//! follows from them.
 
 use rand::Rng;
 
@@ -46,7 +46,7 @@ pub(crate) struct Heart {
 }
 
 impl Heart {
-    /// Its width is the cardiothoracic ratio times the inner width of the thorax.
+    /// Draws a heart. Its width is the cardiothoracic ratio times the inner width of the thorax.
     fn draw(
         study: &Study,
         findings: &[Finding],
@@ -109,8 +109,8 @@ struct Breast {
 }
 
 impl Breast {
-    /// Both breasts, or, in 4 % of the patients, the one that mastectomy left. `habitus` is that of
-    /// [`Anatomy::draw`].
+    /// Both breasts, or, in 4 % of the patients, the one that is left after a mastectomy. `habitus`
+    /// runs from thin (0) to obese (1).
     fn draw_both(habitus: f32, half_width: f32, rng: &mut impl Rng) -> Vec<Self> {
         let (size, low) = (
             rng.random_range(4.2..6.6) + habitus,
@@ -143,7 +143,7 @@ impl Breast {
 
 /// The day's position of the diaphragm. Heights are values of y, which points down.
 struct Diaphragm {
-    /// How far it is below its mean position.
+    /// How far the diaphragm is below its mean position.
     breath: f32,
     /// Height of the dome and of the costophrenic angle, by side.
     dome: [f32; 2],
@@ -231,8 +231,8 @@ pub(crate) struct Site {
     pub(crate) lateral: f32,
     /// Distance of the lung's medial border from the spine at this height.
     pub(crate) medial: f32,
-    /// Whether the point lies in the air-filled part of the chest: 0 outside, 1 inside, soft in
-    /// between.
+    /// Whether the point lies in the air-filled part of the chest: 0 outside, 1 inside, in between
+    /// at the soft edge.
     pub(crate) inside: f32,
     /// Depth of the chest's cavity (lung and organs).
     pub(crate) cavity: f32,

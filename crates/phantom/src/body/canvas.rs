@@ -1,4 +1,5 @@
-//! The view from the body (centimetres) to the film (pixels), and how strokes are drawn in it.
+//! Converts points between the body (centimetres) and the film (pixels), and draws strokes on the
+//! film.
 
 use super::stroke::{Node, Stroke};
 

@@ -1,5 +1,5 @@
-//! Devices in the body (tubes, lines, pacemakers), and what lies on the skin and no report
-//! mentions.
+//! Devices in the body (tubes, lines, pacemakers), and what no report mentions (electrodes, skin
+//! folds, clips, wires).
 
 use rand::Rng;
 

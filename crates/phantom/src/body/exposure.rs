@@ -1,4 +1,4 @@
-//! Makes grey levels of attenuation: noise, display curve, collimation and side marker.
+//! Turns attenuation into grey levels: noise, display curve, collimation and side marker.
 
 use mflag_film::Film;
 use rand::Rng;
@@ -78,7 +78,7 @@ impl Exposure {
         x + dx >= left && x + dx <= w - right && y - dy >= top && y - dy <= h - bottom
     }
 
-    /// Makes a film of the attenuation of each of its pixels (row-major).
+    /// Makes a film from the attenuation of each pixel (row-major).
     pub(crate) fn develop(
         &self,
         view: View,
@@ -101,8 +101,8 @@ impl Exposure {
         }
     }
 
-    /// Adds quantum noise, white and stronger where few quanta arrive, and mottle with a grain of
-    /// some 3 mm.
+    /// Adds quantum noise (white noise, stronger where few quanta arrive) and mottle (with a grain
+    /// of about 3 mm).
     fn add_noise(&self, view: View, attenuation: &mut [f32], rng: &mut impl Rng) {
         // Noise per area is constant: a smaller pixel is noisier.
         let of_pixel = (0.13 * view.scale).sqrt();
@@ -120,8 +120,8 @@ impl Exposure {
         }
     }
 
-    /// The curve from the attenuation to grey levels: between quantiles, gamma mixed with histogram
-    /// equalisation.
+    /// The curve from attenuation to grey levels. Between the two quantiles, it is a gamma curve
+    /// mixed with histogram equalisation.
     fn display_curve(&self, attenuation: &[f32]) -> DisplayCurve {
         let cumulated = cumulated_histogram(attenuation);
         let quantile = |part: f32| {
@@ -146,8 +146,8 @@ impl Exposure {
     }
 }
 
-/// A value that is about normally distributed, with standard deviation 1, from four random bytes.
-/// Their sum is the same on every machine, which a logarithm or a cosine need not be.
+/// A value that is about normally distributed, with standard deviation 1, from four random bytes. A
+/// sum of bytes is the same on every machine; a logarithm or a cosine may differ.
 fn normal(bytes: &[u8]) -> f32 {
     const MEAN: i32 = 4 * 255 / 2;
     const DEVIATION: f32 = 147.8;

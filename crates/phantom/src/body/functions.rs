@@ -1,5 +1,5 @@
-//! Functions of position that anatomy and findings are made of: smooth curves, soft edges, depths
-//! of round bodies, noise.
+//! Functions of position from which anatomy and findings are built: smooth curves, soft edges,
+//! depths of round bodies, noise.
 
 /// A smooth curve through given points, as a table over [0, 1].
 #[derive(Debug, Clone)]
@@ -8,7 +8,8 @@ pub(crate) struct Curve(Vec<f32>);
 impl Curve {
     const STEPS: usize = 256;
 
-    /// A cubic Hermite curve (finite differences) through points (t, value); t rises from 0 to 1.
+    /// A cubic Hermite curve through points (t, value), with slopes by finite differences; t rises
+    /// from 0 to 1.
     pub(crate) fn through(points: &[(f32, f32)]) -> Self {
         let slope = |i: usize| {
             let (a, b) = (

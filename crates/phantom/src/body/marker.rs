@@ -5,7 +5,8 @@ use rand::Rng;
 use super::canvas::View;
 use super::stroke::{Node, Profile, Stroke};
 
-/// Width and advance of a letter, and half of its line's width, as fractions of its height.
+/// Width of a letter, distance from one letter to the next, and half of the width of a letter's
+/// lines, as fractions of the letter's height.
 const LETTER_WIDTH: f32 = 0.6;
 const ADVANCE: f32 = 0.85;
 const HALF_LINE: f32 = 0.07;

@@ -4,10 +4,10 @@
 //! origin is in the midline at the middle of the thorax. x points to the patient's left (the film's
 //! right), y points down. Sides are indices: 0 is the patient's right, 1 the patient's left.
 //!
-//! Attenuation has no unit: a film's display curve spans its range. A film is made in this order:
-//! [`anatomy`] gives the depth of tissue at each point; [`skeleton`], [`device`] and [`object`]
-//! give strokes, which [`canvas`] draws; [`lesion`] changes the tissue; [`render`] adds all of them
-//! up; [`exposure`] makes grey levels of the sum.
+//! Attenuation has no unit: each film's display curve maps the film's own range to grey levels. A
+//! film is made in this order: [`anatomy`] gives the depth of tissue at each point; [`skeleton`],
+//! [`device`] and [`object`] give strokes, which [`canvas`] draws; [`lesion`] changes the tissue;
+//! [`render`] adds up the attenuation of all these; [`exposure`] turns the sum into grey levels.
 
 mod anatomy;
 mod canvas;

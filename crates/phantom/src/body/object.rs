@@ -27,8 +27,8 @@ pub struct Object {
     pub form: Form,
 }
 
-/// Draws the objects of a film that has any, each with its stroke: one or two groups, of which a
-/// group of buttons has two to four objects and every other group has one.
+/// Draws the objects of a film that has any, each with its stroke. A film has one or two groups: a
+/// group of buttons has two to four objects, every other group has one.
 pub(crate) fn draw(anatomy: &Anatomy, rng: &mut impl Rng) -> Vec<(Object, Stroke)> {
     let mut objects = Vec::new();
     for _ in 0..rng.random_range(1..3) {

@@ -21,11 +21,12 @@ use crate::recipe::Plan;
 
 /// Attenuation of a centimetre of soft tissue.
 const TISSUE: f32 = 0.165;
-/// How much less a centimetre of lung attenuates than soft tissue does.
+/// How much less a centimetre of lung attenuates than a centimetre of soft tissue.
 const AIR: f32 = 0.115;
 /// The detector's pixel spacing in centimetres, at full resolution.
 const PITCH: f32 = 0.0139;
-/// Space beside the chest, and space above and below the lungs, that a film shows.
+/// Space that a film shows beside the chest, and above and below the lungs together, in
+/// centimetres.
 const BESIDE_CHEST: f32 = 0.6;
 const BEYOND_LUNGS: f32 = 7.0;
 
@@ -228,7 +229,7 @@ impl<'a> Scene<'a> {
             - self.gastric_bubble(x, y)
     }
 
-    /// What the gas in the stomach saves, in three patients of five.
+    /// How much less the stomach attenuates because of its gas, which three patients in five have.
     fn gastric_bubble(&self, x: f32, y: f32) -> f32 {
         let seed = self.anatomy.seed;
         if seed % 5 < 2 {

@@ -1,4 +1,5 @@
-//! Bones and vessels of a frontal film as strokes, and the spine with the trachea as a field.
+//! Bones and vessels of a frontal film as strokes, and the attenuation of spine and trachea at any
+//! point.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -8,7 +9,7 @@ use super::functions::edge;
 use super::stroke::{Node, Profile, Stroke, smooth};
 
 const RIBS: usize = 12;
-/// Ribs from this one on are short: they end without an anterior part (rib 11 and rib 12).
+/// Ribs from this index on (ribs 11 and 12) are short: they have no anterior part.
 const FLOATING: usize = 10;
 /// Attenuation of bones and vessels at their axis.
 const POSTERIOR_RIB: f32 = 0.24;
@@ -38,7 +39,7 @@ pub(crate) fn bones(anatomy: &Anatomy, bedside: bool) -> Vec<Stroke> {
 /// A rib: the posterior part runs from the spine to the chest wall; the anterior part comes back
 /// lower and fainter.
 fn rib(anatomy: &Anatomy, side: usize, number: usize) -> Vec<Stroke> {
-    /// The number of nodes of a whole half turn, from the spine to the sternum.
+    /// The number of steps of a whole half turn, from the spine to the sternum.
     const STEPS: f32 = 44.0;
     let course = RibCourse::new(anatomy, side, number);
     let half = 0.58 * anatomy.half_width / 14.0;
@@ -174,8 +175,8 @@ pub(crate) fn midline(anatomy: &Anatomy, x: f32, y: f32) -> f32 {
     if dx > 3.2 {
         return 0.0;
     }
-    // Position within a vertebra: 0 at its upper end, 1 at the next one's. A vertebra is as high as
-    // the distance from rib to rib.
+    // Position within a vertebra: 0 at its upper end, 1 at the upper end of the next vertebra. A
+    // vertebra is as high as the distance from rib to rib.
     let phase = (y - anatomy.first_rib) / anatomy.rib_pitch;
     let phase = phase - phase.floor();
     let disc = edge((phase - 0.5).abs() - 0.36, 0.1);
@@ -252,7 +253,8 @@ struct Vessel {
 }
 
 impl VesselTree<'_> {
-    /// Draws a vessel, and the two that it divides into, until they are too thin or leave the lung.
+    /// Draws a vessel and the two branches into which it divides, and so on, until the branches are
+    /// too thin or leave the lung.
     fn grow(&mut self, vessel: &Vessel) {
         if vessel.divisions > DIVISIONS || vessel.radius < THINNEST_VESSEL {
             return;

@@ -1,4 +1,4 @@
-//! Strokes: lines of varying width, of which bones, vessels, tubes, wires and letters are made.
+//! Strokes: lines of varying width, from which bones, vessels, tubes, wires and letters are drawn.
 
 /// A point of a stroke.
 #[derive(Debug, Clone, Copy)]
@@ -24,7 +24,7 @@ pub(crate) enum Profile {
     Round,
     /// A hollow bone: both cortical rims are brighter than the marrow.
     Cortical,
-    /// The same all across.
+    /// The same attenuation across the whole width.
     Flat,
 }
 
@@ -61,7 +61,7 @@ impl Stroke {
         Self { nodes, profile }
     }
 
-    /// A disc. `length` is that of the short line that it is drawn as.
+    /// A disc, drawn as a line of the short length `length`.
     pub(crate) fn disc(
         (x, y): (f32, f32),
         length: f32,

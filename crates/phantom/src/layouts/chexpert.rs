@@ -1,7 +1,8 @@
 //! CheXpert-v1.0-small: `train.csv`, `valid.csv`, and the films below `train/` and `valid/`.
 //!
-//! The labels of `train.csv` are what the labeller reads from the report, which is not written.
-//! Those of `valid.csv`, a vote of radiologists in the original, are what the film shows.
+//! The labels of `train.csv` are what a labeller would read from the report; the report itself is
+//! not written. The labels of `valid.csv` are what the film shows; in the original, radiologists
+//! voted on them.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -61,7 +62,7 @@ impl Layout for Chexpert {
     }
 
     fn meaning(&self) -> &'static str {
-        "CheXpert-v1.0-small, with labels as read from reports"
+        "CheXpert-v1.0-small, with labels as a labeller reads them from reports"
     }
 
     fn sides(&self) -> RangeInclusive<u32> {

@@ -18,8 +18,8 @@ use mflag_store::{Error, Result};
 use super::files;
 use crate::{Case, Study};
 
-/// Pixel spacing in millimetres. It is the detector's: the challenges reduced their films and kept
-/// this value.
+/// Pixel spacing of the detector in millimetres. The challenges reduced their films, but kept this
+/// value.
 const SPACING: &str = "0.139\\0.139";
 
 /// The identifiers of a film.
@@ -30,7 +30,8 @@ pub(super) struct Ids {
     pub(super) instance: String,
 }
 
-/// A unique identifier derived from `name`: under 2.25, any number of 128 bits may be used.
+/// A unique identifier derived from `name`. Below the root 2.25, DICOM allows any number of 128
+/// bits.
 pub(super) fn uid(name: &str) -> String {
     let hex = digest::bytes(name.as_bytes());
     let number = hex

@@ -13,7 +13,7 @@ const QUALITY: u8 = 90;
 /// Grey level of the lateral films. Readers leave them out, so they show nothing.
 const LATERAL_GREY: u8 = 96;
 
-/// Encodes a film as a baseline JPEG. `path` is only for the error.
+/// Encodes a film as a baseline JPEG. Only the error message uses `path`.
 pub(super) fn jpeg(film: &Film, path: &Path) -> Result<Vec<u8>> {
     let mut jpeg = Vec::new();
     JpegEncoder::new_with_quality(&mut jpeg, QUALITY)

@@ -1,4 +1,4 @@
-//! Own data: `manifest.csv`, `films/` and `masks/`.
+//! Your own films: `manifest.csv`, `films/` and `masks/`.
 //!
 //! The labels are what the film shows. Boxes and masks mark opacities and consolidations, so one
 //! set of films serves classification, detection and segmentation.
@@ -21,7 +21,7 @@ use crate::recipe::{OPACITIES, Positives, Recipe};
 use crate::write::write_films;
 use crate::{Bounds, Case, Entry, Kind, Layout, Located, Options};
 
-/// Own data, described by a manifest.
+/// Your own films, listed in a manifest.
 #[derive(Debug, Clone, Copy)]
 pub struct Manifest;
 
@@ -46,7 +46,7 @@ impl Layout for Manifest {
     }
 
     fn meaning(&self) -> &'static str {
-        "Own data: a manifest with labels, boxes, masks and texts"
+        "Your own films: a manifest with labels, boxes, masks and reports"
     }
 
     fn sides(&self) -> RangeInclusive<u32> {
@@ -113,7 +113,7 @@ impl Layout for Manifest {
     }
 }
 
-/// The boxes of a finding, as the table has them.
+/// The boxes of a finding, as the table writes them.
 fn boxes(located: &Located, width: usize) -> impl Iterator<Item = String> {
     let label = LABELS[located.finding.kind.label()];
     boxes_by_lung(located, width)

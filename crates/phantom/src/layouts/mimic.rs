@@ -30,7 +30,7 @@ pub struct Written {
     subject_id: u32,
     study_id: u32,
     split: Split,
-    /// The frontal film, then the lateral one if the study has any.
+    /// The frontal film, then the lateral film if the study has one.
     #[serde(skip)]
     views: Vec<View>,
     /// In the order of [`LABELS`].
@@ -78,7 +78,7 @@ impl Layout for Mimic {
         }
     }
 
-    /// The seed as it is: this was the first layout, and its phantoms keep their bytes.
+    /// The seed, unchanged: this was the first layout, and its phantoms must keep their bytes.
     fn seed(&self, seed: u64) -> u64 {
         seed
     }

@@ -35,10 +35,10 @@ pub use siim::Siim;
 /// All layouts, in the order of the command line's help.
 pub const LAYOUTS: &[&dyn Layout] = &[&Mimic, &Chexpert, &Nih, &Rsna, &Siim, &ObjectCxr, &Manifest];
 
-/// The layout of a phantom for which none is chosen.
+/// The layout of a phantom if none is chosen.
 pub const DEFAULT_LAYOUT: &dyn Layout = &Mimic;
 
-/// The range of [`Layout::sides`] where the data set does not fix the size, in pixels.
+/// [`Layout::sides`] of data sets that do not fix the size of their films, in pixels.
 const ANY_SIDE: RangeInclusive<u32> = 64..=3056;
 
 /// A data set whose layout a phantom can take.
@@ -55,14 +55,14 @@ pub trait Layout: fmt::Debug + Sync {
     /// Longest side of a film in pixels, if none is chosen.
     fn default_side(&self) -> u32;
 
-    /// The splits that the data set's files distinguish. Its reader draws the others.
+    /// The splits that the data set's files contain. The reader draws the other splits.
     fn splits(&self) -> &'static [Split];
 
     /// What the films show, and how often.
     fn recipe(&self) -> Recipe;
 
-    /// The seed of everything drawn. It depends on the layout, so that no two layouts have the same
-    /// patients, and a model trained on one can be tested on another.
+    /// The seed of all random numbers. It depends on the layout, so that no two layouts have the
+    /// same patients, and a model trained on one can be tested on another.
     fn seed(&self, seed: u64) -> u64 {
         let digest = digest::bytes(format!("{}/{seed}", self.name()).as_bytes());
         let first_64_bits = digest
@@ -71,13 +71,13 @@ pub trait Layout: fmt::Debug + Sync {
         first_64_bits.unwrap_or(seed)
     }
 
-    /// What [`film`](Self::film) keeps of a study: the names in its line of `phantom.jsonl`, and,
-    /// skipped there, what [`tables`](Self::tables) needs.
+    /// What [`film`](Self::film) keeps about a study: the fields of its line in `phantom.jsonl`,
+    /// and, skipped by serde, fields that only [`tables`](Self::tables) needs.
     type Written: Serialize + Send
     where
         Self: Sized;
 
-    /// Writes the films of one study into `out`, with what lies beside them, such as its report.
+    /// Writes the films of one study into `out`, and the study's other files, such as its report.
     ///
     /// # Errors
     /// If a file cannot be encoded or written.
@@ -93,8 +93,8 @@ pub trait Layout: fmt::Debug + Sync {
     where
         Self: Sized;
 
-    /// Writes the whole phantom. Each layout implements it by the same line,
-    /// `write_films(self, out, options)`, because only there its type is known.
+    /// Writes the whole phantom. Each layout implements it with the same line,
+    /// `write_films(self, out, options)`, because the layout's concrete type is known only there.
     ///
     /// # Errors
     /// If a file cannot be written.

@@ -91,7 +91,7 @@ impl Layout for Nih {
     }
 }
 
-/// The film as a grey or an RGBA image. `path` is only for the error.
+/// The film as a grey or an RGBA image. Only the error message uses `path`.
 fn picture(case: &Case, path: &Path) -> Result<DynamicImage> {
     let film = &case.film;
     let grey = GrayImage::from_raw(film.width, film.height, film.pixels.clone())
@@ -113,7 +113,8 @@ fn write_labels(out: &Path, entries: &[Entry<Written>]) -> Result<()> {
         "Patient Age",
         "Patient Gender",
         "View Position",
-        // In the release, a comma without quotes divides each of two names into two columns.
+        // In the release, the names of two columns contain a comma without quotes, so each counts
+        // as two columns.
         "OriginalImage[Width",
         "Height]",
         "OriginalImagePixelSpacing[x",

@@ -94,8 +94,8 @@ fn folder(split: Split) -> &'static str {
     }
 }
 
-/// An object in the tables: 0 for a rectangle and 1 for an ellipse, with left, top, right and
-/// bottom, or 2 for a polygon, with its points.
+/// An object as the tables write it: 0 (rectangle) or 1 (ellipse) with left, top, right and bottom,
+/// or 2 (polygon) with the points.
 fn shape(object: &Located<Object>, width: u32) -> String {
     let Bounds { x, y, w, h } = object.bounds;
     let corners = format!("{x} {y} {} {}", x + w, y + h);

@@ -56,7 +56,7 @@ impl Layout for Rsna {
             square: true,
             positives: Some(Positives {
                 kinds: OPACITIES,
-                // The challenge's patients: positive, all.
+                // Positive patients and all patients of the challenge.
                 fraction: 6_012.0 / 26_684.0,
             }),
             ..Recipe::ARCHIVE
@@ -85,7 +85,7 @@ impl Layout for Rsna {
         Ok(Written { film, boxes })
     }
 
-    /// Both tables have one row per box, and one row for a film without boxes, as the challenge's.
+    /// Both tables have one row per box, and one row for a film without boxes, as in the challenge.
     fn tables(&self, out: &Path, entries: &[Entry<Written>]) -> Result<()> {
         let head = ["patientId", "x", "y", "width", "height", "Target"];
         let path = out.join("stage_2_train_labels.csv");

@@ -1,5 +1,5 @@
 //! SIIM-ACR Pneumothorax Segmentation: `dicom-images-train/<study>/<series>/<ImageId>.dcm`, and
-//! `train-rle.csv` with one row per pneumothorax, or one row without a mask.
+//! `train-rle.csv` with one row per pneumothorax, and one row for each film without one.
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -55,7 +55,7 @@ impl Layout for Siim {
             square: true,
             positives: Some(Positives {
                 kinds: &[Kind::Pneumothorax],
-                // The films of the training table: positive, all.
+                // Positive films and all films of the training table.
                 fraction: 2_669.0 / 12_047.0,
             }),
             second_pneumothorax: true,

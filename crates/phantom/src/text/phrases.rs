@@ -33,7 +33,7 @@ pub(super) struct Phrases {
     findings: BTreeMap<Kind, OfKind>,
 }
 
-/// Verbs by whether an earlier film showed the finding, and by number.
+/// Verbs for new findings, and for findings that an earlier film showed.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Verbs {
@@ -53,7 +53,7 @@ struct Numbers {
 #[serde(deny_unknown_fields)]
 pub(super) struct Absent {
     pub(super) kind: Kind,
-    /// How probable it is that a report without the finding says so.
+    /// Probability that the report of a film without the finding says so.
     pub(super) probability: f64,
     pub(super) names: Vec<String>,
 }
@@ -67,7 +67,8 @@ struct OfKind {
     severities: [String; 3],
     sentences: Vec<String>,
     impressions: Vec<String>,
-    /// Replaces `sentences` and `impressions` for both sides where the phrase then has a plural.
+    /// Replaces `sentences` and `impressions` for a finding on both sides, if its phrases need the
+    /// plural.
     both_sides: Option<BothSides>,
 }
 
@@ -93,8 +94,8 @@ pub(super) struct OfFinding {
 }
 
 impl Phrases {
-    /// The phrases for a finding; `known` if an earlier film showed it. `None` if the file has no
-    /// such kind.
+    /// The phrases for a finding. `known` is whether an earlier film showed it. `None` if the file
+    /// has no phrases for its kind.
     pub(super) fn of_finding(&'static self, finding: &Finding, known: bool) -> Option<OfFinding> {
         let kind = self.findings.get(&finding.kind)?;
         let both_sides = kind.both_sides.as_ref();
@@ -149,7 +150,7 @@ mod tests {
         assert!(!list.is_empty() && list.iter().all(|phrase| !phrase.is_empty()));
     }
 
-    /// Every word in braces is one that the report fills in.
+    /// Checks that the report can fill in every word in braces.
     fn assert_slots(phrase: &str) {
         let slots = ["{severity}", "{side}", "{where}", "{is}"];
         let rest = slots

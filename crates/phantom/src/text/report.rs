@@ -16,7 +16,7 @@ const WIDTH: usize = 75;
 /// A report with its labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The whole file.
+    /// The text of the whole report file.
     pub text: String,
     /// What the text says about each of [`LABELS`](mflag_datasets::readers::mimic::LABELS).
     pub labels: [Mention; 14],
@@ -148,7 +148,7 @@ impl Writer<'_> {
         }
     }
 
-    /// First what the film shows, then what it does not show, each in a sentence.
+    /// Describes first what the film shows, then what it does not show.
     fn observations(&mut self) -> String {
         let mut sentences: Vec<String> = Vec::new();
         for &finding in self.findings {
@@ -281,20 +281,20 @@ fn list(names: &[&str]) -> String {
     }
 }
 
-/// Adds a capital letter and a full stop.
+/// Capitalises the first letter, and adds a full stop.
 fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(|c| c.to_ascii_uppercase());
     first.into_iter().chain(letters).chain(['.']).collect()
 }
 
-/// A section of one paragraph, on the line of its heading.
+/// Appends a section of one paragraph, which starts on the line of its heading.
 fn push_line(text: &mut String, heading: &str, body: &str) {
     text.push_str(&wrap(&format!("{heading}  {body}")));
     text.push_str(" \n");
 }
 
-/// A section below its heading.
+/// Appends a section whose text starts below its heading.
 fn push_section(text: &mut String, heading: &str, body: &str) {
     let gap = if text.ends_with(" \n") { "" } else { " \n" };
     text.push_str(&format!("{gap} {heading} \n \n{}", wrap(body)));

@@ -1,4 +1,4 @@
-//! Each layout is read by the reader of its data set, which must find what was drawn.
+//! Tests of the layouts: the reader of each data set must find what was drawn.
 
 use std::collections::HashMap;
 use std::fs;
@@ -75,8 +75,8 @@ impl Phantom {
     }
 }
 
-/// A record's file holds the film that was drawn. `loss` is the mean difference that its
-/// compression may cause, in grey levels.
+/// Checks that a record's file holds the film that was drawn. `loss` is the mean difference in grey
+/// levels that the file's compression may cause.
 fn assert_same_film(case: &Case, record: &Record, loss: f64) {
     let Film {
         width,
@@ -161,7 +161,8 @@ fn rsna_has_a_box_around_every_opacity() {
     assert!(both_lungs > 0, "another seed");
 }
 
-/// Two boxes, one per lung, contain the whole mask, and are together as tight as its one box.
+/// Checks that there are two boxes, one per lung, that they contain the whole mask, and that
+/// together they reach exactly as far as the finding's one box.
 fn assert_divided(located: &Located, boxes: &[BoundingBox], width: u32) {
     let [right, left] = boxes else {
         panic!("{boxes:?}")
@@ -459,7 +460,7 @@ fn options_that_a_layout_does_not_support_are_refused() {
                 side: 512,
                 ..of(&Rsna)
             },
-            "side is 512; films of rsna have 1024 pixels",
+            "side is 512; films of rsna must have 1024 pixels",
         ),
         (
             Options {
@@ -520,7 +521,7 @@ fn only_object_cxr_has_foreign_objects() {
     assert!(pneumothorax(&Siim));
 }
 
-/// A layout of our own: one file of raw pixels per film, and a list of the films.
+/// A layout that only this test has: one file of raw pixels per film, and a list of the films.
 #[derive(Debug)]
 struct Raw;
 

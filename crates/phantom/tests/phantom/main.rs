@@ -1,4 +1,5 @@
-//! Phantoms are reproducible, consistent in film, table and report, and safe to write twice.
+//! Tests of phantoms: they are reproducible, films, tables and reports agree, and a second run is
+//! safe.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -22,7 +22,8 @@ use nodule::Nodule;
 use patches::Patches;
 use pneumothorax::Pneumothorax;
 
-/// A point belongs to the mask of a haze where the haze has more than this part of its density.
+/// A point belongs to the mask of a haze if the haze has more than this part of its full density
+/// there.
 const MASKED: f32 = 0.3;
 
 /// How a finding changes the tissue at one point.
@@ -53,7 +54,7 @@ enum Shape {
     Effusion(Effusion),
     Pneumothorax(Pneumothorax),
     Nodule(Nodule),
-    /// The anatomy has the enlarged heart; the lesion only marks it.
+    /// The enlarged heart is part of the anatomy; the lesion only marks it in the mask.
     Heart,
     Strokes(Vec<Stroke>),
 }
@@ -93,8 +94,8 @@ impl Lesion {
         }
     }
 
-    /// How the finding changes the point (x, y), whose site is given; `pixel` is a pixel's size in
-    /// centimetres.
+    /// How the finding changes the tissue at the point (x, y). `site` is what lies along the ray
+    /// through the point; `pixel` is a pixel's size in centimetres.
     pub(crate) fn effect(
         &self,
         anatomy: &Anatomy,
@@ -118,8 +119,8 @@ impl Lesion {
 }
 
 impl Effect {
-    /// Fills a fraction of the lung's air. `in_core` is whether the point belongs to the mask, if
-    /// it lies in the lung.
+    /// Fills a fraction of the lung's air. If `in_core` is true and the point lies in the lung, the
+    /// point belongs to the mask.
     fn fill(filled: f32, in_core: bool, site: &Site) -> Self {
         Self {
             filled,

@@ -35,8 +35,8 @@ impl Pneumothorax {
         }
     }
 
-    /// `pixel` is a pixel's size in centimetres: the pleural line is at least a pixel wide, and
-    /// then fainter.
+    /// `pixel` is a pixel's size in centimetres: the pleural line is drawn at least a pixel wide,
+    /// and fainter where this widens it.
     pub(super) fn effect(&self, anatomy: &Anatomy, site: &Site, pixel: f32) -> Effect {
         if self.side != site.side {
             return Effect::default();
@@ -63,7 +63,8 @@ struct Collapse {
     drop: f32,
     /// Distance of the pleural line from the chest wall near the apex.
     gap: f32,
-    /// Height in the lung at which the lung touches the chest wall again; above 1 it does not.
+    /// Height in the lung at which the lung touches the chest wall again. If it is above 1, the
+    /// lung does not touch the wall.
     end: f32,
 }
 

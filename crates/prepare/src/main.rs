@@ -43,7 +43,8 @@ enum Command {
     Prepare(PrepareArgs),
     /// Check that no patient and no film is in two splits, within one store or across several
     Verify(VerifyArgs),
-    /// Count what a store holds, check its digests, draw a contact sheet
+    /// Count what a store holds, check that its files are unchanged, draw a contact sheet (small
+    /// pictures of its films)
     Inspect(InspectArgs),
     #[command(flatten)]
     Completions(Completions),

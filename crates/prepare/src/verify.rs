@@ -11,10 +11,10 @@ use serde::Serialize;
 /// How two films are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Same {
-    /// By the pixels of their squares, so all stores must have squares of one kind. A film of a single
-    /// grey value is equal to no other.
+    /// By the pixels of their squares. All stores must have squares of the same side, fit, window
+    /// and depth. A film of a single grey value counts as equal to no other film.
     Pixels,
-    /// By their original files, which must still be at their paths.
+    /// By their original files, which must still exist at the paths in the store.
     Files,
 }
 
@@ -25,7 +25,7 @@ pub struct Verified {
     pub patients: usize,
     /// Different films, by content.
     pub films: usize,
-    /// Films that are equal to another film of the same split.
+    /// Films that repeat another film of the same split.
     pub repeated: usize,
 }
 
@@ -38,25 +38,26 @@ impl std::fmt::Display for Verified {
         } = self;
         write!(
             f,
-            "no patient and no film is in two splits: {patients} patients, {films} films, {repeated} repeated within a split"
+            "no patient and no film is in two splits: {patients} patients, {films} films, {repeated} \
+             repeated within a split"
         )
     }
 }
 
-/// Checks that no patient and no film is in two splits, within each store and across all stores. So it
-/// finds a test patient of one store who is a training patient of another.
+/// Checks that no patient and no film is in two splits, within each store and across all stores.
+/// For example, it finds a test patient of one store who is a training patient of another.
 ///
-/// Patients are compared only within data sets of one name, because the same identifier means another
-/// patient in another data set.
+/// Patients are compared only between stores whose data sets have the same name, because in another
+/// data set the same identifier means another patient.
 ///
 /// # Errors
-/// If a patient or a film is in two splits. The message has counts, and the log at debug level has the
-/// identifiers. If the stores' squares differ in kind, if a store is damaged, or if a file cannot be
-/// read.
+/// If a patient or a film is in two splits; the message has counts, and the log at debug level has
+/// the identifiers. If the stores' squares differ in side, fit, window or depth (only with
+/// [`Same::Pixels`]), if a store is damaged, or if a file cannot be read.
 pub fn verify(stores: &[&Store], same: Same) -> Result<Verified> {
     if same == Same::Pixels {
         check_squares_are_alike(stores)?;
-        // Two equal films are not found if one of them is damaged.
+        // A damaged film would not be recognised as equal to another film.
         stores.iter().try_for_each(|store| store.verify())?;
     }
     let mut index = Index::default();
@@ -72,14 +73,14 @@ pub fn verify(stores: &[&Store], same: Same) -> Result<Verified> {
         });
     }
     Err(Error::Data(format!(
-        "the splits overlap, so metrics would be too high: {}; keep each patient and each film in one \
-         split (-v lists them)",
+        "the splits overlap, so metrics would be too high: {}; keep each patient and each film in \
+         one split (-v lists those that are in two)",
         overlaps.join(", ")
     )))
 }
 
-/// Refuses stores whose squares differ in side, fit, window or depth, because in them the same film has
-/// different pixels.
+/// Refuses stores whose squares differ in side, fit, window or depth, because in them the same film
+/// has different pixels.
 fn check_squares_are_alike(stores: &[&Store]) -> Result<()> {
     let Some(first) = stores.first() else {
         return Ok(());
@@ -90,8 +91,8 @@ fn check_squares_are_alike(stores: &[&Store]) -> Result<()> {
     };
     let describe = |store: &Store| format!("{} ({})", store.folder().display(), store.squaring());
     Err(Error::Data(format!(
-        "cannot compare the films of {} and {}, because their squares differ: add --files to compare \
-         the films' original files, or prepare both data sets with the same settings",
+        "cannot compare the films of {} and {}, because their squares differ: add --files to \
+         compare the films' original files, or prepare both data sets with the same settings",
         describe(first),
         describe(other)
     )))
@@ -118,7 +119,7 @@ fn digests(store: &Store, same: Same) -> Result<Vec<Option<String>>> {
     digests
 }
 
-/// A split, and the number of the store.
+/// A split, and the position of a store in the list of stores.
 type Location = (Split, usize);
 
 /// Where patients and films occur.
@@ -146,7 +147,8 @@ impl<'a> Index<'a> {
         Ok(())
     }
 
-    /// How many films are equal to another film of the same split.
+    /// How many films repeat another film of the same split; the first of equal films does not
+    /// count.
     fn repeated(&self) -> usize {
         let repeated = self.films.values().map(|films| {
             let splits: BTreeSet<Split> = films.iter().map(|((split, _), _)| *split).collect();

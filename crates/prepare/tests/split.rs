@@ -1,4 +1,5 @@
-//! Tests of splits by patient, of fractions of the training patients, and of the check for overlaps.
+//! Tests of splits by patient, of fractions of the training patients, and of the check for
+//! overlaps.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -28,8 +29,8 @@ fn record(film: &str, patient: &str, split: Split, labels: &[Option<f32>]) -> Re
     }
 }
 
-/// Makes records of three films per patient. One patient in ten has the first label, one film in six the
-/// second.
+/// Makes records of three films per patient. One patient in ten has the first label. One film in
+/// six has the second.
 fn records(films: usize) -> Vec<Record> {
     let film = |i: usize| {
         let (patient, has) = (i / 3, |yes: bool| Some(f32::from(u8::from(yes))));
@@ -55,7 +56,7 @@ fn chosen(records: &[Record], part: f64, seed: u64) -> (BTreeSet<&str>, BTreeSet
     (of(|r| &r.film), of(|r| &r.patient))
 }
 
-/// The hash decides the splits of published numbers, so it must not change.
+/// Published results use the splits of this hash, so it must not change.
 #[test]
 fn the_splits_never_change() {
     let parts = HashSplit::new(0.25, 0.25, 7).unwrap();
@@ -115,8 +116,8 @@ proptest! {
         prop_assert_eq!(chosen(&records, part, seed), chosen(&shuffled, part, seed));
     }
 
-    /// If a fraction has more patients than there are labels, every label occurs in it, and it has a
-    /// patient without any label if there is one.
+    /// If a fraction has more patients than there are labels, every label occurs in it, and it has
+    /// a patient without any label if there is one.
     #[test]
     fn no_label_is_lost_if_there_are_enough_patients(
         has in prop::collection::vec(prop::collection::vec(prop::bool::weighted(0.1), 6), 1..60), part in 0.01..1.0f64, seed: u64
@@ -139,8 +140,8 @@ proptest! {
         }
     }
 
-    /// A rare label keeps its share within two patients: one for the rounding of its stratum, one for the
-    /// patients that are chosen first.
+    /// A rare label keeps its share within two patients: one for the rounding of its stratum, one
+    /// for the patients that are chosen first.
     #[test]
     fn rare_labels_keep_their_share(seed: u64, part in 0.01..1.0f64) {
         let records = records(3000);

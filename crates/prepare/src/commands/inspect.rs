@@ -12,7 +12,8 @@ pub(crate) struct InspectArgs {
     /// Folder of the store
     #[arg(short, long, value_name = "DIR")]
     store: PathBuf,
-    /// Draw films of each label, and some without, into this PNG; films with masks or boxes come first
+    /// Draw films of each label, and some without a label, into this PNG file; films with masks or
+    /// boxes come first
     #[arg(long, value_name = "FILE")]
     sheet: Option<PathBuf>,
     /// Largest number of films on the sheet

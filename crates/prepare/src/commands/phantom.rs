@@ -22,14 +22,16 @@ pub(crate) struct PhantomArgs {
     /// Seed; the same seed gives the same bytes
     #[arg(long, default_value_t = 0)]
     seed: u64,
-    /// Longest side of a film in pixels [default: 512 (mimic), 390 (chexpert), 1024 (others); nih,
-    /// rsna and siim allow only 1024]
+    /// Longest side of a film in pixels [default: 512 (mimic, manifest), 390 (chexpert), 1024
+    /// (others); nih, rsna and siim allow only 1024]
     #[arg(long)]
     side: Option<u32>,
-    /// Part of the patients for validation (mimic, and object-cxr's dev) [default: 0.1]
+    /// Fraction of the patients for validation (mimic, manifest, and object-cxr's dev) [default:
+    /// 0.1]
     #[arg(long)]
     validate: Option<f64>,
-    /// Part of the patients for test (all except rsna and siim; chexpert's valid.csv) [default: 0.1]
+    /// Fraction of the patients for test (all layouts except rsna and siim; in chexpert, these are
+    /// the films of valid.csv) [default: 0.1]
     #[arg(long)]
     test: Option<f64>,
 }

@@ -1,5 +1,5 @@
-//! `mflag-data prepare`: reads a data set and writes its store. Each data set is a subcommand with the
-//! flags of its reader.
+//! `mflag-data prepare`: reads a data set and writes its store. Each data set is a subcommand with
+//! the flags of its reader.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -35,8 +35,8 @@ struct StoreArgs {
     /// How a film becomes a square
     #[arg(long, value_enum, default_value_t)]
     fit: FitFlag,
-    /// Which values become black and white: `voi` (the window of a DICOM file, or else the full range),
-    /// `full-range` or `percentile:LOW,HIGH`
+    /// Which values become black and white: `voi` (the window that a DICOM file names; without one,
+    /// the full range), `full-range` or `percentile:LOW,HIGH`
     #[arg(long, default_value_t)]
     window: Window,
     /// Bits per pixel, 8 or 16; 16 keeps the precision of films with more than 8 bits
@@ -103,8 +103,8 @@ impl PrepareArgs {
     }
 }
 
-/// The message for the former form of the command, `prepare --dataset NAME`. `None` if the command line
-/// does not have this form.
+/// The error message for the old form of the command, `prepare --dataset NAME`. `None` if the
+/// command line does not have this form.
 pub(crate) fn explain_old_form(words: impl Iterator<Item = String>) -> Option<String> {
     let mut words = words.skip_while(|word| word != "prepare");
     let flag = words.find(|word| word == "-d" || word.starts_with("--dataset"))?;
@@ -113,8 +113,8 @@ pub(crate) fn explain_old_form(words: impl Iterator<Item = String>) -> Option<St
         .or_else(|| words.next())
         .unwrap_or_else(|| "NAME".to_owned());
     Some(format!(
-        "'prepare --dataset {name}' is now 'prepare {name}': write mflag-data prepare {name} --root \
-         DIR --out DIR"
+        "'prepare --dataset {name}' is now 'prepare {name}': write mflag-data prepare {name} \
+         --root DIR --out DIR"
     ))
 }
 

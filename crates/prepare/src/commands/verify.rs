@@ -1,4 +1,4 @@
-//! `mflag-data verify`: checks that the splits of stores are disjoint.
+//! `mflag-data verify`: checks that no patient and no film is in two splits.
 
 use std::path::PathBuf;
 

@@ -7,10 +7,10 @@ use mflag_store::{Error, Record, Result};
 
 /// Chooses at most `number` films, the same ones every time. With `label`, all are positive for it.
 ///
-/// The kinds of films are those positive for each label, those without a label but with a mask or
-/// boxes, and those without all of these. The choice takes one film of each kind in turn, until it has
-/// enough. Within a kind, films with a mask or boxes come first, and a hash of the film's identifier
-/// decides the rest. The result is ordered by kind.
+/// The films positive for a label are one kind. Two more kinds have no positive label: films with a
+/// mask or boxes, and films with neither. The choice takes one film of each kind in turn, until it
+/// has `number` films. Within a kind, films with a mask or boxes come first, and a hash of the
+/// film's identifier decides the rest. The result is ordered by kind.
 ///
 /// # Errors
 /// If the label is unknown, or if no film is positive for it.
@@ -64,8 +64,8 @@ fn by_hash(records: &[Record]) -> Vec<usize> {
     order
 }
 
-/// Takes one film of each kind in turn, and returns the films ordered by kind. A film of several kinds
-/// is taken once.
+/// Takes one film of each kind in turn, and returns the films ordered by kind. A film of several
+/// kinds is taken once.
 fn take_in_turn(kinds: &[Vec<usize>], number: usize) -> Vec<usize> {
     let mut left: Vec<_> = kinds.iter().map(|films| films.iter().copied()).collect();
     let mut chosen = vec![Vec::new(); kinds.len()];
@@ -110,7 +110,8 @@ mod tests {
         ["Common", "Rare", "Absent"].map(str::to_owned).to_vec()
     }
 
-    /// 100 films: two rare, the second of them boxed; 30 common, the last boxed; one boxed without label.
+    /// 100 films: two rare, the second of them boxed; 30 common, the last boxed; one boxed without
+    /// label.
     fn records() -> Vec<Record> {
         let film = |i: usize| match i {
             0 => record(i, &[1.0, 1.0, 0.0], false),

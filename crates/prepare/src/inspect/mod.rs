@@ -231,7 +231,7 @@ impl std::fmt::Display for Summary {
     }
 }
 
-/// Reads one count of a split or a label.
+/// A function that returns one count of a split or a label.
 type Count<T> = fn(&T) -> usize;
 
 impl Summary {
@@ -252,7 +252,8 @@ impl Summary {
         table
     }
 
-    /// Leaves out splits without films, and values that no label has.
+    /// The films of each label, by split and value. Leaves out splits without films, and values
+    /// that no label has.
     fn labels(&self) -> Table {
         let splits: Vec<&SplitSummary> = self.splits.iter().filter(|s| s.films > 0).collect();
         let values: [(&str, Count<LabelSummary>); 4] = [

@@ -102,7 +102,8 @@ fn colour_of(labels: &[String], name: &str) -> Colour {
     index.map_or(WHITE, colour)
 }
 
-/// Outlines boxes in the colours of their labels. The first box of each label has its name above it.
+/// Outlines boxes in the colours of their labels. The first box of each label has its name above
+/// it.
 fn outline(picture: &mut Picture, boxes: &[BoundingBox], at: (u32, u32), labels: &[String]) {
     for (number, found) in boxes.iter().enumerate() {
         let is_first = boxes[..number].iter().all(|b| b.label != found.label);

@@ -23,7 +23,7 @@ pub(super) struct BadFilm {
     pub(super) reason: String,
 }
 
-/// Prepares a film: returns its square, or the reason why it is bad.
+/// Prepares a film: returns its square, or the reason why it cannot be prepared.
 pub(super) fn prepare(
     record: &Record,
     options: &Options,

@@ -1,5 +1,5 @@
-//! Prepares a data set: decodes each film, makes a square of it, and writes the squares into the shards
-//! of a store.
+//! Prepares a data set: decodes each film, turns it into a square, and writes the squares into the
+//! shards (files of many squares) of a store.
 //!
 //! An interrupted preparation continues where it stopped, and ends with the same bytes. A film that
 //! cannot be prepared is listed in `bad.csv`; the other films are prepared.
@@ -46,8 +46,9 @@ impl Default for Options {
 /// Prepares `dataset` in the folder `out`, and opens the store.
 ///
 /// # Errors
-/// If no film can be prepared, if `out` holds other files or a store of other films or settings, or if
-/// it cannot be written. Shards that are complete stay, and the next preparation uses them.
+/// If no film can be prepared, if `out` holds other files or a store of other films or settings, or
+/// if a file in `out` cannot be written. After an error, complete shards stay in `out`, and the
+/// next preparation uses them.
 pub fn prepare(dataset: &Dataset, out: &Path, options: &Options) -> Result<Store> {
     let files = StoreFiles(out.to_owned());
     create(&files.0)?;
@@ -76,8 +77,8 @@ fn open(dataset: &Dataset, out: &Path) -> Result<Store> {
     let store = Store::open(out)?;
     if store.meta().labels != dataset.labels {
         let reason = format!(
-            "holds a store of these films with other names of labels ({}): choose another folder, or \
-             remove this one",
+            "holds a store of these films with other names of labels ({}): choose another folder, \
+             or remove this one",
             store.meta().labels.join(", ")
         );
         return Err(Error::file(out, reason));
@@ -94,8 +95,8 @@ fn films_in_shard(squaring: Squaring) -> usize {
     (SHARD_BYTES / film_bytes(squaring)).clamp(16, 4096)
 }
 
-/// Writes the files that describe all shards. `store.json` comes last, because it marks the store as
-/// complete.
+/// Writes the files that describe all shards. `store.json` comes last, because it marks the store
+/// as complete.
 fn finish(
     files: &StoreFiles,
     dataset: &Dataset,

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Options, create, films_in_shard};
 
-/// What determines the bytes of a store. A preparation continues an earlier one only if both have the
-/// same plan.
+/// What determines the bytes of a store. A preparation continues an earlier one only if both have
+/// the same plan.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Plan {
     format: u32,
@@ -18,7 +18,7 @@ pub(super) struct Plan {
     #[serde(flatten)]
     squaring: Squaring,
     pub(super) films_in_shard: usize,
-    /// Digest of the records, in order.
+    /// Digest of all records, in order.
     films: String,
 }
 
@@ -33,7 +33,8 @@ impl Plan {
         })
     }
 
-    /// Writes the plan into an empty folder, or compares it with the plan of an earlier preparation.
+    /// Writes the plan into an empty folder, or compares it with the plan of an earlier
+    /// preparation.
     pub(super) fn begin(&self, files: &StoreFiles) -> Result<()> {
         let path = files.plan();
         if path.exists() {

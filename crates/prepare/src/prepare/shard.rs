@@ -13,7 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::Options;
 use super::film::{self, BadFilm, PreparedFilm};
 
-/// What a shard contains. Its file is written after the shard, and marks the shard as complete.
+/// What a shard contains. The preparation writes this into a file of its own after the shard; the
+/// file marks the shard as complete.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct ShardContent {
     pub(super) shard: Shard,
@@ -65,8 +66,8 @@ pub(super) fn prepare(
     Ok(content)
 }
 
-/// Writes the squares as an npy file. `npyz` writes only the header, because it writes data element by
-/// element.
+/// Writes the squares as an npy file. `npyz` writes only the header: it would write the data
+/// element by element.
 fn write(path: &Path, squares: &[Greys], squaring: Squaring) -> Result<()> {
     let side = u64::from(squaring.side);
     let shape = [squares.len() as u64, 1, side, side];

@@ -1,5 +1,6 @@
 //! Readers of data sets: they turn the tables, films and reports of a publisher into
-//! [records](mflag_store::Record).
+//! [records](mflag_store::Record). A record describes one film: its file, patient, study, split,
+//! report text, labels, boxes and mask.
 //!
 //! ```no_run
 //! use std::path::Path;

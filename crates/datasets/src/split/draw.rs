@@ -29,7 +29,8 @@ fn round_up(rows: f64) -> usize {
 }
 
 /// `numpy.random.RandomState(seed).permutation(n)`: a Fisher-Yates shuffle from the end. Each index
-/// is 32 bits of the Mersenne Twister, masked, and drawn again while it is too large.
+/// takes the low bits of a 32-bit number of the Mersenne Twister, and is drawn again while it is
+/// too large.
 fn permutation(n: usize, seed: u32) -> Vec<usize> {
     let mut random = Mt::new(seed);
     let mut order: Vec<usize> = (0..n).collect();

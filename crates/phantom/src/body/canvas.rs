@@ -3,7 +3,7 @@
 
 use super::stroke::{Node, Stroke};
 
-/// Half of the thinnest line that is drawn, in pixels.
+/// Half of the width of the thinnest line that is drawn, in pixels.
 const THINNEST: f32 = 0.6;
 
 /// The similarity transform between the body (centimetres) and the film (pixels).

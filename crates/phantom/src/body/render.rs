@@ -205,7 +205,8 @@ impl<'a> Scene<'a> {
             return 0.0;
         }
         let site = anatomy.site(x, y, 0.10 + 0.5 * view.pixel());
-        // Fraction of the lung's air, and of the lung's markings, that the findings leave.
+        // Fractions of the lung's air and markings that the findings leave, and the attenuation
+        // that they add.
         let (mut air, mut markings, mut added) = (1.0f32, 1.0f32, 0.0f32);
         for (lesion, mask) in self.lesions.iter().zip(masks) {
             let effect = lesion.effect(anatomy, &site, (x, y), view.pixel());

@@ -19,10 +19,10 @@ HEAD = """# Configuration
 `scripts/configuration.py` writes this page from the schemas in `configs/` (`./just schema`). To
 change a description, change the doc comment in the source.
 
-A configuration is a YAML file: `--config FILE`. `extends: other.yaml` takes all values of another
-file as a start. `--set section.key=value` overrides a single value; you may repeat it. A key that
-is set nowhere has its default. Unknown keys, wrong types and values out of range are refused, and
-the error message names the nearest valid key.
+A configuration is a YAML file: `--config FILE`. With `extends: other.yaml`, the file starts from
+all values of another file. `--set section.key=value` overrides a single value; you may repeat it. A
+key that you do not set has its default value. Unknown keys, wrong types and values out of range are
+refused, and the error message names the nearest valid key.
 
 Paths are relative to the folder in which you run the command; the path of `extends` is relative to
 the folder of its file. The line `# yaml-language-server: $schema=../pretrain/schema.json` at the

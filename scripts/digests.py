@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints a digest of each file that the programs write: equal before and after a refactoring.
+"""Prints a digest of each file that the programs write. A refactoring must leave them equal.
 
     ./just build && scripts/digests.py > before.txt
     (change the code)
@@ -21,8 +21,8 @@ commit, digests of files that hold it); and sentences (what programs print for p
 of the model card and of the ONNX file). HTML reports have a second line, `numbers`, which stays
 equal where only their words changed.
 
-The script takes about two minutes, and 2.5 GB in a temporary folder. `--work DIR` keeps the files, so
-that two of them can be compared.
+The script takes about two minutes and needs 2.5 GB in a temporary folder. With `--work DIR`, the
+files are written into DIR and kept, so that you can compare the files of two runs.
 """
 
 import argparse
@@ -174,7 +174,7 @@ EXPERIMENT = {
 }
 TABLES = ["results.md", "results.csv", "differences.csv", "published.csv", "runs.csv"]
 
-# What differs between two runs or two commits, in metrics.jsonl, in weight files and in
+# Keys whose values differ between two runs or two commits: in metrics.jsonl, in weight files and in
 # provenance.json.
 CLOCKS = ["samples_per_second", "outside_share"]
 VARYING_METADATA = [
@@ -189,7 +189,7 @@ ONNX_VERSION, ONNX_WORDS, ONNX_METADATA = 3, 6, 14
 
 
 class Programs:
-    """Runs the binaries in the folder `work`, with relative paths: no output names the folder."""
+    """Runs the binaries in the folder `work` with relative paths, so no output names it."""
 
     def __init__(self, binaries, work):
         self.binaries, self.work = binaries, work
@@ -200,7 +200,7 @@ class Programs:
             sys.exit(f"{binaries} lacks {', '.join(missing)}: run `./just build`")
 
     def run(self, command, *more, **values):
-        """Runs one of COMMANDS and gives its standard output."""
+        """Runs one of COMMANDS and returns its standard output."""
         words = [word.format(**values) for word in shlex.split(COMMANDS[command])]
         words += [str(word) for word in more]
         begin = time.monotonic()
@@ -219,7 +219,7 @@ class Programs:
 
 
 class Digests:
-    """Digests by name."""
+    """Collects digests by name."""
 
     def __init__(self, work):
         self.work, self.lines = work, {}
@@ -231,30 +231,30 @@ class Digests:
         if isinstance(content, str):
             content = content.encode()
         if name in self.lines:
-            sys.exit(f"two things are named {name}")
+            sys.exit(f"two digests have the name {name}")
         self.lines[name] = hashlib.sha256(content).hexdigest()
 
     def file(self, name):
         self.add(name, (self.work / name).read_bytes())
 
     def each_file(self, folder):
-        """A line for each file in and below a folder."""
+        """Adds a line for each file in and below a folder."""
         for name in files(self.work / folder):
             self.file(f"{folder}/{name}")
 
     def folder(self, folder):
-        """One line for all files in and below a folder."""
+        """Adds one line for all files in and below a folder."""
         path = self.work / folder
         self.add(folder, {name: sha256(path / name) for name in files(path)})
 
     def metrics(self, run):
-        """metrics.jsonl without its clocks."""
+        """Adds metrics.jsonl, without the values that depend on time."""
         lines = read_metrics(self.work / run)
         kept = [{k: v for k, v in line.items() if k not in CLOCKS} for line in lines]
         self.add(f"{run}/metrics.jsonl", kept)
 
     def safetensors(self, name):
-        """The tensors, and each part of the metadata."""
+        """Adds the tensors, and each part of the metadata."""
         header, values = read_safetensors(self.work / name)
         self.metadata(name, header.pop("__metadata__", {}))
         tensors = {}
@@ -264,7 +264,7 @@ class Digests:
         self.add(f"{name} tensors", tensors)
 
     def onnx(self, name):
-        """The graph, and each part of the metadata."""
+        """Adds the graph of an ONNX file, and each part of its metadata."""
         fields = list(protobuf_fields((self.work / name).read_bytes()))
         left_out = (ONNX_VERSION, ONNX_WORDS, ONNX_METADATA)
         kept = [field for field in fields if field[0] not in left_out]
@@ -274,7 +274,7 @@ class Digests:
         self.metadata(name, {pair[1].decode(): pair[2].decode() for pair in pairs})
 
     def metadata(self, name, metadata):
-        """A line for each key, and for each key of a value that is a JSON object."""
+        """Adds a line for each key, and for each key of a value that is a JSON object."""
         for key, text in metadata.items():
             value = parsed(text)
             if isinstance(value, dict):
@@ -294,12 +294,12 @@ def sha256(path):
 
 
 def files(folder):
-    """The names of all files in and below a folder, sorted."""
+    """Returns the names of all files in and below a folder, sorted."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def parsed(text):
-    """The value that a text holds as JSON; the text itself if it is no JSON."""
+    """Returns the value of a JSON text, or the text itself if it is not JSON."""
     try:
         return json.loads(text)
     except ValueError:
@@ -322,7 +322,7 @@ def read_metrics(run):
 
 
 def read_safetensors(path):
-    """The header and the bytes of the tensors."""
+    """Returns the header and the bytes of the tensors."""
     content = path.read_bytes()
     end = 8 + int.from_bytes(content[:8], "little")
     return json.loads(content[8:end]), content[end:]
@@ -467,7 +467,7 @@ def report(programs, digests, folder):
 
 
 def body(html):
-    """The body of a page without its script."""
+    """Returns the body of a page without its script."""
     return re.sub(r"<script\b.*?</script>", "", html[html.index("<body") :], flags=re.DOTALL)
 
 
@@ -488,7 +488,7 @@ def steady_copy(run, copy):
 
 
 def demo(folder, digests):
-    """The tables of `./just demo`, which somebody has run before."""
+    """Adds the tables that an earlier `./just demo` has written."""
     for table in TABLES:
         path = folder / table
         if path.exists():
@@ -527,7 +527,7 @@ def arguments():
         nargs="?",
         const=ROOT / "runs/demo/tables",
         metavar="DIR",
-        help="also the tables that `./just demo` has left in this folder [runs/demo/tables]",
+        help="also read the tables of `./just demo` in this folder [without DIR: runs/demo/tables]",
     )
     return parser.parse_args()
 

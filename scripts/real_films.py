@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Writes a manifest of a folder of real films: `real_films.py FOLDER MANIFEST`.
+"""Writes a manifest for `mflag-data` from a folder of real films: `real_films.py FOLDER MANIFEST`.
 
 FOLDER contains
 - `manifest.csv` with the columns image, subject_id, study_id, finding, lung_mask, lung_boxes_xywh;
-- `mimic-layout/`: those of its films that have a report, in MIMIC-CXR-JPG's layout ("pairs").
+- `mimic-layout/`: the films of `manifest.csv` that have a report, with their reports, in the layout
+  of MIMIC-CXR-JPG. Below they are called the pairs.
 
-A patient of the pairs keeps the split of the pairs' split table, so no test patient of the heads is
-in the pre-training. The split of the other patients stays empty, so that `mflag-data` chooses it.
+A patient of the pairs keeps the split from the split table in `mimic-layout/`, so no test patient
+of the heads is in the pre-training. The split of the other patients stays empty, so that
+`mflag-data` chooses it.
 """
 
 import csv

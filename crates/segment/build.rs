@@ -1,4 +1,4 @@
-//! Lets what links this package's code find libtorch; see `../rpath.rs`.
+//! Adds the path of libtorch to binaries that link this package; see `../rpath.rs`.
 
 #[path = "../rpath.rs"]
 mod rpath;

@@ -17,7 +17,7 @@ const SCREENS = {
   desk: { width: 1280, height: 900 },
 };
 const SCHEMES = ["light", "dark"];
-const LEAST_LETTERS = 10; // pixels
+const LEAST_LETTERS = 10; // smallest size of letters, in pixels
 
 const found = (command) => {
   try {

@@ -1,4 +1,4 @@
-//! Shared by the end-to-end tests of the heads: phantoms and their store, runs on them, and checks
+//! What the end-to-end tests of the heads share: phantoms and their store, runs on them, and checks
 //! that are the same for every head's program.
 
 use std::path::{Path, PathBuf};
@@ -24,11 +24,11 @@ pub struct Trial {
     pub config: &'static str,
     /// Overrides (`--set`) of the configuration in every run.
     pub sets: &'static [&'static str],
-    /// Text in the output at the end of an uninterrupted run.
+    /// Texts that the output of an uninterrupted run must contain.
     pub says: &'static [&'static str],
-    /// Empty at the beginning.
+    /// The folder of the tests. [`Trial::folder`] sets it on first use.
     pub folder: OnceLock<PathBuf>,
-    /// Empty at the beginning.
+    /// The folder of the uninterrupted run. [`Trial::whole`] sets it on first use.
     pub whole: OnceLock<PathBuf>,
 }
 
@@ -87,8 +87,8 @@ impl Trial {
         [run("kept", 1024), run("films-each-time", 0)]
     }
 
-    /// Checks that a stopped run refuses to resume with a changed encoder, and that a run that
-    /// could not begin leaves no folder.
+    /// Checks that a stopped run is not resumed with a changed encoder, and that a run that cannot
+    /// begin leaves no folder.
     #[track_caller]
     pub fn refuses_what_has_changed(&self) {
         let encoder = self.folder().join("encoder.safetensors");
@@ -230,14 +230,17 @@ impl Trial {
         out
     }
 
-    /// Checks that the committed schema is the program's, and that the program accepts each
-    /// committed configuration until it opens its store.
+    /// Checks that the committed schema equals the one that the program prints, and that the
+    /// program accepts each committed configuration: its first error is the missing store.
     #[track_caller]
     pub fn committed_is_true(&self, configs: &[&str]) {
         let schema = format!("../configs/{}/schema.json", self.configs);
         let committed = std::fs::read_to_string(schema).unwrap();
         let schema = succeed(self.program().arg("schema"));
-        assert_eq!(committed, schema, "write it again by `just schema`");
+        assert_eq!(
+            committed, schema,
+            "the committed schema is out of date: run `just schema`"
+        );
         for config in configs {
             let file = format!("configs/{}/{config}.yaml", self.configs);
             let mut train = self.program();
@@ -271,7 +274,8 @@ pub fn reported(said: &str, folder: &Path) -> String {
     std::fs::read_to_string(file).unwrap()
 }
 
-/// The catalogue has each metric of a run, so no chart has a bare key as its title.
+/// Checks that the catalogue has each metric of a run. A chart of any other metric would have the
+/// metric's key as its title.
 #[track_caller]
 fn assert_metrics_have_titles(run: &Path) {
     let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
@@ -285,7 +289,7 @@ fn assert_metrics_have_titles(run: &Path) {
     }
 }
 
-/// Checks the drawn films of a run's test split: their files are where the list says, the best
+/// Checks the drawn films of a run's test split: their files are at the paths in the list, the best
 /// comes first, and the report contains them without their names.
 #[track_caller]
 pub fn assert_films_are_drawn(run: &Path) {

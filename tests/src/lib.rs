@@ -1,4 +1,4 @@
-//! Shared by the tests of several crates. End-to-end tests of the binaries are in `tests/`.
+//! What the tests of several crates share. End-to-end tests of the binaries are in `tests/`.
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "test code")]
 
@@ -17,7 +17,7 @@ pub fn golden(path: &str) -> PathBuf {
     let file = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/golden")).join(path);
     assert!(
         file.exists(),
-        "{} is missing; tests/oracle makes it",
+        "{} is missing; the scripts in tests/oracle make it",
         file.display()
     );
     file

@@ -34,11 +34,11 @@ pub fn program(name: &str) -> Command {
     let binary = binaries().join(name);
     assert!(
         binary.exists(),
-        "{} is missing: run `cargo build`",
+        "{} is missing: run `cargo build --workspace`",
         binary.display()
     );
     let mut command = Command::new(binary);
-    // Relative paths in configurations start at the checkout.
+    // Relative paths in configurations are relative to the checkout.
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     command
 }
@@ -58,14 +58,14 @@ pub fn succeed(command: &mut Command) -> String {
 /// error.
 ///
 /// # Panics
-/// If the command succeeds or ends in another way.
+/// If the command does not end with exit code 1, prints no error message, or panics.
 #[track_caller]
 pub fn fail(command: &mut Command) -> String {
     let (output, said) = run(command);
     assert_eq!(
         output.status.code(),
         Some(1),
-        "{command:?} ended otherwise:\n{said}"
+        "{command:?} did not end with exit code 1:\n{said}"
     );
     assert!(
         said.contains("error: ") && !said.contains("panicked"),

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub struct Service {
     process: Child,
     output: BufReader<std::process::ChildStdout>,
-    /// Host and port.
+    /// Host and port of the service.
     pub address: String,
 }
 
@@ -23,7 +23,7 @@ impl Service {
     /// Starts `command` and waits until it prints its address.
     ///
     /// # Panics
-    /// If it does not print one.
+    /// If it does not print an address.
     #[track_caller]
     pub fn start(command: &mut Command) -> Service {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -31,7 +31,8 @@ impl Service {
         let mut said = String::new();
         output.read_line(&mut said).unwrap();
         let address = said.trim().strip_prefix("listening on http://");
-        let address = address.unwrap_or_else(|| panic!("it said {said:?}"));
+        let address = address
+            .unwrap_or_else(|| panic!("instead of its address, the service printed {said:?}"));
         Service {
             address: address.to_owned(),
             process,

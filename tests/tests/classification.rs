@@ -46,7 +46,7 @@ fn metric(run: &Path, name: &str) -> Option<f64> {
     metrics.iter().find(|m| m["metric"] == name).unwrap()["value"].as_f64()
 }
 
-/// The facts in the model of a run.
+/// The fitted values in the model of a run, which the file holds under the key `facts`.
 fn facts(run: &Path) -> Value {
     let bytes = std::fs::read(run.join("model.safetensors")).unwrap();
     let (_, metadata) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();

@@ -68,8 +68,8 @@ fn phantoms_are_prepared_verified_and_looked_at() {
     );
 }
 
-/// Tests every layout except MIMIC's, which has its own test. A case is the layout, its films, the
-/// films that its reader keeps, and one of its labels.
+/// Tests every layout except MIMIC's, which has its own test. A case is a layout, the number of its
+/// films, the number of films that its reader keeps, and one of its labels.
 #[test]
 fn phantoms_of_every_layout_are_prepared_by_its_reader() {
     let dir = tempfile::tempdir().unwrap();
@@ -78,7 +78,8 @@ fn phantoms_of_every_layout_are_prepared_by_its_reader() {
         ("nih", 10, 10, "Infiltration"),
         ("rsna", 10, 10, "No Lung Opacity / Not Normal"),
         ("siim", 10, 10, "Pneumothorax"),
-        // A tenth of the films is in `test`, which this data set's protocol leaves out.
+        // A tenth of the films is in the folder `test`, which the protocol of this data set leaves
+        // out.
         ("object-cxr", 30, 27, "Foreign object"),
     ] {
         let (films_at, store) = (
@@ -141,7 +142,7 @@ fn phantoms_and_their_store(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     files
 }
 
-/// Side of squares so large that 16 fill a shard.
+/// Side of a square in pixels, so large that 16 squares fill a shard.
 const LARGE: u32 = 2048;
 
 fn files(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -177,7 +178,7 @@ fn a_preparation_killed_anywhere_goes_on_and_ends_with_the_same_bytes() {
     let whole = phantoms_and_their_store(dir.path());
     let out = dir.path().join("killed");
     let shards = out.join("shards");
-    // The state after a kill before the plan was written.
+    // The folder as a preparation leaves it that is killed before it writes plan.json.
     std::fs::create_dir(&out).unwrap();
     std::fs::write(out.join(".partial-a1b2c3"), b"{").unwrap();
     // Kills one preparation after another, in one folder; the last may have ended already.
@@ -226,7 +227,8 @@ fn a_target_that_cannot_be_written_is_one_message_and_a_full_one_goes_on_later()
     assert!(nowhere.contains("cannot create /proc/store"), "{nowhere}");
     assert_eq!(nowhere.matches("error: ").count(), 1, "{nowhere}");
 
-    // A file may have 1,000 blocks of 1 KiB, but a shard has 64 MiB: this acts like a full disk.
+    // A file may have 1,000 blocks of 1 KiB, but a shard has 64 MiB: writing fails as on a full
+    // disk.
     let out = dir.path().join("full");
     let mut limited = std::process::Command::new("bash");
     let script = "trap '' XFSZ; ulimit -f 1000; exec \"$@\"";

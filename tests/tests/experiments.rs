@@ -75,8 +75,8 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
     let file = experiment("whole");
     let runs = file.with_file_name("runs");
     let said = succeed(&mut experiments("plan", &file));
-    assert!(said.contains("unknown until one is done"), "{said}");
-    // First with one of two seeds.
+    assert!(said.contains("unknown until one run is done"), "{said}");
+    // At first, only one of the two seeds is run.
     let said = succeed(experiments("run", &file).args(["--set", "seeds=[1]"]));
     assert!(
         said.contains("2 of 2: Opacities, Other, 50 %, seed 1"),

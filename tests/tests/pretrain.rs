@@ -13,7 +13,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::TensorView;
 use serde_json::Value;
 
-/// A folder with phantoms, their store and a text cache; made on first use by any test here.
+/// A folder with phantoms, their store and a text cache; the first test that needs it makes it.
 fn prepared() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
@@ -294,7 +294,7 @@ fn an_encoder_is_exported_in_every_format_with_a_card() {
     );
     assert_eq!(metadata(&encoder)["provenance"]["checkpoint"], "best");
 
-    // An encoder's file holds less metadata, so the card has more to fill in.
+    // An encoder.safetensors holds fewer facts than a run, so the card leaves more to fill in.
     std::fs::remove_file(out.join("MODEL_CARD.md")).unwrap();
     let file = run.join("encoder.safetensors");
     succeed(&mut export(&[
@@ -340,7 +340,8 @@ fn the_same_seed_gives_the_same_weights_and_another_does_not() {
 
 #[test]
 fn a_killed_run_goes_on_as_if_never_killed() {
-    // Kills: before the first checkpoint, within an epoch, at an epoch's end, and twice.
+    // Each list has the numbers of lines in metrics.jsonl after which the run is killed: before the
+    // first checkpoint, within an epoch, at the end of an epoch, and twice.
     for (n, kills) in [vec![0], vec![2], vec![4], vec![1, 5]]
         .into_iter()
         .enumerate()
@@ -534,7 +535,10 @@ fn a_run_without_a_checkpoint_resumes_only_with_its_initial_weights() {
 fn committed_configurations_and_schema_are_true() {
     let committed = std::fs::read_to_string("../configs/pretrain/schema.json").unwrap();
     let schema = succeed(program("mflag-pretrain").arg("schema"));
-    assert_eq!(committed, schema, "write it again by `just schema`");
+    assert_eq!(
+        committed, schema,
+        "the committed schema is out of date: run `just schema`"
+    );
     for file in ["paper", "demo", "real-films"] {
         // The configuration is accepted; the missing store is the first error.
         let config = format!("configs/pretrain/{file}.yaml");

@@ -10,7 +10,7 @@ use mflag_tests::heads::Trial;
 use mflag_tests::programs::{fail, program, succeed};
 use mflag_tests::service::{Service, answer};
 
-/// A short run; its quality does not matter.
+/// A short run; the quality of its predictions does not matter.
 static TRIAL: Trial = Trial {
     program: "mflag-classify",
     configs: "classification",
@@ -44,7 +44,7 @@ fn predicted() -> &'static Path {
     PREDICTED.get_or_init(|| TRIAL.predict_three_and_a_bad_one())
 }
 
-/// Returns one of these films.
+/// Returns one of the two films.
 fn film() -> Vec<u8> {
     std::fs::read(predicted().with_file_name("mixed").join("a.png")).unwrap()
 }

@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 pub struct ClassificationConfig {
     /// How many of the labels a film has.
     pub task: Task,
-    /// Labels to learn, by their names in the store. If empty: the policy's labels, or all.
+    /// Labels to learn, by their names in the store. If empty: the five labels of the policy
+    /// `mgca5`; with other policies, all labels of the store.
     pub labels: Vec<String>,
     /// How uncertain and unmentioned findings count. `zeros`: both are absent (CheXclusion).
     /// `ones`: uncertain ones are present. `mgca5`: MGCA's five labels and rules. `ignore`:
     /// uncertain ones are left out of loss and metrics.
     pub policy: Policy,
-    /// Share of the features that a training step leaves out.
+    /// Fraction of the features that a training step sets to 0.
     #[schemars(range(min = 0.0, max = 0.95))]
     pub dropout: f64,
 }
@@ -48,7 +49,7 @@ pub enum Task {
 }
 
 impl ClassificationConfig {
-    /// The labels to learn from a store that has `labels`.
+    /// The labels to learn from a store that has the labels `labels`.
     ///
     /// # Errors
     /// If the store lacks a label, or the task needs another number of labels.
@@ -67,7 +68,7 @@ impl ClassificationConfig {
         }
     }
 
-    /// The problem with this number of labels, if there is one.
+    /// Returns an error message if the task does not allow this number of labels.
     fn check_number(&self, labels: usize) -> Option<String> {
         let rule = match self.task {
             Task::Binary if labels != 1 => "binary takes one label",

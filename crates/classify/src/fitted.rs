@@ -15,8 +15,8 @@ pub struct Fitted {
     pub labels: Vec<String>,
     /// A label counts as present from this probability on. It gives the highest F1 on the
     /// validation films, and lies halfway between the last film above it and the next one below, so
-    /// that rounding changes no decision. `None` before training ends, and always for classes,
-    /// where the most likely one counts as present.
+    /// that rounding changes no decision. `None` before training ends, and always for the task
+    /// `multi_class`, where the most likely class counts as present.
     pub thresholds: Option<Vec<f32>>,
 }
 
@@ -39,7 +39,8 @@ impl Fitted {
         self.thresholds.as_ref()?.get(label).copied()
     }
 
-    /// Adds thresholds chosen on films, given the ranking of their log-odds for each label.
+    /// Adds thresholds chosen on films. `rankings` rank the films by their log-odds, for each
+    /// label.
     pub(crate) fn with_thresholds(&self, rankings: &[Ranking]) -> mflag_metrics::Result<Fitted> {
         if self.task == Task::MultiClass {
             return Ok(self.clone());
@@ -52,7 +53,7 @@ impl Fitted {
     }
 }
 
-/// The probability with the highest F1; 0.5 if no film has the label.
+/// The threshold with the highest F1; 0.5 if no film has the label.
 fn best_threshold(ranking: &Ranking) -> mflag_metrics::Result<f32> {
     let Some((score, _)) = ranking.best_f1(Counts::Once)? else {
         return Ok(0.5);

@@ -172,7 +172,7 @@ impl Head for Classification {
             });
         let mut words: Vec<(String, Colour)> = words.collect();
         if words.is_empty() {
-            words.push(("nothing is called".to_owned(), GREY));
+            words.push(("no label counts as present".to_owned(), GREY));
         }
         overlay.words(words.iter().map(|(word, colour)| (&**word, *colour)));
         Ok(())
@@ -244,8 +244,8 @@ fn choose_thresholds(fitted: &Fitted, validation: &[Scored]) -> Result<Fitted> {
     Ok(Scores::new(fitted, validation)?.fitted)
 }
 
-/// Log-odds of each class against all others together: `z_c − log Σ_{j ≠ c} exp z_j`. Their sigmoid
-/// is the softmax.
+/// Log-odds of each class against all other classes together: `z_c − log Σ_{j ≠ c} exp z_j`. Their
+/// sigmoid is the softmax.
 fn against_others(logits: &[f32]) -> Vec<f32> {
     let others = |class: usize| {
         let others = logits.iter().enumerate().filter(move |(c, _)| *c != class);

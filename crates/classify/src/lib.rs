@@ -1,5 +1,6 @@
 //! Classification of chest films: a linear layer on the film encoder's pooled features, alone or
-//! trained together with the encoder. Protocols of MGCA and CheXclusion, and your own findings.
+//! trained together with the encoder. It supports the protocols of MGCA and CheXclusion, and
+//! findings of your own.
 
 mod config;
 mod curves;

@@ -3,7 +3,8 @@
 use mflag_head::Result;
 use tch::{Reduction, Tensor};
 
-/// The class of a film whose class is unknown.
+/// Stands for the class of a film whose class is unknown. PyTorch's cross-entropy ignores this
+/// value.
 pub(crate) const UNKNOWN: i64 = -100;
 
 /// Mean binary cross-entropy over the known entries of a batch; 0 if none is known. `logits`,

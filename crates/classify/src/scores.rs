@@ -37,7 +37,7 @@ pub(crate) struct Scores {
 }
 
 impl Scores {
-    /// Collects scored films. If `fitted` has no thresholds, those that are best for these films
+    /// Collects scored films. If `fitted` has no thresholds, the best thresholds for these films
     /// are added.
     pub(crate) fn new(fitted: &Fitted, scored: &[Scored]) -> Result<Scores> {
         let shape = (scored.len(), fitted.labels.len());
@@ -103,8 +103,8 @@ impl Scores {
         Ok(Some(defined.into()))
     }
 
-    /// For labels, the mean accuracy of the labels. For classes, the share of films with the right
-    /// class.
+    /// With labels, the mean accuracy over the labels. With classes, the share of films whose class
+    /// is predicted correctly.
     fn accuracy(&self, counts: Counts<'_>) -> Value {
         match self.fitted.task {
             Task::MultiClass => class_accuracy(self.probabilities.view(), &self.classes(), counts),

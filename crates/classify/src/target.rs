@@ -4,8 +4,8 @@ use mflag_store::labels::Targets;
 
 use crate::config::Task;
 
-/// Whether each label is present; `None` where this is unknown. For classes, either every entry is
-/// known or none.
+/// Whether each label is present; `None` where this is unknown. For the task `multi_class`, either
+/// every entry is known or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target(pub Vec<Option<bool>>);
 

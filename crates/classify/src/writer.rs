@@ -49,7 +49,7 @@ pub struct ClassifiedFilm {
 #[derive(Serialize)]
 struct Predictions<'a> {
     labels: &'a [String],
-    /// The threshold of each label's probability; `None` for classes.
+    /// The threshold of each label's probability; `None` for the task `multi_class`.
     thresholds: Option<&'a [f32]>,
     films: &'a [ClassifiedFilm],
 }

@@ -1,4 +1,4 @@
-//! Decoding of the network's outputs into boxes.
+//! Decodes the network's outputs into boxes.
 
 use mflag_head::{Error, Result};
 use mflag_metrics::detection::{MAX_PREDICTIONS, Rect, iou};
@@ -10,21 +10,21 @@ use crate::yolo::{BEFORE_CLASSES, STRIDES};
 /// A predicted box, in pixels of the view.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PredictedBox {
-    /// Index of its class.
+    /// Index of the box's class.
     pub class: usize,
     /// Confidence from 0 to 1: objectness, multiplied by the probability of the class if there are
     /// several classes.
     pub score: f32,
-    /// Its place.
+    /// The edges of the box.
     pub rect: Rect,
 }
 
 /// Which boxes are predicted.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// The lowest score.
+    /// The lowest score of a predicted box.
     pub confidence: f64,
-    /// The greatest IoU with a more confident box of the same class.
+    /// The greatest IoU of a predicted box with a more confident box of its class.
     pub overlap: f64,
 }
 
@@ -32,7 +32,7 @@ pub struct Limits {
 /// a row: `[B · 3 · g · g, 5 + classes]`, in the order of film, anchor, row and column of the grid.
 ///
 /// # Errors
-/// If the output has not four dimensions.
+/// If the output does not have four dimensions.
 pub fn rows(output: &Tensor) -> Result<Tensor> {
     let [films, channels, height, width] = output.size()[..] else {
         return Err(Error::Data("outputs have four dimensions".into()));
@@ -80,8 +80,8 @@ pub fn decode(
         .collect())
 }
 
-/// The [`rows`] of an output and their width. All values but the sizes of boxes go through a
-/// sigmoid.
+/// The [`rows`] of an output and their width. The sigmoid is applied to all values except the sizes
+/// of boxes.
 fn activate(output: &Tensor) -> Result<(Vec<f64>, usize)> {
     let rows = rows(output)?;
     let width = rows.size()[1];

@@ -19,8 +19,8 @@ pub struct DetectionConfig {
     pub unmarked: Unmarked,
     /// Where the anchors come from: the shapes that predicted boxes start from.
     pub anchors: AnchorSource,
-    /// Lowest confidence of a predicted box; evaluation counts these boxes alone. MGCA's 0.5 leaves
-    /// out most of what average precision counts; 0.001 keeps it.
+    /// Lowest confidence of a predicted box. Boxes below it are left out, in evaluation too. MGCA's
+    /// value, 0.5, leaves out most of the boxes that average precision counts; 0.001 keeps them.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub confidence: f64,
     /// If two predicted boxes of a class have an IoU above this, the less confident one is removed.

@@ -1,5 +1,5 @@
-//! Detection on chest films: YOLOv3 heads on the film encoder. Protocol of MGCA on RSNA and
-//! Object-CXR, and your own boxes.
+//! Detection on chest films: YOLOv3 heads on the film encoder. It supports MGCA's protocol on RSNA
+//! and Object-CXR, and boxes of your own.
 
 pub mod anchors;
 pub mod boxes;

@@ -20,13 +20,13 @@ use crate::yolo::{BEFORE_CLASSES, STRIDES};
 const CENTRE: f64 = 2.5;
 /// Weight of the box's size.
 const SIZE: f64 = 2.5;
-/// Weight, in the objectness, of cells without a box.
+/// Weight of cells without a box in the loss of the objectness.
 const EMPTY: f64 = 0.5;
 /// A cell whose anchor has a greater IoU than this with a box need not predict "no box", even if
 /// another anchor is nearer to the box.
 const IGNORED: f64 = 0.5;
 
-/// What a grid must predict for a batch, by index of [`rows`].
+/// What a grid must predict for a batch, by the index of the row in [`rows`].
 #[derive(Debug, Default, PartialEq)]
 pub struct Assignment {
     /// Rows with a box.
@@ -42,8 +42,8 @@ pub struct CellTarget {
     pub centre: [f64; 2],
     /// Logarithms of the box's width and height divided by those of the anchor.
     pub size: [f64; 2],
-    /// The box's class. If several boxes share the cell and anchor, the place of the last counts
-    /// and the classes of all.
+    /// The box's class. If several boxes share the cell and anchor, centre and size are those of
+    /// the last box, and the classes are those of all.
     pub classes: Vec<usize>,
 }
 
@@ -102,7 +102,7 @@ pub fn assign(
 }
 
 /// Computes the weighted parts of the loss of a batch, each summed over the three grids. On a grid,
-/// each is a mean over cells and anchors.
+/// each part is a mean over cells and anchors.
 ///
 /// # Errors
 /// If the outputs are not those of [`Yolo::forward`](crate::yolo::Yolo::forward).

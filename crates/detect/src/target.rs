@@ -7,13 +7,13 @@ use mflag_store::{BoundingBox, Record, Store};
 
 use crate::config::DetectionConfig;
 
-/// A box of which less than this many pixels remain in a view, in width or height, is left out.
+/// Smallest width and height in pixels of a box in a view. Smaller boxes are left out.
 const MIN_SIDE: f64 = 1.0;
 
 /// A box of a film, in pixels of the stored square.
 #[derive(Debug, Clone)]
 pub struct SquareBox {
-    /// Index of its class.
+    /// Index of the box's class.
     class: usize,
     rect: BoundingBox,
 }
@@ -21,9 +21,9 @@ pub struct SquareBox {
 /// A box of a film, in pixels of a view.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrueBox {
-    /// Index of its class.
+    /// Index of the box's class.
     pub class: usize,
-    /// Its place; width and height are above 0.
+    /// The edges of the box; width and height are above 0.
     pub rect: Rect,
 }
 

@@ -1,5 +1,5 @@
-//! The YOLOv3 decoder (Redmon & Farhadi, 2018) on a ResNet, as in MGCA. Layers have the same names
-//! there, so its weights can be loaded.
+//! The YOLOv3 decoder (Redmon & Farhadi, 2018) on a ResNet, as in MGCA. Variables have the names of
+//! MGCA's code, so its weights can be loaded.
 
 use mflag_encoder::init::{batch_norm, uniform};
 use mflag_encoder::{Arch, Features};
@@ -26,8 +26,8 @@ pub struct Yolo {
 }
 
 impl Yolo {
-    /// Creates a decoder with PyTorch's random weights under `embedding0.`, `embedding1_cbl.` … of
-    /// `p`.
+    /// Creates a decoder with random weights, as PyTorch draws them, under `embedding0.`,
+    /// `embedding1_cbl.` … of `p`.
     pub fn new(p: &nn::Path<'_>, arch: Arch, classes: usize) -> Yolo {
         let [_, c3, c4, c5] = arch.channels();
         let outputs = PER_GRID as i64 * (BEFORE_CLASSES + classes as i64);
@@ -45,7 +45,7 @@ impl Yolo {
         vec![c5, c4, c3]
     }
 
-    /// Computes an output per grid, `[B, 3 · (5 + classes), H/s, W/s]`, where s is its
+    /// Computes an output per grid, `[B, 3 · (5 + classes), H/s, W/s]`, where s is the grid's
     /// [stride](STRIDES), for films of H × W, both multiples of 32.
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Yolo {
 /// The layers of one grid.
 #[derive(Debug)]
 struct Level {
-    /// Narrows the branch of the coarser grid before it is joined.
+    /// Reduces the channels of the coarser grid's branch, before this grid's features are appended.
     join: Option<Layer>,
     /// The first layers. The finer grid reads their result, too.
     branch: Vec<Layer>,
@@ -153,7 +153,8 @@ impl Layer {
     }
 }
 
-/// A convolution with PyTorch's random weights: kernel and bias uniform within ± 1/√(fan in).
+/// A convolution with random weights, as PyTorch draws them: kernel and bias uniform within ±
+/// 1/√(fan in).
 fn convolution(p: &nn::Path<'_>, input: i64, output: i64, kernel: i64, bias: bool) -> nn::Conv2D {
     let start = uniform(1.0 / ((input * kernel * kernel) as f64).sqrt());
     let config = nn::ConvConfig {

@@ -39,14 +39,14 @@ pub struct JobSpec {
 pub struct Job {
     /// The run.
     pub spec: JobSpec,
-    /// Films times epochs, at most. `None` if the store is missing, or the configuration states no
-    /// number of epochs.
+    /// Film passes: training films times epochs. A run that stops early has fewer. `None` if the
+    /// store is missing, or the configuration states no number of epochs.
     pub passes: Option<u64>,
     stored: StoredSpec,
     record: Option<JobRecord>,
 }
 
-/// What a record keeps of a specification.
+/// The part of a specification that a record keeps.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct StoredSpec {
     /// The values that the configuration states.
@@ -75,7 +75,7 @@ pub enum JobState {
     Started,
     /// Finished after this many seconds.
     Done(f64),
-    /// Started or finished with another specification; the differences.
+    /// Started or finished with another specification. Lists the differences.
     Changed(Vec<String>),
 }
 
@@ -119,7 +119,7 @@ impl Job {
         })
     }
 
-    /// The program's arguments: to resume the run if its folder exists, else to start it.
+    /// The program's arguments. They resume the run if its folder exists, and else start it.
     pub fn arguments(&self) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
         let spec = &self.spec;
@@ -135,12 +135,13 @@ impl Job {
         arguments
     }
 
-    /// The file of what the program printed.
+    /// The file with what the program printed.
     pub fn log(&self) -> PathBuf {
         self.spec.beside("log")
     }
 
-    /// Adds `seconds` of work to the record, 0 at the start, and whether the run has finished.
+    /// Adds `seconds` of work (0 at the start) to the record, and sets whether the run has
+    /// finished.
     ///
     /// # Errors
     /// If the record cannot be written.
@@ -195,8 +196,8 @@ impl JobRecord {
 }
 
 impl JobSpec {
-    /// The path of the folder with an extension. Folders may have dots in their names, so the
-    /// extension is appended, and replaces nothing.
+    /// The path of the folder with an extension appended. `Path::with_extension` would replace the
+    /// part of a folder's name after a dot.
     fn beside(&self, extension: &str) -> PathBuf {
         let mut name = self.folder.clone().into_os_string();
         name.push(".");

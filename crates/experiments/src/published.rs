@@ -73,7 +73,7 @@ impl Published {
 }
 
 impl PublishedTable {
-    /// The values of a row at these fractions; empty where none is published.
+    /// The values of a row at these fractions; an empty text where no value is published.
     pub fn at(&self, row: &PublishedRow, fractions: &[f64]) -> Vec<String> {
         let value = |fraction: &f64| {
             let same = |f: &f64| percent(*f) == percent(*fraction);

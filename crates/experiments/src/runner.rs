@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::job::{Job, JobSpec};
 
-/// The end of a job.
+/// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobOutcome {
     /// The run has finished.
@@ -114,8 +114,8 @@ impl Runner {
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(stderr)
-            // A process group of its own: Ctrl-C reaches the program only once, through this
-            // process. A second signal would end it without a checkpoint.
+            // The program gets its own process group, so that Ctrl-C reaches it only once, through
+            // this process. A second signal would end it without a checkpoint.
             .process_group(0)
             .spawn()
             .with_context(|| cannot_start(&program))

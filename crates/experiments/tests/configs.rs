@@ -107,5 +107,8 @@ fn the_committed_schema_is_up_to_date() {
     let text = std::fs::read_to_string(folder().join("schema.json")).unwrap();
     let committed: Value = serde_json::from_str(&text).unwrap();
     let schema = config::schema::<Experiment>();
-    assert!(committed == schema, "run `just schema`");
+    assert!(
+        committed == schema,
+        "the committed schema is out of date: run `just schema`"
+    );
 }

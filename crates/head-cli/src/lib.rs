@@ -12,7 +12,7 @@ use commands::eval::EvalArgs;
 use commands::predict::PredictArgs;
 use commands::{eval, predict, schema, train};
 
-/// What differs between the programs of the heads.
+/// The name, version and texts of a head's program.
 #[derive(Debug, Clone, Copy)]
 pub struct Program {
     /// Name of the binary.

@@ -1,7 +1,7 @@
 //! The smallest head: one linear layer that learns the mean brightness of a film.
 //!
-//! It shows each part of a head, and its tests run all that this crate does for a head. Try it on
-//! any prepared store:
+//! It shows each part of a head. Its tests train, evaluate and predict with it. Try it on any
+//! prepared store:
 //!
 //! ```text
 //! cargo run -p mflag-head --example toy_head -- STORE RUN FILM...
@@ -32,7 +32,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, nn, nn::Module};
 
-/// The metric. One that reports should describe belongs into `mflag_metrics::catalogue`.
+/// The metric. A metric that reports should describe belongs in `mflag_metrics::catalogue`.
 const MEAN_ABSOLUTE_ERROR: Metric = Metric {
     key: "mean_absolute_error",
     title: "Mean absolute error",
@@ -45,7 +45,7 @@ const MEAN_ABSOLUTE_ERROR: Metric = Metric {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 struct BrightnessConfig {
-    /// Learn by the absolute instead of the squared error.
+    /// Use the absolute error as the loss, instead of the squared error.
     absolute: bool,
 }
 
@@ -56,7 +56,7 @@ impl Settings for BrightnessConfig {
 /// What prediction needs beside the weights.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Fitted {
-    /// Mean brightness of the training films; the layer learns the difference from it.
+    /// Mean brightness of the training films. The layer predicts the difference from this mean.
     mean: f32,
     /// Mean error on the validation films, subtracted from predictions. 0 before training ends.
     offset: f32,

@@ -9,11 +9,11 @@ use crate::model::Model;
 
 impl<H: Head> Model<H> {
     /// Predicts on `films` as one batch. Returns the inputs of the head (see [`Head::inputs`]) and
-    /// a prediction per film. Films come from `read` or `decode` of [`Model::preprocess`]; others
-    /// of any size are made square first.
+    /// a prediction per film. Films come from `read` or `decode` of [`Model::preprocess`]; films of
+    /// any other size are made square first.
     ///
     /// # Errors
-    /// If a film has another number of pixels than its size, or memory does not suffice.
+    /// If a film's number of pixels does not match its size, or memory does not suffice.
     pub fn apply(&self, films: &[Film]) -> Result<(Vec<Tensor>, Vec<H::Prediction>)> {
         let network = &self.network;
         network.inference(&self.config.train, || {

@@ -17,8 +17,8 @@ pub trait Settings:
     /// The metrics of validation. Each of them, or the loss, can choose the best checkpoint.
     const METRICS: &'static [Metric];
 
-    /// Checks rules between values, which the schema cannot express. Returns a line per broken
-    /// rule.
+    /// Checks rules that involve several values, which the schema cannot express. Returns an error
+    /// message per broken rule.
     fn check(&self, _data: &DataConfig) -> Vec<String> {
         Vec::new()
     }
@@ -35,7 +35,7 @@ pub struct HeadConfig<S> {
     pub encoder: EncoderConfig,
     /// The head's own settings.
     pub head: S,
-    /// Random changes of the training films. If absent: none.
+    /// Augmentation of the training films. If absent, films are not augmented.
     pub augment: Augment,
     /// The validation metric that chooses the best checkpoint and, with `train.patience`, stops
     /// early.
@@ -67,11 +67,11 @@ pub struct DataConfig {
     /// The keys that all runs share.
     #[serde(flatten)]
     pub films: FilmsConfig,
-    /// Share of the training patients that is used.
+    /// Fraction of the training patients that is used.
     #[schemars(range(min = 0.0001, max = 1.0))]
     pub fraction: f64,
-    /// Seed that chooses these patients. With one seed, a smaller fraction is a subset of a larger
-    /// one.
+    /// Seed that chooses these patients. With the same seed, a smaller fraction is a subset of a
+    /// larger one.
     pub fraction_seed: u64,
     /// Memory in MiB for the features of a frozen encoder. If films are not augmented and their
     /// features fit, each film is encoded once instead of in every epoch. 0: never.
@@ -80,7 +80,8 @@ pub struct DataConfig {
 }
 
 impl DataConfig {
-    /// The problem with a `data.side` that is not a multiple of `step`, which `network` needs.
+    /// Checks that `data.side` is a multiple of `step`, as `network` requires. Returns an error
+    /// message if it is not.
     pub fn multiple_of(&self, step: u32, network: &str) -> Option<String> {
         if self.films.side.is_multiple_of(step) {
             return None;
@@ -98,16 +99,17 @@ impl DataConfig {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unmarked {
-    /// As films with nothing to find. Right for data sets whose findings may be absent.
+    /// They count as films with nothing to find. Right for data sets in which every film was
+    /// examined for findings.
     #[default]
     Negative,
-    /// Not at all. Right for data sets where only some films were annotated, such as with lung
-    /// masks.
+    /// They are not used. Right for data sets where only some films were annotated, for example
+    /// with lung masks.
     LeftOut,
 }
 
 impl Unmarked {
-    /// Whether such films are trained on and evaluated.
+    /// Whether films without a mask or box are trained on and evaluated.
     pub fn is_learned(self) -> bool {
         self == Unmarked::Negative
     }
@@ -136,7 +138,7 @@ pub struct EncoderConfig {
     /// Whether a frozen encoder's BatchNorm statistics are still updated by the training films, as
     /// in the code behind the published numbers.
     pub moving_statistics: bool,
-    /// Learning rate of a trained encoder, as a share of the head's.
+    /// Learning rate of a trained encoder, as a share of the head's learning rate.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub lr_scale: f64,
 }
@@ -181,7 +183,7 @@ impl<S: Settings> Config for HeadConfig<S> {
             let names: Vec<&str> = monitors::<S>().map(|metric| metric.key).collect();
             let hint = suggest::hint(&self.monitor, names.iter().copied());
             problems.push(format!(
-                "monitor: '{}' is none of {}{hint}",
+                "monitor: '{}' is not one of {}{hint}",
                 self.monitor,
                 names.join(", ")
             ));

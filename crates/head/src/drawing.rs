@@ -10,8 +10,7 @@ use mflag_store::picture::{Colour, Picture, colour};
 
 use crate::error::Result;
 
-/// A view is enlarged by the largest whole factor with which it has at most this many pixels a
-/// side.
+/// Largest side in pixels of an enlarged view. A view is enlarged by a whole factor.
 const SIDE: u32 = 320;
 
 /// A view of a film to draw on.

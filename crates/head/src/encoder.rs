@@ -52,7 +52,8 @@ impl Encoder {
         self.network.arch()
     }
 
-    /// Whether the same pixels give the same features in every epoch.
+    /// Whether the same pixels give the same features in every epoch, so that features can be
+    /// cached.
     pub fn is_constant(&self) -> bool {
         self.frozen && !self.moving_statistics
     }

@@ -83,8 +83,8 @@ impl<H: Head> Model<H> {
     fn prepare_film(&self, store: &Store, film: usize, file_name: &str) -> Result<PreparedFilm> {
         let record = &store.records()[film];
         let preprocess = self.preprocess();
-        // Without sizes, the films were squares already: boxes and masks are in pixels of the
-        // square.
+        // A record without a size belongs to a film that was prepared as a square: its boxes and
+        // masks are in pixels of the square.
         let size = record.size.unwrap_or([preprocess.square.side; 2]);
         let pixels = store.pixels(film);
         let (name, file_name) = (record.film.clone(), file_name.to_owned());

@@ -21,8 +21,8 @@ impl FeatureCache {
     /// Fills a cache for `films` from `batches` of their inputs, in the order of `films`.
     ///
     /// Returns `None` if the inputs of `total` films would take more than `limit` bytes, as
-    /// estimated from the first batch. `total` counts all films to be cached, of which these are a
-    /// part.
+    /// estimated from the first batch. `total` is the number of all films to be cached; `films` are
+    /// some of them.
     ///
     /// # Errors
     /// If a batch is an error, or memory for the inputs cannot be allocated.

@@ -5,7 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 
-/// File extensions of films in a folder. A file that is named directly may have any extension.
+/// File extensions by which films in a folder are found. A file that the user names may have any
+/// extension.
 const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "dcm", "dicom"];
 
 /// Whether files with this extension (without dot) are films.

@@ -1,4 +1,4 @@
-//! The trait that makes a head.
+//! The trait that every head implements.
 
 use std::path::Path;
 
@@ -29,8 +29,8 @@ pub type NamedMetric<'a> = (String, MetricFn<'a>);
 /// Metrics, in the order of the results table.
 pub type Metrics<'a> = Vec<NamedMetric<'a>>;
 
-/// Takes what [`Head::fit`] returned and the scored validation films; returns the former with
-/// thresholds and the like added.
+/// Takes the fitted values that [`Head::fit`] returned, and the scored validation films. Returns
+/// the fitted values with values such as thresholds added.
 pub type Calibrate<H> =
     fn(&<H as Head>::Fitted, &[<H as Head>::Scored]) -> Result<<H as Head>::Fitted>;
 
@@ -44,7 +44,8 @@ pub type Calibrate<H> =
 pub trait Head: Sized {
     /// The head's name, such as `segmentation`.
     const NAME: &'static str;
-    /// Fits thresholds and the like on the validation films after training. `None`: nothing to fit.
+    /// Fits values such as thresholds on the validation films after training. `None`: there is
+    /// nothing to fit.
     const CALIBRATE: Option<Calibrate<Self>> = None;
     /// The name of the metric that [`Head::film_metric`] computes. Without it, no example films are
     /// drawn.
@@ -62,8 +63,8 @@ pub trait Head: Sized {
     type Output;
     /// The prediction for one film; places are in pixels of the view.
     type Prediction: Send + Sync;
-    /// What the metrics need of a film's prediction and target. It is kept in memory for all films
-    /// of a split, so it should be small.
+    /// The values of a film's prediction and target that the metrics need. They are kept in memory
+    /// for all films of a split, so they should be small.
     type Scored: Send + Sync;
     /// Writes predictions to files.
     type Writer: Writer<Self::Prediction, Self::Target>;
@@ -75,15 +76,15 @@ pub trait Head: Sized {
     /// If the store lacks a label that the settings name.
     fn is_labelled(settings: &Self::Settings, store: &Store) -> Result<impl Fn(&Record) -> bool>;
 
-    /// Collects what prediction needs beside the weights from the training films, which `train`
-    /// gives as indices into the store.
+    /// Collects from the training films what prediction needs beside the weights. `train` has the
+    /// indices of these films in the store.
     ///
     /// # Errors
     /// If the store lacks a label that the settings name, or no training film has one.
     fn fit(settings: &Self::Settings, store: &Store, train: &[usize]) -> Result<Self::Fitted>;
 
     /// Replaces settings that depend on the store, such as "all labels", by their values, so that
-    /// they mean the same for any other store.
+    /// they have the same meaning with any other store.
     fn resolve_settings(settings: &Self::Settings, _fitted: &Self::Fitted) -> Self::Settings {
         settings.clone()
     }
@@ -123,7 +124,7 @@ pub trait Head: Sized {
     /// updates its running ones.
     ///
     /// # Errors
-    /// If `inputs` are not those of [`Head::inputs`].
+    /// If `inputs` are not as [`Head::inputs`] returns them.
     fn forward(&self, inputs: &[Tensor], train: bool) -> Result<Self::Output>;
 
     /// Computes the mean loss of a batch. Autocast is off.
@@ -232,7 +233,7 @@ pub struct ShownFilm<'a> {
 
 /// Writes predictions `P` to files, next to targets `T` where they are known.
 pub trait Writer<P, T>: Sync {
-    /// What the writer keeps of a film until the end.
+    /// What the writer keeps of a film until [`Writer::finish`].
     type Entry: Send;
 
     /// Writes the files of one film. Several threads call this at once.

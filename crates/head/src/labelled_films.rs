@@ -95,7 +95,8 @@ impl<H: Head> LabelledFilms<H> {
         &self.loader
     }
 
-    /// Returns a function that computes the target of a view of a film, for the loader.
+    /// Returns a function for the loader. It computes the target of a view of a film, given the
+    /// film's index in the store.
     pub fn target(&self) -> impl Fn(usize, &View) -> H::Target + Clone + Send + 'static {
         let annotations = self.annotations.clone();
         move |film, view| H::target(&annotations[&film], view)

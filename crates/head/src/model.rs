@@ -35,7 +35,7 @@ pub struct Model<H: Head> {
 }
 
 impl<H: Head> Model<H> {
-    /// Opens a model: `path` is a run folder with [`MODEL`], or such a file.
+    /// Opens a model. `path` is a run folder that holds [`MODEL`], or the file itself.
     ///
     /// # Errors
     /// If the file cannot be read, or holds another head.
@@ -45,9 +45,12 @@ impl<H: Head> Model<H> {
         let config: HeadConfig<H::Settings> = parse_config(path, &metadata)?;
         let fitted: H::Fitted = parse(path, &metadata, FITTED)?;
         let preprocess: Preprocess = parse(path, &metadata, PREPROCESS)?;
-        preprocess
-            .check()
-            .map_err(|e| Error::file(path, format!("cannot use its {PREPROCESS}: {e}")))?;
+        preprocess.check().map_err(|e| {
+            Error::file(
+                path,
+                format!("its metadata `{PREPROCESS}` cannot be used: {e}"),
+            )
+        })?;
         let network = Network::new(&config, &fitted, preprocess, device)?;
         load_into(path, &network.variables(), &Allow::nothing())?;
         Ok(Model {
@@ -57,7 +60,7 @@ impl<H: Head> Model<H> {
         })
     }
 
-    /// As [`Model::open`], on the device that `on` names.
+    /// Opens a model as [`Model::open`] does, on the device that `on` names.
     ///
     /// # Errors
     /// As [`Model::open`], or if the device does not exist.
@@ -128,7 +131,7 @@ fn parse<T: DeserializeOwned>(
 fn unreadable(path: &Path, key: &str, error: &serde_json::Error) -> Error {
     Error::file(
         path,
-        format!("cannot read its {key} ({error}): train again"),
+        format!("its metadata `{key}` cannot be read ({error}): train again"),
     )
 }
 

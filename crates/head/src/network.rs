@@ -134,7 +134,7 @@ impl<H: Head> Network<H> {
     }
 }
 
-/// What the loader must read: films in a cache need no pixels.
+/// What the loader must read. If the features are cached, it reads no pixels.
 pub(crate) fn source(cache: Option<&FeatureCache>) -> Source {
     match cache {
         Some(_) => Source::Features,

@@ -24,7 +24,7 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Reads a film file. The grey window is that of `squaring`.
+    /// Reads a film file. `squaring` sets the grey window.
     pub(crate) fn read(file: &Path, squaring: Squaring) -> Result<Overlay> {
         let squaring = Squaring {
             side: SIDE,

@@ -1,4 +1,4 @@
-//! A film as the network sees it, and the way back to its own pixels.
+//! A film as the network sees it, and the mapping back to the pixels of the film.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! From the view that a network sees back to the film.
+//! Maps the view that a network sees back to the film.
 
 use mflag_film::{Placement, Squaring, centre_start};
 use mflag_store::BoundingBox;
@@ -16,8 +16,9 @@ pub struct ViewToFilm {
 }
 
 impl ViewToFilm {
-    /// For a film of `size` (columns and rows), its square and the square's centre of `side`
-    /// pixels. `side` is at most the square's.
+    /// The mapping for a film of `size` (columns and rows). `squaring` makes its square, and the
+    /// view is the central `side` × `side` pixels of that square. `side` is at most the square's
+    /// side.
     ///
     /// # Errors
     /// If a side of the film or of the square is 0.
@@ -35,7 +36,7 @@ impl ViewToFilm {
         self.placement.film_size()
     }
 
-    /// A box of the view, on the film; `None` if it lies in the bars beside the film.
+    /// Maps a box from the view to the film. `None` if it lies in the bars beside the film.
     pub fn box_to_film(&self, in_view: &BoundingBox) -> Option<BoundingBox> {
         let in_square = BoundingBox {
             x: in_view.x + self.start,
@@ -45,8 +46,8 @@ impl ViewToFilm {
         in_square.to_film(&self.placement)
     }
 
-    /// Resamples a map over the view (`side · side` values) to the film, row by row: bilinear, and
-    /// 0 outside of the view.
+    /// Resamples a map with a value per pixel of the view (`side · side` values) to the pixels of
+    /// the film, row by row. It interpolates bilinearly; outside of the view, values are 0.
     pub fn map_to_film(&self, view: &[f32]) -> Vec<f32> {
         let [width, height] = self.size();
         let in_view = |x: u32, y: u32| {

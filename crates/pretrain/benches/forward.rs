@@ -1,6 +1,6 @@
 //! Times the forward pass of ResNet-50 in evaluation mode, channels-last, on u8 films of 224 px in
-//! memory. Reads a number of batches from each line of standard input, and prints a line of JSON, as
-//! `benches/common.py` expects.
+//! memory. Each line of standard input is a number of batches to time; for each, prints a line of
+//! JSON, as `benches/common.py` expects.
 #![allow(missing_docs, reason = "a benchmark")]
 
 use std::time::Instant;

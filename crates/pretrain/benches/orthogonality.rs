@@ -1,5 +1,5 @@
-//! Times the orthogonality loss, forward and backward, with the `[D, D]` and the `[B, B]` matrix in
-//! turns, for D = 2048. Prints one line of JSON per batch size, with the seconds of each turn.
+//! Times the orthogonality loss, forward and backward, for D = 2048, alternately with the `[D, D]`
+//! and the `[B, B]` matrix. Prints one line of JSON per batch size, with the seconds of each pass.
 #![allow(missing_docs, reason = "a benchmark")]
 
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! From tensors to arrays.
+//! Copies tensors into arrays.
 
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};

@@ -44,11 +44,12 @@ pub struct DataConfig {
     /// The keys that all runs share.
     #[serde(flatten)]
     pub films: FilmsConfig,
-    /// Maximum number of training pairs: the first of the store. Without it, all are used.
+    /// Maximum number of training pairs; the first ones of the store are used. If absent, all are
+    /// used.
     #[schemars(range(min = 2))]
     pub max_train: Option<usize>,
-    /// Maximum number of validation pairs: the first of the store. Recall compares each film with
-    /// each report.
+    /// Maximum number of validation pairs; the first ones of the store are used. Recall compares
+    /// each film with each report, so the cost grows with the square of this number.
     #[schemars(range(min = 2, max = 20000))]
     pub max_validation: usize,
 }
@@ -74,7 +75,8 @@ pub struct TextConfig {
     pub random: Option<u64>,
     /// How the token vectors are pooled into one.
     pub pooling: Pooling,
-    /// Longer texts are truncated to this number of tokens; at most the model's positions.
+    /// Longer texts are truncated to this number of tokens. It must not exceed the number of
+    /// positions of the language model.
     #[schemars(range(min = 8, max = 4096))]
     pub max_tokens: usize,
     /// Folder of the text cache.
@@ -142,10 +144,11 @@ impl Default for LossConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct CollapseConfig {
-    /// Warn if the effective rank of the encoder's output on the validation films falls below this.
+    /// Warn if the effective rank of the encoder's output on the validation films is below this
+    /// value.
     #[schemars(range(min = 1.0, max = 1.0e6))]
     pub min_rank: f64,
-    /// Warn if the mean cosine between different projected films exceeds this.
+    /// Warn if the mean cosine between different projected films is above this value.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub max_cosine: f64,
 }

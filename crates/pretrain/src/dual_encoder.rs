@@ -1,5 +1,5 @@
-//! A trained pre-training model: embeds films and texts in a shared space, where cosines compare
-//! them.
+//! The model of a finished pre-training run: embeds films and texts in a shared space, where
+//! cosines compare them.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -30,13 +30,12 @@ pub struct Measured {
     pub spectrum: Vec<[f64; 2]>,
 }
 
-/// Measures the validation pairs. `groups[i]` is the same number for pairs with the same text.
+/// Measures the validation pairs. Pairs with the same text have the same number in `groups`.
 ///
 /// - `film_to_report@k`, `report_to_film@k`: recall, see [`retrieval::recall`]; `recall_mean`: the
 ///   mean of all six.
-/// - `alignment` (0 to 4, lower is better), `uniformity` of the projected films (0 or lower, lower
-///   is
-///   more uniform).
+/// - `alignment` (0 to 4, lower is better); `uniformity` of the projected films (at most 0, lower
+///   is more uniform).
 /// - `rank`: effective rank of the encoder's pooled output, centred; `rank_projected`: of the
 ///   projected films.
 /// - `mean_cosine`: mean cosine between different projected films. Near 1, the space has collapsed.

@@ -31,7 +31,7 @@ impl Gram {
 #[serde(rename_all = "snake_case")]
 pub enum OrthogonalityForm {
     /// On the raw pooled features, as in the authors' code. These are neither centred nor scaled,
-    /// so the loss also fixes their size. If the batch B is smaller than the width D, the loss
+    /// so the loss also determines their size. If the batch B is smaller than the width D, the loss
     /// cannot fall below about `D / 2 · (1 − B / D)`.
     #[default]
     Official,
@@ -66,7 +66,7 @@ pub fn unit_rows(x: &Tensor) -> Tensor {
 }
 
 /// Orthogonality loss on pooled features `x`, `[B, D]`: `½ [Σ_i (C_ii − 1)² + lambda · Σ_{i≠j}
-/// C_ij²]` with `C = xᵀx / B`. `None` if the form is off.
+/// C_ij²]` with `C = xᵀx / B`. `None` if `form` is [`OrthogonalityForm::Off`].
 ///
 /// The normalised form first standardises each column of `x` over the batch (biased variance,
 /// epsilon 1e-5).

@@ -42,8 +42,8 @@ enum Command {
     EncodeText(EncodeTextArgs),
     /// Train, validate after each epoch, and keep the best encoder
     Train(TrainArgs),
-    /// Classify findings without training: compare films with sentences, AUROC by the store's
-    /// labels
+    /// Classify findings without training, by comparing films with sentences; AUROC against the
+    /// store's labels
     ZeroShot(ZeroShotArgs),
     /// Find films by a sentence, or reports by a film
     Retrieve(RetrieveArgs),

@@ -14,11 +14,12 @@ use crate::config::{DataConfig, PretrainConfig};
 use crate::error::{Error, Result};
 use crate::text_cache::{Filled, Row, TextCache, Vectors};
 
-/// Tokens in one batch of the language model, chosen for speed: with more, memory limits the
-/// language model; with fewer, the processor.
+/// Tokens in one batch of the language model, chosen for speed: with larger batches, memory limits
+/// the speed of the language model; with smaller ones, the processor does.
 pub(crate) const BATCH_TOKENS: usize = 2048;
 
-/// The role of the language model's [fingerprint](TextEncoder::fingerprint) among a run's digests.
+/// The name of the language model's [fingerprint](TextEncoder::fingerprint) among the digests of a
+/// run's inputs.
 pub const LANGUAGE_MODEL: &str = "language model";
 
 /// The pairs of a run, as indices of films in the store.
@@ -108,7 +109,7 @@ pub struct Pairs {
     pub groups: Vec<u32>,
     text_width: i64,
     reports: Vectors,
-    /// By film.
+    /// The row of each film's report, by the film's index in the store.
     rows: HashMap<usize, Row>,
 }
 
@@ -116,7 +117,7 @@ impl Pairs {
     /// Prepares to load the pairs `indices`.
     ///
     /// # Errors
-    /// If the cache lacks a report, or the store's films are smaller than `data.side`.
+    /// If the cache lacks a report, or the store's squares are smaller than `data.side`.
     pub fn new(
         store: Arc<Store>,
         indices: &PairIndices,

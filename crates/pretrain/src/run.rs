@@ -58,7 +58,8 @@ impl RunKind for PretrainRun {
         ])
     }
 
-    /// The checkpoint holds the encoder's weights, so the file of the initial ones may be gone.
+    /// The checkpoint holds the encoder's weights, so the file of the initial weights is not
+    /// needed.
     fn adapt_to_checkpoint(&self, config: &mut PretrainConfig) {
         config.encoder.weights = None;
     }

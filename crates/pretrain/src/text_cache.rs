@@ -6,12 +6,12 @@
 //!
 //! ```text
 //! <cache>/<fingerprint>/00000.npy     f32 [n, hidden]
-//! <cache>/<fingerprint>/00000.keys    n lines: BLAKE3 of each row's text; then `npy` and the BLAKE3
-//!                                     of the npy file
+//! <cache>/<fingerprint>/00000.keys    n lines: BLAKE3 of each row's text; then a line with `npy`
+//!                                     and the BLAKE3 of the npy file
 //! ```
 //!
 //! Parts are only added, by one program at a time. A part is valid once its `.keys` file exists,
-//! which is written last, so a killed run loses at most the part that it was computing.
+//! which is written last, so a run that is killed loses only the part that it was computing.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -36,7 +36,7 @@ const PART: usize = 4096;
 pub struct TextCache {
     folder: PathBuf,
     hidden: usize,
-    /// By the digest of the text.
+    /// The position of each vector, by the digest of its text.
     rows: HashMap<String, Row>,
     vectors: Vectors,
 }
@@ -51,7 +51,7 @@ pub struct Row {
 /// The vectors without their texts. They are memory-mapped, so they take no memory of the process.
 #[derive(Debug, Default)]
 pub struct Vectors {
-    /// f32 `[n, hidden]` each.
+    /// A tensor f32 `[n, hidden]` for each part.
     parts: Vec<Tensor>,
 }
 

@@ -47,9 +47,9 @@ impl Default for ZeroShotConfig {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Prompts {
-    /// Sentences of reports of films with the finding.
+    /// Sentences as in reports of films with the finding.
     pub present: Vec<String>,
-    /// Sentences of reports of films without the finding. Optional.
+    /// Sentences as in reports of films without the finding. Optional.
     pub absent: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ impl Config for ZeroShotConfig {
     }
 }
 
-/// Scores the films of a split, and measures the scores by the store's labels: `auroc:<finding>`
+/// Scores the films of a split, and compares the scores with the store's labels: `auroc:<finding>`
 /// for each finding, and `auroc`, the mean over the findings where it is defined. Writes scores and
 /// truth to [`SCORES`] in the folder `out`.
 ///

@@ -101,8 +101,8 @@ fn the_cheaper_gram_is_the_smaller_one() {
 
 #[test]
 fn both_grams_agree_at_the_papers_width() {
-    // B = 64, D = 2048: the value within 1e-5 relative, the gradient within 1e-4 of the largest entry,
-    // because float32 sums of 4 M terms depend on their order.
+    // B = 64, D = 2048. The values agree within 1e-5 (relative), the gradients within 1e-4 of the
+    // largest entry, because float32 sums of 4 million terms depend on their order.
     tch::manual_seed(0);
     let start = Tensor::rand([64, 2048], (Kind::Float, tch::Device::Cpu));
     let run = |gram| {

@@ -1,5 +1,5 @@
-//! Ten optimiser steps against PyTorch (`tests/oracle/pretrain_steps.py`), both in float64 with the same
-//! weights and batches: losses, gradient norms and weights agree within 1e-7.
+//! Ten optimiser steps against PyTorch (`tests/oracle/pretrain_steps.py`), both in float64 with the
+//! same weights and batches. Losses, gradient norms and weights agree within 1e-7.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_encoder::Arch;

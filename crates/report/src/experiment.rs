@@ -54,7 +54,7 @@ pub(crate) struct PublishedCell {
     pub(crate) task: String,
     pub(crate) encoder: String,
     pub(crate) fraction: String,
-    /// As printed, × 100. Some values are `<1`.
+    /// The value as printed, × 100. Some values are `<1`.
     pub(crate) value: String,
     /// The publication.
     pub(crate) source: String,
@@ -64,14 +64,14 @@ pub(crate) struct PublishedCell {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub(crate) struct DifferenceRow {
     pub(crate) task: String,
-    /// The two encoders: `M-FLAG − Random`.
+    /// The names of the two encoders, such as `M-FLAG − Random`.
     pub(crate) difference: String,
     pub(crate) value: f64,
     /// Lower end of the 95 % interval.
     pub(crate) low: f64,
     /// Upper end of the interval.
     pub(crate) high: f64,
-    /// Two-sided p value of no difference.
+    /// Two-sided p value of the hypothesis that there is no difference.
     pub(crate) p: f64,
 }
 
@@ -83,20 +83,20 @@ struct RunRow {
     fraction: Option<f64>,
     seed: Option<u64>,
     finished: bool,
-    /// Relative to the experiment's folder.
+    /// Path relative to the experiment's folder.
     folder: PathBuf,
 }
 
 /// A run of the experiment.
 #[derive(Debug)]
 pub(crate) struct ExperimentRun {
-    /// Its cell; `None` for a pre-training.
+    /// The cell and seed of the run; `None` for a pre-training.
     pub(crate) cell: Option<RunCell>,
     pub(crate) encoder: String,
     pub(crate) finished: bool,
-    /// Its folder, relative to the experiment's.
+    /// The folder of the run, relative to the experiment's folder.
     pub(crate) folder: PathBuf,
-    /// Its configuration and its metrics over time.
+    /// The run's configuration and its metrics over time.
     pub(crate) run: Run,
 }
 
@@ -140,9 +140,9 @@ pub(crate) struct Experiment {
     pub(crate) cells: Vec<Cell>,
     pub(crate) published: Vec<PublishedCell>,
     pub(crate) differences: Vec<DifferenceRow>,
-    /// In the order of the experiment.
+    /// The runs, in the order of the experiment.
     pub(crate) runs: Vec<ExperimentRun>,
-    /// The captions by task.
+    /// The caption of each task's table, by the task.
     pub(crate) captions: BTreeMap<String, String>,
 }
 

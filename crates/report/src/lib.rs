@@ -3,8 +3,8 @@
 //! without JavaScript. Programs leave a report in the folder of each run ([`write_beside`]);
 //! `mflag-report` writes one over several folders.
 //!
-//! A report names what is missing, whether a run is still running, is old, or has lost files. Only
-//! a folder without anything to show is an error.
+//! A run may still be running, may come from an older version of mflag, or may have lost files; its
+//! report then names what is missing. Only a folder without anything to show is an error.
 
 mod chart;
 mod error;

@@ -65,8 +65,8 @@ pub(crate) fn page(title: &str, sections: &[Section], context: &Context) -> Stri
 }
 
 fn head(title: &str) -> Markup {
-    // Only the page's own style, script and images are allowed. Markup injected by a hostile name
-    // could not run.
+    // Only the page's own style, script and images are allowed, so markup in a hostile name cannot
+    // run.
     let policy = format!(
         "default-src 'none'; img-src data:; style-src '{}'; script-src '{}'; base-uri 'none'; \
          form-action 'none'",

@@ -14,7 +14,7 @@ pub const CASES: &str = "cases.json";
 /// A drawn film.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ExampleFilm {
-    /// Its rank among the films, the reason why it was chosen.
+    /// The film's rank among the films, for which it was chosen.
     pub rank: Rank,
     /// The metric that ranks the films.
     pub metric: String,
@@ -24,7 +24,7 @@ pub struct ExampleFilm {
     pub line: usize,
     /// The film's name.
     pub film: String,
-    /// Path of its PNG, relative to the folder.
+    /// Path of the film's PNG, relative to the folder of the evaluation.
     pub image: String,
     /// What the drawing shows, for people who cannot see it.
     pub words: String,

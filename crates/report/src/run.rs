@@ -1,5 +1,5 @@
 //! The files of a run folder. The run may still be running, or may have been stopped. A missing
-//! file is no error: the report names it.
+//! file is not an error: the report names it.
 
 use std::path::{Path, PathBuf};
 
@@ -17,13 +17,13 @@ use crate::qualitative::{CASES, ExampleFilm};
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     pub(crate) path: PathBuf,
-    /// What the report calls it.
+    /// The name of the run in the report.
     pub(crate) name: String,
     pub(crate) config: Option<Value>,
     pub(crate) provenance: Option<Provenance>,
     pub(crate) metrics: Metrics,
     pub(crate) evaluations: Vec<EvaluationFolder>,
-    /// What is missing or cannot be read, a sentence each.
+    /// A sentence for each thing that is missing or cannot be read.
     pub(crate) missing: Vec<String>,
 }
 

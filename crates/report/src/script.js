@@ -1,4 +1,5 @@
-// Buttons that copy a table, as Markdown or with tabs. Without this script the page loses nothing else.
+// Makes the buttons work that copy a table as Markdown or with tabs. Without this script, only
+// these buttons are missing.
 "use strict";
 const rows = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()));
 const forms = {

@@ -28,7 +28,7 @@ pub enum Loss {
     Dice,
     /// Binary cross-entropy, averaged over pixels.
     Bce,
-    /// `dice` + `bce`.
+    /// The sum of `dice` and `bce`.
     DiceBce,
 }
 

@@ -30,7 +30,7 @@ pub struct Fitted {
     pub threshold: f32,
 }
 
-/// Computes a metric of all films.
+/// A function that computes a metric over all films.
 type Compute = fn(&Overlaps, Empty, Counts<'_>) -> mflag_metrics::Result<Option<f64>>;
 
 /// A U-Net decoder and its loss.

@@ -1,5 +1,5 @@
-//! Segmentation of chest films: a U-Net decoder on the film encoder. Protocol of MGCA on SIIM-ACR
-//! and RSNA, and your own masks.
+//! Segmentation of chest films: a U-Net decoder on the film encoder. It supports MGCA's protocol on
+//! SIIM-ACR and RSNA, and masks of your own.
 
 mod config;
 mod head;

@@ -1,5 +1,5 @@
-//! The U-Net decoder of segmentation_models_pytorch on a ResNet. Blocks have the same names there,
-//! so its weights can be loaded.
+//! The U-Net decoder of segmentation_models_pytorch on a ResNet. Variables have the names of that
+//! package, so its weights can be loaded.
 
 use mflag_encoder::init::{batch_norm, uniform};
 use mflag_encoder::{Arch, Features};
@@ -9,8 +9,8 @@ use tch::{Tensor, nn, nn::Module, nn::ModuleT};
 /// Channels after each block.
 const CHANNELS: [i64; 5] = [256, 128, 64, 32, 16];
 
-/// The decoder: from the deepest features (C5) back to the size of the film, joined by the
-/// encoder's features at each step.
+/// The decoder. It enlarges the deepest features (C5) step by step to the size of the film. Each
+/// step also reads the encoder's features of that size.
 #[derive(Debug)]
 pub struct Unet {
     blocks: Vec<Block>,
@@ -19,8 +19,8 @@ pub struct Unet {
 
 impl Unet {
     /// Creates a decoder for one class with random weights under `decoder.` and
-    /// `segmentation_head.` of `p`. Kernels start by He's uniform rule for ReLU, the last one by
-    /// Glorot's.
+    /// `segmentation_head.` of `p`. Kernels are initialised by He's uniform rule for ReLU, the last
+    /// kernel by Glorot's uniform rule.
     pub fn new(p: &nn::Path<'_>, arch: Arch) -> Unet {
         let [c2, c3, c4, c5] = arch.channels();
         let skips = [c4, c3, c2, 64, 0];

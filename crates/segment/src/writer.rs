@@ -12,8 +12,9 @@ use mflag_store::rle::{self, Encoding};
 
 use crate::target::Target;
 
-/// Writes `masks/<film>.png` in the film's size, and `predictions.csv` with the runs in the format
-/// of SIIM-ACR's table. A prediction adds the column `error`: why a film could not be read.
+/// Writes `masks/<film>.png` in the film's size, and `predictions.csv` with the masks as run
+/// lengths, in the format of SIIM-ACR's table. A prediction adds the column `error`: why a film
+/// could not be read.
 #[derive(Debug)]
 pub struct MaskWriter {
     threshold: f32,

@@ -40,7 +40,7 @@ at::Device device_of(int index) {
   return index < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
-// The gradients of the parameters that have one.
+// The gradients of those parameters that have a gradient.
 Tensors gradients(Tensor* const* parameters, size_t n) {
   Tensors found;
   for (size_t i = 0; i < n; i++) {
@@ -82,7 +82,7 @@ char* mflag_keep_memory() {
   });
 }
 
-// Creates a stream on a device, beside the one that it computes on.
+// Creates a CUDA stream on a device. The device computes on another stream.
 char* mflag_new_stream(int device, int64_t* stream) {
   return guarded([&] {
     const auto target = device_of(device);
@@ -90,8 +90,8 @@ char* mflag_new_stream(int device, int64_t* stream) {
   });
 }
 
-// Copies a host tensor to a device, on a stream of mflag_new_stream. The host waits only until the
-// values are in pinned memory; the next computation on the device waits for the copy.
+// Copies a host tensor to a device, on a stream from mflag_new_stream. The host waits only until
+// the values are in pinned memory; the next computation on the device waits for the copy.
 char* mflag_upload(const Tensor* host, int device, int64_t stream, Tensor** copy) {
   return guarded([&] {
     const auto target = device_of(device);
@@ -112,8 +112,8 @@ char* mflag_upload(const Tensor* host, int device, int64_t stream, Tensor** copy
   });
 }
 
-// Sets autocast of the device type, and returns the previous settings. `dtype` is a
-// c10::ScalarType.
+// Switches autocast on or off for the CPU or for CUDA, and returns the previous settings. `dtype`
+// is a c10::ScalarType.
 char* mflag_autocast_enter(int cuda, int enabled, int dtype, int* was_enabled, int* was_dtype) {
   return guarded([&] {
     const auto type = cuda ? at::kCUDA : at::kCPU;
@@ -125,7 +125,7 @@ char* mflag_autocast_enter(int cuda, int enabled, int dtype, int* was_enabled, i
   });
 }
 
-// Undoes mflag_autocast_enter; the outermost exit drops the cached casts of the weights.
+// Undoes mflag_autocast_enter; the outermost exit frees the cast copies of the weights.
 char* mflag_autocast_exit(int cuda, int was_enabled, int was_dtype) {
   return guarded([&] {
     const auto type = cuda ? at::kCUDA : at::kCPU;
@@ -177,7 +177,8 @@ char* mflag_adamw_step(Tensor* const* parameters, Tensor* const* averages, Tenso
   });
 }
 
-// The norm (2-norm) of all gradients together, on the device of the first: a new tensor in `*norm`.
+// Writes the 2-norm of all gradients together to `*norm`, a new tensor on the device of the first
+// gradient.
 char* mflag_gradient_norm(Tensor* const* parameters, size_t n, Tensor** norm) {
   return guarded([&] {
     at::NoGradGuard no_grad;
@@ -195,7 +196,7 @@ char* mflag_scale_gradients(Tensor* const* parameters, size_t n, const Tensor* f
   });
 }
 
-// Multiplies every gradient by `*inverse_scale`. Sets `*overflow` to 1 if one is not finite.
+// Multiplies every gradient by `*inverse_scale`. Sets `*overflow` to 1 if a gradient is not finite.
 char* mflag_unscale_gradients(Tensor* const* parameters, size_t n, Tensor* overflow,
                               const Tensor* inverse_scale) {
   return guarded([&] {
@@ -211,7 +212,8 @@ char* mflag_drop_gradients(Tensor* const* parameters, size_t n) {
   });
 }
 
-// State of the default generator of a device (-1: CPU) as a u8 tensor.
+// Writes the state of a device's default random generator to `*state`, a new u8 tensor. Device -1
+// is the CPU.
 char* mflag_generator_state(int device, Tensor** state) {
   return guarded([&] {
     auto generator = at::globalContext().defaultGenerator(device_of(device));
@@ -228,8 +230,8 @@ char* mflag_set_generator_state(int device, const Tensor* state) {
   });
 }
 
-// Sets deterministic kernels (an operation without one fails), cuDNN's benchmark mode, and TF32 in
-// f32 products.
+// Switches three settings on or off: deterministic kernels (an operation without a deterministic
+// kernel fails), cuDNN's benchmark mode, and TF32 for f32 products.
 char* mflag_set_kernels(int deterministic, int benchmark, int tf32) {
   return guarded([&] {
     // cuBLAS reads this once, at its first use. A value that the user has set remains.

@@ -80,8 +80,9 @@ struct Meta {
     state: TrainState,
 }
 
-/// The content of a checkpoint: the state of the run, and tensors in the parts `model`, `optim`,
-/// `scaler`, `rng` and `meter`.
+/// The content of a checkpoint: the state of the run, and tensors in five parts: `model` (the
+/// task's variables), `optim` (moments of AdamW), `scaler` (loss scale), `rng` (states of the
+/// random generators) and `meter` (sums of the metrics line in progress).
 #[derive(Debug)]
 pub struct Checkpoint {
     /// The state of the run.
@@ -171,7 +172,8 @@ impl Checkpoint {
         })
     }
 
-    /// Copies the tensors of `part` into the tensors `live`, which keep their device and layout.
+    /// Copies the tensors of `part` into the tensors `live` of the running program, which keep
+    /// their device and layout.
     ///
     /// # Errors
     /// If names, shapes or kinds differ. The message names `path` and the differences, and `live`
@@ -209,7 +211,7 @@ fn unreadable(path: &Path, error: mflag_weights::Error) -> Error {
     }
 }
 
-/// Describes why `saved` cannot be copied into `live`. `None` if it can.
+/// Describes why the tensors `saved` cannot be copied into `live`. `None` if they can.
 fn difference(saved: &BTreeMap<String, Tensor>, live: &[(String, Tensor)]) -> Option<String> {
     let live_names: BTreeSet<&str> = live.iter().map(|(name, _)| name.as_str()).collect();
     let missing = live_names

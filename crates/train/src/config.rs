@@ -32,7 +32,8 @@ pub struct TrainerConfig {
     /// bits, so a run repeats bit for bit only with the same number.
     #[schemars(range(min = 0, max = 1024))]
     pub threads: usize,
-    /// Use only kernels that repeat bit for bit. On a CPU all do; on CUDA this costs speed.
+    /// Use only kernels that give the same bits in every run. On a CPU, all kernels do; on CUDA,
+    /// this costs speed.
     pub deterministic: bool,
     /// Allow TF32 for f32 products on CUDA.
     pub tf32: bool,

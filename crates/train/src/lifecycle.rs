@@ -15,14 +15,14 @@ use crate::print::{print_result, print_resume_command};
 use crate::task::Task;
 use crate::{fit, setup, shim};
 
-/// The role of the encoder's initial weights among a run's digests.
+/// The name of the encoder's initial weights among the digests of a run's inputs.
 const ENCODER: &str = "encoder";
 
 /// A kind of run: pre-training, or one of the heads.
 pub trait RunKind {
     /// The configuration of a run.
     type Config: Config + Clone;
-    /// What a run reads, opened: the store, a language model.
+    /// The opened inputs of a run: the store, and in pre-training the language model.
     type Inputs;
     /// The training job.
     type Task: Task;
@@ -33,22 +33,24 @@ pub trait RunKind {
     /// The settings of the training loop.
     fn trainer<'a>(&self, config: &'a Self::Config) -> &'a TrainerConfig;
 
-    /// The file of the encoder's initial weights. `None`: they are random, or not read.
+    /// The file of the encoder's initial weights. `None` if the weights are random, or if the file
+    /// need not be read.
     fn initial_weights<'a>(&self, config: &'a Self::Config) -> Option<&'a Path>;
 
-    /// Opens what the run reads.
+    /// Opens the inputs of the run.
     ///
     /// # Errors
     /// If an input cannot be opened.
     fn open(&self, config: &Self::Config, device: Device) -> TaskResult<Self::Inputs>;
 
-    /// The digest of each input, by its role. A resumed run must find the same digests.
+    /// The digest of each input, by a name such as `store`. A resumed run must find the same
+    /// digests.
     ///
     /// # Errors
     /// If an input cannot be read.
     fn digests(&self, inputs: &Self::Inputs) -> TaskResult<Vec<(&'static str, String)>>;
 
-    /// Adapts the configuration for a run that is resumed from a checkpoint. By default nothing
+    /// Changes the configuration of a run that is resumed from a checkpoint. By default nothing
     /// changes.
     fn adapt_to_checkpoint(&self, _config: &mut Self::Config) {}
 
@@ -63,13 +65,13 @@ pub trait RunKind {
         device: Device,
     ) -> TaskResult<Self::Task>;
 
-    /// The configuration to keep in the run folder: `config`, completed with what the task found
-    /// out. By default `config` is complete.
+    /// The configuration to keep in the run folder: `config`, with the values filled in that the
+    /// task has found in the data. By default, `config` is kept as it is.
     fn complete(&self, config: Self::Config, _task: &Self::Task) -> Self::Config {
         config
     }
 
-    /// Writes what a trained run leaves, such as the best model, and prints where it is.
+    /// Writes the results of a trained run, such as the best model, and prints where they are.
     ///
     /// # Errors
     /// If the best checkpoint cannot be read, or a file cannot be written.

@@ -74,7 +74,7 @@ impl Meter {
         sums.into_iter().map(mean).collect()
     }
 
-    /// The state by name, for a checkpoint. Numbers before the names keep their order, because a
+    /// The state by name, for a checkpoint. A number before each name keeps the order, because a
     /// checkpoint sorts its names.
     pub(crate) fn state(&self) -> Vec<(String, Tensor)> {
         let sums = self.sums.iter().enumerate();

@@ -23,10 +23,11 @@ pub struct OptimiserConfig {
     /// Added to the root of the second moment, to avoid a division by 0.
     #[schemars(range(max = 1.0), extend("exclusiveMinimum" = 0))]
     pub eps: f64,
-    /// Exempt parameters of one dimension (biases, scales of norms) from weight decay.
+    /// Exempt parameters of one dimension (biases, scales of normalisation layers) from weight
+    /// decay.
     pub no_decay_norm_bias: bool,
-    /// Largest norm (2-norm) of all gradients together. Larger gradients are scaled down to it.
-    /// Without it, gradients are not clipped.
+    /// Largest 2-norm of all gradients together. Gradients with a larger norm are scaled down to
+    /// it. If absent, gradients are not clipped.
     #[schemars(range(min = 0.0))]
     pub clip_norm: Option<f64>,
 }
@@ -51,7 +52,7 @@ pub struct Group {
     pub name: String,
     /// The variables (shallow clones), by name.
     pub parameters: Vec<(String, Tensor)>,
-    /// Factor of the learning rate.
+    /// Multiplies the configured learning rate.
     pub lr_scale: f64,
     /// Replaces the configured weight decay.
     pub weight_decay: Option<f64>,
@@ -184,7 +185,7 @@ impl AdamW {
         Ok(())
     }
 
-    /// The norm (2-norm) of all gradients together: a scalar on the device.
+    /// The 2-norm of all gradients together: a scalar on the device.
     ///
     /// # Errors
     /// If no parameter has a gradient.
@@ -196,7 +197,7 @@ impl AdamW {
     /// `largest`, as `torch.nn.utils.clip_grad_norm_` does. Does not wait for the device.
     ///
     /// # Errors
-    /// If `norm` is on another device than the gradients.
+    /// If `norm` and the gradients are on different devices.
     pub fn clip(&mut self, norm: &Tensor, largest: f64) -> Result<()> {
         let factor = (largest / (norm + 1e-6)).f_clamp_max(1.0)?;
         shim::scale_gradients(&self.parameters(), &factor)
@@ -211,7 +212,7 @@ impl AdamW {
     /// Frees all gradients.
     ///
     /// # Errors
-    /// Never for parameters that exist; errors of libtorch are passed on.
+    /// If libtorch fails to free a gradient.
     pub fn zero_grad(&mut self) -> Result<()> {
         shim::drop_gradients(&self.parameters())
     }

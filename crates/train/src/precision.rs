@@ -112,7 +112,7 @@ impl GradScaler {
     /// else 0.
     ///
     /// # Errors
-    /// If libtorch cannot scale the gradients, because they lie on another device.
+    /// If the gradients are on another device than the scale.
     pub fn unscale(&self, optimiser: &mut AdamW) -> Result<Tensor> {
         let overflow = Tensor::f_zeros([], (Kind::Float, self.scale.device()))?;
         // Computed in f64, as torch does, so that the inverse is rounded once.
@@ -128,7 +128,7 @@ impl GradScaler {
     /// Halves the scale after an overflow, and doubles it after 2000 steps without one.
     ///
     /// # Errors
-    /// If `overflow` lies on another device.
+    /// If `overflow` is on another device than the scale.
     pub fn update(&mut self, overflow: &Tensor) -> Result<()> {
         let _ = self.scale.f_internal_amp_update_scale_(
             &self.growth_tracker,

@@ -38,14 +38,15 @@ pub enum Decay {
     },
     /// Half a cosine from `lr` to `minimum`, repeated (warm restarts).
     CosineRestarts {
-        /// Length of the first cycle (T_0). The paper's is 0.4 of the steps of its four processes.
+        /// Length of the first cycle (T_0). In the authors' code, as we read it, this is 0.4 of all
+        /// steps of a run on four GPUs.
         #[serde(default = "paper_period")]
         period: Span,
         /// Factor from the length of a cycle to that of the next (T_mult).
         #[serde(default = "one")]
         #[schemars(range(min = 1))]
         growth: u32,
-        /// Lowest rate (eta_min). The paper's is 1e-8.
+        /// Lowest rate (eta_min). In the paper, it is 1e-8.
         #[serde(default = "paper_minimum")]
         #[schemars(range(min = 0.0))]
         minimum: f64,
@@ -86,6 +87,7 @@ impl Default for Schedule {
 
 impl Schedule {
     /// The learning rate of the optimiser step number `step` (from 0) in a run of `total` steps.
+    /// `base` is the optimiser's `lr`.
     ///
     /// Equal to `torch.optim.lr_scheduler`'s `LinearLR(1/W, 1, W-1)`, followed by
     /// `CosineAnnealingLR(total - W)` or `CosineAnnealingWarmRestarts`, joined by `SequentialLR` at

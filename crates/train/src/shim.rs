@@ -118,7 +118,7 @@ pub(crate) fn keep_memory() -> Result<()> {
     checked(unsafe { mflag_keep_memory() })
 }
 
-/// Creates a stream on `device`, beside the one that it computes on.
+/// Creates a CUDA stream on `device`, which computes on another stream.
 pub(crate) fn new_stream(device: Device) -> Result<i64> {
     let mut stream = 0;
     // SAFETY: `stream` outlives the call.
@@ -126,8 +126,8 @@ pub(crate) fn new_stream(device: Device) -> Result<i64> {
     Ok(stream)
 }
 
-/// Copies `host` to `device` on a stream of [`new_stream`]. The next computation on `device` waits
-/// for the copy; the host does not.
+/// Copies `host` to `device` on a stream from [`new_stream`]. The next computation on `device`
+/// waits for the copy; the host waits only until the values are in pinned memory.
 pub(crate) fn upload(host: &Tensor, device: Device, stream: i64) -> Result<Tensor> {
     let mut copy = std::ptr::null_mut();
     // SAFETY: a live handle; on success `copy` is a new at::Tensor, which tch's Tensor owns.
@@ -151,8 +151,8 @@ pub struct Autocast {
 }
 
 impl Autocast {
-    /// Begins a region in which eligible operations run in `kind` (float16, else bfloat16). `None`:
-    /// autocast is off.
+    /// Begins a region in which eligible operations run in float16 if `kind` is `Half`, and in
+    /// bfloat16 for any other kind. `None`: autocast is off.
     ///
     /// # Errors
     /// If libtorch cannot autocast to `kind` on `device`.
@@ -262,7 +262,7 @@ pub(crate) fn adamw_step(
     })
 }
 
-/// The norm (2-norm) of all gradients together: a scalar on their device.
+/// The 2-norm of all gradients together: a scalar on their device.
 pub(crate) fn gradient_norm(parameters: &[&Tensor]) -> Result<Tensor> {
     let list = handles(parameters.iter().copied());
     let mut norm = std::ptr::null_mut();
@@ -285,8 +285,8 @@ pub(crate) fn scale_gradients(parameters: &[&Tensor], factor: &Tensor) -> Result
     checked(unsafe { mflag_scale_gradients(list.as_ptr(), list.len(), factor.as_ptr()) })
 }
 
-/// Multiplies every gradient by `inverse_scale`. Sets `overflow` (f32 scalar) to 1 if one is not
-/// finite.
+/// Multiplies every gradient by `inverse_scale`. Sets `overflow` (f32 scalar) to 1 if a gradient is
+/// not finite.
 pub(crate) fn unscale_gradients(
     parameters: &[&Tensor],
     overflow: &Tensor,
@@ -324,7 +324,7 @@ pub fn generator_state(device: Device) -> Result<Tensor> {
     }
 }
 
-/// Restores a state of [`generator_state`].
+/// Restores a state that [`generator_state`] returned.
 ///
 /// # Errors
 /// If the state belongs to another kind of generator.
@@ -338,7 +338,7 @@ pub fn set_generator_state(device: Device, state: &Tensor) -> Result<()> {
 pub struct Kernels {
     /// Use only kernels that repeat bit for bit. An operation without such a kernel fails.
     pub deterministic: bool,
-    /// Let cuDNN measure its algorithms for each new shape.
+    /// Let cuDNN time its algorithms for each new shape and use the fastest.
     pub benchmark: bool,
     /// Allow TF32 for f32 products and convolutions on CUDA.
     pub tf32: bool,

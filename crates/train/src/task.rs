@@ -56,8 +56,8 @@ pub trait Task {
     /// One batch from the loader.
     type Batch: Send + 'static;
 
-    /// Everything that a checkpoint must hold, trainable or not (BatchNorm statistics), by unique
-    /// name and in a fixed order.
+    /// The tensors that a checkpoint must hold, by unique name and in a fixed order. They include
+    /// those that are not trained, such as BatchNorm statistics.
     fn variables(&self) -> Vec<(String, Tensor)>;
 
     /// The parameters to train, in groups. By default: one group with all variables that require a
@@ -74,9 +74,9 @@ pub trait Task {
     /// Batches in an epoch: the same number in every epoch.
     fn batches_per_epoch(&self) -> usize;
 
-    /// The batches of `epoch` (from 1), starting with number `first_batch` (from 0). Order and
-    /// content may depend on nothing else, so that a resumed epoch continues exactly. Empty if
-    /// `first_batch` is [`Task::batches_per_epoch`].
+    /// The batches of `epoch` (from 1), starting with number `first_batch` (from 0). Their order
+    /// and content must depend only on `epoch` and the configuration, so that a resumed epoch
+    /// continues exactly. No batch is left if `first_batch` is [`Task::batches_per_epoch`].
     ///
     /// # Errors
     /// If the data cannot be read.
@@ -94,8 +94,9 @@ pub trait Task {
     /// If the forward pass fails.
     fn step(&mut self, batch: &Self::Batch, position: Position) -> TaskResult<Step>;
 
-    /// Metrics on the validation data after `epoch` (0: before training), in evaluation mode and
-    /// without gradients. Runs under autocast as training does. An undefined metric is NaN.
+    /// Computes the metrics on the validation data after `epoch` (0: before training), in
+    /// evaluation mode and without gradients. Runs under autocast as training does. An undefined
+    /// metric is NaN.
     ///
     /// # Errors
     /// If the data cannot be read, or the forward pass fails.

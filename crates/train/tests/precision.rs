@@ -123,7 +123,7 @@ fn fp16_needs_a_gpu() {
     assert!(error.contains("precision=bf16 or fp32"), "{error}");
 }
 
-/// Scale and tracker exactly, the parameter within 1e-6.
+/// Scale and growth tracker are equal to PyTorch's, the parameter within 1e-6.
 #[test]
 fn the_scaler_is_that_of_torch() {
     let p = tensor(&formula::values("p", 3), &[3]).set_requires_grad(true);

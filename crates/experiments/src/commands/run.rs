@@ -53,7 +53,7 @@ pub(crate) fn run(experiment: &Experiment, out: &mut Output) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// The end of a list of jobs.
+/// How a list of jobs ended.
 enum Ran {
     /// All jobs were run. `failed` names those that failed, with their logs.
     All { failed: Vec<String> },

@@ -35,7 +35,7 @@ impl Config for Experiment {
 }
 
 impl Experiment {
-    /// Each list needs an entry, and each entry a folder of its own.
+    /// Checks that each list has an entry, and that each entry has a different folder.
     fn check_names(&self, problems: &mut Vec<String>) {
         let names: [(&str, Vec<String>); 4] = [
             ("tasks", self.tasks.iter().map(|t| t.name.clone()).collect()),
@@ -103,7 +103,7 @@ pub(crate) fn wrong_fractions(fractions: &[f64]) -> impl Iterator<Item = String>
     wrong.map(|f| format!("fractions: {f} is not above 0 and at most 1 (1 % is 0.01)"))
 }
 
-/// Adds a problem for each name without a folder of its own.
+/// Adds a problem for each name that gives no folder name, or the folder name of an earlier entry.
 fn check_folders(list: &str, names: &[String], problems: &mut Vec<String>) {
     let mut seen = BTreeSet::new();
     for name in names {

@@ -23,14 +23,14 @@ pub struct Experiment {
     pub title: String,
     /// Folder of all runs and of the tables.
     pub runs: PathBuf,
-    /// What is measured, each in a table of its own.
+    /// Tasks to measure; each has a table.
     pub tasks: Vec<TaskConfig>,
-    /// What is compared. Differences are those from the first.
+    /// Encoders to compare. Tables show the difference of each encoder from the first.
     pub encoders: Vec<EncoderConfig>,
-    /// Parts of the training labels.
+    /// Fractions of the training labels, such as `0.01` for 1 %.
     pub fractions: Vec<f64>,
-    /// Each combination is run with each seed. It sets `train.seed`, and chooses the patients of a
-    /// fraction.
+    /// Each combination is run with each seed. The seed sets `train.seed`, and chooses the patients
+    /// of a fraction.
     pub seeds: Vec<u64>,
     /// Additional differences to compute.
     pub compare: Vec<Pair>,
@@ -42,11 +42,12 @@ pub struct Experiment {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TaskConfig {
-    /// Heading of its table, such as `SIIM Dice`. The file of published numbers uses the same name.
+    /// Heading of the task's table, such as `SIIM Dice`. The file of published numbers uses the
+    /// same name.
     pub name: String,
     /// The head's program.
     pub program: Program,
-    /// The head's configuration.
+    /// File of the head's configuration.
     pub config: PathBuf,
     /// The metric on the test split that the table shows.
     pub metric: String,
@@ -92,7 +93,7 @@ impl Program {
         }
     }
 
-    /// The metrics of its evaluations.
+    /// The metrics of the head's evaluations.
     fn metrics(self) -> &'static [Metric] {
         match self {
             Program::Classify => CLASSIFICATION,
@@ -106,12 +107,12 @@ impl Program {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EncoderConfig {
-    /// Its name in the tables. The file of published numbers uses the same name.
+    /// Name of the encoder in the tables. The file of published numbers uses the same name.
     pub name: String,
-    /// Its weights; random without `weights` and `pretrain`.
+    /// File of the encoder's weights. Without `weights` and `pretrain`, the encoder is random.
     #[serde(default)]
     pub weights: Option<PathBuf>,
-    /// The pre-training that makes it.
+    /// The pre-training that makes the encoder.
     #[serde(default)]
     pub pretrain: Option<PretrainConfig>,
     /// Values that replace those of the heads' configurations.
@@ -123,7 +124,7 @@ pub struct EncoderConfig {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PretrainConfig {
-    /// Its configuration.
+    /// File of the pre-training's configuration.
     pub config: PathBuf,
     /// Values that replace those of the configuration.
     #[serde(default)]
@@ -167,7 +168,7 @@ impl Experiment {
     }
 }
 
-/// A name as the name of a folder: `SIIM Dice` becomes `siim-dice`.
+/// Turns a name into the name of a folder: `SIIM Dice` becomes `siim-dice`.
 pub fn folder_name(name: &str) -> String {
     let words = name.split(|c: char| !(c.is_alphanumeric() || c == '.'));
     let words: Vec<String> = words

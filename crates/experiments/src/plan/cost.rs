@@ -43,7 +43,7 @@ impl Cost {
     }
 
     /// The row of a table. The time left is proportional to the film passes, which take most of the
-    /// time. It is too low if runs that are done stopped early.
+    /// time. The estimate is too low if finished runs had stopped early.
     pub(super) fn row(&self, name: &str) -> [String; 6] {
         let time = match (self.passes_left, self.passes_done) {
             (Some(0), _) => "none".to_owned(),
@@ -51,7 +51,7 @@ impl Cost {
                 let seconds = self.seconds / self.passes_done as f64 * left as f64;
                 format!("about {}", clock(seconds.ceil() as u64))
             }
-            _ => "unknown until one is done".to_owned(),
+            _ => "unknown until one run is done".to_owned(),
         };
         let passes = self.passes_left;
         [

@@ -40,7 +40,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Lists the runs of an experiment, with the state of each.
+    /// Lists the runs of an experiment, and reads the record of each.
     ///
     /// # Errors
     /// If a configuration, or the record of a job, cannot be read.

@@ -100,7 +100,7 @@ impl<H: Head> RunKind for HeadRun<H> {
         Ok(report_model::<H>(&store, run, device, out)?)
     }
 
-    /// For a run that keeps its model and no checkpoint, such as a cell of an experiment.
+    /// Evaluates again a run that has its model but no checkpoint, such as a cell of an experiment.
     fn finish_again(
         &self,
         run: &RunFolder,

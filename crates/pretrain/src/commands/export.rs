@@ -25,10 +25,10 @@ pub(crate) struct ExportArgs {
         value_parser = mflag_cli::named::<CheckpointKind>()
     )]
     checkpoint: CheckpointKind,
-    /// An encoder.safetensors, instead of a run
+    /// File encoder.safetensors, instead of a run
     #[arg(long, value_name = "FILE", conflicts_with = "run")]
     encoder: Option<PathBuf>,
-    /// Format to write, as often as needed [default: all formats]
+    /// Format to write; may be repeated [default: all formats]
     #[arg(
         long = "format",
         value_name = "FORMAT",

@@ -20,7 +20,7 @@ pub(crate) struct ZeroShotArgs {
     /// Sentences for the findings (YAML)
     #[arg(short, long, value_name = "FILE")]
     prompts: PathBuf,
-    /// Override one value of the prompts file, as often as needed: --set policy=ignore
+    /// Override one value of the prompts file; may be repeated: --set policy=ignore
     #[arg(long = "set", value_name = "KEY=VALUE")]
     sets: Vec<String>,
     /// Split to evaluate on

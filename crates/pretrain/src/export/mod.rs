@@ -19,15 +19,15 @@ pub use source::Source;
 use crate::config::PretrainConfig;
 use crate::error::Result;
 
-/// The encoder in a run folder, and among exported files.
+/// Name of the encoder's file in a run folder and among exported files.
 pub const ENCODER: &str = "encoder.safetensors";
 
-/// A checkpoint of a run.
+/// Which checkpoint of a run is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckpointKind {
     /// The epoch with the best recall.
     Best,
-    /// The latest.
+    /// The latest checkpoint.
     Last,
 }
 
@@ -44,7 +44,7 @@ impl Named for CheckpointKind {
     fn meaning(self) -> &'static str {
         match self {
             CheckpointKind::Best => "The epoch with the best recall",
-            CheckpointKind::Last => "The latest",
+            CheckpointKind::Last => "The latest checkpoint",
         }
     }
 }
@@ -110,7 +110,7 @@ impl Format {
         }
     }
 
-    /// Writes `encoder` to `path` in this format. `norms` applies to ONNX.
+    /// Writes `encoder` to `path` in this format. `norms` applies to ONNX only.
     ///
     /// # Errors
     /// If the encoder cannot be traced, or the file cannot be written.
@@ -125,8 +125,8 @@ impl Format {
 }
 
 /// Writes the encoder of a run's checkpoint to `path`, with torchvision's names. The metadata hold
-/// architecture, preprocessing and provenance. `config` is the run's. Returns the training state of
-/// the checkpoint.
+/// architecture, preprocessing and provenance. `config` is the configuration of the run. Returns
+/// the training state of the checkpoint.
 ///
 /// # Errors
 /// If the checkpoint cannot be read, or `path` cannot be written.

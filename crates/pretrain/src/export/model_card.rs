@@ -10,7 +10,7 @@ use super::Format;
 /// Markdown with `{{placeholders}}`. Square brackets mark what the publisher must fill in.
 const TEMPLATE: &str = include_str!("model_card.md");
 
-/// Replaces a value that is not known.
+/// Stands in the card for a value that is not known.
 const UNKNOWN: &str = "[to be filled in]";
 
 /// How an encoder was trained.

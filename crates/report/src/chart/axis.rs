@@ -15,14 +15,14 @@ pub(crate) enum Scale {
 /// An axis of a chart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Axis {
-    /// Its quantity, with the unit.
+    /// The quantity on the axis, with its unit.
     pub(crate) label: String,
     pub(crate) scale: Scale,
-    /// Its first and last value. `None`: the range of the data, extended to round values.
+    /// First and last value of the axis. `None`: the range of the data, extended to round values.
     pub(crate) range: Option<[f64; 2]>,
-    /// Its ticks with their texts. `None`: round values.
+    /// The ticks, each with its text. `None`: ticks at round values.
     pub(crate) ticks: Option<Vec<(f64, String)>>,
-    /// Whether it ends with the data instead of at round values.
+    /// Whether the axis ends at the first and last value of the data instead of at round values.
     pub(crate) tight: bool,
 }
 
@@ -55,7 +55,7 @@ impl Axis {
         }
     }
 
-    /// Whether a value has a position on the axis.
+    /// Whether a value has a position on the axis: it is finite, and above 0 on a logarithmic axis.
     pub(crate) fn shows(&self, value: f64) -> bool {
         value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
     }

@@ -13,7 +13,7 @@ const LEFT: f64 = 54.0;
 const RIGHT: f64 = WIDTH - 18.0;
 const TOP: f64 = 30.0;
 const BOTTOM: f64 = HEIGHT - 44.0;
-/// A longer series has marks at a few points only.
+/// A series with more points has marks at only a few of them.
 const MARKED_POINTS: usize = 30;
 /// The largest number of points drawn of a series.
 const DRAWN_POINTS: usize = 300;
@@ -23,7 +23,7 @@ const DRAWN_POINTS: usize = 300;
 pub(crate) enum Stroke {
     #[default]
     Solid,
-    /// For published numbers.
+    /// Dashed, for published numbers.
     Dashed,
     /// Solid without marks, for curves whose points were not measured one by one.
     Plain,
@@ -40,7 +40,7 @@ pub(crate) struct Series {
     /// x, lower and upper end of bars at single points.
     pub(crate) bars: Vec<[f64; 3]>,
     pub(crate) stroke: Stroke,
-    /// Number of its colour and mark. `None`: its index among the series.
+    /// Number of the series' colour and mark. `None`: its index among the series.
     pub(crate) style: Option<usize>,
 }
 
@@ -140,7 +140,7 @@ impl Chart {
         let points = keep_extremes(&series.points);
         let shown: Vec<[f64; 2]> = points.iter().copied().filter(|p| self.shows(*p)).collect();
         let few = shown.len() <= MARKED_POINTS;
-        // A long series has six marks, at different points than other series.
+        // A long series has about six marks, at other points than the other series.
         let apart = (shown.len() / 6).max(1);
         let marked = |n: usize| few || n % apart == (style * apart / 5) % apart;
         let dashed = series.stroke == Stroke::Dashed;

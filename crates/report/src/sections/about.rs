@@ -28,7 +28,7 @@ const KEYS: [&str; 8] = [
 struct Figure {
     name: String,
     value: String,
-    /// The interval, or the epoch.
+    /// The text below the value: the interval, or the epoch.
     detail: String,
 }
 

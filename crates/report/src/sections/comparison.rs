@@ -126,7 +126,8 @@ fn differences(context: &Context, evaluated: &[Evaluated<'_>]) -> Markup {
         @if rows.rows().len() > 1 {
             h3 { "Differences" }
             p class="soft" {
-                "On the same resamples of the same patients, so that what makes a patient hard for both runs cancels out. "
+                "Differences are computed on the same resamples of the same patients, so a "
+                "patient who is hard for both runs hardly changes them. "
                 "p tests the hypothesis of no difference, two-sided."
             }
             (table(context, "Differences from the first run", &rows))
@@ -152,7 +153,8 @@ fn difference_row(name: String, metric: &str, difference: &Difference) -> [Strin
     ]
 }
 
-/// Whether two runs were evaluated on the same films: store, split and numbers are equal.
+/// Whether two runs were evaluated on the same films. This is assumed if the store, the split, and
+/// the numbers of films, patients and resamples are equal.
 fn same_patients(a: &Evaluated<'_>, b: &Evaluated<'_>) -> bool {
     let store = |run: &Run| run.provenance.as_ref()?.digests.get("store").cloned();
     let sample = |e: &Evaluation| (e.split.clone(), e.films, e.patients, e.resamples);

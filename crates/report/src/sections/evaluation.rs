@@ -1,4 +1,4 @@
-//! A model on the films of a split.
+//! The evaluation of a model on a split.
 
 use maud::{Markup, html};
 use mflag_metrics::catalogue::{AUROC, is_of_label, is_share, split, title_with_note};

@@ -37,7 +37,7 @@ fn task_section(context: &Context, experiment: &Experiment, task: &str) -> Marku
         h3 { (task) }
         @match experiment.captions.get(task) {
             Some(caption) => p class="soft" { (caption) },
-            // The caption would name the sources.
+            // Without a caption, which names the sources, they are listed here.
             None => @for source in distinct(published.iter().map(|c| c.source.as_str())) {
                 p class="soft" { "Published: " (source) "." }
             }
@@ -78,7 +78,7 @@ fn by_fraction(
         .filter(|s| !s.points.is_empty())
         .collect();
     Chart {
-        title: format!("{task}: how much labels are worth"),
+        title: format!("{task}: metric by fraction of the labels"),
         x: fraction_axis(&series),
         y: Axis::new(format!("{} × 100; bars: 95 % intervals", metric(cells))),
         series,

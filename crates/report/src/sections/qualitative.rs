@@ -52,7 +52,8 @@ fn figure(context: &Context, folder: &Path, film: &ExampleFilm) -> Markup {
     }
 }
 
-/// The path, unless it leads out of its folder: the list may come from somebody else.
+/// The path; `None` if it leads out of the folder, because the list may come from an untrusted
+/// source.
 fn inside_folder(path: &str) -> Option<&Path> {
     let path = Path::new(path);
     let plain = path

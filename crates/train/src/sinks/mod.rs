@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use crate::error::Result;
 use tensorboard::Events;
 
-/// The open metric files. The default is closed and ignores what is written.
+/// The open metric files. A `Sinks::default()` has no files and ignores what is written.
 #[derive(Debug, Default)]
 pub(crate) struct Sinks {
     files: Option<Files>,
@@ -26,8 +26,8 @@ struct Files {
     events: Events,
 }
 
-/// The length of the whole lines among the first `keep` bytes, so that a truncated file is neither
-/// padded nor continued in the middle of a line.
+/// The length of the complete lines within the first `keep` bytes. In a file that was truncated,
+/// this is less than `keep`, and writing continues after the last complete line.
 fn whole_lines(lines: &mut File, keep: u64) -> std::io::Result<u64> {
     let mut kept = Vec::new();
     lines.take(keep).read_to_end(&mut kept)?;
@@ -37,7 +37,7 @@ fn whole_lines(lines: &mut File, keep: u64) -> std::io::Result<u64> {
 
 impl Sinks {
     /// Opens the files in `folder` after `step` steps. Removes the lines after the first `keep`
-    /// bytes, which a run wrote that was killed before its next checkpoint.
+    /// bytes: a run that was killed wrote them after its last checkpoint.
     pub(crate) fn open(folder: &Path, keep: u64, step: u64) -> Result<Sinks> {
         let path = folder.join(METRICS);
         let open = || {
@@ -64,8 +64,8 @@ impl Sinks {
         })
     }
 
-    /// Writes one line with the metrics and the `series` of points, and one event with the metrics.
-    /// Returns the new length of `metrics.jsonl`.
+    /// Writes one line with the metrics and with the curves `series`, and one event with the
+    /// metrics. Returns the new length of `metrics.jsonl`.
     pub(crate) fn write(
         &mut self,
         kind: &str,

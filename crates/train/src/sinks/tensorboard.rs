@@ -49,7 +49,8 @@ struct Scalar {
     simple_value: Option<f32>,
 }
 
-/// One event file. A resumed run begins another, and TensorBoard joins them by their steps.
+/// One event file. A resumed run begins another file, and TensorBoard joins the files by their
+/// steps.
 #[derive(Debug)]
 pub(super) struct Events {
     path: PathBuf,
@@ -123,7 +124,7 @@ fn seconds() -> f64 {
         .map_or(0.0, |d| d.as_secs_f64())
 }
 
-/// Length, its CRC, the data, their CRC.
+/// A record: the length of the data, the CRC of the length, the data, the CRC of the data.
 fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
     [&length[..], &masked(&length), data, &masked(data)].concat()

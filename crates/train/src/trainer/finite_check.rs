@@ -41,7 +41,8 @@ impl FiniteCheck {
 
     /// Records the optimiser step number `step`, from 1, over the samples `ids`. Returns a scalar
     /// on the device: 1 if this step or an earlier one is not finite and must not change the
-    /// weights, else 0. `gradient` is `None` where gradients may overflow.
+    /// weights, else 0. `gradient` is the norm of the gradients; `None` if the loss is scaled,
+    /// because scaled gradients may overflow.
     pub(super) fn record(
         &mut self,
         step: u64,

@@ -56,7 +56,7 @@ struct Trainer<'a, T> {
     state: TrainState,
     meter: Meter,
     finite_check: FiniteCheck,
-    /// Closed until [`Trainer::begin`] or [`Trainer::resume`].
+    /// No files are open before [`Trainer::begin`] or [`Trainer::resume`].
     sinks: Sinks,
     signals: Signals,
     clock: SessionClock,
@@ -177,8 +177,8 @@ impl<'a, T: Task> Trainer<'a, T> {
         Ok(None)
     }
 
-    /// Logs and saves where an optimiser step calls for it. Returns the reason if training must
-    /// stop.
+    /// After an optimiser step, writes a line of metrics and a checkpoint if they are due. Returns
+    /// the reason if training must stop.
     fn after_step(&mut self, epoch: usize, progress: &Progress) -> Result<Option<Ended>> {
         let step = self.state.step;
         if step.is_multiple_of(self.config.log_every) || step == self.total_steps() {
@@ -193,7 +193,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         Ok(ended)
     }
 
-    /// The error for a task that yields another number of batches than it announced.
+    /// The error for a task that yields more or fewer batches than it announced.
     fn wrong_batch_count(&self, epoch: usize, more: &str) -> Error {
         let TrainState {
             batch,
@@ -302,8 +302,9 @@ impl<'a, T: Task> Trainer<'a, T> {
     }
 }
 
-/// Refuses to begin a run anew that has trained but has lost its checkpoint. Before the first
-/// checkpoint, metrics.jsonl holds at most one line: the metrics of the untrained model.
+/// Fails if the run has trained but its checkpoint is missing, because such a run must not begin
+/// anew. Before the first checkpoint, metrics.jsonl holds at most one line: the metrics of the
+/// untrained model.
 fn check_not_trained(folder: &Path) -> Result<()> {
     let lines = std::fs::read_to_string(folder.join(METRICS)).unwrap_or_default();
     if lines.lines().count() <= 1 {

@@ -15,7 +15,8 @@ fn model(folder: &tempfile::TempDir) -> Vec<(String, Tensor)> {
     last.part("model")
 }
 
-/// Without BatchNorm and dropout, accumulated batches equal one large batch, within 1e-12 in float64.
+/// Without BatchNorm and dropout, accumulated batches give the same weights as one large batch,
+/// within 1e-12 in float64.
 #[test]
 fn accumulated_batches_equal_one_large_batch() {
     let _alone = alone();
@@ -60,10 +61,10 @@ fn an_uneven_last_step_uses_the_mean() {
         epochs: 1,
         ..config(accumulate)
     };
-    // 4 batches of 1 in steps of 3 are a step of 3 and a step of 1.
+    // 4 batches of 1 sample, 3 batches per step: a step of 3 samples and a step of 1.
     let (result, uneven) = finished(&settings(4, 1), &one_epoch(3));
     assert_eq!(result.state.step, 2);
-    // The same by a batch of 3 and a batch of 1.
+    // The same steps, made of a batch of 3 and a batch of 1.
     let (_, golden) = finished(&settings(4, 3), &one_epoch(1));
     for ((name, a), (_, b)) in model(&uneven).iter().zip(&model(&golden)) {
         assert_close(&list(a), &list(b), 1e-12, name);
@@ -162,7 +163,8 @@ fn a_short_run_logs_its_loss() {
     assert_eq!(train[0]["step"], 9);
 }
 
-/// The same sums in another order: 1e-4 after three epochs.
+/// Channels-last computes the same sums in another order, so losses differ by up to 1e-4 after
+/// three epochs.
 #[test]
 fn channels_last_gives_the_same_losses() {
     let _alone = alone();

@@ -29,7 +29,7 @@ fn a_value_that_is_not_finite_ends_the_run(#[case] what: &str, #[case] fault: Fa
     let config = config(3);
     let sound = Settings::default();
     let (_, whole) = finished(&sound, &config);
-    // The weights before step 6, the last of the second epoch.
+    // The weights before step 6, which is the last step of the second epoch.
     let stopped = TrainerConfig {
         stop_after_steps: Some(5),
         ..config.clone()

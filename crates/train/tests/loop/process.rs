@@ -93,7 +93,7 @@ fn a_full_disk_leaves_the_last_checkpoint() {
         .arg("true")
         .status();
     if !possible.is_ok_and(|status| status.success()) {
-        println!("skipped: this system gives no user name spaces");
+        println!("skipped: this system does not allow user namespaces");
         return;
     }
     let wrapper = [&space[..], &["sh", "-c", &script, "sh"]].concat();

@@ -6,7 +6,8 @@ use tempfile::TempDir;
 
 use crate::toy::{Settings, alone, assert_same, config, finished, metrics, new_folder, run};
 
-/// 22 samples in batches of 3 are 8 batches; 3 a step leave a last step of 2.
+/// 22 samples in batches of 3 are 8 batches. With 3 batches per step, the last step of an epoch has
+/// 2.
 #[rstest]
 #[case(1, 24)]
 #[case(3, 9)]

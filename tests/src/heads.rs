@@ -212,9 +212,9 @@ impl Trial {
                     .unwrap()
                     .any(|p| p.0 != [0; 3])
             };
-            assert!(lit(384), "the film");
-            assert!((769..overlay.height()).any(lit), "its name");
-            assert!(!lit(10), "the bar above a film that is wider than high");
+            assert!(lit(384), "the film is not drawn");
+            assert!((769..overlay.height()).any(lit), "the name is not drawn");
+            assert!(!lit(10), "the bar above the film is not black");
         }
     }
 

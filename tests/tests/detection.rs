@@ -80,7 +80,7 @@ fn a_run_ends_with_a_model_and_its_test_results() {
     assert_eq!(
         named.len(),
         films,
-        "each film is there, and its rows are together"
+        "each film has rows, one after the other"
     );
 
     // A second evaluation gives the same result, and writes the same bytes.

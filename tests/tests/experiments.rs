@@ -83,7 +83,10 @@ fn missing_cells_are_run_and_tables_stand_beside_published_numbers() {
         "{said}"
     );
     let said = succeed(&mut experiments("plan", &file));
-    assert!(said.contains("about "), "the time left is told: {said}");
+    assert!(
+        said.contains("about "),
+        "the plan states the time left: {said}"
+    );
 
     // A run that stopped during its evaluation is resumed.
     let cell = runs.join("opacities/random/50-seed-1");

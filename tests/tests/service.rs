@@ -99,7 +99,11 @@ fn a_film_is_answered_as_predict_answers_it() {
         };
         assert_eq!(present, column(&format!("present:{label}")));
     }
-    assert_eq!(service.post("/film", &film), (200, found), "the same again");
+    assert_eq!(
+        service.post("/film", &film),
+        (200, found),
+        "a second request gives the same response"
+    );
 }
 
 #[test]
@@ -166,7 +170,11 @@ fn more_films_than_places_are_told_to_come_again() {
         "POST /film HTTP/1.1\r\nContent-Length: {}\r\nExpect: 100-continue",
         film.len()
     );
-    assert_eq!(service.ask(&asks_first, b"").0, 503, "nothing is sent");
+    assert_eq!(
+        service.ask(&asks_first, b"").0,
+        503,
+        "the client sends no body"
+    );
 
     // After SIGTERM, the service first answers that film.
     signal(&service, "TERM");

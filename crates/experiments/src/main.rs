@@ -33,7 +33,7 @@ enum Command {
     Plan(ExperimentArgs),
     /// Print the cost, run what is missing, and print the tables
     Run(ExperimentArgs),
-    /// Print the tables of what is done, and write results.md and results.csv
+    /// Print the tables of what is done, and write them with a report into the folder `runs`
     Table(ExperimentArgs),
     /// Print the JSON schema of an experiment
     Schema,

@@ -42,7 +42,7 @@ pub(crate) struct RetrieveArgs {
 /// A film or report that was found.
 #[derive(Debug, Serialize)]
 struct Found {
-    /// From −1 to 1.
+    /// The cosine between the query and the film or report, from −1 to 1.
     cosine: f32,
     /// The film. For a report: the first film with this report.
     film: String,

@@ -27,7 +27,7 @@ pub(super) fn curves(context: &Context, curves: &[LabelCurves]) -> Markup {
         @if !drawn.is_empty() {
             h4 { "ROC and precision-recall curves" }
             p class="soft" {
-                @if without_band { "This run is of an older version without bands; run " code { "eval" } " to add them." }
+                @if without_band { "An older version made this run, without bands; run " code { "eval" } " to add them." }
                 @else { "Bands are pointwise 95 % intervals by patients." }
             }
             (charts(&drawn))

@@ -46,7 +46,7 @@ pub(super) fn latent(context: &Context, run: &Run) -> Markup {
             (charts(&drawn))
             @if run.metrics.spectra.is_empty() && has_latents(run) {
                 p class="soft" {
-                    "There is no spectrum: the run is of an older version, or has no validation films."
+                    "There is no spectrum: the run was made by an older version, or has no validation films."
                 }
             }
         }
@@ -63,7 +63,7 @@ fn alarm(run: &Run) -> Markup {
         @if !epochs.is_empty() {
             p class="note" {
                 "The space had collapsed after epoch " (epochs.join(", "))
-                ": all films look alike to the encoder."
+                ": the model hardly distinguishes between films."
             }
         }
     }

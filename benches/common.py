@@ -167,7 +167,7 @@ def compare(ours, steps, opponents, rounds):
         ratios = [theirs / own for theirs, own in zip(seconds[name], seconds["mflag"])]
         peak = max(turn[name]["peak_kib"] for turn in turns)
         rows.append([name, spread(seconds[name], 3), "" if name == "mflag" else spread(ratios), goal, gib(peak)])
-    table(["side", "seconds per step", "relative to mflag", "goal", "peak GiB"], rows)
+    table(["program", "seconds per step", "relative to mflag", "goal", "peak GiB"], rows)
     outside = [100 * share for turn in turns for share in turn["mflag"]["outside"]]
     print(f"time outside forward, backward and optimiser: {spread(outside)} % of a step (goal ≤ 2 %)")
     for worker, _, _ in opponents.values():

@@ -23,7 +23,7 @@ def main():
     for name in sides:
         ratios = [turn[name] / turn["mflag, bf16"] for turn in turns]
         rows.append([name, spread([args.batch / turn[name] for turn in turns], 1), spread(ratios)])
-    table(["side", "films per second", "time relative to mflag, bf16"], rows)
+    table(["program", "films per second", "time relative to mflag, bf16"], rows)
     for worker in sides.values():
         worker.close()
 

@@ -44,7 +44,7 @@ def main():
     for name in turns[0]:
         ratios = [turn[name] / turn["mflag"] for turn in turns]
         rows.append([name, spread([turn[name] for turn in turns], 1), *(["", ""] if name == "mflag" else [spread(ratios), "≥ 30"])])
-    table(["side", f"seconds for {EPOCHS} epochs", "relative to mflag", "goal"], rows)
+    table(["program", f"seconds for {EPOCHS} epochs", "relative to mflag", "goal"], rows)
     for worker in workers.values():
         worker.close()
 

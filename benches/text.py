@@ -36,7 +36,7 @@ def main():
         ["mflag", spread([tokens / a for a, _ in turns], 0), "", ""],
         ["transformers", spread([tokens / b for _, b in turns], 0), spread(ratios), "≥ 1.5"],
     ]
-    table(["side", "tokens per second", "time relative to mflag", "goal"], rows)
+    table(["program", "tokens per second", "time relative to mflag", "goal"], rows)
     theirs.close()
 
 

@@ -1,7 +1,7 @@
-"""Measures how long builds take, in debug and release: all programs and all tests from nothing, the
-programs again after one file of a crate has changed, and torch-sys alone, with its C++ wrappers
-optimised (as without the overrides in Cargo.toml) and not optimised. Builds in a separate folder;
-libtorch and the crates' sources must be present already."""
+"""Measures how long builds take, in debug and release: all programs from nothing, the programs again
+after a change of one file, all tests from nothing (debug only), and torch-sys alone. torch-sys is
+built twice: with its C++ wrappers optimised (as without the overrides in Cargo.toml), and not
+optimised. Builds in a separate folder; libtorch and the crates' sources must be present already."""
 
 import argparse
 import os

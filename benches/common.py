@@ -1,4 +1,5 @@
-"""Shared by the benchmarks: the programs under test, their data, taking turns, tables."""
+"""What the benchmarks share. It makes their data, runs mflag and its opponents (the programs that it
+is compared with) in turns, and prints tables."""
 
 import json
 import os
@@ -216,8 +217,9 @@ class Worker:
 
 
 def serve(step, **more):
-    """Runs in the process that a Worker starts. `step` runs one step. The answer contains the
-    seconds of each step, the peak memory so far in KiB, and `more`."""
+    """Answers the requests of a Worker, in the process that the Worker started: reads a number of
+    steps, calls `step` as often, and answers with the seconds of each step, the peak memory so far
+    in KiB, and `more`."""
     import time
 
     for line in sys.stdin:
@@ -233,8 +235,8 @@ def serve(step, **more):
 def peak_of(command):
     """Runs a program and returns its peak memory in KiB.
 
-    A program's peak includes the memory of the process that started it, which is half a GiB here
-    because of torch. So a small process starts it.
+    Linux counts the memory of the process that starts a program in the program's peak. This
+    process has half a GiB because of torch, so a small process in between starts the program.
     """
     between = "import resource, subprocess, sys; subprocess.run(sys.argv[1:], check=True); "
     between += "print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"

@@ -1,5 +1,5 @@
 """Measures `mflag-data prepare --side 256` on films of 2544×3056 (grey JPEGs, DICOM with JPEG, and
-uncompressed DICOM), in turns with ways in Python. mflag's time is that of the whole program, up to
+uncompressed DICOM), in turns with Python programs. mflag's time is that of the whole program, up to
 the last byte on disk; Python's time excludes the start of Python."""
 
 import argparse

@@ -1,6 +1,6 @@
-"""Measures one detection step (YOLOv3 on a frozen ResNet-50, 224 px) end to end, in turns with the
-same step in Python and with the bare kernels. mflag encodes each film in each step here, because
-RSNA's features would not fit into memory."""
+"""Measures one detection step of mflag (YOLOv3 on a frozen ResNet-50, 224 px), from the store to the
+optimiser, in turns with the same step in Python and with the same kernels in PyTorch alone. mflag
+encodes each film in each step here, because RSNA's features would not fit into memory."""
 
 from common import head_steps
 

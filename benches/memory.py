@@ -14,8 +14,7 @@ SHARD = 4096
 
 
 def repeated(films):
-    """A store of `films` films: the small store repeated, each film with its own name and report.
-    """
+    """A store of `films` films: a small store, repeated; each film has its own name and report."""
     folder = WORK / f"store-repeated-{films}"
     if (folder / "store.json").exists():
         return folder
@@ -28,7 +27,7 @@ def repeated(films):
     for begin in range(0, films, SHARD):
         rows = np.arange(begin, min(begin + SHARD, films)) % len(records)
         np.save(folder / "shards" / f"{len(shards):05}.npy", pixels[rows])
-        # Only `verify` checks the digest of a shard.
+        # Training does not check the digest of a shard, so any digest will do.
         shards.append({"films": len(rows), "blake3": "0" * 64})
     with open(folder / "films.jsonl", "w") as lines:
         for i in range(films):

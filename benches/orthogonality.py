@@ -1,4 +1,5 @@
-"""Measures the orthogonality loss, forward and backward, over the D×D and over the N×N matrix."""
+"""Measures the orthogonality loss, forward and backward, computed over the D×D matrix and
+over the N×N matrix (D: width of the encoder, N: batch size)."""
 
 import json
 

@@ -1,5 +1,6 @@
-"""Compares the loss curves of one pre-training in fp32 and in bf16 (same seed, same batches), and,
-for scale, in fp32 with another seed. Each run resumes the last one. Writes docs/precision.svg."""
+"""Compares the loss curves of a pre-training in fp32 and in bf16 (same seed, same batches). A run in
+fp32 with another seed shows how large a difference chance makes. A run that was interrupted is
+resumed. Writes docs/precision.svg."""
 
 import argparse
 import json
@@ -13,7 +14,7 @@ MODEL = ROOT / ".models/all-minilm-l6-v2"
 
 
 def small_store(side):
-    """The phantoms of `store()` at another size, with the same margin for crops (256 px to 224)."""
+    """The phantoms of `store()` at another size. As there, the view is 7/8 of the square (224 of 256 px)."""
     store()
     square = side * 8 // 7
     folder = WORK / f"store-720-{square}"

@@ -1,5 +1,5 @@
-"""Measures one pre-training step end to end, in turns with the published code's and the bare
-kernels."""
+"""Measures one pre-training step of mflag, from the store to the optimiser, in turns with the
+published code's step and with the same kernels in PyTorch alone."""
 
 import argparse
 import os
@@ -16,7 +16,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=5, help="steps of mflag and the kernels per turn; the published code runs 1")
     parser.add_argument("--against", nargs="+", choices=["published", "kernels"], default=["published", "kernels"])
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of every side; 0: one per core")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads of every program; 0: one per core")
     args = parser.parse_args()
     if args.threads:
         os.environ["OMP_NUM_THREADS"] = str(args.threads)

@@ -1,6 +1,6 @@
 """A detection step by MGCA's protocol: YOLOv3 on a ResNet-50 with fixed weights (its BatchNorm
 statistics still change); Python loops assign boxes to dense grids. Network and losses are those of
-the goldens (tests/oracle/detection.py). Answers a Worker.
+the goldens (tests/oracle/detection.py). Run by a Worker (benches/common.py).
 
     detection.py STORE BATCH fp32|bf16|kernels
 

@@ -1,6 +1,11 @@
-"""Makes squares from films in one of several ways, and prints the seconds that it takes.
+"""Makes squares from the films of a manifest in one of several ways, and prints the seconds that it
+takes.
 
-    films.py loop|loop-plain|draft|floor MANIFEST SIDE"""
+    films.py loop|loop-plain|draft|floor MANIFEST SIDE
+
+loop: decodes at full size and resizes with scikit-image, on one core. loop-plain: the same without
+anti-aliasing. draft: lets Pillow decode at the smallest size that is enough, and resizes, on all
+cores. floor: decodes at a reduced size and does nothing else, on all cores."""
 
 import csv
 import multiprocessing
@@ -68,7 +73,7 @@ def draft(path):
 
 
 def floor(path):
-    """Only decodes, at the smallest size above `SIDE`."""
+    """Only decodes, at the smallest size that is at least `SIDE`; resizes uncompressed films."""
     bytes_ = jpeg(path)
     if bytes_ is None:
         return cv2.resize(pixels(path), (SIDE, SIDE), interpolation=cv2.INTER_AREA)

@@ -1,5 +1,5 @@
 """torchvision's ResNet-50 without its classifier, on three-channel films that are already in
-memory: in fp32, or in bf16 with autocast and channels-last. Answers a Worker.
+memory: in fp32, or in bf16 with autocast and channels-last. Run by a Worker (benches/common.py).
 
     forward.py BATCH fp32|bf16"""
 

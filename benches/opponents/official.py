@@ -1,6 +1,7 @@
 """The pre-training step of the published code, rewritten from its description (docs/benchmarks.md):
 a frozen BERT-base on every batch, with each report padded to 512 tokens; torchvision's
-augmentations in DataLoader workers; the orthogonality loss over the D×D matrix. Answers a Worker.
+augmentations in DataLoader workers; the orthogonality loss over the D×D matrix.
+Run by a Worker (benches/common.py).
 
     official.py STORE MODEL BATCH fp32|bf16
 

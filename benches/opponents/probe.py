@@ -1,7 +1,7 @@
 """A linear probe that encodes every film again in every epoch, as the published code does: a
 ResNet-50 with fixed weights, one linear layer on its pooled features, and DataLoader workers that
 crop the films of a store to 224 px. A step is an epoch: training films, then validation films.
-Answers a Worker.
+Run by a Worker (benches/common.py).
 
     probe.py STORE BATCH fp32|bf16
 

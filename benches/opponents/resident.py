@@ -1,6 +1,6 @@
 """Only the kernels of a pre-training step: films and report vectors are already in memory; nothing
 is read, augmented, logged or checked. Uses bf16 autocast, channels-last, fused AdamW, and the
-orthogonality loss over the smaller matrix. Answers a Worker.
+orthogonality loss over the smaller matrix. Run by a Worker (benches/common.py).
 
     resident.py BATCH CHANNELS"""
 

@@ -1,6 +1,6 @@
 """A segmentation step by MGCA's protocol: segmentation_models_pytorch's U-Net on a ResNet-50 with
 fixed weights (its BatchNorm statistics still change), OpenCV's augmentation in DataLoader workers,
-focal loss and Dice. Answers a Worker.
+focal loss and Dice. Run by a Worker (benches/common.py).
 
     segmentation.py STORE BATCH fp32|bf16|kernels
 

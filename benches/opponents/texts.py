@@ -1,5 +1,5 @@
 """Encodes the distinct reports of a store with transformers, in batches of 32 in the store's order,
-each padded to its longest report. A step is all reports. Answers a Worker.
+each padded to its longest report. A step is all reports. Run by a Worker (benches/common.py).
 
     texts.py STORE MODEL"""
 

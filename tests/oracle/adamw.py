@@ -22,7 +22,8 @@ def rate(step):
 
 
 def gradient(name, step):
-    """Small in even steps, so nothing is clipped there. `late` has no gradient before step 4."""
+    """A gradient that is small in even steps, so that it is clipped in odd steps only. `late` has no
+    gradient before step 4."""
     if name.startswith("late") and step < 4:
         return None
     return torch.from_numpy(values(f"gradient.{step}.{name}", SHAPES[name])) * (0.05 if step % 2 == 0 else 1.0)

@@ -32,7 +32,7 @@ assert len(tokens) == len(set(tokens)) == 60
 (tiny / "vocab.txt").write_text("\n".join(tokens) + "\n")
 (tiny / "tokenizer_config.json").write_text(json.dumps({"do_lower_case": True, "strip_accents": None, "tokenizer_class": "BertTokenizer"}))
 written = BertWordPieceTokenizer(str(tiny / "vocab.txt"), lowercase=True)
-written.enable_truncation(4)  # the reader must override both
+written.enable_truncation(4)  # the reader must override both settings
 written.enable_padding(length=20)
 written.save(str(tiny / "tokenizer.json"), pretty=False)
 

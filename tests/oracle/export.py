@@ -1,12 +1,12 @@
 """Compares exported encoders, run by torchvision, timm, torch.jit and ONNX Runtime, with mflag's
 vectors.
 
-Exports the encoder of a pre-training run in every format, and prepares the films of a folder in
-MIMIC-CXR-JPG's layout. Then compares the vectors that Python computes from the prepared pixels with
-those that mflag computes from the films' files. Prints the largest differences; fails above
-TOLERANCE.
+This program exports the encoder of a pre-training run in every format, and prepares the films of a
+folder in MIMIC-CXR-JPG's layout. It then compares the vectors that Python computes from the prepared
+pixels with those that mflag computes from the films' files. It prints the largest differences, and
+fails if one exceeds TOLERANCE.
 
-Run: cargo build -p mflag-data -p mflag-pretrain && cargo build -p mflag-encoder --example embed
+Run: cargo build -p mflag-prepare -p mflag-pretrain && cargo build -p mflag-encoder --example embed
      python tests/oracle/export.py RUN FILMS [--programs target/debug] [--count 64]
 """
 
@@ -86,7 +86,7 @@ def main():
     parser.add_argument("run", type=pathlib.Path, help="folder of a pre-training run")
     parser.add_argument("films", type=pathlib.Path, help="folder of films in the layout of MIMIC-CXR-JPG")
     parser.add_argument("--programs", type=pathlib.Path, default=pathlib.Path("target/debug"))
-    parser.add_argument("--count", type=int, default=64, help="at most so many films")
+    parser.add_argument("--count", type=int, default=64, help="largest number of films")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, torch.no_grad():
         folder = pathlib.Path(folder)

@@ -2,7 +2,7 @@
 golden from a name and an index.
 
 value(name, i) = unit(splitmix64(fnv1a64(name) + i)), uniform in [-1, 1). The Rust tests have the
-same formula in `formula.rs`.
+same formula in `tests/src/formula.rs`.
 """
 import numpy as np
 
@@ -25,7 +25,7 @@ def values(name: str, shape) -> np.ndarray:
 
 
 def weights(name: str, shape) -> np.ndarray:
-    """Values of a parameter or buffer: matrices and kernels scaled by 1/sqrt(fan in), norms near 1,
+    """Values of a parameter or buffer, by its name and shape: matrices and kernels scaled by 1/sqrt(fan in), norms near 1,
     biases small."""
     shape = tuple(shape)
     x = values(name, shape)

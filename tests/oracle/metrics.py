@@ -30,7 +30,7 @@ def defined(value):
 
 
 def float32(values, digits):
-    """Rounds values to few digits, then to float32."""
+    """Rounds values to `digits` decimals, then to float32."""
     return np.round(values, digits).astype(np.float32).astype(np.float64)
 
 

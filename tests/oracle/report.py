@@ -1,5 +1,5 @@
-"""Goldens of report cleaning: the same rules written again, as regular expressions, on made-up
-reports."""
+"""Goldens of report cleaning: the rules of report_text.rs, written a second time as regular
+expressions, on made-up reports."""
 from pathlib import Path
 import json
 import re

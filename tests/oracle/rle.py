@@ -1,4 +1,5 @@
-"""Goldens of run-length encoding: masks as both kinds of strings, by NumPy and SIIM's own rule."""
+"""Goldens of run-length encoding: masks as strings of Kaggle's usual kind and of SIIM-ACR's kind, by
+NumPy and by SIIM-ACR's own decoder."""
 
 import json
 from pathlib import Path

@@ -33,7 +33,7 @@ def constant(o):
 
 
 # The paper's schedule, here with 50 epochs of 60 steps on four processes:
-# T_0 = int(E * N / (4 * B) * 0.4).
+# T_0 = int(E * N / (4 * B) * 0.4), with E epochs, N pairs and batches of B.
 paper = 3000
 cases = {
     "constant": rates(1e-3, 20, constant),

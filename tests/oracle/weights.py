@@ -31,7 +31,7 @@ KINDS = [
 
 
 def numbers(*shape):
-    """-1, -0.75, -0.5, ...: exact in every floating-point kind."""
+    """The values -1, -0.75, -0.5, ..., which every floating-point kind represents exactly."""
     count = int(torch.tensor(shape).prod()) if shape else 1
     return (torch.arange(count, dtype=torch.float32) / 4 - 1).reshape(shape)
 
@@ -180,7 +180,7 @@ def flatten(value, prefix=""):
 
 def save(value, name, **how):
     torch.save(value, OUT / f"{name}_zip.pt", **how)
-    # The legacy format contains the source code of modules and its path: replace both.
+    # The legacy format contains the source code of modules and the path of that code: replace both.
     with mock.patch("torch.serialization.get_source_lines_and_file", lambda _: ([""], 0, "net.py")):
         torch.save(value, OUT / f"{name}_legacy.pt", _use_new_zipfile_serialization=False, **how)
 

@@ -64,7 +64,7 @@ paper-detection *ARGS: (experiments "run" "configs/experiments/paper-detection.y
 # Make the demo's tables with three seeds (run `just demo` first)
 phantom-tables *ARGS: (experiments "run" "configs/experiments/phantom-tables.yaml" ARGS)
 
-# Compare forms of the orthogonality loss on phantoms (run `just demo` first)
+# Compare variants of M-FLAG on phantoms (run `just demo` first)
 ablations *ARGS: (experiments "run" "configs/experiments/ablations.yaml" ARGS)
 
 # Evaluate three heads on a folder of real films (scripts/real_films.py describes it)

@@ -8,6 +8,7 @@ use mflag_head::{
     Details, Drawing, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay, Result,
     ShownFilm,
 };
+use mflag_metrics::catalogue::{self, Metric};
 use mflag_metrics::detection::{
     Image, MAX_PREDICTIONS, MGCA_THRESHOLDS, Matches, Prediction, Protocol,
 };
@@ -50,7 +51,7 @@ pub struct Detection {
 
 impl Head for Detection {
     const NAME: &'static str = "detection";
-    const FILM_METRIC: Option<&'static str> = Some("map");
+    const FILM_METRIC: Option<&'static str> = Some(catalogue::MAP.key);
     type Settings = DetectionConfig;
     type Fitted = Fitted;
     type Annotation = Vec<SquareBox>;
@@ -144,10 +145,10 @@ impl Head for Detection {
         Ok(Step {
             loss: parts.sum(),
             parts: vec![
-                ("place", parts.centre.f_detach()?),
-                ("size", parts.size.f_detach()?),
-                ("objectness", parts.objectness.f_detach()?),
-                ("class", parts.class.f_detach()?),
+                (catalogue::PLACE.key, parts.centre.f_detach()?),
+                (catalogue::SIZE.key, parts.size.f_detach()?),
+                (catalogue::OBJECTNESS.key, parts.objectness.f_detach()?),
+                (catalogue::CLASS.key, parts.class.f_detach()?),
             ],
         })
     }
@@ -184,10 +185,15 @@ impl Head for Detection {
             .collect();
         let coco: Vec<f64> = (0..10).map(|i| f64::from(50 + 5 * i) / 100.0).collect();
         Ok(vec![
-            precision("map", &classes, &MGCA_THRESHOLDS, Protocol::Strict)?,
-            precision("map_mgca", &classes, &MGCA_THRESHOLDS, Protocol::Mgca)?,
-            precision("ap50", &classes, &[0.5], Protocol::Strict)?,
-            precision("ap", &classes, &coco, Protocol::Strict)?,
+            precision(catalogue::MAP, &classes, &MGCA_THRESHOLDS, Protocol::Strict)?,
+            precision(
+                catalogue::MAP_MGCA,
+                &classes,
+                &MGCA_THRESHOLDS,
+                Protocol::Mgca,
+            )?,
+            precision(catalogue::AP50, &classes, &[0.5], Protocol::Strict)?,
+            precision(catalogue::AP, &classes, &coco, Protocol::Strict)?,
         ])
     }
 
@@ -260,7 +266,7 @@ fn check_classes(classes: &[String], store: &Store) -> Result<()> {
 
 /// A metric: the mean average precision over IoU thresholds and classes.
 fn precision<'a>(
-    name: &str,
+    metric: Metric,
     classes: &[Vec<Image>],
     thresholds: &[f64],
     protocol: Protocol,
@@ -276,5 +282,5 @@ fn precision<'a>(
         }
         Ok(mean_defined(precisions))
     };
-    Ok((name.to_owned(), Box::new(value)))
+    Ok((metric.key.to_owned(), Box::new(value)))
 }

@@ -190,10 +190,7 @@ impl Head for Brightness {
         let mean_absolute_error = |counts: Counts<'_>| {
             let (mut sum, mut films) = (0.0, 0.0);
             for (index, film) in scored.iter().enumerate() {
-                let count = match counts {
-                    Counts::Once => 1.0,
-                    Counts::Of(counts) => f64::from(counts[index]),
-                };
+                let count = counts.of(index) as f64;
                 sum += count * film.error().abs();
                 films += count;
             }

@@ -24,8 +24,12 @@ impl Counts<'_> {
     }
 
     /// How often sample `index` counts.
+    ///
+    /// # Panics
+    /// If there are counts, and not one for `index`.
     #[inline]
-    pub(crate) fn of(self, index: usize) -> u64 {
+    #[must_use]
+    pub fn of(self, index: usize) -> u64 {
         match self {
             Counts::Once => 1,
             Counts::Of(counts) => u64::from(counts[index]),

@@ -9,6 +9,7 @@ use mflag_head::{
     ShownFilm,
 };
 use mflag_metrics::Counts;
+use mflag_metrics::catalogue::{self, Metric};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_store::augment::View;
 use mflag_store::picture::colour;
@@ -42,7 +43,7 @@ pub struct Segmentation {
 
 impl Head for Segmentation {
     const NAME: &'static str = "segmentation";
-    const FILM_METRIC: Option<&'static str> = Some("dice");
+    const FILM_METRIC: Option<&'static str> = Some(catalogue::DICE.key);
     type Settings = SegmentationConfig;
     type Fitted = Fitted;
     type Annotation = SquareMask;
@@ -146,16 +147,16 @@ impl Head for Segmentation {
         let mut overlaps = Overlaps::default();
         scored.iter().for_each(|overlap| overlaps.push(*overlap));
         let overlaps = Arc::new(overlaps);
-        let metric = |name: &str, empty: Empty, compute: Compute| -> NamedMetric<'a> {
+        let metric = |metric: Metric, empty: Empty, compute: Compute| -> NamedMetric<'a> {
             let overlaps = overlaps.clone();
             let value = move |counts: Counts<'_>| compute(&overlaps, empty, counts);
-            (name.to_owned(), Box::new(value))
+            (metric.key.to_owned(), Box::new(value))
         };
         Ok(vec![
-            metric("dice", Empty::Scored, Overlaps::dice),
-            metric("dice_positives", Empty::LeftOut, Overlaps::dice),
-            metric("iou", Empty::Scored, Overlaps::iou),
-            metric("iou_positives", Empty::LeftOut, Overlaps::iou),
+            metric(catalogue::DICE, Empty::Scored, Overlaps::dice),
+            metric(catalogue::DICE_POSITIVES, Empty::LeftOut, Overlaps::dice),
+            metric(catalogue::IOU, Empty::Scored, Overlaps::iou),
+            metric(catalogue::IOU_POSITIVES, Empty::LeftOut, Overlaps::iou),
         ])
     }
 

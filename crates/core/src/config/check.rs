@@ -1,66 +1,191 @@
-//! Checks the merged values against the schema, and describes each problem in one line.
+//! Checks the merged values against the JSON schema that `schemars` generates, and words the problems
+//! for people. Only the keywords in [`CHECKED`] are known; a test compares them with all schemas.
 
-use jsonschema::error::{TypeKind, ValidationErrorKind as Kind};
-use jsonschema::{ValidationError, Validator};
-use serde_json::Value;
+use regex_lite::Regex;
+use serde_json::{Map, Value};
 
 use super::layers::Layers;
 use super::renamed;
 use crate::suggest;
 
+/// The keywords of JSON schema that are checked.
+#[cfg(test)]
+pub(super) const CHECKED: &[&str] = &[
+    "additionalProperties",
+    "anyOf",
+    "const",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "items",
+    "maxItems",
+    "maximum",
+    "minItems",
+    "minimum",
+    "oneOf",
+    "pattern",
+    "properties",
+    "required",
+    "type",
+];
+
+/// Numeric bounds: the keyword, whether a value violates the bound, and the words for it.
+type Bound = (&'static str, fn(f64, f64) -> bool, &'static str);
+const BOUNDS: [Bound; 4] = [
+    ("minimum", |v, limit| v < limit, "too small; the minimum is"),
+    ("maximum", |v, limit| v > limit, "too large; the maximum is"),
+    (
+        "exclusiveMinimum",
+        |v, limit| v <= limit,
+        "too small; it must be greater than",
+    ),
+    (
+        "exclusiveMaximum",
+        |v, limit| v >= limit,
+        "too large; it must be less than",
+    ),
+];
+
+/// A problem, and the JSON pointer of the value that has it.
+#[derive(Debug)]
+struct Problem {
+    pointer: String,
+    text: String,
+}
+
 /// All problems of the merged values, one line each.
 pub(super) fn problems(schema: &Value, layers: &Layers) -> Vec<String> {
-    let mut problems = Vec::new();
-    examine(schema, &layers.value, "", &mut |pointer, text| {
-        let key = dotted(pointer);
+    let mut found = Vec::new();
+    check(schema, &layers.value, "", &mut found);
+    let line = |Problem { pointer, text }: Problem| {
+        let key = dotted(&pointer);
         let place = if key.is_empty() {
             String::new()
         } else {
             format!("{key}: ")
         };
-        problems.push(format!("{place}{text} [{}]", layers.origin(pointer)));
-    });
-    problems
+        format!("{place}{text} [{}]", layers.origin(&pointer))
+    };
+    found.into_iter().map(line).collect()
 }
 
-/// Calls `report` with the JSON pointer and the message of each problem of `value`. `base` is the
-/// JSON pointer of `value`.
-fn examine(schema: &Value, value: &Value, base: &str, report: &mut dyn FnMut(&str, String)) {
-    let validator: Validator = match jsonschema::validator_for(schema) {
-        Ok(validator) => validator,
-        Err(error) => return report(base, format!("the schema is wrong: {error}")),
+/// Adds the problems of `value`, whose JSON pointer is `pointer`, to `found`.
+fn check(schema: &Value, value: &Value, pointer: &str, found: &mut Vec<Problem>) {
+    let mut add = |text| {
+        found.push(Problem {
+            pointer: pointer.to_owned(),
+            text,
+        });
     };
-    for error in validator.iter_errors(value) {
-        let pointer = format!("{base}{}", error.instance_path());
-        let around = parent(schema, &error);
-        match error.kind() {
-            Kind::AdditionalProperties { unexpected }
-            | Kind::UnevaluatedProperties { unexpected } => {
-                for key in unexpected {
-                    let pointer = format!("{pointer}/{key}");
-                    let message = unknown_key(around, &pointer, key);
-                    report(&pointer, message);
+    let types = types(schema);
+    if !types.is_empty() && !types.iter().any(|name| has_type(value, name)) {
+        return add(wrong_type(&types, value));
+    }
+    let allowed = values(schema);
+    if !allowed.is_empty() && !allowed.contains(&value) {
+        return add(one_of(&names(&allowed), value));
+    }
+    let choices = schema.get("oneOf").or_else(|| schema.get("anyOf"));
+    if let Some(choices) = choices.and_then(Value::as_array) {
+        match choose(choices, value) {
+            Ok(variant) => check(variant, value, pointer, found),
+            Err(text) => add(text),
+        }
+        return;
+    }
+    match value {
+        Value::Number(number) => out_of_bounds(schema, number).into_iter().for_each(add),
+        Value::String(text) => mismatch(schema, text).into_iter().for_each(add),
+        Value::Array(items) => {
+            wrong_length(schema, items).into_iter().for_each(add);
+            for (index, item) in items.iter().enumerate() {
+                if let Some(schema) = schema.get("items") {
+                    check(schema, item, &format!("{pointer}/{index}"), found);
                 }
             }
-            Kind::OneOfNotValid { .. } | Kind::AnyOf { .. } => {
-                let choices = around
-                    .and_then(|s| s.get(error.kind().keyword()))
-                    .and_then(Value::as_array);
-                match choices.map(|c| choose(c, error.instance())) {
-                    Some(Ok(variant)) => examine(variant, error.instance(), &pointer, report),
-                    Some(Err(message)) => report(&pointer, message),
-                    None => report(&pointer, error.to_string()),
-                }
+        }
+        Value::Object(map) => check_map(schema, map, pointer, found),
+        Value::Null | Value::Bool(_) => {}
+    }
+}
+
+/// Checks the keys of a map and their values.
+fn check_map(schema: &Value, map: &Map<String, Value>, pointer: &str, found: &mut Vec<Problem>) {
+    for (key, value) in map {
+        let pointer = format!("{pointer}/{key}");
+        let known = schema.get("properties").and_then(|known| known.get(key));
+        match known.or_else(|| schema.get("additionalProperties")) {
+            Some(Value::Bool(false)) => {
+                let text = unknown_key(schema, &pointer, key);
+                found.push(Problem { pointer, text });
             }
-            _ => report(&pointer, message(&error)),
+            Some(schema) => check(schema, value, &pointer, found),
+            None => {}
+        }
+    }
+    let required = schema.get("required").and_then(Value::as_array);
+    for key in required.into_iter().flatten().filter_map(Value::as_str) {
+        if !map.contains_key(key) {
+            found.push(Problem {
+                pointer: pointer.to_owned(),
+                text: format!("the key {key} is missing"),
+            });
         }
     }
 }
 
-/// The schema whose keyword failed.
-fn parent<'a>(schema: &'a Value, error: &ValidationError<'_>) -> Option<&'a Value> {
-    let path = error.schema_path().to_string();
-    schema.pointer(path.rsplit_once('/')?.0)
+fn out_of_bounds(schema: &Value, number: &serde_json::Number) -> Option<String> {
+    BOUNDS.iter().find_map(|(keyword, violates, words)| {
+        let limit = schema.get(keyword)?;
+        let violated = violates(number.as_f64()?, limit.as_f64()?);
+        violated.then(|| format!("{number} is {words} {limit}"))
+    })
+}
+
+fn mismatch(schema: &Value, text: &str) -> Option<String> {
+    let pattern = schema.get("pattern")?.as_str()?;
+    match Regex::new(pattern) {
+        Ok(regex) if regex.is_match(text) => None,
+        Ok(_) => Some(format!("'{text}' does not match {pattern}")),
+        Err(error) => Some(format!("the schema is wrong: {error}")),
+    }
+}
+
+fn wrong_length(schema: &Value, items: &[Value]) -> Option<String> {
+    let limit = |keyword| schema.get(keyword).and_then(Value::as_u64);
+    let (least, most) = (limit("minItems"), limit("maxItems"));
+    let length = items.len() as u64;
+    let expected = match (least, most) {
+        (Some(least), Some(most)) if least == most => format!("{least} values"),
+        (Some(least), _) if length < least => format!("at least {least} values"),
+        (_, Some(most)) if length > most => format!("at most {most} values"),
+        _ => return None,
+    };
+    let fits = least.is_none_or(|least| length >= least) && most.is_none_or(|most| length <= most);
+    (!fits).then(|| format!("expected {expected}, found {length}"))
+}
+
+/// The types that a schema allows, in the words of JSON schema.
+fn types(schema: &Value) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(name)) => vec![name],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a value has a type of JSON schema. As in YAML, 3.0 is not an integer.
+fn has_type(value: &Value, name: &str) -> bool {
+    match name {
+        "array" => value.is_array(),
+        "boolean" => value.is_boolean(),
+        "integer" => value.is_i64() || value.is_u64(),
+        "null" => value.is_null(),
+        "number" => value.is_number(),
+        "object" => value.is_object(),
+        "string" => value.is_string(),
+        _ => false,
+    }
 }
 
 /// The key of a JSON pointer: `/a/b` → `a.b`.
@@ -68,10 +193,8 @@ fn dotted(pointer: &str) -> String {
     pointer.trim_start_matches('/').replace('/', ".")
 }
 
-fn unknown_key(schema: Option<&Value>, pointer: &str, key: &str) -> String {
-    let known = schema
-        .and_then(|s| s.get("properties"))
-        .and_then(Value::as_object);
+fn unknown_key(schema: &Value, pointer: &str, key: &str) -> String {
+    let known = schema.get("properties").and_then(Value::as_object);
     let known: Vec<&str> = known
         .map(|k| k.keys().map(String::as_str).collect())
         .unwrap_or_default();
@@ -83,27 +206,28 @@ fn unknown_key(schema: Option<&Value>, pointer: &str, key: &str) -> String {
     }
 }
 
-/// Selects one of several schemas for `value`: the only one that is not `null`, or the one with the
-/// `kind` of `value`. If no schema fits, returns a message that lists the choices.
+/// Selects one of several schemas for `value`: the only one (besides `null`), the one whose values
+/// include it, or the one with the `kind` of `value`. If there is none, returns a message that lists
+/// the choices.
 fn choose<'a>(choices: &'a [Value], value: &Value) -> Result<&'a Value, String> {
-    let not_null: Vec<&Value> = choices.iter().filter(|c| c["type"] != "null").collect();
-    if let [only] = not_null[..] {
-        return Ok(only);
+    let (null, choices): (Vec<&Value>, Vec<&Value>) =
+        choices.iter().partition(|choice| types(choice) == ["null"]);
+    match (null.first(), &choices[..]) {
+        (Some(null), _) if value.is_null() => return Ok(null),
+        (_, [only]) => return Ok(only),
+        _ => {}
     }
-    let kind = |c: &'a Value| c["properties"]["kind"]["const"].as_str();
-    let kinds: Vec<&str> = not_null.iter().filter_map(|c| kind(c)).collect();
+    let kind = |choice: &'a Value| choice["properties"]["kind"]["const"].as_str();
+    let kinds: Vec<&str> = choices.iter().copied().filter_map(kind).collect();
     if kinds.is_empty() {
-        let names: Vec<&str> = not_null
-            .iter()
-            .flat_map(|c| values(c))
-            .filter_map(Value::as_str)
-            .collect();
-        return Err(one_of(&names, value));
+        let allowed: Vec<&Value> = choices.iter().flat_map(|c| values(c)).collect();
+        let chosen = choices.into_iter().find(|c| values(c).contains(&value));
+        return chosen.ok_or_else(|| one_of(&names(&allowed), value));
     }
     match value.get("kind") {
-        Some(selected) => not_null
+        Some(selected) => choices
             .into_iter()
-            .find(|c| c["properties"]["kind"]["const"] == *selected)
+            .find(|choice| choice["properties"]["kind"]["const"] == *selected)
             .ok_or_else(|| format!("kind: {}", one_of(&kinds, selected))),
         None => Err(format!(
             "kind is missing; write one of {}",
@@ -124,6 +248,11 @@ fn values(schema: &Value) -> Vec<&Value> {
     }
 }
 
+/// The values that are text.
+fn names<'a>(values: &[&'a Value]) -> Vec<&'a str> {
+    values.iter().filter_map(|value| value.as_str()).collect()
+}
+
 fn one_of(names: &[&str], value: &Value) -> String {
     match value.as_str() {
         Some(text) => format!(
@@ -140,41 +269,8 @@ fn near(names: &[&str], text: &str) -> String {
         .map_or(String::new(), |n| format!(" (did you mean '{n}'?)"))
 }
 
-fn message(error: &ValidationError<'_>) -> String {
-    let value = error.instance();
-    match error.kind() {
-        Kind::Minimum { limit } => format!("{value} is too small; the minimum is {limit}"),
-        Kind::Maximum { limit } => format!("{value} is too large; the maximum is {limit}"),
-        Kind::ExclusiveMinimum { limit } => {
-            format!("{value} is too small; it must be greater than {limit}")
-        }
-        Kind::ExclusiveMaximum { limit } => {
-            format!("{value} is too large; it must be less than {limit}")
-        }
-        Kind::Required { property } => format!("the key {property} is missing"),
-        Kind::Type { kind } => wrong_type(kind, value),
-        Kind::Enum { options } => {
-            let names: Vec<&str> = options
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(Value::as_str)
-                .collect();
-            one_of(&names, value)
-        }
-        _ => error.to_string(),
-    }
-}
-
-fn wrong_type(kind: &TypeKind, value: &Value) -> String {
-    let expected: Vec<String> = match kind {
-        TypeKind::Single(kind) => vec![kind.to_string()],
-        TypeKind::Multiple(kinds) => kinds
-            .iter()
-            .map(|t| t.to_string())
-            .filter(|t| t != "null")
-            .collect(),
-    };
+fn wrong_type(types: &[&str], value: &Value) -> String {
+    let expected: Vec<&str> = types.iter().copied().filter(|t| *t != "null").collect();
     let hint = match value.as_str() {
         Some(text) if text.trim().parse::<f64>().is_ok() => {
             "; write numbers as 1.0e-4, without quotes"

@@ -133,6 +133,10 @@ fn messages_name_the_key_the_value_the_range_and_the_origin() {
     insta::assert_snapshot!(message(&["schedule={kind: cosine, floor: 2}"]), @"- schedule.floor: 2 is too large; the maximum is 1.0 [--set schedule={kind: cosine, floor: 2}]");
     insta::assert_snapshot!(message(&["schedule={kind: cosine, flor: 0.5}"]), @"- schedule.flor: unknown key (did you mean 'floor'?) [--set schedule={kind: cosine, flor: 0.5}]");
     insta::assert_snapshot!(message(&["order=shufled"]), @"- order: 'shufled' is not one of shuffled, stored (did you mean 'shuffled'?) [--set order=shufled]");
+    insta::assert_snapshot!(message(&["optimiser.betas=[0.9]"]), @"- optimiser.betas: expected 2 values, found 1 [--set optimiser.betas=[0.9]]");
+    insta::assert_snapshot!(message(&["optimiser.betas=[0.9, x]"]), @r#"- optimiser.betas.1: expected number, found "x" [--set optimiser.betas=[0.9, x]]"#);
+    insta::assert_snapshot!(message(&["epochs=3.0"]), @"- epochs: expected integer, found 3.0 [--set epochs=3.0]");
+    insta::assert_snapshot!(message(&["schedule={floor: 0.5}"]), @"- schedule: kind is missing; write one of constant, cosine [--set schedule={floor: 0.5}]");
     insta::assert_snapshot!(message(&["limit=1"]), @"- limit: 1 is too small; the minimum is 2 [--set limit=1]");
     insta::assert_snapshot!(message(&["epochs=13"]), @"- epochs: 13 is not supported");
     insta::assert_snapshot!(message(&["epochs"]), @"- --set epochs: has no '='; write --set a.b=value");
@@ -224,6 +228,78 @@ fn files_extend_each_other_and_errors_name_the_file() {
         message.contains("base.yaml: is not YAML") && message.contains("line"),
         "{message}"
     );
+}
+
+/// Keywords of JSON schema that describe a value, and restrict it in no way. `format` is the Rust type
+/// of a number; its range is stated by bounds, too.
+const ANNOTATIONS: &[&str] = &["$schema", "default", "description", "format", "title"];
+
+fn keywords(schema: &Value, found: &mut std::collections::BTreeSet<String>) {
+    match schema {
+        Value::Object(keys) => {
+            for (keyword, value) in keys {
+                found.insert(keyword.clone());
+                match (keyword.as_str(), value) {
+                    ("properties", Value::Object(properties)) => {
+                        properties.values().for_each(|s| keywords(s, found));
+                    }
+                    ("const" | "default" | "enum" | "required" | "type", _) => {}
+                    _ => keywords(value, found),
+                }
+            }
+        }
+        Value::Array(schemas) => schemas.iter().for_each(|s| keywords(s, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn all_keywords_of_the_programs_schemas_are_checked() {
+    let mut found = std::collections::BTreeSet::new();
+    let configs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../configs");
+    for folder in std::fs::read_dir(configs).unwrap() {
+        let file = folder.unwrap().path().join("schema.json");
+        if let Ok(text) = std::fs::read_to_string(file) {
+            keywords(&serde_json::from_str(&text).unwrap(), &mut found);
+        }
+    }
+    assert!(found.contains("oneOf"), "no schema was read");
+    found.retain(|k| !check::CHECKED.contains(&k.as_str()) && !ANNOTATIONS.contains(&k.as_str()));
+    assert!(found.is_empty(), "not checked: {found:?}");
+}
+
+/// What Python's `jsonschema` accepts: `tests/oracle/config.py`.
+#[test]
+fn the_check_accepts_what_jsonschema_accepts() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
+    let read = |path: String| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(root.join(path)).unwrap()).unwrap()
+    };
+    for name in ["pretrain", "classification"] {
+        let schema = read(format!("configs/{name}/schema.json"));
+        let golden = read(format!("tests/golden/config/{name}.json"));
+        for key in golden["keys"].as_array().unwrap() {
+            for (index, value) in golden["values"].as_array().unwrap().iter().enumerate() {
+                let mut config = value.clone();
+                let path = key["path"].as_array().unwrap();
+                for (depth, name) in path.iter().enumerate().rev() {
+                    let mut map = serde_json::Map::new();
+                    if depth > 0 && depth == path.len() - 1 {
+                        map.extend(key["beside"].as_object().unwrap().clone());
+                    }
+                    map.insert(name.as_str().unwrap().to_owned(), config);
+                    config = Value::Object(map);
+                }
+                let mut layers = Layers::default();
+                layers
+                    .add_text(&config.to_string(), Path::new("golden"))
+                    .unwrap();
+                let accepted = key["accepted"].as_array().unwrap().contains(&index.into());
+                let problems = check::problems(&schema, &layers);
+                assert_eq!(problems.is_empty(), accepted, "{config}: {problems:?}");
+            }
+        }
+    }
 }
 
 #[test]

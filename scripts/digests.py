@@ -181,9 +181,17 @@ VARYING_METADATA = [
     "provenance.mflag",
     "provenance.git",
     "provenance.libraries",
+    "mflag.config",
     "mflag.counters.metrics_bytes",
 ]
-VARYING_PROVENANCE = {"mflag": "0", "libraries": {}, "git": None, "started": 0, "processors": 1}
+VARYING_PROVENANCE = {
+    "mflag": "0",
+    "libraries": {},
+    "git": None,
+    "working_dir_git": None,
+    "started": 0,
+    "processors": 1,
+}
 # Fields of ONNX's ModelProto: version of the program, a sentence, metadata.
 ONNX_VERSION, ONNX_WORDS, ONNX_METADATA = 3, 6, 14
 

@@ -87,8 +87,8 @@ impl Trial {
         [run("kept", 1024), run("films-each-time", 0)]
     }
 
-    /// Checks that a stopped run is not resumed with a changed encoder, and that a run that cannot
-    /// begin leaves no folder.
+    /// Checks that a stopped run is not resumed with a changed encoder, that changed pixels are
+    /// neither trained nor evaluated on, and that a run that cannot begin leaves no folder.
     #[track_caller]
     pub fn refuses_what_has_changed(&self) {
         let encoder = self.folder().join("encoder.safetensors");
@@ -108,6 +108,26 @@ impl Trial {
             "{said}"
         );
         assert!(!self.folder().join("none").exists());
+
+        let store = self.folder().join("changed-store");
+        with_changed_pixel(&self.folder().join("store"), &store);
+        let set = format!("data.store={}", store.display());
+        let said = fail(&mut self.train("none", &[&set]));
+        assert!(
+            said.contains("00000.npy: differs from its digest"),
+            "{said}"
+        );
+        assert!(!self.folder().join("none").exists());
+        let mut eval = self.program();
+        eval.args(["eval", "--model"])
+            .arg(self.whole())
+            .arg("--store")
+            .arg(&store);
+        let said = fail(eval.arg("--out").arg(self.folder().join("none")));
+        assert!(
+            said.contains("00000.npy: differs from its digest"),
+            "{said}"
+        );
     }
 
     /// An uninterrupted run, made on first use.
@@ -252,6 +272,23 @@ impl Trial {
             );
         }
     }
+}
+
+/// Copies the store `from` to `to` with one changed pixel. Its header stays as it is.
+pub fn with_changed_pixel(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.join("shards")).unwrap();
+    for folder in [".", "shards"] {
+        for file in std::fs::read_dir(from.join(folder)).unwrap() {
+            let file = file.unwrap();
+            if file.path().is_file() {
+                std::fs::copy(file.path(), to.join(folder).join(file.file_name())).unwrap();
+            }
+        }
+    }
+    let shard = to.join("shards/00000.npy");
+    let mut bytes = std::fs::read(&shard).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&shard, bytes).unwrap();
 }
 
 /// Writes phantoms into `films`, and their store.

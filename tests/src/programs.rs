@@ -74,6 +74,17 @@ pub fn fail(command: &mut Command) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
+/// Runs a command, expects success, and returns its standard error.
+///
+/// # Panics
+/// If the command fails; the message contains its output.
+#[track_caller]
+pub fn log(command: &mut Command) -> String {
+    let (output, said) = run(command);
+    assert!(output.status.success(), "{command:?} failed:\n{said}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
 #[track_caller]
 fn run(command: &mut Command) -> (Output, String) {
     let output = match command.output() {

@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use mflag_tests::heads::{json, prepare, reported};
 use mflag_tests::programs::{fail, folder, program, succeed};
@@ -169,12 +170,39 @@ fn what_is_missing_or_fails_is_told() {
         told.contains("Opacities, Bad, 50 %, seed 0") && told.contains("'resnet19'"),
         "{told}"
     );
-    // If a cell fails, the others still run.
-    let bad = format!(
-        "encoders=[{{name: Bad, weights: {}}}, {{name: Random, set: {{encoder.arch: resnet18}}}}]",
-        file.display()
+    // What only the head's program knows is told before anything runs, by `plan`, too.
+    let odd = "tasks=[{name: Odd, program: mflag-segment, config: configs/segmentation/masks.yaml, metric: dice, set: {data.side: 112, data.store: STORE}}]";
+    let odd = odd.replace("STORE", &prepared().join("store").display().to_string());
+    let told = fail(experiments("run", &file).args(["--set", &odd]));
+    assert!(
+        told.contains("nothing was run") && told.contains("data.side: 112 is not a multiple of 32"),
+        "{told}"
     );
-    let told = fail(experiments("run", &file).args(["--set", "seeds=[0]", "--set", &bad]));
+    assert_eq!(
+        told.matches("multiple of 32").count(),
+        1,
+        "told once for four cells: {told}"
+    );
+    let output = experiments("plan", &file)
+        .args(["--set", &odd])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        told.contains("cannot begin:") && told.contains("multiple of 32"),
+        "{told}"
+    );
+    assert!(!file.with_file_name("runs").join("odd").exists());
+    let bad = format!("encoders=[{{name: Bad, weights: {}}}]", file.display());
+    let told = fail(experiments("run", &file).args(["--set", &bad]));
+    assert!(
+        told.contains("nothing was run") && told.contains("experiment.yaml"),
+        "{told}"
+    );
+    // If a cell fails, the others still run.
+    let bad = "encoders=[{name: Bad, set: {encoder.arch: resnet18, train.optimiser.lr: 1.0e30}}, {name: Random, set: {encoder.arch: resnet18}}]";
+    let told = fail(experiments("run", &file).args(["--set", "seeds=[0]", "--set", bad]));
     assert!(
         told.contains("1 cells failed") && told.contains("bad/50-seed-0.log"),
         "{told}"
@@ -185,6 +213,46 @@ fn what_is_missing_or_fails_is_told() {
     assert!(
         std::fs::read_to_string(log)
             .unwrap()
-            .contains("experiment.yaml")
+            .contains("is not finite")
     );
+}
+
+#[test]
+fn a_training_ends_with_the_experiment_that_started_it() {
+    let file = experiment("killed");
+    let endless = "tasks=[{name: Long, program: mflag-segment, config: configs/segmentation/masks.yaml, metric: dice, set: {data.side: 64, train.epochs: 10000, train.device: cpu, data.store: STORE}}]";
+    let endless = endless.replace("STORE", &prepared().join("store").display().to_string());
+    let mut run = experiments("run", &file)
+        .args(["--set", &endless])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let cell = file.with_file_name("runs").join("long/random/50-seed-0");
+    let trained = || {
+        std::fs::read_to_string(cell.join("metrics.jsonl"))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    };
+    wait_until(|| trained() > 1);
+    run.kill().unwrap();
+    run.wait().unwrap();
+    // The training has ended when its folder can be locked.
+    let is_free = || std::fs::File::open(&cell).unwrap().try_lock().is_ok();
+    wait_until(is_free);
+    let log = std::fs::read_to_string(cell.with_file_name("50-seed-0.log")).unwrap();
+    assert!(log.contains("training is not complete; resume it"), "{log}");
+}
+
+/// Waits until `ready`, at most two minutes.
+fn wait_until(ready: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !ready() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(120),
+            "nothing happened in two minutes"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

@@ -372,6 +372,110 @@ fn a_killed_run_goes_on_as_if_never_killed() {
 }
 
 #[test]
+fn a_run_is_resumed_as_it_was_trained() {
+    let run = prepared().join("edited");
+    succeed(train(&run).args(["--set", "train.stop_after_steps=4"]));
+    let config = run.join("config.yaml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let edited = text.replace("clip_norm: null", "clip_norm: 0.5");
+    assert_ne!(edited, text);
+    std::fs::write(&config, edited).unwrap();
+    let said = fail(&mut resume(&run));
+    let words = [
+        "train.optimiser.clip_norm: null → 0.5",
+        "undo the edit",
+        "--set",
+    ];
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    std::fs::write(&config, &text).unwrap();
+    let said = fail(resume(&run).args(["--set", "train.optimiser.clip_norm=0.5"]));
+    let words = ["cannot change train.optimiser.clip_norm", "train.epochs"];
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
+
+    // A file of metrics that was cut is told, and the training goes on.
+    let file = run.join("metrics.jsonl");
+    let lines = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(lines.lines().count(), 4, "{lines}");
+    let kept: String = lines.split_inclusive('\n').take(2).collect();
+    std::fs::write(&file, kept).unwrap();
+    let said = mflag_tests::programs::log(&mut resume(&run));
+    assert!(
+        said.contains("metrics.jsonl: the file was cut, and its lines after step 2 are lost")
+            && said.contains("up to step 4"),
+        "{said}"
+    );
+}
+
+/// Moves a run and its store, and makes it longer.
+#[test]
+fn a_run_is_moved_and_extended() {
+    let home = tempfile::tempdir().unwrap();
+    let [project, moved] = ["project", "moved"].map(|name| home.path().join(name));
+    std::fs::create_dir_all(&project).unwrap();
+    let copied = Command::new("cp")
+        .arg("-r")
+        .arg(prepared().join("store"))
+        .arg(&project)
+        .status();
+    assert!(copied.unwrap().success());
+    let checkout = std::fs::canonicalize("..").unwrap();
+    let config = checkout.join("configs/pretrain/demo.yaml");
+    let text = format!(
+        "text.model={}",
+        checkout.join(".models/all-minilm-l6-v2").display()
+    );
+    let begin = train(Path::new("runs/a")).current_dir(&project);
+    begin.arg("--config").arg(config);
+    let sets = ["data.store=store", &text, "train.epochs=2"];
+    sets.iter().for_each(|set| {
+        begin.args(["--set", set]);
+    });
+    succeed(begin);
+    std::fs::rename(&project, &moved).unwrap();
+    let run = moved.join("runs/a");
+    let mut longer = resume(&run);
+    let said = mflag_tests::programs::log(longer.args(["--set", "train.epochs=3"]));
+    let store = std::fs::canonicalize(moved.join("store")).unwrap();
+    for words in [
+        &format!("data.store: store is not here; using {}", store.display()),
+        "the run now has 3 epochs instead of 2",
+        "the learning rate (train.schedule) depends on the number of epochs",
+    ] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert_eq!(metrics(&run).last().unwrap()["epoch"], 3);
+    let read = |name: &str| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(run.join(name)).unwrap()).unwrap()
+    };
+    let provenance = read("provenance.json");
+    assert_eq!(
+        provenance["working_dir_git"],
+        Value::Null,
+        "it began outside of a checkout"
+    );
+    let commit = provenance["git"].as_str().unwrap();
+    assert!(commit.len() >= 40, "the build's commit: {commit}");
+    let changes = provenance["resumed"][0]["changes"].to_string();
+    assert!(
+        changes.contains("train.epochs: 2 → 3") && changes.contains("data.store"),
+        "{changes}"
+    );
+
+    // A store elsewhere must be named, and must be the same.
+    let elsewhere = home.path().join("elsewhere");
+    std::fs::rename(&store, &elsewhere).unwrap();
+    let said = fail(&mut resume(&run));
+    assert!(said.contains("--resume --set data.store=DIR"), "{said}");
+    let place = format!("data.store={}", elsewhere.display());
+    succeed(resume(&run).args(["--set", &place]));
+    let records = elsewhere.join("films.jsonl");
+    let text = std::fs::read_to_string(&records).unwrap();
+    std::fs::write(&records, text.replacen("lung", "Lung", 1)).unwrap();
+    let said = fail(&mut resume(&run));
+    assert!(said.contains("the store is not the one"), "{said}");
+}
+
+#[test]
 fn sigterm_writes_a_checkpoint_and_leaves() {
     let run = prepared().join("terminated");
     let mut child = train(&run)
@@ -460,7 +564,15 @@ fn wrong_input_is_answered_in_words() {
         });
         fail(command)
     };
-    let cases: [(&[&str], &[&str]); 9] = [
+    let cases: [(&[&str], &[&str]); 10] = [
+        (
+            &[
+                "data.store=/none",
+                "text.model=/nor-this",
+                "encoder.weights=/nor-that",
+            ],
+            &["/none", "/nor-this", "/nor-that"],
+        ),
         (
             &["train.epoch=3"],
             &["train.epoch: unknown key", "did you mean 'epochs'"],
@@ -691,10 +803,25 @@ fn what_cannot_be_asked_is_told() {
         fail(asked.arg(prepared().join("store")))
     };
     let said = asked(("pooling: mean", "pooling: cls"));
+    assert!(said.contains("text.pooling: \"mean\" → \"cls\""), "{said}");
+    let model = std::fs::canonicalize("../.models/all-minilm-l6-v2").unwrap();
+    let own = prepared().join("other-model");
+    std::fs::create_dir_all(&own).unwrap();
+    for file in std::fs::read_dir(model).unwrap() {
+        let file = file.unwrap();
+        if file.path().is_file() {
+            std::fs::copy(file.path(), own.join(file.file_name())).unwrap();
+        }
+    }
+    let tokenizer = own.join("tokenizer.json");
+    let text = std::fs::read_to_string(&tokenizer).unwrap();
+    std::fs::write(&tokenizer, format!("{text}\n")).unwrap();
+    let place = format!("  model: {}", own.display());
+    let said = asked(("  model: .models/all-minilm-l6-v2", &place));
     assert!(said.contains("the language model is not the one"), "{said}");
     let said = asked(("  model: ", "  model: /nowhere/"));
     assert!(said.contains("/nowhere/"), "{said}");
     std::fs::remove_file(other.join("encoder.safetensors")).unwrap();
-    let said = asked(("pooling: mean", "pooling: cls"));
+    let said = asked(("  model: ", "  model: /nowhere/"));
     assert!(said.contains("has not finished"), "{said}");
 }

@@ -64,6 +64,24 @@ impl Head for Classification {
         })
     }
 
+    fn unmeasurable(
+        settings: &ClassificationConfig,
+        store: &Store,
+        films: &[usize],
+    ) -> Result<Option<String>> {
+        let targets = settings.targets(&store.meta().labels)?;
+        let target =
+            |&film: &usize| Target::new(settings.task, &targets, &store.records()[film].labels).0;
+        let known: Vec<Vec<Option<bool>>> = films.iter().map(target).collect();
+        let has = |label: usize, value: bool| known.iter().any(|film| film[label] == Some(value));
+        let names = targets.names();
+        let both = (0..names.len()).any(|label| has(label, true) && has(label, false));
+        Ok((!both).then(|| {
+            let names = names.join(", ");
+            format!("none differ in a label: each of {names} is present in all films or in none")
+        }))
+    }
+
     fn resolve_settings(settings: &ClassificationConfig, fitted: &Fitted) -> ClassificationConfig {
         ClassificationConfig {
             labels: fitted.labels.clone(),

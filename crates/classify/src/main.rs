@@ -8,6 +8,7 @@ use mflag_head_cli::Program;
 const PROGRAM: Program = Program {
     name: "mflag-classify",
     version: env!("CARGO_PKG_VERSION"),
+    commit: option_env!("MFLAG_COMMIT"),
     about: "Classify chest films: a linear layer on a pre-trained film encoder",
     examples: "Examples:
   mflag-classify train --config configs/classification/mgca-chexpert.yaml \\

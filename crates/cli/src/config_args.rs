@@ -35,7 +35,13 @@ pub struct TrainArgs {
     /// Folder of the run: configuration, metrics, checkpoints, trained model, report
     #[arg(short, long, value_name = "DIR")]
     pub run: PathBuf,
-    /// Resume the run in the folder, with the configuration stored there
-    #[arg(long, conflicts_with_all = ["config", "sets"])]
+    /// Resume the run in the folder, with the configuration stored there. --set may change its
+    /// length (train.epochs, train.patience), the places of its inputs (data.store) and the machine
+    /// (train.device)
+    #[arg(long, conflicts_with = "config")]
     pub resume: bool,
+    /// Check that the run can begin (configuration, inputs, labels of each split), and stop before it
+    /// does
+    #[arg(long, conflicts_with = "resume")]
+    pub dry_run: bool,
 }

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use mflag_core::output::{Output, print_error};
+use mflag_core::signals;
 use signal_hook::consts::SIGPIPE;
 
 /// The flag of programs that print results.
@@ -33,12 +34,13 @@ impl OutputArgs {
 /// The start of the panic message of `println!` when it cannot write.
 const STDOUT: &str = "failed printing to stdout: ";
 
-/// Runs a program. After an error, it prints one message on standard error and returns exit code 1.
+/// Runs a program, which ends when the mflag program that started it ends. After an error, it prints one message on standard error and returns exit code 1.
 /// After a panic, it asks the user to report the bug, and returns exit code 101. A closed output
 /// pipe ends the program silently.
 pub fn run_main<E: AsRef<dyn Error + Send + Sync>>(
     program: impl FnOnce() -> std::result::Result<ExitCode, E>,
 ) -> ExitCode {
+    signals::end_with_parent();
     std::panic::set_hook(Box::new(|info| report_panic(&info.to_string())));
     match std::panic::catch_unwind(std::panic::AssertUnwindSafe(program)) {
         Ok(Ok(code)) => code,

@@ -10,6 +10,7 @@ mod error;
 mod named;
 pub mod output;
 pub mod progress;
+pub mod resume;
 pub mod run;
 pub mod seed;
 pub mod signals;

@@ -1,8 +1,8 @@
 //! Progress of a long job: a bar on a terminal, else a log line every few seconds.
 
 use std::io::IsTerminal;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -21,6 +21,8 @@ pub struct Progress {
     before: AtomicU64,
     begin: Instant,
     last_line: Mutex<Instant>,
+    /// Shown after the progress.
+    message: Mutex<String>,
     bar: Option<ProgressBar>,
 }
 
@@ -39,6 +41,7 @@ impl Progress {
             before: AtomicU64::new(0),
             begin: now,
             last_line: Mutex::new(now),
+            message: Mutex::default(),
             bar,
         }
     }
@@ -62,11 +65,12 @@ impl Progress {
         }
     }
 
-    /// Shows a short text after the bar. Without a terminal, the text is not shown.
+    /// Shows a short text after the progress, from now on.
     pub fn message(&self, text: &str) {
         if let Some(bar) = &self.bar {
             bar.set_message(text.to_owned());
         }
+        text.clone_into(&mut self.message.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Ends the job: removes the bar and logs a summary.
@@ -77,11 +81,13 @@ impl Progress {
         tracing::info!("{}", self.line(self.done.load(Ordering::Relaxed)));
     }
 
+    /// Logs a line if the latest is some seconds old. The last line is that of
+    /// [`Progress::finish`].
     fn log_sometimes(&self, done: u64) {
         let Ok(mut last) = self.last_line.try_lock() else {
             return;
         };
-        if last.elapsed() >= EVERY {
+        if done < self.total && last.elapsed() >= EVERY {
             *last = Instant::now();
             tracing::info!("{}", self.line(done));
         }
@@ -92,7 +98,11 @@ impl Progress {
         let Progress {
             label, total, unit, ..
         } = self;
-        describe(label, done, *total, unit, own, self.begin.elapsed())
+        let line = describe(label, done, *total, unit, own, self.begin.elapsed());
+        match &*self.message.lock().unwrap_or_else(PoisonError::into_inner) {
+            message if message.is_empty() => line,
+            message => format!("{line}; {message}"),
+        }
     }
 }
 
@@ -142,6 +152,14 @@ mod tests {
         assert_eq!(line, "prepare: 150/200 films, 10.0 films/s, 5s left");
         let line = describe("prepare", 200, 200, "films", 200, Duration::from_secs(65));
         assert_eq!(line, "prepare: 200/200 films, 3.1 films/s, in 1m 05s");
+    }
+
+    #[test]
+    fn a_message_follows_the_line() {
+        let progress = Progress::new("x", 8, "films");
+        progress.message("loss 0.5");
+        let line = progress.line(0);
+        assert!(line.ends_with("; loss 0.5"), "{line}");
     }
 
     #[test]

@@ -4,10 +4,29 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::{Error, Result};
+
+/// The environment variable that holds the id of the mflag program that started this one.
+pub const PARENT: &str = "MFLAG_PARENT";
+
+/// Asks the system to send SIGTERM to this process when the mflag program that started it ends, even
+/// by SIGKILL: otherwise a training would go on that nobody sees. Ends the process if that program
+/// has ended already. Does nothing in a process without [`PARENT`].
+pub fn end_with_parent() {
+    let parent = std::env::var(PARENT).ok();
+    let Some(parent) = parent.and_then(|id| id.parse::<i32>().ok()) else {
+        return;
+    };
+    // A system that refuses leaves the process as it is without this request.
+    let _ = set_parent_process_death_signal(Some(Signal::TERM));
+    if getppid().map(|id| id.as_raw_nonzero().get()) != Some(parent) {
+        std::process::exit(exit_code(SIGTERM).into());
+    }
+}
 
 /// The exit code of a program that `signal` ended, as in shells: 128 + signal.
 pub fn exit_code(signal: i32) -> u8 {

@@ -70,6 +70,27 @@ impl Head for Detection {
         })
     }
 
+    fn unmeasurable(
+        settings: &DetectionConfig,
+        store: &Store,
+        films: &[usize],
+    ) -> Result<Option<String>> {
+        let records = store.records();
+        let mut boxes = films
+            .iter()
+            .flat_map(|&film| labelled(settings, &records[film]));
+        Ok(boxes
+            .next()
+            .is_none()
+            .then(|| "none has a box (of head.classes)".to_owned()))
+    }
+
+    fn why_unlabelled(settings: &DetectionConfig) -> Option<&'static str> {
+        let why = "head.unmarked: left_out leaves out films without a box of head.classes; negative \
+                   counts them as films with nothing to find";
+        (!settings.unmarked.is_learned()).then_some(why)
+    }
+
     fn fit(settings: &DetectionConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
         check_classes(&settings.classes, store)?;
         let mut shapes = Vec::new();

@@ -8,6 +8,7 @@ use mflag_head_cli::Program;
 const PROGRAM: Program = Program {
     name: "mflag-detect",
     version: env!("CARGO_PKG_VERSION"),
+    commit: option_env!("MFLAG_COMMIT"),
     about: "Find boxes on chest films: YOLOv3 heads on a pre-trained film encoder",
     examples: "Examples:
   mflag-detect train --config configs/detection/mgca-rsna.yaml \\

@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mflag_core::run::{BEST, LAST, MODEL, RunFolder, differences};
+use mflag_core::config::dotted_keys;
+use mflag_core::run::{BEST, Difference, LAST, MODEL, RunFolder, differences};
 use mflag_core::{Error, Result, atomic};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -66,10 +67,13 @@ struct JobRecord {
     finished: bool,
 }
 
+/// The keys of inputs that may lie elsewhere than at the start, with the roles of their digests.
+const PLACES: [(&str, &str); 2] = [("data.store", "store"), ("encoder.weights", "encoder")];
+
 /// The state of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobState {
-    /// Not started.
+    /// Not begun: never started, or refused before there was a run.
     Missing,
     /// Started but not finished. It can be resumed.
     Started,
@@ -103,10 +107,15 @@ impl Job {
     /// # Errors
     /// If a configuration cannot be written as JSON.
     pub fn state(&self) -> Result<JobState> {
-        let Some(record) = &self.record else {
+        let begun = |record: &&JobRecord| record.finished || RunFolder::exists(&self.spec.folder);
+        let Some(record) = self.record.as_ref().filter(begun) else {
             return Ok(JobState::Missing);
         };
-        let mut changes = differences(&record.spec.config, &self.stored.config)?;
+        let changes = differences(&record.spec.config, &self.stored.config)?;
+        let changes = changes
+            .iter()
+            .filter(|change| !self.has_moved(change, record));
+        let mut changes: Vec<String> = changes.map(ToString::to_string).collect();
         for (role, digest) in &self.stored.inputs {
             if record.spec.inputs.get(role).is_some_and(|d| d != digest) {
                 changes.push(format!("the {role} has other content"));
@@ -119,20 +128,62 @@ impl Job {
         })
     }
 
-    /// The program's arguments. They resume the run if its folder exists, and else start it.
+    /// Whether a difference from the start is only that an input lies elsewhere, with the same
+    /// content.
+    fn has_moved(&self, change: &Difference, record: &JobRecord) -> bool {
+        let place = PLACES.iter().find(|(key, _)| *key == change.key);
+        place.is_some_and(|(_, role)| {
+            let digest = record.spec.inputs.get(*role);
+            digest.is_some() && digest == self.stored.inputs.get(*role)
+        })
+    }
+
+    /// The program's arguments. They resume the run if its folder exists, with the present places of
+    /// its inputs, and else start it.
     pub fn arguments(&self) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
         let spec = &self.spec;
         let mut arguments = vec!["train".into(), "--run".into(), path(&spec.folder)];
         if RunFolder::exists(&spec.folder) {
             arguments.push("--resume".into());
+            for (key, _) in PLACES {
+                if let Some(place) = dotted_keys(&self.stored.config).get(key) {
+                    arguments.extend(["--set".into(), format!("{key}={place}")]);
+                }
+            }
             return arguments;
         }
-        arguments.extend(["--config".into(), path(&spec.config)]);
-        for set in &spec.sets {
-            arguments.extend(["--set".into(), set.clone()]);
+        arguments.extend(self.configuration());
+        arguments
+    }
+
+    /// The program's arguments that check whether the run can begin. Weights that a pre-training of
+    /// the experiment has still to make are left out.
+    pub fn dry_run(&self) -> Vec<String> {
+        let folder = self.spec.folder.display().to_string();
+        let mut arguments = ["train", "--dry-run", "--quiet", "--run", &folder]
+            .map(str::to_owned)
+            .to_vec();
+        arguments.extend(self.configuration());
+        let weights = self.stored.config["encoder"]["weights"].as_str();
+        if weights.is_some_and(|file| !Path::new(file).exists()) {
+            arguments.extend(["--set", "encoder.weights=null"].map(str::to_owned));
         }
         arguments
+    }
+
+    /// The arguments that name the configuration.
+    fn configuration(&self) -> Vec<String> {
+        let config = self.spec.config.display().to_string();
+        let sets = self
+            .spec
+            .sets
+            .iter()
+            .flat_map(|set| ["--set".to_owned(), set.clone()]);
+        ["--config".to_owned(), config]
+            .into_iter()
+            .chain(sets)
+            .collect()
     }
 
     /// The file with what the program printed.
@@ -242,11 +293,15 @@ mod tests {
         assert!(first.arguments().contains(&"--config".to_owned()));
         first.write_record(0.0, false).unwrap();
         first.write_record(2.0, false).unwrap();
+        // The program refused to begin: the settings may be mended.
+        let mended = job(root, &["train.epochs=4"], "b").unwrap();
+        assert_eq!(mended.state().unwrap(), JobState::Missing);
+        assert!(mended.arguments().contains(&"--config".to_owned()));
         let mut again = job(root, &[], "a").unwrap();
-        assert_eq!(again.state().unwrap(), JobState::Started);
         let folder = again.spec.folder.clone();
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("config.yaml"), "").unwrap();
+        assert_eq!(again.state().unwrap(), JobState::Started);
         assert_eq!(again.arguments().last().unwrap(), "--resume");
         again.write_record(1.5, true).unwrap();
         let done = job(root, &[], "a").unwrap();
@@ -266,6 +321,26 @@ mod tests {
         std::fs::write(folder.join(MODEL), "").unwrap();
         job.remove_checkpoints().unwrap();
         assert!(!last.exists());
+    }
+
+    #[test]
+    fn an_input_may_lie_elsewhere_but_not_change() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        let mut here = job(root, &["data.store=here"], "a").unwrap();
+        let folder = here.spec.folder.clone();
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.yaml"), "").unwrap();
+        here.write_record(1.0, false).unwrap();
+        let moved = job(root, &["data.store=there"], "a").unwrap();
+        assert_eq!(moved.state().unwrap(), JobState::Started);
+        let arguments = moved.arguments().join(" ");
+        assert!(
+            arguments.ends_with("--resume --set data.store=\"there\""),
+            "{arguments}"
+        );
+        let other = job(root, &["data.store=there"], "b").unwrap();
+        assert!(matches!(other.state().unwrap(), JobState::Changed(_)));
     }
 
     #[test]

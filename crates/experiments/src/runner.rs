@@ -6,15 +6,17 @@ use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use mflag_core::signals::{Signals, exit_code};
+use anyhow::{Context, Result, anyhow};
+use mflag_core::progress::Progress;
+use mflag_core::signals::{PARENT, Signals, exit_code};
 use mflag_core::{Error, config};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::job::{Job, JobSpec};
+use crate::job::{Job, JobSpec, JobState};
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,64 @@ impl Runner {
             signals: Signals::listen()?,
             programs: own.parent().unwrap_or(&own).to_owned(),
         })
+    }
+
+    /// Asks the programs whether the jobs that have not begun can begin, several at a time. Returns
+    /// each reason against it, with the names of the jobs that it stops.
+    ///
+    /// # Errors
+    /// If a program cannot be started.
+    pub fn refusals(&self, jobs: &[&Job]) -> Result<Vec<String>> {
+        let mut missing = Vec::new();
+        for job in jobs {
+            if job.state()? == JobState::Missing {
+                missing.push(*job);
+            }
+        }
+        let progress = Progress::new("check runs", missing.len() as u64, "runs");
+        let threads = available_parallelism().map_or(1, usize::from);
+        let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for chunk in missing.chunks(threads) {
+            let checks: Vec<Result<Option<String>>> = std::thread::scope(|scope| {
+                let started: Vec<_> = chunk
+                    .iter()
+                    .map(|job| scope.spawn(|| self.refusal(job)))
+                    .collect();
+                let failed = |_| Err(anyhow!("a check has failed"));
+                let ended = started.into_iter();
+                ended
+                    .map(|check| check.join().unwrap_or_else(failed))
+                    .collect()
+            });
+            for (job, check) in chunk.iter().zip(checks) {
+                if let Some(reason) = check? {
+                    refused.entry(reason).or_default().push(&job.spec.name);
+                }
+            }
+            progress.inc(chunk.len() as u64);
+        }
+        progress.finish();
+        let line =
+            |(reason, names): (String, Vec<&str>)| format!("{}: {reason}", shortened(&names));
+        Ok(refused.into_iter().map(line).collect())
+    }
+
+    /// Why a job cannot begin; `None` if nothing stands against it.
+    fn refusal(&self, job: &Job) -> Result<Option<String>> {
+        let program = self.programs.join(job.spec.program);
+        let output = Command::new(&program)
+            .args(job.dry_run())
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| cannot_start(&program))?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let printed = String::from_utf8_lossy(&output.stderr);
+        let reason = printed
+            .rsplit_once("error: ")
+            .map_or(&*printed, |(_, reason)| reason);
+        Ok(Some(reason.trim().to_owned()))
     }
 
     /// Checks all configurations against the schemas of their programs, before the first run
@@ -111,6 +171,7 @@ impl Runner {
         let program = self.programs.join(job.spec.program);
         Command::new(&program)
             .args(job.arguments())
+            .env(PARENT, std::process::id().to_string())
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(stderr)
@@ -138,6 +199,15 @@ impl Runner {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
+    }
+}
+
+/// The first names, and the number of all.
+fn shortened(names: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    match names.len().saturating_sub(SHOWN) {
+        0 => names.join("; "),
+        more => format!("{}; and {more} more", names[..SHOWN].join("; ")),
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Program {
     pub name: &'static str,
     /// Version of the binary.
     pub version: &'static str,
+    /// Commit that the binary was built from: `option_env!("MFLAG_COMMIT")` in a package whose
+    /// build script is that of `crates/classify`. `None` if it is not known.
+    pub commit: Option<&'static str>,
     /// One line on what it does.
     pub about: &'static str,
     /// Examples, shown below the help.
@@ -55,7 +58,7 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
     let (command, cli) = parse(program);
     cli.common.init();
     cli.output.run(|out| match &cli.command {
-        Command::Train(args) => train::run::<H>(program.name, args, out),
+        Command::Train(args) => train::run::<H>(program, args, out),
         Command::Eval(args) => eval::run::<H>(args, out),
         Command::Predict(args) => predict::run::<H>(args, out),
         Command::Schema => schema::run::<H>(),

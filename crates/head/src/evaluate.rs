@@ -18,6 +18,16 @@ use crate::prepared_film::PreparedFilm;
 use crate::qualitative;
 
 impl<H: Head> Model<H> {
+    /// Whether a film of the split has labels, so that the model can be evaluated on it.
+    ///
+    /// # Errors
+    /// If the store lacks a label that the settings name.
+    pub fn has_labelled(&self, store: &Store, split: Split) -> Result<bool> {
+        let is_labelled = H::is_labelled(&self.config.head, store)?;
+        let films = store.split(split).into_iter();
+        Ok(films.map(|film| &store.records()[film]).any(is_labelled))
+    }
+
     /// Evaluates the model on the labelled films of a split. Writes predictions, details and
     /// example drawings into the folder `out` if one is given.
     ///

@@ -76,6 +76,24 @@ pub trait Head: Sized {
     /// If the store lacks a label that the settings name.
     fn is_labelled(settings: &Self::Settings, store: &Store) -> Result<impl Fn(&Record) -> bool>;
 
+    /// Says why no metric is defined on `films` (indices into the store), such as "none has a mask".
+    /// `None` if one is defined.
+    ///
+    /// # Errors
+    /// As [`Head::fit`].
+    fn unmeasurable(
+        _settings: &Self::Settings,
+        _store: &Store,
+        _films: &[usize],
+    ) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Says by which setting films are left out as unlabelled, if there is one.
+    fn why_unlabelled(_settings: &Self::Settings) -> Option<&'static str> {
+        None
+    }
+
     /// Collects from the training films what prediction needs beside the weights. `train` has the
     /// indices of these films in the store.
     ///

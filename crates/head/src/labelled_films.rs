@@ -39,12 +39,14 @@ impl<H: Head> LabelledFilms<H> {
         let mut films = store.split(split);
         films.retain(|&film| is_labelled(&store.records()[film]));
         if films.is_empty() {
+            let why = H::why_unlabelled(&config.head);
             return Err(Error::Data(format!(
-                "{}: no film of its {} split has labels for {} (the store has {} films)",
+                "{}: no film of its {} split has labels for {} (the store has {} films){}",
                 store.folder().display(),
                 split.name(),
                 H::NAME,
-                store.records().len()
+                store.records().len(),
+                why.map_or(String::new(), |why| format!("; {why}"))
             )));
         }
         if split != Split::Train || data.fraction >= 1.0 {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use mflag_encoder::{ENCODER_PREFIX, Preprocess};
 use mflag_metrics::Counts;
-use mflag_store::loader::{Batch, Epoch, Source};
+use mflag_metrics::catalogue::LOSS;
+use mflag_store::loader::{Batch, Epoch, Loader, Source};
 use mflag_store::{Split, Store};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
@@ -16,7 +17,7 @@ use tch::{Device, Tensor};
 
 use crate::config::HeadConfig;
 use crate::encoder::Encoder;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::feature_cache::FeatureCache;
 use crate::head::Head;
 use crate::labelled_films::LabelledFilms;
@@ -34,17 +35,24 @@ pub struct Training<H: Head> {
     validation_cache: Option<FeatureCache>,
 }
 
-impl<H: Head> Training<H> {
-    /// Creates a head with random weights on the encoder of the configuration.
-    ///
-    /// # Errors
-    /// If the store has no labelled film in its training or validation split, or the weights
-    /// `encoder.weights` do not fit the encoder.
-    pub fn new(
+/// What a training begins with, before it reads films.
+struct Start<H: Head> {
+    /// Indices into the store.
+    train: Vec<usize>,
+    /// Indices into the store.
+    validation: Vec<usize>,
+    /// With the settings that the training films determine filled in.
+    config: HeadConfig<H::Settings>,
+    fitted: H::Fitted,
+    network: Network<H>,
+}
+
+impl<H: Head> Start<H> {
+    fn new(
         mut config: HeadConfig<H::Settings>,
         store: &Arc<Store>,
         device: Device,
-    ) -> Result<Training<H>> {
+    ) -> Result<Start<H>> {
         let train = LabelledFilms::<H>::choose(&config, store, Split::Train)?;
         let validation = LabelledFilms::<H>::choose(&config, store, Split::Validate)?;
         tracing::info!(
@@ -53,11 +61,82 @@ impl<H: Head> Training<H> {
             validation.len(),
             config.encoder.network.arch.name()
         );
+        let options = config.data.films.loader_options(1, false);
+        Loader::new(store.clone(), &[], options)?;
         let fitted = H::fit(&config.head, store, &train)?;
         config.head = H::resolve_settings(&config.head, &fitted);
+        check_measurable::<H>(&config, store, &validation)?;
         let preprocess = Preprocess::new(store.squaring(), config.data.films.side);
         let network = Network::new(&config, &fitted, preprocess, device)?;
         Encoder::load(&network.variables, &config.encoder)?;
+        Ok(Start {
+            train,
+            validation,
+            config,
+            fitted,
+            network,
+        })
+    }
+}
+
+/// Fails if the metric that chooses the best epoch is undefined on the validation films. Warns if
+/// the evaluation on the test split will be undefined or left out.
+fn check_measurable<H: Head>(
+    config: &HeadConfig<H::Settings>,
+    store: &Store,
+    validation: &[usize],
+) -> Result<()> {
+    let folder = store.folder().display();
+    if let Some(why) = H::unmeasurable(&config.head, store, validation)? {
+        let problem = format!(
+            "{folder}: of the {} validation films, {why}",
+            validation.len()
+        );
+        if config.monitor != LOSS.key {
+            return Err(Error::Data(format!(
+                "{problem}, so {} cannot choose the best epoch: prepare a \
+                 validation split that has both, or set monitor: {}",
+                config.monitor, LOSS.key
+            )));
+        }
+        tracing::warn!("{problem}: there will be no metric but the loss");
+    }
+    if store.split(Split::Test).is_empty() {
+        return Ok(());
+    }
+    match LabelledFilms::<H>::choose(config, store, Split::Test) {
+        Err(_) => tracing::warn!(
+            "{folder}: no film of the test split has labels for {}",
+            H::NAME
+        ),
+        Ok(test) => {
+            if let Some(why) = H::unmeasurable(&config.head, store, &test)? {
+                let films = test.len();
+                tracing::warn!("{folder}: of the {films} test films, {why}: no metric is defined");
+            }
+        }
+    }
+    Ok(())
+}
+
+impl<H: Head> Training<H> {
+    /// Creates a head with random weights on the encoder of the configuration.
+    ///
+    /// # Errors
+    /// If the store has no labelled film in its training or validation split, or the weights
+    /// `encoder.weights` do not fit the encoder.
+    pub fn new(
+        config: HeadConfig<H::Settings>,
+        store: &Arc<Store>,
+        device: Device,
+    ) -> Result<Training<H>> {
+        let Start {
+            train,
+            validation,
+            config,
+            fitted,
+            network,
+        } = Start::<H>::new(config, store, device)?;
         let labelled = |films| LabelledFilms::new(&config, &fitted, store.clone(), films);
         let mut training = Training {
             train: labelled(train)?,
@@ -70,6 +149,16 @@ impl<H: Head> Training<H> {
         };
         training.cache_features()?;
         Ok(training)
+    }
+
+    /// Checks what can be wrong before films are read: the labels of each split, the side of the
+    /// views, the encoder's weights. [`Training::new`] checks the same.
+    ///
+    /// # Errors
+    /// As [`Training::new`].
+    pub fn check(config: HeadConfig<H::Settings>, store: &Arc<Store>) -> Result<()> {
+        Start::<H>::new(config, store, Device::Cpu)?;
+        Ok(())
     }
 
     /// The configuration, with the settings that the training films determine filled in.

@@ -11,6 +11,7 @@ use mflag_encoder::text::TextEncoder;
 use mflag_encoder::{FilmEncoder, Preprocess};
 use mflag_store::Store;
 use mflag_store::loader::{Loader, Options, Source};
+use mflag_train::lifecycle::check_unedited;
 use mflag_train::{BEST, Checkpoint, Precision, Upload, setup_inference, sorted_variables};
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use tch::{Device, Tensor, nn};
@@ -46,6 +47,7 @@ impl DualEncoder {
     /// changed, or the device is not available.
     pub fn open(run: &Path, device: DeviceSettings) -> Result<DualEncoder> {
         let (run, config) = RunFolder::open::<PretrainConfig>(run)?;
+        check_unedited(&run, &config)?;
         let encoder = run.file(ENCODER);
         if !encoder.exists() {
             return Err(Error::Data(format!(

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use mflag_core::output::Output;
 use mflag_core::run::RunFolder;
+use mflag_encoder::ResNet;
 use mflag_encoder::text::TextEncoder;
-use mflag_store::Store;
+use mflag_store::loader::Loader;
+use mflag_store::{Store, Verification};
 use mflag_train::lifecycle::RunKind;
-use mflag_train::{TaskResult, TrainerConfig};
+use mflag_train::{TaskResult, TrainerConfig, all};
 use tch::Device;
+use tch::nn::VarStore;
 
 use crate::config::PretrainConfig;
 use crate::export::{CheckpointKind, ENCODER, export_encoder};
@@ -25,6 +28,7 @@ pub struct PretrainRun;
 #[derive(Debug)]
 pub struct Inputs {
     store: Arc<Store>,
+    verification: Verification,
     text: TextEncoder,
 }
 
@@ -37,6 +41,10 @@ impl RunKind for PretrainRun {
         "mflag-pretrain"
     }
 
+    fn commit(&self) -> Option<&str> {
+        option_env!("MFLAG_COMMIT")
+    }
+
     fn trainer<'a>(&self, config: &'a PretrainConfig) -> &'a TrainerConfig {
         &config.train
     }
@@ -46,9 +54,15 @@ impl RunKind for PretrainRun {
     }
 
     fn open(&self, config: &PretrainConfig, device: Device) -> TaskResult<Inputs> {
-        let store = Arc::new(Store::open(&config.data.films.store)?);
-        let text = config.text.encoder(device)?;
-        Ok(Inputs { store, text })
+        let store = Store::open(&config.data.films.store).map_err(Into::into);
+        let text = config.text.encoder(device).map_err(Into::into);
+        let (store, text) = all(store, text)?;
+        let store = Arc::new(store);
+        Ok(Inputs {
+            verification: store.verify_beside(),
+            store,
+            text,
+        })
     }
 
     fn digests(&self, inputs: &Inputs) -> TaskResult<Vec<(&'static str, String)>> {
@@ -64,10 +78,24 @@ impl RunKind for PretrainRun {
         config.encoder.weights = None;
     }
 
+    fn check(&self, config: &PretrainConfig, inputs: &Inputs) -> TaskResult<()> {
+        PairIndices::select(&inputs.store, &config.data, config.train.batch_size)?;
+        let options = config.data.films.loader_options(1, false);
+        Loader::new(inputs.store.clone(), &[], options)?;
+        let variables = VarStore::new(Device::Cpu);
+        ResNet::new(&(variables.root() / "encoder"), config.encoder.arch)?;
+        config.encoder.load_weights(&variables)?;
+        Ok(())
+    }
+
     fn task(
         &self,
         config: &PretrainConfig,
-        Inputs { store, text }: Inputs,
+        Inputs {
+            store,
+            verification,
+            text,
+        }: Inputs,
         device: Device,
     ) -> TaskResult<Pretraining> {
         let indices = PairIndices::select(&store, &config.data, config.train.batch_size)?;
@@ -81,7 +109,9 @@ impl RunKind for PretrainRun {
         // Frees the memory of the language model.
         drop(text);
         let pairs = Pairs::new(store, &indices, cache, config)?;
-        Ok(Pretraining::new(config.clone(), pairs, device)?)
+        let task = Pretraining::new(config.clone(), pairs, device)?;
+        verification.finish()?;
+        Ok(task)
     }
 
     fn finish(

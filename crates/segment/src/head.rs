@@ -81,6 +81,28 @@ impl Head for Segmentation {
         )))
     }
 
+    fn unmeasurable(
+        settings: &SegmentationConfig,
+        store: &Store,
+        films: &[usize],
+    ) -> Result<Option<String>> {
+        let records = store.records();
+        let marked = films
+            .iter()
+            .any(|&film| is_marked(settings, &records[film]));
+        let what = match settings.truth {
+            Truth::Mask => "mask",
+            Truth::Boxes => "box",
+        };
+        Ok((!marked).then(|| format!("none has a {what} (head.truth)")))
+    }
+
+    fn why_unlabelled(settings: &SegmentationConfig) -> Option<&'static str> {
+        let why = "head.unmarked: left_out leaves out films without a mask or box (head.truth); \
+                   negative counts them as films with nothing to find";
+        (!settings.unmarked.is_learned()).then_some(why)
+    }
+
     fn annotate(
         settings: &SegmentationConfig,
         _fitted: &Fitted,

@@ -8,6 +8,7 @@ use mflag_segment::Segmentation;
 const PROGRAM: Program = Program {
     name: "mflag-segment",
     version: env!("CARGO_PKG_VERSION"),
+    commit: option_env!("MFLAG_COMMIT"),
     about: "Segment chest films: a U-Net decoder on a pre-trained film encoder",
     examples: "Examples:
   mflag-segment train --config configs/segmentation/siim.yaml \\

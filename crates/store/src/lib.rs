@@ -16,4 +16,6 @@ pub mod subset;
 pub use config::FilmsConfig;
 pub use error::{Error, Result};
 pub use record::{BoundingBox, Dataset, Mask, Record, Split, check_boxes};
-pub use store::{Greys, STORE_FORMAT, Shard, Store, StoreFiles, StoreMeta, film_bytes, read_json};
+pub use store::{
+    Greys, STORE_FORMAT, Shard, Store, StoreFiles, StoreMeta, Verification, film_bytes, read_json,
+};

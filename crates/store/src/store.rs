@@ -13,6 +13,8 @@ use std::borrow::Cow;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use bytemuck::try_cast_slice;
 use memmap2::Mmap;
@@ -116,7 +118,8 @@ struct MappedShard {
 }
 
 impl Store {
-    /// Opens the store in `folder`. [`Store::verify`] checks digests; this does not.
+    /// Opens the store in `folder`. [`Store::verify`] and [`Store::verify_beside`] check digests;
+    /// this does not.
     ///
     /// # Errors
     /// If `folder` holds no complete store, or a file is missing, damaged or of another version.
@@ -258,6 +261,35 @@ impl Store {
             }
         }
         Ok(())
+    }
+}
+
+impl Store {
+    /// Starts [`Store::verify`] on a thread of its own, so that a program checks the store while it
+    /// prepares its work. The check costs one thread about as long as reading the shards.
+    pub fn verify_beside(self: &Arc<Self>) -> Verification {
+        let store = self.clone();
+        Verification(std::thread::spawn(move || store.verify()))
+    }
+}
+
+/// A check of a store's digests that runs on a thread of its own.
+#[derive(Debug)]
+#[must_use = "only `finish` tells whether the store is sound"]
+pub struct Verification(JoinHandle<Result<()>>);
+
+impl Verification {
+    /// Waits for the check.
+    ///
+    /// # Errors
+    /// As [`Store::verify`].
+    pub fn finish(self) -> Result<()> {
+        let failed = |_| {
+            Err(Error::Data(
+                "the check of the store's digests failed".into(),
+            ))
+        };
+        self.0.join().unwrap_or_else(failed)
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use mflag_weights::{metadata, strip_prefix, write_safetensors};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tch::Tensor;
 
 use crate::error::{Error, Result};
@@ -67,6 +68,9 @@ pub struct TrainState {
     pub latest: Vec<(String, Number)>,
     /// Length in bytes of metrics.jsonl after the finished steps.
     pub metrics_bytes: u64,
+    /// Epochs that the run is to have; 0 in checkpoints of older versions.
+    #[serde(default)]
+    pub epochs: usize,
     /// Batches in an epoch. A run resumes only with the same number.
     pub batches_per_epoch: usize,
     /// Batches in an optimiser step. A run resumes only with the same number.
@@ -78,6 +82,9 @@ struct Meta {
     format: u32,
     #[serde(rename = "counters")]
     state: TrainState,
+    /// Absent in checkpoints of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    config: Option<String>,
 }
 
 /// The content of a checkpoint: the state of the run, and tensors in five parts: `model` (the
@@ -87,15 +94,19 @@ struct Meta {
 pub struct Checkpoint {
     /// The state of the run.
     pub state: TrainState,
+    /// The text of the config.yaml that the run was trained with. `None` if the run folder had none,
+    /// or the checkpoint is of an older version.
+    pub config: Option<String>,
     tensors: BTreeMap<String, Tensor>,
 }
 
 impl Checkpoint {
-    /// A checkpoint without tensors.
+    /// A checkpoint without tensors; see [`Checkpoint::config`].
     #[must_use]
-    pub fn new(state: TrainState) -> Checkpoint {
+    pub fn new(state: TrainState, config: Option<String>) -> Checkpoint {
         Checkpoint {
             state,
+            config,
             tensors: BTreeMap::new(),
         }
     }
@@ -138,6 +149,7 @@ impl Checkpoint {
         let meta = Meta {
             format: FORMAT,
             state: self.state.clone(),
+            config: self.config.clone(),
         };
         let meta = serde_json::to_string(&meta)
             .map_err(|e| Error::checkpoint(path, format!("cannot be written: {e}")))?;
@@ -150,26 +162,20 @@ impl Checkpoint {
     /// # Errors
     /// If the file is missing, damaged or truncated, or has another format.
     pub fn read(path: &Path) -> Result<Checkpoint> {
-        let metadata = metadata(path).map_err(|e| unreadable(path, e))?;
-        let meta = metadata.get(KEY).ok_or_else(|| {
-            Error::checkpoint(path, "holds only weights, not the state of a run to resume")
-        })?;
-        let meta: serde_json::Value = serde_json::from_str(meta).map_err(|e| damaged(path, &e))?;
-        if meta["format"] != FORMAT {
-            return Err(Error::checkpoint(
-                path,
-                format!(
-                    "has format {}, but this program reads format {FORMAT}; use the program that \
-                     wrote it",
-                    meta["format"]
-                ),
-            ));
-        }
-        let meta: Meta = serde_json::from_value(meta).map_err(|e| damaged(path, &e))?;
+        let meta = read_meta(path)?;
         Ok(Checkpoint {
             state: meta.state,
+            config: meta.config,
             tensors: mflag_weights::read(path).map_err(|e| unreadable(path, e))?,
         })
+    }
+
+    /// Reads [`Checkpoint::config`] without the tensors.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn read_config(path: &Path) -> Result<Option<String>> {
+        Ok(read_meta(path)?.config)
     }
 
     /// Copies the tensors of `part` into the tensors `live` of the running program, which keep
@@ -195,6 +201,25 @@ impl Checkpoint {
             Ok(())
         })
     }
+}
+
+fn read_meta(path: &Path) -> Result<Meta> {
+    let metadata = metadata(path).map_err(|e| unreadable(path, e))?;
+    let meta = metadata.get(KEY).ok_or_else(|| {
+        Error::checkpoint(path, "holds only weights, not the state of a run to resume")
+    })?;
+    let meta: Value = serde_json::from_str(meta).map_err(|e| damaged(path, &e))?;
+    if meta["format"] != FORMAT {
+        return Err(Error::checkpoint(
+            path,
+            format!(
+                "has format {}, but this program reads format {FORMAT}; use the program that \
+                 wrote it",
+                meta["format"]
+            ),
+        ));
+    }
+    serde_json::from_value(meta).map_err(|e| damaged(path, &e))
 }
 
 fn damaged(path: &Path, reason: &dyn Display) -> Error {

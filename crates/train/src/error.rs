@@ -74,6 +74,19 @@ pub enum Error {
     Tch(#[from] tch::TchError),
 }
 
+/// Both results. If both are errors, one error with the messages of both, a line each, so that a
+/// user learns at once of everything that is missing.
+///
+/// # Errors
+/// If one of the results is an error.
+pub fn all<A, B>(a: TaskResult<A>, b: TaskResult<B>) -> Result<(A, B)> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(a), Err(b)) => Err(Error::Task(format!("{a}\n{b}").into())),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(Error::Task(error)),
+    }
+}
+
 impl Error {
     pub(crate) fn checkpoint(path: &Path, reason: impl Into<String>) -> Error {
         Error::Checkpoint {

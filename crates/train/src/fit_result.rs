@@ -42,9 +42,13 @@ pub struct FitResult {
     pub ended: Ended,
     /// The state of the run: epochs, steps, best value, metrics of the latest validation.
     pub state: TrainState,
+    /// Optimiser steps of this session.
+    pub steps: u64,
     /// Wall time of the session in seconds.
     pub seconds: f64,
-    /// Training samples per second in this session. `None` if there were no samples.
+    /// Of these, seconds of optimiser steps, without validation and checkpoints.
+    pub training_seconds: f64,
+    /// Training samples per second of `training_seconds`. `None` if there were no samples.
     pub samples_per_second: Option<f64>,
     /// Peak resident memory of the process in bytes, if `/proc` reports it.
     pub peak_memory: Option<u64>,
@@ -66,6 +70,7 @@ impl FitResult {
             "best": state.best.map(best),
             "metrics": metrics.collect::<Map<_, _>>(),
             "seconds": self.seconds,
+            "training_seconds": self.training_seconds,
             "samples_per_second": self.samples_per_second,
             "peak_memory": self.peak_memory,
         })

@@ -20,7 +20,7 @@ pub mod upload;
 
 pub use checkpoint::Checkpoint;
 pub use config::TrainerConfig;
-pub use error::{Error, Result, TaskError, TaskResult};
+pub use error::{Error, Result, TaskError, TaskResult, all};
 pub use fit_result::{Ended, FitResult};
 pub use mflag_core::Direction;
 pub use mflag_core::run::{BEST, LAST, METRICS};

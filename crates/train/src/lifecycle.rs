@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use mflag_core::config::Config;
-use mflag_core::digest;
+use mflag_core::config::{self, Config};
 use mflag_core::output::Output;
-use mflag_core::run::{LAST, Provenance, RunFolder};
+use mflag_core::run::{Difference, LAST, MODEL, Provenance, RunFolder, Session};
+use mflag_core::{digest, resume};
 use tch::Device;
 
+use crate::checkpoint::Checkpoint;
 use crate::config::TrainerConfig;
-use crate::error::{Result, TaskResult};
+use crate::error::{Error, Result, TaskResult, all};
 use crate::print::{print_result, print_resume_command};
 use crate::task::Task;
 use crate::{fit, setup, shim};
@@ -30,6 +31,9 @@ pub trait RunKind {
     /// The name of the program, as users type it.
     fn program(&self) -> &str;
 
+    /// The commit from which the program was built; `None` if it was built outside a checkout.
+    fn commit(&self) -> Option<&str>;
+
     /// The settings of the training loop.
     fn trainer<'a>(&self, config: &'a Self::Config) -> &'a TrainerConfig;
 
@@ -40,7 +44,7 @@ pub trait RunKind {
     /// Opens the inputs of the run.
     ///
     /// # Errors
-    /// If an input cannot be opened.
+    /// If an input cannot be opened. The message names every such input; see [`all`].
     fn open(&self, config: &Self::Config, device: Device) -> TaskResult<Self::Inputs>;
 
     /// The digest of each input, by a name such as `store`. A resumed run must find the same
@@ -49,6 +53,13 @@ pub trait RunKind {
     /// # Errors
     /// If an input cannot be read.
     fn digests(&self, inputs: &Self::Inputs) -> TaskResult<Vec<(&'static str, String)>>;
+
+    /// Checks what [`RunKind::task`] would refuse, as far as that can be known before films are read
+    /// and reports encoded.
+    ///
+    /// # Errors
+    /// If a run cannot be trained with this configuration and these inputs.
+    fn check(&self, config: &Self::Config, inputs: &Self::Inputs) -> TaskResult<()>;
 
     /// Changes the configuration of a run that is resumed from a checkpoint. By default nothing
     /// changes.
@@ -114,43 +125,126 @@ pub fn begin<K: RunKind>(
 ) -> Result<ExitCode> {
     RunFolder::check_free(folder)?;
     let device = setup(kind.trainer(&config))?;
-    let inputs = kind.open(&config, device)?;
+    let (inputs, weights) = all(kind.open(&config, device), weights_digest(kind, &config))?;
     let mut digests = kind.digests(&inputs)?;
-    if let Some(weights) = kind.initial_weights(&config) {
-        digests.push((ENCODER, digest::file(weights)?));
-    }
+    digests.extend(weights.map(|digest| (ENCODER, digest)));
     let task = kind.task(&config, inputs, device)?;
     let config = kind.complete(config, &task);
     let libraries = [("libtorch", shim::libtorch_version())];
-    let provenance = Provenance::collect(&libraries, &digests);
+    let provenance = Provenance::collect(kind.commit(), &libraries, &digests);
     let run = RunFolder::create(folder, &config, &provenance)?;
     train(kind, task, &config, device, &run, out)
 }
 
-/// Resumes the run in `folder` by its own configuration, from its last checkpoint if there is one.
+/// Checks that a run can begin in `folder`, and writes nothing.
 ///
 /// # Errors
-/// If `folder` holds no run, an input differs from what the run began with, or building, training
-/// or finishing the task fails.
-pub fn resume<K: RunKind>(kind: &K, folder: &Path, out: &mut Output) -> Result<ExitCode> {
-    let (run, config) = RunFolder::resume::<K::Config>(folder)?;
+/// As [`begin`], up to the first film.
+pub fn check<K: RunKind>(kind: &K, config: &K::Config, folder: &Path) -> Result<()> {
+    RunFolder::check_free(folder)?;
+    let device = setup(kind.trainer(config))?;
+    let (inputs, _) = all(kind.open(config, device), weights_digest(kind, config))?;
+    kind.check(config, &inputs)?;
+    Ok(())
+}
+
+/// The digest of the encoder's initial weights, if they come from a file.
+fn weights_digest<K: RunKind>(kind: &K, config: &K::Config) -> TaskResult<Option<String>> {
+    let weights = kind.initial_weights(config);
+    Ok(weights.map(digest::file).transpose()?)
+}
+
+/// Resumes the run in `folder` by its own configuration, from its last checkpoint if there is one.
+/// The overrides `sets` (`a.b=value`) may change the settings of [`mflag_core::resume`].
+///
+/// # Errors
+/// If `folder` holds no run, `sets` change another setting, `config.yaml` was edited, an input
+/// differs from what the run began with, or building, training or finishing the task fails.
+pub fn resume<K: RunKind>(
+    kind: &K,
+    folder: &Path,
+    sets: &[String],
+    out: &mut Output,
+) -> Result<ExitCode> {
+    let (run, stored) = RunFolder::resume::<K::Config>(folder)?;
+    let moved = resume::moved_paths(folder, &stored, sets)?;
+    let sets = [sets, &moved].concat();
+    let config: K::Config = run.config(&sets)?;
+    let trained = trained_config(&run)?.unwrap_or(stored);
+    let changes = resume::changes(folder, &trained, &config, &sets)?;
+    refuse_longer_without_checkpoint(&run, &changes)?;
+    let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+
     let mut adapted = config.clone();
     if run.file(LAST).exists() {
         kind.adapt_to_checkpoint(&mut adapted);
     }
     let device = setup(kind.trainer(&config))?;
-    let inputs = kind.open(&adapted, device)?;
+    let opened = all(kind.open(&adapted, device), weights_digest(kind, &adapted));
+    let (inputs, weights) = opened.map_err(where_to_look)?;
     for (role, digest) in kind.digests(&inputs)? {
         run.same_digest(role, &digest)?;
     }
     if kind.finish_again(&run, &inputs, device, out)? {
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(weights) = kind.initial_weights(&adapted) {
-        run.same_digest(ENCODER, &digest::file(weights)?)?;
+    if let Some(digest) = weights {
+        run.same_digest(ENCODER, &digest)?;
     }
     let task = kind.task(&adapted, inputs, device)?;
+    for change in &changes {
+        tracing::info!("changed: {change}");
+    }
+    run.begin_session(Session::begin(kind.commit(), changes), &config)?;
     train(kind, task, &config, device, &run, out)
+}
+
+/// Checks that `config`, the content of the run's `config.yaml`, still describes the model in its
+/// last checkpoint.
+///
+/// # Errors
+/// If the file was edited, or the checkpoint cannot be read.
+pub fn check_unedited<T: Config>(run: &RunFolder, config: &T) -> Result<()> {
+    if let Some(trained) = trained_config(run)? {
+        resume::check_unedited(run.path(), &trained, config)?;
+    }
+    Ok(())
+}
+
+/// The configuration that the run's last checkpoint was trained with. `None` without a checkpoint,
+/// and for checkpoints of older versions, which do not hold it.
+fn trained_config<T: Config>(run: &RunFolder) -> Result<Option<T>> {
+    let file = run.file(LAST);
+    if !file.exists() {
+        return Ok(None);
+    }
+    let text = Checkpoint::read_config(&file)?;
+    let config = text.map(|text| config::from_yaml(&text, &file));
+    Ok(config.transpose()?)
+}
+
+/// Fails if the changes make a run longer whose checkpoints were removed when it had finished, as
+/// experiments do.
+fn refuse_longer_without_checkpoint(run: &RunFolder, changes: &[Difference]) -> Result<()> {
+    let is_removed = run.file(MODEL).exists() && !run.file(LAST).exists();
+    if is_removed
+        && changes
+            .iter()
+            .any(|change| change.key.starts_with("train."))
+    {
+        let reason = "was removed after the run had finished, so the run cannot be extended: start a \
+                      new run";
+        return Err(Error::checkpoint(&run.file(LAST), reason));
+    }
+    Ok(())
+}
+
+/// Adds to an error about the inputs of a resumed run how to name their place.
+fn where_to_look(error: Error) -> Error {
+    Error::Config(format!(
+        "{error}\n(if it has moved, name its place: --resume --set data.store=DIR, text.model=DIR or \
+         encoder.weights=FILE)"
+    ))
 }
 
 fn train<K: RunKind>(

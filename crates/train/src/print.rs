@@ -48,13 +48,17 @@ fn metrics_table(validations: &BTreeMap<usize, Value>, result: &FitResult) -> Ta
 fn cost(result: &FitResult) -> String {
     let rate = result
         .samples_per_second
-        .map_or(String::new(), |r| format!(", {r:.1} samples/s"));
+        .map_or(String::new(), |r| format!(" ({r:.1} samples/s)"));
     let memory = result.peak_memory.map_or(String::new(), |bytes| {
-        format!(", peak memory {:.2} GiB", bytes as f64 / f64::from(1 << 30))
+        format!("; peak memory {:.2} GiB", bytes as f64 / f64::from(1 << 30))
     });
-    let time = clock(result.seconds as u64);
-    let steps = result.state.step;
-    format!("{steps} steps, {time} in this session{rate}{memory}")
+    let (time, training) = (result.seconds, result.training_seconds);
+    let [time, training] = [time, training].map(|seconds| clock(seconds.round() as u64));
+    format!(
+        "{} steps; this session took {time}: {} steps in {training}{rate}, the rest for validation \
+         and files{memory}",
+        result.state.step, result.steps
+    )
 }
 
 /// The validation lines of a metrics file, by epoch.

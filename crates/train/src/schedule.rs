@@ -86,6 +86,18 @@ impl Default for Schedule {
 }
 
 impl Schedule {
+    /// Whether the learning rate at a step depends on the number of all steps.
+    #[must_use]
+    pub fn depends_on_length(&self) -> bool {
+        let is_fraction = |span: Span| span.0 > 0.0 && span.0 < 1.0;
+        is_fraction(self.warmup)
+            || match self.decay {
+                Decay::Constant => false,
+                Decay::Cosine { .. } => true,
+                Decay::CosineRestarts { period, .. } => is_fraction(period),
+            }
+    }
+
     /// The learning rate of the optimiser step number `step` (from 0) in a run of `total` steps.
     /// `base` is the optimiser's `lr`.
     ///

@@ -64,6 +64,27 @@ fn the_defaults_of_restarts_are_the_papers() {
     assert_eq!(schedule.decay, restarts(0.4, 1));
 }
 
+/// Two runs of other lengths have other rates at some step exactly if the schedule says so.
+#[test]
+fn a_schedule_knows_whether_it_depends_on_the_length() {
+    for warmup in [0.0, 0.1, 3.0] {
+        for decay in [
+            Decay::Constant,
+            cosine(0.0),
+            restarts(0.4, 1),
+            restarts(7.0, 2),
+        ] {
+            let warmup = Span(warmup);
+            let schedule = Schedule { warmup, decay };
+            let differ = (0..100).any(|step| {
+                let [short, long] = [100, 150].map(|total| schedule.lr(1.0, step, total));
+                (short - long).abs() > 1e-9
+            });
+            assert_eq!(differ, schedule.depends_on_length(), "{schedule:?}");
+        }
+    }
+}
+
 #[test]
 fn rates_stay_in_range_for_any_span() {
     for (warmup, total) in [(0.0, 0), (0.5, 1), (5.0, 3), (0.99, 2)] {

@@ -87,7 +87,7 @@ impl Layers {
     }
 
     /// Merges an override `a.b=value`.
-    fn add_override(&mut self, set: &str) -> Result<()> {
+    pub(super) fn add_override(&mut self, set: &str) -> Result<()> {
         let problem =
             |why: &str| Error::config(format!("--set {set}: {why}; write --set a.b=value"));
         let (path, text) = set.split_once('=').ok_or_else(|| problem("has no '='"))?;

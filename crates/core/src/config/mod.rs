@@ -112,9 +112,20 @@ pub fn check_stated(schema: &Value, file: &Path, sets: &[String]) -> Result<()> 
 /// # Errors
 /// As [`load`].
 pub fn from_yaml<T: Config>(text: &str, origin: &Path) -> Result<T> {
+    from_yaml_with(text, origin, &[])
+}
+
+/// As [`from_yaml`], with the overrides `sets` (`a.b=value`).
+///
+/// # Errors
+/// As [`load`].
+pub fn from_yaml_with<T: Config>(text: &str, origin: &Path, sets: &[String]) -> Result<T> {
     let mut layers = Layers::default();
     layers.add_text(text, origin)?;
     rename_old_keys(&mut layers.value);
+    for set in sets {
+        layers.add_override(set)?;
+    }
     checked(&layers)
 }
 

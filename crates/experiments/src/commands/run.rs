@@ -27,6 +27,11 @@ pub(crate) fn run(experiment: &Experiment, out: &mut Output) -> Result<ExitCode>
     let _lock = atomic::lock(&experiment.runs)?;
     let runner = Runner::new()?;
     runner.check(plan.jobs())?;
+    let refusals = runner.refusals(&plan.jobs().collect::<Vec<_>>())?;
+    if !refusals.is_empty() {
+        let list = refusals.join("\n  - ");
+        bail!("nothing was run, because some runs cannot begin:\n  - {list}");
+    }
     match run_missing(&runner, plan.encoders.iter_mut().collect(), out)? {
         Ran::Interrupted(code) => return Ok(code),
         Ran::All { failed } if !failed.is_empty() => {

@@ -50,6 +50,7 @@ pub(crate) fn run<H: Head>(args: &EvalArgs, out: &mut Output) -> Result<ExitCode
         resamples: args.resamples as usize,
         ..Bootstrap::default()
     };
+    store.verify()?;
     evaluate(&model, &store, args.split, bootstrap, &args.out, out)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,25 +12,32 @@ use mflag_core::output::Output;
 use mflag_core::run::{LAST, RunFolder};
 use mflag_head::{Head, HeadConfig, MODEL, Model, Training};
 use mflag_metrics::bootstrap::Bootstrap;
-use mflag_store::{Split, Store};
+use mflag_store::{Split, Store, Verification};
 use mflag_train::lifecycle::{self, RunKind};
 use mflag_train::{TaskResult, TrainerConfig};
 use tch::Device;
 
 use super::eval::evaluate;
+use crate::Program;
 
 /// Begins or resumes a run of the program `program`.
 pub(crate) fn run<H: Head>(
-    program: &'static str,
+    program: &Program,
     args: &TrainArgs,
     out: &mut Output,
 ) -> Result<ExitCode> {
     let kind = HeadRun::<H> {
-        program,
+        program: *program,
         head: PhantomData,
     };
+    if args.dry_run {
+        let config = args.config.load()?.config;
+        lifecycle::check(&kind, &config, &args.run)?;
+        out.say("ready", true, "nothing stands against this run\n");
+        return Ok(ExitCode::SUCCESS);
+    }
     let code = if args.resume {
-        lifecycle::resume(&kind, &args.run, out)?
+        lifecycle::resume(&kind, &args.run, &args.config.sets, out)?
     } else {
         lifecycle::begin(&kind, args.config.load()?.config, &args.run, out)?
     };
@@ -42,17 +49,27 @@ pub(crate) fn run<H: Head>(
 
 /// A run of a head.
 struct HeadRun<H> {
-    program: &'static str,
+    program: Program,
     head: PhantomData<H>,
+}
+
+/// What a run of a head reads.
+struct Inputs {
+    store: Arc<Store>,
+    verification: Verification,
 }
 
 impl<H: Head> RunKind for HeadRun<H> {
     type Config = HeadConfig<H::Settings>;
-    type Inputs = Arc<Store>;
+    type Inputs = Inputs;
     type Task = Training<H>;
 
     fn program(&self) -> &str {
-        self.program
+        self.program.name
+    }
+
+    fn commit(&self) -> Option<&str> {
+        self.program.commit
     }
 
     fn trainer<'a>(&self, config: &'a Self::Config) -> &'a TrainerConfig {
@@ -63,21 +80,32 @@ impl<H: Head> RunKind for HeadRun<H> {
         config.encoder.network.weights.as_deref()
     }
 
-    fn open(&self, config: &Self::Config, _device: Device) -> TaskResult<Arc<Store>> {
-        Ok(Arc::new(Store::open(&config.data.films.store)?))
+    fn open(&self, config: &Self::Config, _device: Device) -> TaskResult<Inputs> {
+        let store = Arc::new(Store::open(&config.data.films.store)?);
+        let verification = store.verify_beside();
+        Ok(Inputs {
+            store,
+            verification,
+        })
     }
 
-    fn digests(&self, store: &Arc<Store>) -> TaskResult<Vec<(&'static str, String)>> {
-        Ok(vec![("store", store.digest()?)])
+    fn digests(&self, inputs: &Inputs) -> TaskResult<Vec<(&'static str, String)>> {
+        Ok(vec![("store", inputs.store.digest()?)])
+    }
+
+    fn check(&self, config: &Self::Config, inputs: &Inputs) -> TaskResult<()> {
+        Ok(Training::<H>::check(config.clone(), &inputs.store)?)
     }
 
     fn task(
         &self,
         config: &Self::Config,
-        store: Arc<Store>,
+        inputs: Inputs,
         device: Device,
     ) -> TaskResult<Training<H>> {
-        Ok(Training::new(config.clone(), &store, device)?)
+        let training = Training::new(config.clone(), &inputs.store, device)?;
+        inputs.verification.finish()?;
+        Ok(training)
     }
 
     fn complete(&self, _config: Self::Config, task: &Training<H>) -> Self::Config {
@@ -104,13 +132,14 @@ impl<H: Head> RunKind for HeadRun<H> {
     fn finish_again(
         &self,
         run: &RunFolder,
-        store: &Arc<Store>,
+        inputs: &Inputs,
         device: Device,
         out: &mut Output,
     ) -> TaskResult<bool> {
         let is_trained = run.file(MODEL).exists() && !run.file(LAST).exists();
         if is_trained {
-            report_model::<H>(store, run, device, out)?;
+            inputs.store.verify()?;
+            report_model::<H>(&inputs.store, run, device, out)?;
         }
         Ok(is_trained)
     }
@@ -132,6 +161,10 @@ fn report_model<H: Head>(
         return Ok(());
     }
     let model = Model::<H>::open(&model, device)?;
+    if !model.has_labelled(store, Split::Test)? {
+        out.remark("no film of the test split has labels, so there is no evaluation\n");
+        return Ok(());
+    }
     let folder = run.file(Split::Test.name());
     let bootstrap = Bootstrap::default();
     evaluate(&model, store, Split::Test, bootstrap, &folder, out)

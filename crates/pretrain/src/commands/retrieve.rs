@@ -52,6 +52,7 @@ struct Found {
 
 pub(crate) fn run(args: &RetrieveArgs, output: &mut Output) -> Result<()> {
     let store = Arc::new(Store::open(&args.source.store)?);
+    let verification = store.verify_beside();
     let films = match args.split {
         Some(split) => store.split(split),
         None => (0..store.records().len()).collect(),
@@ -63,6 +64,7 @@ pub(crate) fn run(args: &RetrieveArgs, output: &mut Output) -> Result<()> {
         );
     }
     let model = DualEncoder::open(&args.source.run, args.source.device.into())?;
+    verification.finish()?;
     let found = match (&args.text, &args.film) {
         (Some(text), _) => find_films(&model, &store, &films, text, args.number)?,
         (_, Some(film)) => find_reports(&model, &store, &films, film, args.number)?,

@@ -9,8 +9,14 @@ use mflag_pretrain::run::PretrainRun;
 use mflag_train::lifecycle;
 
 pub(crate) fn run(args: &TrainArgs, out: &mut Output) -> Result<ExitCode> {
+    if args.dry_run {
+        let config = args.config.load()?.config;
+        lifecycle::check(&PretrainRun, &config, &args.run)?;
+        out.say("ready", true, "nothing stands against this run\n");
+        return Ok(ExitCode::SUCCESS);
+    }
     let code = if args.resume {
-        lifecycle::resume(&PretrainRun, &args.run, out)?
+        lifecycle::resume(&PretrainRun, &args.run, &args.config.sets, out)?
     } else {
         let config = args.config.load()?.config;
         lifecycle::begin(&PretrainRun, config, &args.run, out)?

@@ -41,7 +41,9 @@ pub(crate) struct ZeroShotArgs {
 pub(crate) fn run(args: &ZeroShotArgs, output: &mut Output) -> Result<()> {
     let prompts: ZeroShotConfig = config::load(Some(&args.prompts), &args.sets)?.config;
     let store = Arc::new(Store::open(&args.source.store)?);
+    let verification = store.verify_beside();
     let model = DualEncoder::open(&args.source.run, args.source.device.into())?;
+    verification.finish()?;
     let out = &args.out;
     std::fs::create_dir_all(out).map_err(|e| mflag_core::Error::io("create", out, e))?;
     let bootstrap = Bootstrap {

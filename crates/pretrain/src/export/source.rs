@@ -6,6 +6,7 @@ use mflag_core::config;
 use mflag_core::run::RunFolder;
 use mflag_encoder::{FilmEncoder, Preprocess};
 use mflag_store::Store;
+use mflag_train::lifecycle::check_unedited;
 use tch::Device;
 
 use super::model_card::{Training, model_card};
@@ -41,6 +42,7 @@ impl Source {
     /// If the run or its checkpoint cannot be read, or `scratch` cannot be written.
     pub fn from_run(run: &Path, checkpoint: CheckpointKind, scratch: &Path) -> Result<Source> {
         let (run, config) = RunFolder::open::<PretrainConfig>(run)?;
+        check_unedited(&run, &config)?;
         let temporary =
             tempfile::tempdir_in(scratch).map_err(|e| Error::io("write", scratch, e))?;
         let file = temporary.path().join(ENCODER);

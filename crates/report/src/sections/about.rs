@@ -165,10 +165,23 @@ fn facts(run: &Run) -> Table {
         for (name, version) in &p.libraries {
             facts.row([name, version]);
         }
-        facts.row(["git commit", p.git.as_deref().unwrap_or("none")]);
+        let commit = |git: &Option<String>| git.clone().unwrap_or_else(|| "unknown".to_owned());
+        facts.row(["commit of mflag", &commit(&p.git)]);
+        if let Some(git) = &p.working_dir_git {
+            facts.row(["commit of the working folder", git]);
+        }
         facts.row(["processors", &p.processors.to_string()]);
         for (role, digest) in &p.digests {
             facts.row([format!("digest of the {role}"), digest.clone()]);
+        }
+        for session in p
+            .resumed
+            .iter()
+            .filter(|s| s.git != p.git || !s.changes.is_empty())
+        {
+            let changes = session.changes.join(", ");
+            let words = format!("by commit {}; {changes}", commit(&session.git));
+            facts.row([format!("resumed {}", date_and_time(session.started)), words]);
         }
     }
     if let Some(last) = run.last_epoch() {

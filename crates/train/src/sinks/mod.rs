@@ -26,13 +26,31 @@ struct Files {
     events: Events,
 }
 
-/// The length of the complete lines within the first `keep` bytes. In a file that was truncated,
-/// this is less than `keep`, and writing continues after the last complete line.
-fn whole_lines(lines: &mut File, keep: u64) -> std::io::Result<u64> {
+/// The complete lines within the first `keep` bytes. In a file that was truncated, they are shorter
+/// than `keep`, and writing continues after the last complete line.
+fn whole_lines(lines: &mut File, keep: u64) -> std::io::Result<Vec<u8>> {
     let mut kept = Vec::new();
     lines.take(keep).read_to_end(&mut kept)?;
     let end = kept.iter().rposition(|byte| *byte == b'\n');
-    Ok(end.map_or(0, |end| end as u64 + 1))
+    kept.truncate(end.map_or(0, |end| end + 1));
+    Ok(kept)
+}
+
+/// Warns that `path` has lost lines since the checkpoint after `step` steps: it has only `kept`.
+fn tell_lost_lines(path: &Path, kept: &[u8], step: u64) {
+    let last = kept
+        .split(|byte| *byte == b'\n')
+        .rfind(|line| !line.is_empty());
+    let last = last.and_then(|line| serde_json::from_slice::<Value>(line).ok());
+    let after = last.map_or("are all lost".to_owned(), |line| {
+        format!("after step {} are lost", line["step"])
+    });
+    tracing::warn!(
+        "{}: the file was cut, and its lines {after}, up to step {step} of the checkpoint. The \
+         training goes on unharmed, but charts and tables have a gap; if you have a copy of the \
+         file, stop now, restore it and resume again",
+        path.display()
+    );
 }
 
 impl Sinks {
@@ -47,7 +65,11 @@ impl Sinks {
                 .read(true)
                 .write(true)
                 .open(&path)?;
-            let bytes = whole_lines(&mut lines, keep)?;
+            let kept = whole_lines(&mut lines, keep)?;
+            let bytes = kept.len() as u64;
+            if bytes < keep {
+                tell_lost_lines(&path, &kept, step);
+            }
             lines.set_len(bytes)?;
             lines.seek(SeekFrom::Start(bytes))?;
             Ok((lines, bytes))

@@ -19,14 +19,20 @@ type Part = (&'static str, Vec<(String, Tensor)>);
 impl<T: Task> Trainer<'_, T> {
     pub(super) fn save_last(&mut self) -> Result<()> {
         self.sinks.flush()?;
-        let mut checkpoint = Checkpoint::new(self.state.clone());
+        let mut checkpoint = self.checkpoint();
         for (part, tensors) in self.tensors()? {
             checkpoint.add(part, tensors)?;
         }
         checkpoint.write(&self.folder.join(LAST))
     }
 
-    pub(super) fn restore(&mut self, path: &Path) -> Result<()> {
+    /// A checkpoint of the present state, without tensors.
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint::new(self.state.clone(), self.run_config.clone())
+    }
+
+    /// Restores the run from a checkpoint. Returns the checkpoint's state and configuration.
+    pub(super) fn restore(&mut self, path: &Path) -> Result<(TrainState, Option<String>)> {
         let checkpoint = Checkpoint::read(path)?;
         check_same_batches(path, &checkpoint.state, &self.state)?;
         self.meter = Meter::from_state(&checkpoint.part("meter"))?;
@@ -36,8 +42,11 @@ impl<T: Task> Trainer<'_, T> {
             }
         }
         self.restore_generators(&checkpoint.part("rng"))?;
-        self.state = checkpoint.state;
-        Ok(())
+        self.state = TrainState {
+            epochs: self.config.epochs,
+            ..checkpoint.state.clone()
+        };
+        Ok((checkpoint.state, checkpoint.config))
     }
 
     fn restore_generators(&self, states: &[(String, Tensor)]) -> Result<()> {

@@ -15,7 +15,11 @@ pub(super) struct SessionClock {
     /// Seconds of all finished steps.
     training_seconds: f64,
     steps: u64,
+    batches: usize,
     samples: usize,
+    /// Seconds of all validations.
+    validation_seconds: f64,
+    validations: usize,
 }
 
 impl SessionClock {
@@ -27,7 +31,10 @@ impl SessionClock {
             computing: Duration::ZERO,
             training_seconds: 0.0,
             steps: 0,
+            batches: 0,
             samples: 0,
+            validation_seconds: 0.0,
+            validations: 0,
         }
     }
 
@@ -36,8 +43,16 @@ impl SessionClock {
         self.step_begin = Instant::now();
     }
 
-    pub(super) fn add_samples(&mut self, samples: usize) {
+    /// Counts a batch.
+    pub(super) fn add_batch(&mut self, samples: usize) {
+        self.batches += 1;
         self.samples += samples;
+    }
+
+    /// Counts the time since `begin` as a validation.
+    pub(super) fn add_validation(&mut self, begin: Instant) {
+        self.validation_seconds += begin.elapsed().as_secs_f64();
+        self.validations += 1;
     }
 
     /// Counts the time since `begin` as computing.
@@ -63,6 +78,19 @@ impl SessionClock {
         self.steps
     }
 
+    /// Seconds of all finished steps.
+    pub(super) fn training_seconds(&self) -> f64 {
+        self.training_seconds
+    }
+
+    /// The seconds that `batches` and `validations` will take, at the pace so far. A session that
+    /// has not yet validated counts no time for it. `None` before the first step.
+    pub(super) fn seconds_for(&self, batches: usize, validations: usize) -> Option<f64> {
+        let validation = self.validation_seconds / self.validations.max(1) as f64;
+        let batch = self.training_seconds / self.batches as f64;
+        (self.steps > 0).then(|| batches as f64 * batch + validations as f64 * validation)
+    }
+
     /// Seconds since the session began.
     pub(super) fn seconds(&self) -> f64 {
         self.begin.elapsed().as_secs_f64()
@@ -71,5 +99,21 @@ impl SessionClock {
     /// Training samples per second of training. `None` if there were no samples.
     pub(super) fn samples_per_second(&self) -> Option<f64> {
         (self.samples > 0).then(|| self.samples as f64 / self.training_seconds)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_counts_batches_and_validations() {
+        let mut clock = SessionClock::start();
+        assert_eq!(clock.seconds_for(10, 3), None);
+        clock.training_seconds = 10.0;
+        (clock.steps, clock.batches) = (2, 5);
+        assert_eq!(clock.seconds_for(10, 3), Some(20.0));
+        (clock.validation_seconds, clock.validations) = (6.0, 2);
+        assert_eq!(clock.seconds_for(10, 3), Some(29.0));
     }
 }

@@ -6,12 +6,14 @@ mod finite_check;
 mod step;
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use mflag_core::run::{BEST, LAST, METRICS};
-use mflag_core::{progress::Progress, signals::Signals};
+use mflag_core::progress::{Progress, clock};
+use mflag_core::run::{BEST, LAST, METRICS, RunFolder};
+use mflag_core::signals::Signals;
 use tch::Device;
 
-use crate::checkpoint::{Best, Checkpoint, Number, TrainState};
+use crate::checkpoint::{Best, Number, TrainState};
 use crate::config::TrainerConfig;
 use crate::error::{Error, Result};
 use crate::fit_result::{Ended, FitResult, peak_memory};
@@ -25,7 +27,8 @@ use clock::SessionClock;
 use finite_check::FiniteCheck;
 
 /// Trains `task` on `device` and writes metrics.jsonl, TensorBoard events, last.safetensors and
-/// best.safetensors into `folder`, a run folder. Resumes from last.safetensors if it exists.
+/// best.safetensors into `folder`, a run folder. Resumes from last.safetensors if it exists. Each
+/// checkpoint holds the values of the folder's config.yaml, if there is one.
 ///
 /// # Errors
 /// See [`Error`]. After an error, the last checkpoint written is still valid.
@@ -50,6 +53,8 @@ struct Trainer<'a, T> {
     config: &'a TrainerConfig,
     device: Device,
     folder: PathBuf,
+    /// The text of config.yaml.
+    run_config: Option<String>,
     precision: Precision,
     optimiser: AdamW,
     scaler: Option<GradScaler>,
@@ -60,6 +65,8 @@ struct Trainer<'a, T> {
     sinks: Sinks,
     signals: Signals,
     clock: SessionClock,
+    /// The training loss in the latest line of metrics.
+    loss: Option<f64>,
 }
 
 impl<'a, T: Task> Trainer<'a, T> {
@@ -83,6 +90,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             _ => None,
         };
         let state = TrainState {
+            epochs: config.epochs,
             batches_per_epoch: task.batches_per_epoch(),
             accumulate: config.accumulate,
             ..TrainState::default()
@@ -92,6 +100,9 @@ impl<'a, T: Task> Trainer<'a, T> {
             config,
             device,
             folder: folder.to_owned(),
+            run_config: RunFolder::exists(folder)
+                .then(|| RunFolder::config_text(folder))
+                .transpose()?,
             precision,
             optimiser,
             scaler,
@@ -101,6 +112,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             sinks: Sinks::default(),
             signals: Signals::listen()?,
             clock: SessionClock::start(),
+            loss: None,
         })
     }
 
@@ -114,14 +126,42 @@ impl<'a, T: Task> Trainer<'a, T> {
 
     /// Resumes a run from its last checkpoint.
     fn resume(&mut self) -> Result<()> {
-        self.restore(&self.folder.join(LAST))?;
+        let (saved, trained) = self.restore(&self.folder.join(LAST))?;
         let TrainState {
             epoch, batch, step, ..
         } = self.state;
         self.sinks = Sinks::open(&self.folder, self.state.metrics_bytes, step)?;
         let steps = self.total_steps();
         tracing::info!("resuming after epoch {epoch}, batch {batch} (step {step} of {steps})");
+        self.tell_new_length(saved.epochs);
+        if trained != self.run_config {
+            // The new configuration is from now on the one that the run was trained with.
+            self.save_last()?;
+        }
         Ok(())
+    }
+
+    /// Tells what changes if the run, which was to have `before` epochs, now has another number.
+    fn tell_new_length(&self, before: usize) {
+        let (now, schedule) = (self.config.epochs, &self.config.schedule);
+        if before == now || before == 0 {
+            return;
+        }
+        let (step, per_epoch) = (self.state.step, self.steps_per_epoch());
+        let rate = |step, epochs: usize| {
+            let steps = epochs as u64 * per_epoch;
+            schedule.lr(self.config.optimiser.lr, step, steps)
+        };
+        tracing::info!("the run now has {now} epochs instead of {before}");
+        if schedule.depends_on_length() && step > 0 {
+            tracing::warn!(
+                "the learning rate (train.schedule) depends on the number of epochs: it was {:.3e} \
+                 at step {step}, and is {:.3e} at the next; the result is not that of a run that \
+                 began with {now} epochs",
+                rate(step - 1, before),
+                rate(step, now)
+            );
+        }
     }
 
     /// Trains epoch after epoch until the run ends or is interrupted.
@@ -158,10 +198,11 @@ impl<'a, T: Task> Trainer<'a, T> {
             ids.extend(self.task.ids(&batch));
             self.forward_backward(&batch, epoch)?;
             self.state.batch += 1;
+            self.describe(&progress);
             progress.inc(1);
             if self.is_step_due() {
                 self.optimiser_step(std::mem::take(&mut ids))?;
-                let ended = self.after_step(epoch, &progress)?;
+                let ended = self.after_step(epoch)?;
                 if ended.is_some() {
                     return Ok(ended);
                 }
@@ -171,6 +212,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             return Err(self.wrong_batch_count(epoch, ""));
         }
         self.check_finite(epoch)?;
+        self.describe(&progress);
         progress.finish();
         self.state.epoch = epoch;
         self.state.batch = 0;
@@ -179,10 +221,10 @@ impl<'a, T: Task> Trainer<'a, T> {
 
     /// After an optimiser step, writes a line of metrics and a checkpoint if they are due. Returns
     /// the reason if training must stop.
-    fn after_step(&mut self, epoch: usize, progress: &Progress) -> Result<Option<Ended>> {
+    fn after_step(&mut self, epoch: usize) -> Result<Option<Ended>> {
         let step = self.state.step;
         if step.is_multiple_of(self.config.log_every) || step == self.total_steps() {
-            self.log(epoch, progress)?;
+            self.log(epoch)?;
         }
         let ended = self.stop_requested();
         let every = self.config.checkpoint_every;
@@ -207,15 +249,14 @@ impl<'a, T: Task> Trainer<'a, T> {
     }
 
     /// Writes the means over the steps since the last line of metrics.
-    fn log(&mut self, epoch: usize, progress: &Progress) -> Result<()> {
+    fn log(&mut self, epoch: usize) -> Result<()> {
         self.check_finite(epoch)?;
         let mut metrics = vec![("lr".to_owned(), self.lr(self.state.step - 1))];
         let clocks = self.meter.clocks();
         metrics.extend(self.meter.take()?);
         metrics.extend(clocks.map(|(name, value)| (name.to_owned(), value)));
-        if let Some((_, loss)) = metrics.iter().find(|(name, _)| name == "loss") {
-            progress.message(&format!("loss {loss:.4}"));
-        }
+        let loss = metrics.iter().find(|(name, _)| name == "loss");
+        self.loss = loss.map(|(_, loss)| *loss);
         self.state.metrics_bytes =
             self.sinks
                 .write("train", self.state.step, epoch, &metrics, &[])?;
@@ -233,9 +274,11 @@ impl<'a, T: Task> Trainer<'a, T> {
     /// Measures the model on the validation data, and saves it if it is the best so far.
     fn validate(&mut self) -> Result<()> {
         let (epoch, step) = (self.state.epoch, self.state.step);
+        let begin = Instant::now();
         let metrics = self
             .precision
             .inference(self.device, || self.task.validate(epoch))?;
+        self.clock.add_validation(begin);
         let series = self.task.series();
         self.state.metrics_bytes =
             self.sinks
@@ -265,7 +308,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             step: self.state.step,
         });
         self.state.since_best = 0;
-        let mut checkpoint = Checkpoint::new(self.state.clone());
+        let mut checkpoint = self.checkpoint();
         checkpoint.add("model", self.task.variables())?;
         checkpoint.write(&self.folder.join(BEST))
     }
@@ -282,6 +325,32 @@ impl<'a, T: Task> Trainer<'a, T> {
         progress
     }
 
+    /// Shows the training loss and the time left of the run beside the progress of an epoch.
+    fn describe(&self, progress: &Progress) {
+        let loss = self.loss.map(|loss| format!("loss {loss:.4}"));
+        let left = self.seconds_left();
+        let left = left.map(|seconds| format!("run {} left", clock(seconds as u64)));
+        let words: Vec<String> = loss.into_iter().chain(left).collect();
+        progress.message(&words.join(", "));
+    }
+
+    /// Seconds until the last epoch ends, at the pace of this session. `None` before its first
+    /// step.
+    fn seconds_left(&self) -> Option<f64> {
+        let TrainState {
+            epoch,
+            batch,
+            batches_per_epoch,
+            ..
+        } = self.state;
+        let epochs = self.config.epochs;
+        let batches =
+            (epochs * batches_per_epoch).saturating_sub(epoch * batches_per_epoch + batch);
+        let every = self.config.validate_every;
+        let validations = epochs.div_ceil(every).saturating_sub(epoch / every);
+        self.clock.seconds_for(batches, validations)
+    }
+
     fn finish(mut self, ended: Ended) -> Result<FitResult> {
         self.sinks.flush()?;
         if ended.is_end() && self.state.best.is_none() {
@@ -295,7 +364,9 @@ impl<'a, T: Task> Trainer<'a, T> {
         Ok(FitResult {
             ended,
             state: self.state,
+            steps: self.clock.steps(),
             seconds: self.clock.seconds(),
+            training_seconds: self.clock.training_seconds(),
             samples_per_second: self.clock.samples_per_second(),
             peak_memory: peak_memory(),
         })

@@ -35,7 +35,7 @@ impl<T: Task> Trainer<'_, T> {
         }
         let samples = self.task.batch_len(batch);
         self.meter.add_samples(samples);
-        self.clock.add_samples(samples);
+        self.clock.add_batch(samples);
         self.clock.add_computing(begin);
         Ok(())
     }
@@ -52,13 +52,15 @@ impl<T: Task> Trainer<'_, T> {
         done.is_multiple_of(self.config.accumulate) || done == self.state.batches_per_epoch
     }
 
+    /// Optimiser steps of an epoch.
+    pub(super) fn steps_per_epoch(&self) -> u64 {
+        let batches = self.state.batches_per_epoch;
+        batches.div_ceil(self.config.accumulate) as u64
+    }
+
     /// Optimiser steps of the whole run.
     pub(super) fn total_steps(&self) -> u64 {
-        let per_epoch = self
-            .state
-            .batches_per_epoch
-            .div_ceil(self.config.accumulate);
-        self.config.epochs as u64 * per_epoch as u64
+        self.config.epochs as u64 * self.steps_per_epoch()
     }
 
     /// Learning rate of the step number `step`, from 0.

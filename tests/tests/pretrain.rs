@@ -48,7 +48,8 @@ fn configured<'a>(command: &str, folder: &Path) -> &'a mut Command {
                  train.accumulate=2 train.log_every=2 train.checkpoint_every=2 train.device=cpu train.precision=bf16";
     sets.extend(small.split_whitespace().map(str::to_owned));
     let command_line = Box::leak(Box::new(program("mflag-pretrain")));
-    command_line.args([command, "--config", "configs/pretrain/demo.yaml"]);
+    let config = std::fs::canonicalize("../configs/pretrain/demo.yaml").unwrap();
+    command_line.args([command, "--config"]).arg(config);
     sets.iter().for_each(|set| {
         command_line.args(["--set", set]);
     });
@@ -419,13 +420,11 @@ fn a_run_is_moved_and_extended() {
         .status();
     assert!(copied.unwrap().success());
     let checkout = std::fs::canonicalize("..").unwrap();
-    let config = checkout.join("configs/pretrain/demo.yaml");
     let text = format!(
         "text.model={}",
         checkout.join(".models/all-minilm-l6-v2").display()
     );
     let begin = train(Path::new("runs/a")).current_dir(&project);
-    begin.arg("--config").arg(config);
     let sets = ["data.store=store", &text, "train.epochs=2"];
     sets.iter().for_each(|set| {
         begin.args(["--set", set]);

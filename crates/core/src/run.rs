@@ -328,7 +328,8 @@ impl RunFolder {
             Some(recorded) if recorded == digest => return Ok(()),
             Some(_) => format!(
                 "the {role} is not the one that the run began with: restore the original; if it \
-                 has moved, name its place by --resume --set; or start a new run"
+                 lies elsewhere, name its place by --resume --set {}=PLACE; or start a new run",
+                place_of(role)
             ),
             None => format!(
                 "{PROVENANCE} has no digest of the {role} (an older version wrote it), so it \
@@ -357,6 +358,15 @@ impl RunFolder {
     /// The path of the file `name` in the folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+}
+
+/// The key of the configuration that names the place of an input.
+fn place_of(role: &str) -> &'static str {
+    match role {
+        "store" => "data.store",
+        "encoder" => "encoder.weights",
+        _ => "text.model",
     }
 }
 
@@ -431,7 +441,8 @@ mod tests {
         run.same_digest("store", "abc").unwrap();
         let changed = run.same_digest("store", "abd").unwrap_err();
         assert!(
-            changed.to_string().contains("the store is not the one"),
+            changed.to_string().contains("the store is not the one")
+                && changed.to_string().contains("--set data.store=PLACE"),
             "{changed}"
         );
         let unknown = run.same_digest("encoder", "abc").unwrap_err();

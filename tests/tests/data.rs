@@ -275,7 +275,7 @@ fn unusual_films_are_counted_by_kind_and_listed() {
         "the full range was used",
     ] {
         let line = said.lines().find(|line| line.contains(kind)).unwrap();
-        assert!(line.starts_with("warning: 1 films: "), "{line}");
+        assert!(line.ends_with(": 1 of 4 films"), "{line}");
     }
     let warnings = read(&out, "warnings.csv");
     assert!(
@@ -342,7 +342,10 @@ fn masks_lie_on_the_upright_film() {
     std::fs::write(&manifest, rows).unwrap();
     let out = dir.path().join("store");
     let said = succeed(&mut prepare("manifest", 32, &manifest, &out));
-    assert!(said.contains("warning: 2 films: turned upright"), "{said}");
+    assert!(
+        said.contains("EXIF orientation says: 2 of 2 films"),
+        "{said}"
+    );
     let films = std::fs::read_to_string(out.join("films.jsonl")).unwrap();
     let masks: Vec<serde_json::Value> = films
         .lines()

@@ -56,10 +56,9 @@ pub(crate) fn run<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitC
     if let Some(folder) = &overlays {
         create_folder(folder)?;
     }
-    let passed_over: usize = found.passed_over.values().sum();
-    if passed_over > 0 {
+    if !found.passed_over.is_empty() {
         let kinds = found.kinds_passed_over();
-        let words = format!("passed over: {passed_over} files that are no films ({kinds})\n");
+        let words = format!("passed over, no films: {kinds}\n");
         out.say("passed_over", &found.passed_over, words);
     }
     let predicted = model.predict(&found.films, args.reading(), &args.out, overlays.as_deref())?;
@@ -81,7 +80,9 @@ fn report(
     let words = format!("{predicted} films: {}\n", folder.display());
     out.say("predicted", predicted, words);
     if !remarks.is_empty() {
-        let line = |(kind, films): (&&str, &usize)| format!("warning: {films} films: {kind}\n");
+        let line = |(kind, films): (&&str, &usize)| {
+            format!("warning: {kind}: {films} of {predicted} films\n")
+        };
         let words: String = remarks.iter().map(line).collect();
         out.say("warnings", remarks, words);
     }

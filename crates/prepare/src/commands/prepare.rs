@@ -110,8 +110,10 @@ impl PrepareArgs {
             out.say("bad", &list, text);
         }
         if !warnings.is_empty() {
-            let line =
-                |(kind, films): (&String, &usize)| format!("warning: {films} films: {kind}\n");
+            let kept = store.records().len();
+            let line = |(kind, films): (&String, &usize)| {
+                format!("warning: {kind}: {films} of {kept} films\n")
+            };
             let lines: String = warnings.iter().map(line).collect();
             let list = folder.join("warnings.csv");
             let text = format!("{lines}films with warnings: {}\n", list.display());

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 OUT = Path(__file__).parents[1] / "golden" / "film"
 OUT.mkdir(parents=True, exist_ok=True)
@@ -86,9 +86,25 @@ for name in ("restart.jpg", "large_progressive.jpg", "large_colour.jpg"):
         assert image.size == (192 // scale, 160 // scale)
         case["small"][side] = np.asarray(square(image.convert("L"), side, "pad")).flatten().tolist()
     cases.append(case)
+# Stored on its side, upside down or mirrored, as the EXIF orientation says: all eight values.
+for orientation in range(1, 9):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for kind, options in [("jpg", dict(quality=90)), ("png", {})]:
+        name = f"exif_{orientation}.{kind}"
+        Image.fromarray(picture(19, 26, 1).squeeze()).save(OUT / name, exif=exif, **options)
+        image = ImageOps.exif_transpose(Image.open(OUT / name))
+        cases.append({"file": name, "width": image.width, "height": image.height, "pixels": np.asarray(image).flatten().tolist()})
 # A film of 16 bits: the window runs from its smallest to its largest value.
 deep = (picture(20, 16, 1).squeeze().astype(np.uint16) << 8) + 77
 Image.fromarray(deep).save(OUT / "deep.png")
 low, high = deep.min(), deep.max()
 cases.append({"file": "deep.png", "width": 20, "height": 16, "pixels": np.floor((deep - low) / (high - low) * 255 + 0.5).astype(int).flatten().tolist()})
+# The same in colour: the luma keeps 16 bits until the window is applied.
+colour = (picture(20, 16, 3).astype(np.int64) << 8) + 77
+cv2.imwrite(str(OUT / "deep_colour.png"), colour[..., ::-1].astype(np.uint16))
+luma = (colour @ [19595, 38470, 7471] + 0x8000) >> 16
+low, high = luma.min(), luma.max()
+case = {"file": "deep_colour.png", "width": 20, "height": 16, "stored": luma.flatten().tolist()}
+cases.append(case | {"pixels": np.floor((luma - low) / (high - low) * 255 + 0.5).astype(int).flatten().tolist()})
 (OUT / "film.json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")

@@ -267,6 +267,86 @@ fn films_from_a_folder_become_rows_and_a_bad_one_a_line() {
     }
 }
 
+/// The export of a CD: DICOM files without extension beside other files.
+#[test]
+fn unusual_films_get_a_warning_and_films_without_a_picture_no_scores() {
+    let films = TRIAL.folder().join("export");
+    std::fs::create_dir_all(films.join("DICOM")).unwrap();
+    for name in [
+        "shoulder",
+        "frames_plain",
+        "blank_above",
+        "chest",
+        "refused_black",
+    ] {
+        let from = mflag_tests::golden(&format!("film_odd/{name}.dcm"));
+        std::fs::copy(from, films.join("DICOM").join(name)).unwrap();
+    }
+    std::fs::write(films.join("DICOMDIR"), [&[0; 128][..], b"DICM"].concat()).unwrap();
+    std::fs::write(films.join("autorun.inf"), "[autorun]").unwrap();
+    let predict = |flags: &[&str], out: &str| {
+        let out = TRIAL.folder().join(out);
+        let mut predict = TRIAL.program();
+        predict
+            .arg("predict")
+            .args(flags)
+            .arg("--model")
+            .arg(TRIAL.whole());
+        let said = succeed(predict.arg("--out").arg(&out).arg(&films));
+        (
+            said,
+            std::fs::read_to_string(out.join("predictions.csv")).unwrap(),
+        )
+    };
+    let row = |table: &str, name: &str| {
+        let ends = format!("{name},");
+        table
+            .lines()
+            .find(|line| line.contains(&ends))
+            .unwrap()
+            .to_owned()
+    };
+    let (said, table) = predict(&[], "export-all");
+    assert!(said.contains("passed over, no films: 1 text"), "{said}");
+    assert!(
+        said.contains("4 films: ") && said.contains("could not be read: 1 of 5"),
+        "{said}"
+    );
+    assert!(
+        said.contains("warning: not a chest film by its DICOM file: 1 of 4 films"),
+        "{said}"
+    );
+    assert!(
+        table.lines().next().unwrap().ends_with(",warning,error"),
+        "{table}"
+    );
+    assert_eq!(table.lines().count(), 6, "{table}");
+    assert!(
+        row(&table, "shoulder").ends_with("(modality MR, body part SHOULDER)\","),
+        "{table}"
+    );
+    assert!(
+        row(&table, "blank_above").contains("the full range was used"),
+        "{table}"
+    );
+    assert!(row(&table, "/chest").ends_with(",,"), "{table}");
+    let blank = row(&table, "refused_black");
+    assert!(
+        blank.contains(",,,,,") && blank.contains("is blank"),
+        "{blank}"
+    );
+
+    let (said, table) = predict(&["--chest-only", "--frame", "3"], "export-chest");
+    assert!(
+        said.contains("3 films: ") && !said.contains("warning: several"),
+        "{said}"
+    );
+    assert!(
+        row(&table, "shoulder").contains("--chest-only refuses it"),
+        "{table}"
+    );
+}
+
 #[test]
 fn classes_and_single_labels_are_learned_too() {
     let store = TRIAL.folder().join("store-rsna");

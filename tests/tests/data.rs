@@ -249,6 +249,116 @@ fn a_target_that_cannot_be_written_is_one_message_and_a_full_one_goes_on_later()
 }
 
 #[test]
+fn unusual_films_are_counted_by_kind_and_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    let names = [
+        "shoulder",
+        "frames_plain",
+        "blank_above",
+        "chest",
+        "refused_black",
+    ];
+    let mut rows = "film,patient,split\n".to_owned();
+    for name in names {
+        let from = mflag_tests::golden(&format!("film_odd/{name}.dcm"));
+        std::fs::copy(from, dir.path().join(name)).unwrap();
+        rows += &format!("{name},{name},train\n");
+    }
+    let manifest = dir.path().join("manifest.csv");
+    std::fs::write(&manifest, rows).unwrap();
+    let read = |folder: &Path, name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
+    let out = dir.path().join("store");
+    let said = succeed(&mut prepare("manifest", 16, &manifest, &out));
+    for kind in [
+        "not a chest film",
+        "several frames",
+        "the full range was used",
+    ] {
+        let line = said.lines().find(|line| line.contains(kind)).unwrap();
+        assert!(line.ends_with(": 1 of 4 films"), "{line}");
+    }
+    let warnings = read(&out, "warnings.csv");
+    assert!(
+        warnings.contains("(modality MR, body part SHOULDER)"),
+        "{warnings}"
+    );
+    assert!(warnings.contains("frames_plain,\"3 frames, "), "{warnings}");
+    assert!(!warnings.contains("chest,"), "{warnings}");
+    assert!(read(&out, "bad.csv").contains("is blank"));
+    // The same preparation again tells the same.
+    assert_eq!(
+        said.lines().count(),
+        succeed(&mut prepare("manifest", 16, &manifest, &out))
+            .lines()
+            .count()
+    );
+
+    let strict = dir.path().join("strict");
+    let mut chest = prepare("manifest", 16, &manifest, &strict);
+    let said = succeed(chest.args(["--chest-only", "--frame", "2"]));
+    assert!(
+        !said.contains("several frames") && said.contains("frame 2"),
+        "{said}"
+    );
+    let bad = read(&strict, "bad.csv");
+    assert!(
+        bad.contains("body part SHOULDER): --chest-only refuses it"),
+        "{bad}"
+    );
+    // A store of other options is not continued.
+    let other = fail(&mut prepare("manifest", 16, &manifest, &strict));
+    assert!(
+        other.contains("store of other films or settings"),
+        "{other}"
+    );
+}
+
+/// A film that is stored lying on its side: its mask may be drawn on the upright film, or be stored
+/// as the film is.
+#[test]
+fn masks_lie_on_the_upright_film() {
+    use image::codecs::png::PngEncoder;
+    use image::{GrayImage, ImageEncoder, Luma};
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a.png", "b.png"] {
+        let film = mflag_tests::golden("film/exif_6.png");
+        std::fs::copy(film, dir.path().join(name)).unwrap();
+    }
+    let stored = GrayImage::from_fn(19, 26, |x, y| Luma([if x < 7 && y < 11 { 255 } else { 0 }]));
+    image::imageops::rotate90(&stored)
+        .save(dir.path().join("upright.png"))
+        .unwrap();
+    let mut lying = Vec::new();
+    let mut encoder = PngEncoder::new(&mut lying);
+    // EXIF data with one entry: orientation 6.
+    let exif = b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0".to_vec();
+    encoder.set_exif_metadata(exif).unwrap();
+    encoder
+        .write_image(&stored, 19, 26, image::ExtendedColorType::L8)
+        .unwrap();
+    std::fs::write(dir.path().join("lying.png"), lying).unwrap();
+    let manifest = dir.path().join("manifest.csv");
+    let rows = "film,patient,mask,split\na.png,a,upright.png,train\nb.png,b,lying.png,train\n";
+    std::fs::write(&manifest, rows).unwrap();
+    let out = dir.path().join("store");
+    let said = succeed(&mut prepare("manifest", 32, &manifest, &out));
+    assert!(
+        said.contains("EXIF orientation says: 2 of 2 films"),
+        "{said}"
+    );
+    let films = std::fs::read_to_string(out.join("films.jsonl")).unwrap();
+    let masks: Vec<serde_json::Value> = films
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["mask"].clone())
+        .collect();
+    assert_eq!(masks.len(), 2, "{films}");
+    assert_eq!(masks[0], masks[1]);
+    // Turned clockwise, the first row becomes the last column. Runs go down the columns.
+    let runs: Vec<[u32; 2]> = (15..26).map(|x| [x * 19, 7]).collect();
+    assert_eq!(masks[0]["runs"], serde_json::json!(runs), "{films}");
+}
+
+#[test]
 fn window_and_depth_are_kept_in_the_store_and_bad_films_in_a_table() {
     let dir = tempfile::tempdir().unwrap();
     for name in ["film/deep.png", "film_dicom/sigmoid_14.dcm"] {

@@ -16,7 +16,8 @@ use crate::target::Target;
 /// `predictions.csv` has a row per film: the film's name, the probability of each label under the
 /// label's name, and the decision: 1 or 0 under `present:<label>`, or the most likely class under
 /// `class`. An evaluation adds `<label>_truth`: 1, 0, or nothing where it is unknown. A prediction
-/// adds `error`: why the film could not be read.
+/// adds `warning`, what is unusual about the film's file, and `error`, why the film could not be
+/// read.
 #[derive(Debug)]
 pub struct ScoreWriter {
     fitted: Fitted,
@@ -40,6 +41,9 @@ pub struct ClassifiedFilm {
     /// evaluation.
     #[serde(skip_serializing_if = "Option::is_none")]
     truth: Option<Vec<Option<bool>>>,
+    /// What is unusual about the film's file.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    warning: String,
     /// Why the film could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -64,7 +68,13 @@ impl ScoreWriter {
         }
     }
 
-    fn classified(&self, film: &str, log_odds: &[f32], target: Option<&Target>) -> ClassifiedFilm {
+    fn classified(
+        &self,
+        film: &str,
+        log_odds: &[f32],
+        target: Option<&Target>,
+        warning: String,
+    ) -> ClassifiedFilm {
         let scores: Vec<f32> = log_odds.iter().map(|s| probability(*s)).collect();
         let is_present = self.fitted.present(&scores);
         let labels = self.fitted.labels.iter().zip(&is_present);
@@ -77,6 +87,7 @@ impl ScoreWriter {
             scores,
             is_present,
             truth: target.map(|t| t.0.clone()),
+            warning,
             error: None,
         }
     }
@@ -91,7 +102,7 @@ impl ScoreWriter {
         }
         match self.kind {
             OutputKind::Evaluation => header.extend(labels.iter().map(|l| format!("{l}_truth"))),
-            OutputKind::Prediction => header.push("error".to_owned()),
+            OutputKind::Prediction => header.extend(["warning", "error"].map(str::to_owned)),
         }
         header
     }
@@ -105,14 +116,17 @@ impl ScoreWriter {
             _ => row.extend(film.is_present.iter().map(digit)),
         }
         if film.error.is_some() {
-            row.resize(self.header().len() - 1, String::new());
+            row.resize(self.header().len() - 2, String::new());
         }
         match self.kind {
             OutputKind::Evaluation => {
                 let truth = film.truth.iter().flatten();
                 row.extend(truth.map(|t| t.as_ref().map_or_else(String::new, digit)));
             }
-            OutputKind::Prediction => row.push(film.error.clone().unwrap_or_default()),
+            OutputKind::Prediction => {
+                row.push(film.warning.clone());
+                row.push(film.error.clone().unwrap_or_default());
+            }
         }
         row
     }
@@ -127,7 +141,7 @@ impl Writer<Vec<f32>, Target> for ScoreWriter {
         log_odds: &Vec<f32>,
         target: Option<&Target>,
     ) -> Result<ClassifiedFilm> {
-        Ok(self.classified(film.name, log_odds, target))
+        Ok(self.classified(film.name, log_odds, target, film.warning()))
     }
 
     fn add(&mut self, film: ClassifiedFilm) {
@@ -141,6 +155,7 @@ impl Writer<Vec<f32>, Target> for ScoreWriter {
             is_present: Vec::new(),
             called: Vec::new(),
             truth: None,
+            warning: String::new(),
             error: Some(reason.to_owned()),
         });
     }
@@ -186,7 +201,7 @@ mod tests {
                         Edema_truth,Pleural Effusion_truth";
         assert_eq!(header, expected);
         let truth = Target(vec![Some(false), None]);
-        let film = labels.classified("a.png", &[0.0, 0.0], Some(&truth));
+        let film = labels.classified("a.png", &[0.0, 0.0], Some(&truth), String::new());
         assert_eq!(film.called, ["Edema"]);
         assert_eq!(labels.row(&film).join(","), "a.png,0.5,0.5,1,0,0,");
     }
@@ -196,11 +211,11 @@ mod tests {
         let mut classes = writer(Task::MultiClass, None, OutputKind::Prediction);
         assert_eq!(
             classes.header().join(","),
-            "film,Edema,Pleural Effusion,class,error"
+            "film,Edema,Pleural Effusion,class,warning,error"
         );
-        let row = classes.row(&classes.classified("a.png", &[-1.0, 1.0], None));
-        assert_eq!(row[3..], ["Pleural Effusion", ""]);
+        let row = classes.row(&classes.classified("a.png", &[-1.0, 1.0], None, "turned".into()));
+        assert_eq!(row[3..], ["Pleural Effusion", "turned", ""]);
         classes.add_unreadable("b.png", "torn");
-        assert_eq!(classes.row(&classes.films[0]).join(","), "b.png,,,,torn");
+        assert_eq!(classes.row(&classes.films[0]).join(","), "b.png,,,,,torn");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use image::ImageDecoder;
 use mflag_store::{BoundingBox, Error, Record, Result};
 use rayon::prelude::*;
 
@@ -49,11 +50,19 @@ pub(crate) fn is_file_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_allowed)
 }
 
-/// Columns and rows of an image, from its header. `None` for a damaged file, which the preparation
-/// reports, and for formats that the image library does not read, such as DICOM.
+/// Columns and rows of an upright image, from its header. `None` for a damaged file, which the
+/// preparation reports, and for formats that the image library does not read, such as DICOM.
 pub(crate) fn image_size(path: &Path) -> Option<(u32, u32)> {
     let reader = image::ImageReader::open(path).ok()?;
-    reader.with_guessed_format().ok()?.into_dimensions().ok()
+    let mut decoder = reader.with_guessed_format().ok()?.into_decoder().ok()?;
+    let (width, height) = decoder.dimensions();
+    // EXIF orientations from 5 on exchange rows and columns, as in `mflag_film`.
+    let is_turned = decoder.orientation().is_ok_and(|o| o.to_exif() >= 5);
+    Some(if is_turned {
+        (height, width)
+    } else {
+        (width, height)
+    })
 }
 
 /// The smallest box that contains all `points`. `None` if it has no area.

@@ -12,12 +12,13 @@ use crate::boxes::PredictedBox;
 use crate::target::TrueBox;
 
 /// A row of `predictions.csv`.
-type Row = [String; 8];
+type Row = [String; 9];
 
 /// Writes `predictions.json`, a list of boxes in the format of COCO's results, and
 /// `predictions.csv`, which has class names instead of numbers, and a row for each film without a
 /// box, too. Boxes are in pixels of the film, the most confident of a film first. A prediction adds
-/// the column `error`: why the film could not be read.
+/// the columns `warning`, what is unusual about the film's file, and `error`, why the film could not
+/// be read.
 #[derive(Debug)]
 pub struct BoxWriter {
     classes: Vec<String>,
@@ -77,11 +78,12 @@ pub(crate) fn in_film<'a>(
     })
 }
 
-/// The row of a film without a box, with the reason if it could not be read.
-fn empty_row(film: &str, error: &str) -> Row {
+/// The row of a film without a box: with a warning, or with the reason why it could not be read.
+fn empty_row(film: &str, warning: &str, error: &str) -> Row {
     let mut row = Row::default();
     film.clone_into(&mut row[0]);
-    error.clone_into(&mut row[7]);
+    warning.clone_into(&mut row[7]);
+    error.clone_into(&mut row[8]);
     row
 }
 
@@ -95,13 +97,15 @@ impl Writer<Vec<PredictedBox>, Vec<TrueBox>> for BoxWriter {
         _target: Option<&Vec<TrueBox>>,
     ) -> Result<FilmBoxes> {
         let (mut results, mut rows) = (Vec::new(), Vec::new());
+        let warning = film.warning();
         for (predicted, film_box) in in_film(film, boxes, &self.classes) {
             let bbox = [film_box.x, film_box.y, film_box.width, film_box.height];
             let [x, y, width, height] = bbox.map(|v| format!("{v:.2}"));
             let score = format!("{:.4}", predicted.score);
             let name = film.name.to_owned();
-            let error = String::new();
-            rows.push([name, film_box.label, score, x, y, width, height, error]);
+            let (label, error) = (film_box.label, String::new());
+            let warning = warning.clone();
+            rows.push([name, label, score, x, y, width, height, warning, error]);
             results.push(CocoResult {
                 image_id: film.name.to_owned(),
                 category_id: predicted.class + 1,
@@ -110,7 +114,7 @@ impl Writer<Vec<PredictedBox>, Vec<TrueBox>> for BoxWriter {
             });
         }
         if rows.is_empty() {
-            rows.push(empty_row(film.name, ""));
+            rows.push(empty_row(film.name, &warning, ""));
         }
         Ok(FilmBoxes { results, rows })
     }
@@ -121,7 +125,7 @@ impl Writer<Vec<PredictedBox>, Vec<TrueBox>> for BoxWriter {
     }
 
     fn add_unreadable(&mut self, film: &str, reason: &str) {
-        self.rows.push(empty_row(film, reason));
+        self.rows.push(empty_row(film, "", reason));
     }
 
     fn finish(self) -> Result<()> {
@@ -131,11 +135,11 @@ impl Writer<Vec<PredictedBox>, Vec<TrueBox>> for BoxWriter {
             writeln!(f)
         })?;
         let header = [
-            "ImageId", "Class", "Score", "X", "Y", "Width", "Height", "error",
+            "ImageId", "Class", "Score", "X", "Y", "Width", "Height", "warning", "error",
         ];
         let columns = match self.kind {
             OutputKind::Evaluation => 7,
-            OutputKind::Prediction => 8,
+            OutputKind::Prediction => 9,
         };
         let rows = self.rows.into_iter();
         let rows = rows.map(|row| row.into_iter().take(columns));

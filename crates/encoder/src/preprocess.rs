@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mflag_film::{Film, Limits, Squared, Squaring};
+use mflag_film::{Film, Limits, Squaring};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -68,7 +68,7 @@ impl Preprocess {
     /// [`Error::Io`] if the file cannot be read. [`Error::Film`] if it is not a film, is damaged or
     /// exceeds the limits.
     pub fn read(&self, path: impl AsRef<Path>, limits: &Limits) -> Result<Film> {
-        Ok(self.film(self.square.read(path.as_ref(), limits)?))
+        Ok(self.square.read(path.as_ref(), limits)?.into_film())
     }
 
     /// Like [`read`](Self::read), for the content of a file.
@@ -78,15 +78,7 @@ impl Preprocess {
     pub fn decode(&self, bytes: &[u8], limits: &Limits) -> Result<Film> {
         let squared = self.square.decode(bytes, limits);
         let squared = squared.map_err(|reason| Error::Film { path: None, reason })?;
-        Ok(self.film(squared))
-    }
-
-    fn film(&self, squared: Squared) -> Film {
-        Film {
-            width: self.square.side,
-            height: self.square.side,
-            pixels: squared.greys.into_eight(),
-        }
+        Ok(squared.into_film())
     }
 
     /// The normalisation of a grey value `x` from 0 to 255, as `scale · x + shift`.

@@ -20,6 +20,8 @@ pub struct Options {
     pub limits: Limits,
     /// What becomes black and white in films deeper than 8 bits.
     pub window: Window,
+    /// Which frame of a DICOM file with several frames is read, from 1; `None`: the first.
+    pub frame: Option<u32>,
 }
 
 impl From<Limits> for Options {
@@ -27,6 +29,7 @@ impl From<Limits> for Options {
         Options {
             limits,
             window: Window::default(),
+            frame: None,
         }
     }
 }
@@ -42,17 +45,18 @@ pub fn decode(path: &Path, limits: &Limits) -> Result<Film> {
 /// Decodes the film in a JPEG, PNG or DICOM file. The file's content decides the format, not its
 /// name.
 ///
-/// Colour becomes luma (ITU-R 601, as Pillow's mode L). Values of more than 8 bits become 8 bits by
-/// `options.window`. Transparency is dropped. Of a DICOM file with several frames, the first is
-/// decoded.
+/// JPEG and PNG are turned upright, as their EXIF orientation says. Colour becomes luma (ITU-R 601,
+/// as Pillow's mode L). Values of more than 8 bits become 8 bits by
+/// `options.window`. Transparency is dropped. A film that comes out blank by the window is
+/// decoded in the full range of its values.
 ///
 /// # Errors
 /// If the file cannot be read, is in none of these formats or of an unsupported kind (JPEG in CMYK,
-/// DICOM in colour, JPEG-LS without the feature `jpeg-ls`), is cut short, damaged or exceeds the
-/// limits, or if the window's percentiles are out of range.
+/// DICOM with coloured pixels, JPEG-LS without the feature `jpeg-ls`), is cut short, damaged, blank
+/// or exceeds the limits, if it has no such frame, or if the window's percentiles are out of range.
 pub fn decode_with(path: &Path, options: &Options) -> Result<Film> {
     read_file(path, &options.limits, |bytes| {
-        open(bytes, &options.limits)?.film(options.window)
+        open(bytes, options.frame, &options.limits)?.film(options.window)
     })
 }
 
@@ -61,16 +65,17 @@ pub fn decode_with(path: &Path, options: &Options) -> Result<Film> {
 /// # Errors
 /// As [`decode_with`].
 pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> std::result::Result<Film, String> {
-    catch_panic(|| open(bytes, limits)?.film(Window::default()))
+    catch_panic(|| open(bytes, None, limits)?.film(Window::default()))
 }
 
 /// Decodes the stored values of up to 16 bits without a window, for masks, whose values are not
-/// greys. Colour and transparency are treated as in [`decode_with`].
+/// greys. Orientation, colour and transparency are treated as in
+/// [`decode_with`].
 ///
 /// # Errors
 /// As [`decode_with`].
 pub fn decode_stored(path: &Path, limits: &Limits) -> Result<Film<u16>> {
-    read_file(path, limits, |bytes| open(bytes, limits)?.stored())
+    read_file(path, limits, |bytes| open(bytes, None, limits)?.stored())
 }
 
 /// Reads a file and passes its content to `decode`.

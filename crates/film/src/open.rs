@@ -2,27 +2,42 @@
 
 use std::borrow::Cow;
 
-use crate::jpeg::{self, Jpeg};
+use crate::format::Format;
+use crate::jpeg::Jpeg;
 use crate::limits::Limits;
-use crate::png;
 use crate::source::Source;
+use crate::{orientation, png};
 
 #[cfg(feature = "dicom")]
-const UNKNOWN_FORMAT: &str = "is neither JPEG nor PNG nor DICOM by its first bytes";
+const FORMATS: &str = "JPEG nor PNG nor DICOM";
 #[cfg(not(feature = "dicom"))]
-const UNKNOWN_FORMAT: &str = "is neither JPEG nor PNG by its first bytes";
+const FORMATS: &str = "JPEG nor PNG";
 
-/// Opens the film in `bytes`, the content of a file. Its first bytes decide the format.
-pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, String> {
-    #[cfg(feature = "dicom")]
-    if crate::dicom::is_dicom(bytes) {
-        return crate::dicom::open(bytes, limits);
+/// Opens the film in `bytes`, the content of a file. Its first bytes decide the format. `frame` is
+/// the number of a frame, from 1, for DICOM files that have several.
+pub(crate) fn open<'a>(
+    bytes: &'a [u8],
+    frame: Option<u32>,
+    limits: &Limits,
+) -> Result<Source<'a>, String> {
+    match Format::of(bytes) {
+        Format::Jpeg => {
+            let jpeg = Jpeg::open(Cow::Borrowed(bytes), limits)?;
+            Ok(Source::jpeg(jpeg).turned(orientation::of_jpeg(bytes)))
+        }
+        Format::Png => Ok(png::open(bytes, limits)?.turned(orientation::of_png(bytes))),
+        #[cfg(feature = "dicom")]
+        Format::Dicom => crate::dicom::open(bytes, frame, limits),
+        #[cfg(not(feature = "dicom"))]
+        Format::Dicom => {
+            let _ = frame;
+            Err("is a DICOM file, which needs the feature dicom".into())
+        }
+        Format::DicomIndex => {
+            Err("is a DICOMDIR, a table of contents: give the films beside it".into())
+        }
+        Format::Other(kind) => Err(format!(
+            "is neither {FORMATS} by its first bytes, but: {kind}"
+        )),
     }
-    if bytes.starts_with(&jpeg::START) {
-        return Ok(Source::jpeg(Jpeg::open(Cow::Borrowed(bytes), limits)?));
-    }
-    if bytes.starts_with(&png::START) {
-        return png::open(bytes, limits);
-    }
-    Err(UNKNOWN_FORMAT.into())
 }

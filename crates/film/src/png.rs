@@ -32,12 +32,8 @@ pub(crate) fn open(bytes: &[u8], limits: &Limits) -> std::result::Result<Source<
         Raw::Eight(_) => 8,
         Raw::Sixteen(_) => 16,
     };
-    Ok(Source {
-        width,
-        height,
-        tone: Tone::unsigned(bits),
-        values: Values::Decoded(values),
-    })
+    let tone = Tone::unsigned(bits);
+    Ok(Source::new([width, height], tone, Values::Decoded(values)))
 }
 
 /// Encodes a picture as a PNG. `path` only appears in the error.
@@ -63,11 +59,21 @@ fn grey(image: DynamicImage) -> Raw<'static> {
         DynamicImage::ImageLumaA8(grey) => eight(grey.pixels().map(|p| p.0[0]).collect()),
         DynamicImage::ImageLuma16(deep) => sixteen(deep.into_raw()),
         DynamicImage::ImageLumaA16(deep) => sixteen(deep.pixels().map(|p| p.0[0]).collect()),
-        colour => eight(colour.into_rgb8().pixels().map(|p| luma(p.0)).collect()),
+        DynamicImage::ImageRgb16(deep) => sixteen(deep.pixels().map(|p| luma(p.0)).collect()),
+        DynamicImage::ImageRgba16(deep) => {
+            let luma = |p: &image::Rgba<u16>| luma([p.0[0], p.0[1], p.0[2]]);
+            sixteen(deep.pixels().map(luma).collect())
+        }
+        colour => {
+            let luma = |p: &image::Rgb<u8>| luma(p.0.map(u16::from)) as u8;
+            eight(colour.into_rgb8().pixels().map(luma).collect())
+        }
     }
 }
 
-/// ITU-R 601 luma, in the fixed-point arithmetic of Pillow.
-fn luma([r, g, b]: [u8; 3]) -> u8 {
-    ((u32::from(r) * 19595 + u32::from(g) * 38470 + u32::from(b) * 7471 + 0x8000) >> 16) as u8
+/// ITU-R 601 luma of values of 8 or 16 bits, in the fixed-point arithmetic of Pillow. The weights
+/// add up to 65,536, so the luma has no more bits than the values.
+fn luma([r, g, b]: [u16; 3]) -> u16 {
+    let weighted = u64::from(r) * 19_595 + u64::from(g) * 38_470 + u64::from(b) * 7471;
+    ((weighted + 0x8000) >> 16) as u16
 }

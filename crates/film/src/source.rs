@@ -3,20 +3,27 @@
 
 use std::borrow::Cow;
 
+use image::metadata::Orientation;
+
 use crate::film::{Film, Grey};
 use crate::geometry::Placement;
 use crate::jpeg::Jpeg;
+use crate::orientation;
+use crate::remark::Remark;
 use crate::square::square_part;
 use crate::tone::{Tone, Window};
 
 pub(crate) struct Source<'a> {
-    /// Columns of the film.
-    pub(crate) width: u32,
-    /// Rows of the film.
-    pub(crate) height: u32,
+    /// Columns of the stored picture.
+    width: u32,
+    /// Rows of the stored picture.
+    height: u32,
     /// How values become greys.
-    pub(crate) tone: Tone,
-    pub(crate) values: Values<'a>,
+    tone: Tone,
+    values: Values<'a>,
+    /// How the stored picture is turned to be upright.
+    orientation: Orientation,
+    remarks: Vec<Remark>,
 }
 
 pub(crate) enum Values<'a> {
@@ -31,7 +38,6 @@ pub(crate) enum Raw<'a> {
     Sixteen(Cow<'a, [u16]>),
 }
 
-#[cfg(feature = "dicom")]
 impl Raw<'_> {
     pub(crate) fn len(&self) -> usize {
         match self {
@@ -42,21 +48,53 @@ impl Raw<'_> {
 }
 
 impl<'a> Source<'a> {
+    /// A picture of `size` columns and rows that is stored upright.
+    pub(crate) fn new([width, height]: [u32; 2], tone: Tone, values: Values<'a>) -> Source<'a> {
+        Source {
+            width,
+            height,
+            tone,
+            values,
+            orientation: Orientation::NoTransforms,
+            remarks: Vec::new(),
+        }
+    }
+
     /// A JPEG file.
     pub(crate) fn jpeg(jpeg: Jpeg<'a>) -> Source<'a> {
-        Source {
-            width: jpeg.width,
-            height: jpeg.height,
-            tone: Tone::unsigned(8),
-            values: Values::Jpeg(jpeg),
+        let size = [jpeg.width, jpeg.height];
+        Source::new(size, Tone::unsigned(8), Values::Jpeg(jpeg))
+    }
+
+    /// The same film, whose stored picture must be turned by `orientation`.
+    pub(crate) fn turned(mut self, orientation: Orientation) -> Source<'a> {
+        if orientation != Orientation::NoTransforms {
+            self.orientation = orientation;
+            self.remarks.push(Remark::Turned);
+        }
+        self
+    }
+
+    /// The same film with these remarks.
+    #[cfg(feature = "dicom")]
+    pub(crate) fn remarked(self, remarks: Vec<Remark>) -> Source<'a> {
+        Source { remarks, ..self }
+    }
+
+    /// Columns and rows of the upright film.
+    pub(crate) fn size(&self) -> [u32; 2] {
+        if orientation::exchanges_sides(self.orientation) {
+            [self.height, self.width]
+        } else {
+            [self.width, self.height]
         }
     }
 
     /// Decodes the whole film and applies `window`.
     pub(crate) fn film<P: Grey>(self, window: Window) -> Result<Film<P>, String> {
         self.whole(|tone, values| match values {
-            Raw::Eight(values) => tone.apply(&values, window),
-            Raw::Sixteen(values) => tone.apply(&values, window),
+            Raw::Eight(values) => greys(tone, &values, window),
+            Raw::Sixteen(values) => greys(tone, &values, window),
         })
     }
 
@@ -75,10 +113,12 @@ impl<'a> Source<'a> {
         self,
         pixels: impl FnOnce(&Tone, Raw<'a>) -> Result<Vec<P>, String>,
     ) -> Result<Film<P>, String> {
+        let [width, height] = self.size();
         let (_, values) = self.values.decode(self.width, 8)?;
+        let values = orientation::upright(values, self.width, self.orientation);
         Ok(Film {
-            width: self.width,
-            height: self.height,
+            width,
+            height,
             pixels: pixels(&self.tone, values)?,
         })
     }
@@ -88,27 +128,42 @@ impl<'a> Source<'a> {
         self,
         placement: &Placement,
         window: Window,
-    ) -> Result<Film<P>, String> {
+    ) -> Result<(Film<P>, Vec<Remark>), String> {
         let eighths = self.eighths(placement, window);
         let (columns, values) = self.values.decode(self.width, eighths)?;
         let part = placement.part().scaled(f64::from(eighths) / 8.0);
-        match values {
+        // A turned film is decoded whole, so its columns are those of the upright film.
+        let (columns, values) = match self.orientation {
+            Orientation::NoTransforms => (columns, values),
+            turn => {
+                let [columns, _] = placement.film_size();
+                (columns, orientation::upright(values, self.width, turn))
+            }
+        };
+        let mut remarks = self.remarks;
+        let film = match values {
             Raw::Eight(values) => {
-                let grey = self.tone.grey::<u8, P>(&values, window)?;
-                Ok(square_part(&values, columns, grey, part, placement))
+                let mut shades = self.tone.shades(&values, window)?;
+                remarks.extend(shades.remark.take());
+                square_part(&values, columns, |value| shades.of(value), part, placement)
             }
             Raw::Sixteen(values) => {
-                let grey = self.tone.grey::<u16, P>(&values, window)?;
-                Ok(square_part(&values, columns, grey, part, placement))
+                let mut shades = self.tone.shades(&values, window)?;
+                remarks.extend(shades.remark.take());
+                square_part(&values, columns, |value| shades.of(value), part, placement)
             }
-        }
+        };
+        Ok((film, remarks))
     }
 
     /// The size at which the film may be decoded for a square, in eighths of its full size.
     fn eighths(&self, placement: &Placement, window: Window) -> u8 {
         // Decoding at a small size gives means of pixels. Some windows clip single pixels, which
-        // must happen before the mean is taken: such films are decoded whole.
-        let small = matches!(self.values, Values::Jpeg(_)) && self.tone.keeps_means(window);
+        // must happen before the mean is taken: such films are decoded whole. So are films that
+        // must be turned: at a small size, their last pixels may reach beyond the picture.
+        let small = matches!(self.values, Values::Jpeg(_))
+            && self.orientation == Orientation::NoTransforms
+            && self.tone.keeps_means(window);
         if !small {
             return 8;
         }
@@ -122,6 +177,12 @@ impl<'a> Source<'a> {
             _ => 8,
         }
     }
+}
+
+/// The greys of all values of a picture.
+fn greys<V: Grey, P: Grey>(tone: &Tone, values: &[V], window: Window) -> Result<Vec<P>, String> {
+    let shades = tone.shades(values, window)?;
+    Ok(values.iter().map(|value| shades.of(*value)).collect())
 }
 
 impl<'a> Values<'a> {

@@ -11,6 +11,7 @@ use crate::film::{Film, Grey, Greys};
 use crate::geometry::{Fit, Placement};
 use crate::limits::Limits;
 use crate::open::open;
+use crate::remark::Remark;
 use crate::square::square;
 use crate::tone::Window;
 
@@ -30,6 +31,11 @@ pub struct Squaring {
     pub window: Window,
     /// Bits of a pixel.
     pub depth: Depth,
+    /// Which frame of a DICOM file with several frames is read, from 1; `None`: the first, with a
+    /// remark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub frame: Option<u32>,
 }
 
 /// Bits of a pixel, written to files as the number 8 or 16.
@@ -74,6 +80,7 @@ impl std::fmt::Display for Squaring {
             fit,
             window,
             depth,
+            frame,
         } = self;
         let fit = match fit {
             Fit::Pad => "padded",
@@ -83,19 +90,44 @@ impl std::fmt::Display for Squaring {
             f,
             "{side} px, {fit}, window {window}, {} bits",
             u8::from(*depth)
-        )
+        )?;
+        match frame {
+            Some(frame) => write!(f, ", frame {frame}"),
+            None => Ok(()),
+        }
     }
 }
 
-/// A film's square, and the film's size.
+/// A film's square, and what is known about the film.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Squared {
     /// `side` · `side` pixels, row by row, in the depth of the [`Squaring`].
     pub greys: Greys,
-    /// Columns of the film.
+    /// Side of the square in pixels.
+    pub side: u32,
+    /// Columns of the upright film.
     pub width: u32,
-    /// Rows of the film.
+    /// Rows of the upright film.
     pub height: u32,
+    /// What is unusual about the film.
+    pub remarks: Vec<Remark>,
+}
+
+impl Squared {
+    /// The remark that the file is no chest film, if it says so.
+    pub fn not_chest(&self) -> Option<&Remark> {
+        let is_other = |remark: &&Remark| matches!(remark, Remark::NotChest(_));
+        self.remarks.iter().find(is_other)
+    }
+
+    /// The square in 8 bits, as a film of its own.
+    pub fn into_film(self) -> Film {
+        Film {
+            width: self.side,
+            height: self.side,
+            pixels: self.greys.into_eight(),
+        }
+    }
 }
 
 impl Squaring {
@@ -106,6 +138,7 @@ impl Squaring {
             fit,
             window: Window::default(),
             depth: Depth::default(),
+            frame: None,
         }
     }
 
@@ -147,17 +180,24 @@ impl Squaring {
     }
 
     fn square(&self, bytes: &[u8], limits: &Limits) -> std::result::Result<Squared, String> {
-        let source = open(bytes, limits)?;
-        let (width, height) = (source.width, source.height);
+        let source = open(bytes, self.frame, limits)?;
+        let [width, height] = source.size();
         let placement = self.placement([width, height]).map_err(|e| e.to_string())?;
-        let greys = match self.depth {
-            Depth::Eight => u8::into_greys(source.square(&placement, self.window)?.pixels),
-            Depth::Sixteen => u16::into_greys(source.square(&placement, self.window)?.pixels),
+        let (greys, remarks) = match self.depth {
+            Depth::Eight => greys::<u8>(source.square(&placement, self.window)?),
+            Depth::Sixteen => greys::<u16>(source.square(&placement, self.window)?),
         };
         Ok(Squared {
             greys,
+            side: self.side,
             width,
             height,
+            remarks,
         })
     }
+}
+
+/// The pixels of a square without their type, beside the remarks.
+fn greys<P: Grey>((square, remarks): (Film<P>, Vec<Remark>)) -> (Greys, Vec<Remark>) {
+    (P::into_greys(square.pixels), remarks)
 }

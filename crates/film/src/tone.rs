@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::film::Grey;
+use crate::remark::Remark;
 
 /// Which values become black and which white, in films of more than 8 bits and in DICOM files.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +21,8 @@ pub enum Window {
     /// DICOM file's pixel padding is ignored.
     FullRange,
     /// The DICOM file's first VOI look-up table (VOI: value of interest), or else its first window.
-    /// As `full_range` if the file has no valid one, and for JPEG and PNG.
+    /// As `full_range` if the file has no valid one, if it leaves nearly all pixels black or nearly
+    /// all white, and for JPEG and PNG.
     #[default]
     Voi,
     /// Values up to the `low` percentile are black, values from the `high` percentile on are white,
@@ -37,6 +39,15 @@ pub enum Window {
 
 /// `low` and `high` of [`Window::Percentile`] by default.
 const PERCENTILES: (f32, f32) = (0.5, 99.5);
+
+/// The share of a film's pixels that counts as nearly all.
+const NEARLY_ALL: f64 = 0.99;
+/// The share of the greys at either end that counts as black, or as white.
+const END: f32 = 0.01;
+
+/// The error for a film without a picture.
+const BLANK: &str = "is blank: nearly all its pixels are black, or white, or all have one grey, in \
+                     the full range of its values, too; check the file, or leave the film out";
 
 impl std::fmt::Display for Window {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -95,8 +106,8 @@ pub(crate) struct Tone {
     pub(crate) bits: u32,
     /// Whether stored values are in two's complement.
     pub(crate) signed: bool,
-    /// Stored value of pixels that do not belong to the picture.
-    pub(crate) padding: Option<i32>,
+    /// Stored values of pixels that do not belong to the picture, from the least to the largest.
+    pub(crate) padding: Option<(i32, i32)>,
     /// Turns stored values into values in the unit of the modality.
     pub(crate) modality: Modality,
     /// Turns modality values into shares of white; `None` if the file does not state how.
@@ -184,41 +195,44 @@ impl Tone {
         if self.bits != 8 || matches!(window, Window::Percentile { .. }) {
             return false;
         }
-        let Ok(greys) = self.greys::<u8>(window, &[] as &[u8]) else {
+        let Ok(greys) = self.greys::<u8>(window, &Counts(Vec::new())) else {
             return false;
         };
         let unchanged = (0..=255).eq(greys.iter().copied());
         unchanged || (0..=255).eq(greys.iter().rev().copied())
     }
 
-    /// Turns all values of a picture into greys.
+    /// The greys of a picture with these `values`, by `window`. If the window leaves nearly all
+    /// pixels black or white, the values' full range is used instead.
     ///
     /// # Errors
-    /// If the percentiles of `window` are out of range.
-    pub(crate) fn apply<V: Grey, P: Grey>(
+    /// If the percentiles of `window` are out of range, or if the full range leaves the picture
+    /// blank, too.
+    pub(crate) fn shades<P: Grey>(
         &self,
-        values: &[V],
+        values: &[impl Grey],
         window: Window,
-    ) -> Result<Vec<P>, String> {
-        let grey = self.grey(values, window)?;
-        Ok(values.iter().map(|value| grey(*value)).collect())
-    }
-
-    /// A function that turns a value of this picture into its grey. `values` are all values of the
-    /// picture.
-    ///
-    /// # Errors
-    /// As [`Tone::apply`].
-    pub(crate) fn grey<V: Grey, P: Grey>(
-        &self,
-        values: &[V],
-        window: Window,
-    ) -> Result<impl Fn(V) -> P + use<V, P>, String> {
-        let greys = self.greys::<P>(window, values)?;
+    ) -> Result<Shades<P>, String> {
+        let counts = self.counts(values);
         let mask = self.mask();
-        Ok(move |value: V| {
-            let raw: u16 = value.into();
-            greys[usize::from(raw & mask)]
+        let greys = self.greys(window, &counts)?;
+        if !self.is_blank(&greys, &counts) {
+            let remark = None;
+            return Ok(Shades {
+                greys,
+                mask,
+                remark,
+            });
+        }
+        let greys = self.between(counts.ends());
+        if self.is_blank(&greys, &counts) {
+            return Err(BLANK.into());
+        }
+        let remark = Some(Remark::FullRange);
+        Ok(Shades {
+            greys,
+            mask,
+            remark,
         })
     }
 
@@ -234,7 +248,7 @@ impl Tone {
     }
 
     /// The number that the bits `raw` encode.
-    fn stored(&self, raw: u16) -> i32 {
+    pub(crate) fn stored(&self, raw: u16) -> i32 {
         let above = 32 - self.bits;
         if self.signed {
             ((u32::from(raw) << above) as i32) >> above
@@ -243,19 +257,53 @@ impl Tone {
         }
     }
 
-    /// The greys of all possible raw values, for a picture of these `values`.
+    /// The least and the largest number that the bits can encode.
+    pub(crate) fn least_and_largest(&self) -> (i32, i32) {
+        if self.signed {
+            let half = 1 << (self.bits - 1);
+            (-half, half - 1)
+        } else {
+            (0, i32::from(self.mask()))
+        }
+    }
+
+    /// The least and the largest value that the modality transform can give.
+    pub(crate) fn modality_range(&self) -> (f64, f64) {
+        match &self.modality {
+            Modality::Table(table) => {
+                let entries = table.entries.iter().copied();
+                let (least, largest) = entries.fold((u16::MAX, 0), |(least, largest), entry| {
+                    (least.min(entry), largest.max(entry))
+                });
+                (f64::from(least), f64::from(largest))
+            }
+            linear @ Modality::Linear { .. } => {
+                let (least, largest) = self.least_and_largest();
+                let (a, b) = (linear.apply(least), linear.apply(largest));
+                (a.min(b), a.max(b))
+            }
+        }
+    }
+
+    /// The greys of all possible raw values, for a picture whose values are counted in `counts`.
     ///
     /// # Errors
-    /// As [`Tone::apply`].
-    fn greys<P: Grey>(&self, window: Window, values: &[impl Grey]) -> Result<Vec<P>, String> {
+    /// If the percentiles of `window` are out of range.
+    fn greys<P: Grey>(&self, window: Window, counts: &Counts) -> Result<Vec<P>, String> {
         let ends = match (window.checked()?, &self.voi) {
-            (Window::Voi, Some(voi)) => return Ok(self.grey_table(|value| voi.apply(value))),
-            (Window::Voi | Window::FullRange, _) if self.bits == 8 => self.eight_bit_range(),
-            (Window::Voi | Window::FullRange, _) => self.range(values),
+            (Window::Voi, Some(voi)) => return Ok(self.table(|value| voi.apply(value))),
+            (Window::Voi | Window::FullRange, _) if self.bits == 8 => self.least_and_largest(),
+            (Window::Voi | Window::FullRange, _) => counts.ends(),
             (Window::Percentile { low, high }, _) => {
-                self.percentiles(values, f64::from(low), f64::from(high))
+                let percentile = |percent| counts.percentile(f64::from(percent));
+                (percentile(low), percentile(high))
             }
         };
+        Ok(self.between(ends))
+    }
+
+    /// The greys of all raw values, from black to white between two stored values.
+    fn between<P: Grey>(&self, ends: (i32, i32)) -> Vec<P> {
         let (a, b) = (self.modality.apply(ends.0), self.modality.apply(ends.1));
         let (black, white) = (a.min(b), a.max(b));
         // A film with a single value becomes black.
@@ -264,81 +312,100 @@ impl Tone {
         } else {
             f64::INFINITY
         };
-        Ok(self.grey_table(|value| (value - black) / range))
-    }
-
-    /// The least and the largest number of 8 bits.
-    fn eight_bit_range(&self) -> (i32, i32) {
-        if self.signed { (-128, 127) } else { (0, 255) }
-    }
-
-    /// The least and the largest stored value, without padding.
-    fn range(&self, values: &[impl Grey]) -> (i32, i32) {
-        let (mut least, mut largest) = (i32::MAX, i32::MIN);
-        for value in values {
-            let stored = self.stored(self.raw(*value));
-            if self.padding != Some(stored) {
-                least = least.min(stored);
-                largest = largest.max(stored);
-            }
-        }
-        // All pixels of the film may be padding.
-        if least <= largest {
-            (least, largest)
-        } else {
-            let padding = self.padding.unwrap_or(0);
-            (padding, padding)
-        }
-    }
-
-    /// The stored values at the percentiles `low` and `high`, without padding.
-    fn percentiles(&self, values: &[impl Grey], low: f64, high: f64) -> (i32, i32) {
-        let mut counts: Vec<(i32, u64)> = self
-            .histogram(values)
-            .into_iter()
-            .enumerate()
-            .filter(|(_, count)| *count > 0)
-            .map(|(raw, count)| (self.stored(raw as u16), count))
-            .collect();
-        counts.sort_unstable();
-        let pixels: u64 = counts.iter().map(|(_, count)| count).sum();
-        let last = pixels.saturating_sub(1) as f64;
-        let percentile = |percent: f64| {
-            let rank = (percent / 100.0 * last).round() as u64;
-            let mut before = 0;
-            let reached = counts.iter().find(|(_, count)| {
-                before += count;
-                before > rank
-            });
-            reached.map_or(0, |(stored, _)| *stored)
-        };
-        (percentile(low), percentile(high))
-    }
-
-    /// Counts the pixels by raw value, without padding unless there is nothing else.
-    fn histogram(&self, values: &[impl Grey]) -> Vec<u64> {
-        let mut counts = vec![0; usize::from(self.mask()) + 1];
-        for v in values {
-            counts[usize::from(self.raw(*v))] += 1;
-        }
-        let film = values.len() as u64;
-        for (raw, count) in counts.iter_mut().enumerate() {
-            let is_padding = self.padding == Some(self.stored(raw as u16));
-            if is_padding && *count < film {
-                *count = 0;
-            }
-        }
-        counts
+        self.table(|value| (value - black) / range)
     }
 
     /// The greys of all raw values; `share` maps a modality value to a share of white.
-    fn grey_table<P: Grey>(&self, share: impl Fn(f64) -> f64) -> Vec<P> {
+    fn table<P: Grey>(&self, share: impl Fn(f64) -> f64) -> Vec<P> {
         let grey = |raw: u16| {
             let share = share(self.modality.apply(self.stored(raw))).clamp(0.0, 1.0);
             let share = if self.inverted { 1.0 - share } else { share };
             P::from_share(share)
         };
         (0..=self.mask()).map(grey).collect()
+    }
+
+    /// Counts the pixels by stored value, without padding unless there is nothing else.
+    fn counts(&self, values: &[impl Grey]) -> Counts {
+        let mut counts = vec![0_u64; usize::from(self.mask()) + 1];
+        for value in values {
+            counts[usize::from(self.raw(*value))] += 1;
+        }
+        let mut counts: Vec<(i32, u64)> = (0..=self.mask())
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+            .map(|(raw, count)| (self.stored(raw), count))
+            .collect();
+        counts.sort_unstable();
+        if let Some((from, to)) = self.padding {
+            let is_film = |&(stored, _): &(i32, u64)| stored < from || stored > to;
+            if counts.iter().any(is_film) {
+                counts.retain(is_film);
+            }
+        }
+        Counts(counts)
+    }
+
+    /// Whether all pixels have one grey, or nearly all are black or nearly all white.
+    fn is_blank<P: Grey>(&self, greys: &[P], counts: &Counts) -> bool {
+        let grey = |stored: i32| greys[usize::from(stored as u16 & self.mask())];
+        let (mut black, mut white, mut all) = (0, 0, 0);
+        for &(stored, count) in &counts.0 {
+            let grey: f32 = grey(stored).into();
+            all += count;
+            if grey <= P::WHITE * END {
+                black += count;
+            }
+            if grey >= P::WHITE * (1.0 - END) {
+                white += count;
+            }
+        }
+        let mut all_greys = counts.0.iter().map(|(stored, _)| grey(*stored));
+        let first = all_greys.next();
+        all_greys.all(|grey| Some(grey) == first)
+            || black.max(white) as f64 >= NEARLY_ALL * all as f64
+    }
+}
+
+/// The greys that a picture's values become.
+pub(crate) struct Shades<P> {
+    greys: Vec<P>,
+    mask: u16,
+    /// What is unusual about the picture's values.
+    pub(crate) remark: Option<Remark>,
+}
+
+impl<P: Grey> Shades<P> {
+    /// The grey of a value of the picture.
+    pub(crate) fn of(&self, value: impl Grey) -> P {
+        let raw: u16 = value.into();
+        self.greys[usize::from(raw & self.mask)]
+    }
+}
+
+/// The stored values of a picture in ascending order, each with the number of its pixels.
+struct Counts(Vec<(i32, u64)>);
+
+impl Counts {
+    /// The least and the largest value.
+    fn ends(&self) -> (i32, i32) {
+        match (self.0.first(), self.0.last()) {
+            (Some((least, _)), Some((largest, _))) => (*least, *largest),
+            _ => (0, 0),
+        }
+    }
+
+    /// The value at a percentile.
+    fn percentile(&self, percent: f64) -> i32 {
+        let pixels: u64 = self.0.iter().map(|(_, count)| count).sum();
+        let last = pixels.saturating_sub(1) as f64;
+        let rank = (percent / 100.0 * last).round() as u64;
+        let mut before = 0;
+        let reached = self.0.iter().find(|(_, count)| {
+            before += count;
+            before > rank
+        });
+        reached.map_or(0, |(stored, _)| *stored)
     }
 }
 

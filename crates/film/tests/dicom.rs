@@ -278,14 +278,17 @@ proptest! {
         keep in any::<prop::sample::Index>(),
         cut: bool,
     ) {
-        for case in std::fs::read_dir(folder()).unwrap() {
+        let odd = folder().with_file_name("film_odd");
+        let files = std::fs::read_dir(folder()).unwrap().chain(std::fs::read_dir(odd).unwrap());
+        for case in files {
             let path = case.unwrap().path();
             if path.extension().is_none_or(|ending| ending != "dcm") {
                 continue;
             }
             let mut bytes = std::fs::read(path).unwrap();
             for (at, to) in &flips {
-                let at = 132 + at.index(bytes.len() - 132);
+                // Of the preamble, only the letters DICM at its end count.
+                let at = 128 + at.index(bytes.len() - 128);
                 bytes[at] = *to;
             }
             if cut {

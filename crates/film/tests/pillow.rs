@@ -6,8 +6,8 @@
 use std::path::{Path, PathBuf};
 
 use mflag_film::{
-    Depth, Film, Fit, Greys, Limits, Options, Squaring, Window, decode, decode_bytes, decode_with,
-    square,
+    Depth, Film, Fit, Greys, Limits, Options, Remark, Squaring, Window, decode, decode_bytes,
+    decode_stored, decode_with, square,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -60,6 +60,52 @@ fn films_and_their_squares_equal_the_goldens() {
             }
         }
     }
+}
+
+/// The square is the one of the upright film, for JPEGs that are decoded small otherwise, too.
+#[test]
+fn turned_films_become_squares_of_the_upright_film() {
+    for orientation in 1..=8 {
+        for kind in ["jpg", "png"] {
+            let path = folder().join(format!("exif_{orientation}.{kind}"));
+            for (fit, side) in [(Fit::Pad, 7), (Fit::Crop, 7), (Fit::Pad, 25)] {
+                let squared = Squaring::new(side, fit)
+                    .read(&path, &Limits::default())
+                    .unwrap();
+                let expected = if orientation == 1 {
+                    vec![]
+                } else {
+                    vec![Remark::Turned]
+                };
+                assert_eq!(squared.remarks, expected);
+                let upright = decode(&path, &Limits::default()).unwrap();
+                assert_eq!(
+                    (squared.width, squared.height),
+                    (upright.width, upright.height)
+                );
+                if orientation > 1 {
+                    assert_eq!(squared.into_film(), square(&upright, side, fit));
+                }
+            }
+        }
+    }
+}
+
+/// A mask is turned as its film is. Its values are not stretched by a window.
+#[test]
+fn stored_values_are_upright_and_keep_their_depth() {
+    let turned = folder().join("exif_6.png");
+    let stored = decode_stored(&turned, &Limits::default()).unwrap();
+    let film = decode(&turned, &Limits::default()).unwrap();
+    let greys: Vec<u16> = film.pixels.iter().map(|grey| u16::from(*grey)).collect();
+    assert_eq!((stored.width, stored.pixels), (film.width, greys));
+    let deep = decode_stored(&folder().join("deep_colour.png"), &Limits::default()).unwrap();
+    let case = goldens()
+        .into_iter()
+        .find(|case| case["file"] == "deep_colour.png")
+        .unwrap();
+    let golden: Vec<u16> = serde_json::from_value(case["stored"].clone()).unwrap();
+    assert_eq!(deep.pixels, golden);
 }
 
 /// Grey, progressive and in colour, at 1/8, 1/4 and 1/2.
@@ -303,6 +349,9 @@ proptest! {
             "alpha.png",
             "palette.png",
             "deep.png",
+            "deep_colour.png",
+            "exif_6.jpg",
+            "exif_7.png",
         ] {
             let mut bytes = std::fs::read(folder().join(name)).unwrap();
             let n = bytes.len();

@@ -18,7 +18,7 @@ use mflag_encoder::init::linear;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
     Calibrate, DataConfig, Details, Drawing, EncoderConfig, Error, Head, HeadConfig, Mark, Metrics,
-    Model, OutputKind, Overlay, Result, Settings, ShownFilm, Training, Writer, find_films,
+    Model, OutputKind, Overlay, Reading, Result, Settings, ShownFilm, Training, Writer, find_films,
 };
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::Bootstrap;
@@ -264,43 +264,45 @@ fn fit_offset(fitted: &Fitted, validation: &[ScoredFilm]) -> Result<Fitted> {
     })
 }
 
-/// Writes `predictions.csv`: a row per film with the predicted brightness, and the true one or why
-/// the film could not be read.
+/// Writes `predictions.csv`: a row per film with the predicted brightness, and the true one, what
+/// is unusual about the film, or why it could not be read.
 #[derive(Debug)]
 struct BrightnessTable {
     offset: f32,
     file: PathBuf,
-    rows: Vec<[String; 4]>,
+    rows: Vec<[String; 5]>,
 }
 
 impl Writer<f32, f32> for BrightnessTable {
-    type Entry = [String; 4];
+    type Entry = [String; 5];
 
     fn write(
         &self,
         film: &ShownFilm<'_>,
         prediction: &f32,
         target: Option<&f32>,
-    ) -> Result<[String; 4]> {
+    ) -> Result<[String; 5]> {
         Ok([
             film.name.to_owned(),
             (prediction - self.offset).to_string(),
             target.map_or(String::new(), f32::to_string),
+            film.warning(),
             String::new(),
         ])
     }
 
-    fn add(&mut self, film: [String; 4]) {
+    fn add(&mut self, film: [String; 5]) {
         self.rows.push(film);
     }
 
     fn add_unreadable(&mut self, film: &str, reason: &str) {
         let (film, reason) = (film.to_owned(), reason.to_owned());
-        self.rows.push([film, String::new(), String::new(), reason]);
+        let empty = String::new;
+        self.rows.push([film, empty(), empty(), empty(), reason]);
     }
 
     fn finish(self) -> Result<()> {
-        let header = ["film", "brightness", "truth", "error"];
+        let header = ["film", "brightness", "truth", "warning", "error"];
         Ok(write_csv(&self.file, header, self.rows)?)
     }
 }
@@ -349,8 +351,11 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let store = Arc::new(Store::open(&store)?);
     let evaluation = model.evaluate(&store, Split::Validate, Bootstrap::default(), None)?;
     println!("{}", evaluation.table());
-    let films = find_films(&arguments.collect::<Vec<_>>())?;
-    for film in model.predict(&films, &run, None)? {
+    let films = find_films(&arguments.collect::<Vec<_>>())?.films;
+    for film in model
+        .predict(&films, Reading::default(), &run, None)?
+        .unreadable
+    {
         println!("{} could not be read: {}", film.path.display(), film.reason);
     }
     println!("predictions: {}", run.join("predictions.csv").display());
@@ -450,8 +455,14 @@ mod tests {
         let (out, overlays) = (folder.join("predicted"), folder.join("overlays"));
         std::fs::create_dir(&out).unwrap();
         std::fs::create_dir(&overlays).unwrap();
-        let files = find_films(&[films.join("film-0*.png"), films.join("damaged.png")]).unwrap();
-        let unreadable = model.predict(&files, &out, Some(&overlays)).unwrap();
+        let files = find_films(&[films.join("film-0*.png"), films.join("damaged.png")])
+            .unwrap()
+            .films;
+        let reading = Reading::default();
+        let predicted = model
+            .predict(&files, reading, &out, Some(&overlays))
+            .unwrap();
+        let unreadable = predicted.unreadable;
         assert_eq!(unreadable.len(), 1);
         assert!(unreadable[0].path.ends_with("damaged.png"));
         let table = std::fs::read_to_string(out.join("predictions.csv")).unwrap();

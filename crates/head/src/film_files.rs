@@ -1,12 +1,14 @@
 //! The film files that a user names.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
+
+use mflag_film::Format;
 
 use crate::error::{Error, Result};
 
-/// File extensions by which films in a folder are found. A file that the user names may have any
-/// extension.
+/// Extensions of film files. They are left out of the names of written files. In a folder, a file
+/// with one of them counts as a film even if its content is damaged.
 const EXTENSIONS: [&str; 5] = ["jpg", "jpeg", "png", "dcm", "dicom"];
 
 /// Whether files with this extension (without dot) are films.
@@ -25,29 +27,59 @@ pub struct FilmFile {
     pub name: String,
 }
 
+/// The film files that were found, and what lies beside them.
+#[derive(Debug, Clone)]
+pub struct FoundFilms {
+    /// The films, in order.
+    pub films: Vec<FilmFile>,
+    /// The number of files of each kind that lie in the folders and are no films, such as text. A
+    /// DICOMDIR, which only lists films, is not counted.
+    pub passed_over: BTreeMap<&'static str, usize>,
+}
+
+impl FoundFilms {
+    /// The kinds of the files that were passed over with their numbers, such as `1 PDF, 2 text`.
+    pub fn kinds_passed_over(&self) -> String {
+        list(&self.passed_over)
+    }
+}
+
 /// Finds film files. Each of `paths` is a file, a folder whose films (in subfolders, too) are all
-/// taken, or a pattern such as `films/*.dcm` that matches files and folders.
+/// taken, or a pattern such as `films/*.dcm` that matches files and folders. In a folder, a film is
+/// what its first bytes say, whatever its name.
 ///
 /// # Errors
 /// If a folder cannot be read, or a path has no films.
-pub fn find_films(paths: &[PathBuf]) -> Result<Vec<FilmFile>> {
-    let mut files = Vec::new();
+pub fn find_films(paths: &[PathBuf]) -> Result<FoundFilms> {
+    let mut search = Search::default();
     for path in paths {
-        let before = files.len();
-        let mut visited = HashSet::new();
+        let before = search.files.len();
+        search.visited.clear();
         for path in expand(path)? {
-            collect(&path, &mut files, &mut visited)?;
+            search.add(&path)?;
         }
-        files[before..].sort_unstable();
-        if files.len() == before {
-            let reason = format!(
-                "has no films ({})",
-                EXTENSIONS.map(|e| format!("*.{e}")).join(", ")
-            );
+        search.files[before..].sort_unstable();
+        if search.files.len() == before {
+            let mut reason = "has no films: no file is JPEG, PNG or DICOM".to_owned();
+            if !search.passed_over.is_empty() {
+                reason += &format!(" (passed over: {})", list(&search.passed_over));
+            }
             return Err(Error::file(path, reason));
         }
     }
-    Ok(named(files))
+    Ok(FoundFilms {
+        films: named(search.files),
+        passed_over: search.passed_over,
+    })
+}
+
+/// Kinds with their numbers, such as `2 text, 1 PDF`.
+fn list(kinds: &BTreeMap<&'static str, usize>) -> String {
+    let kinds: Vec<String> = kinds
+        .iter()
+        .map(|(kind, n)| format!("{n} {kind}"))
+        .collect();
+    kinds.join(", ")
 }
 
 /// Names films. Where two would have the same name (`a.png` and `a.jpg`), the second gets `-2`, and
@@ -103,25 +135,67 @@ fn expand(path: &Path) -> Result<Vec<PathBuf>> {
     Ok(matched)
 }
 
-/// Adds a file, or the films below a folder. Folders in `visited` are skipped, so a link back to a
-/// parent folder ends the search there.
-fn collect(path: &Path, files: &mut Vec<PathBuf>, visited: &mut HashSet<PathBuf>) -> Result<()> {
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
+/// A search in folders.
+#[derive(Default)]
+struct Search {
+    files: Vec<PathBuf>,
+    passed_over: BTreeMap<&'static str, usize>,
+    /// Folders that were searched. They are skipped, so a link back to a parent folder ends the
+    /// search there.
+    visited: HashSet<PathBuf>,
+}
+
+impl Search {
+    /// Adds a file that was named, or the films below a folder.
+    fn add(&mut self, path: &Path) -> Result<()> {
+        if !path.is_dir() {
+            self.files.push(path.to_owned());
+            return Ok(());
+        }
+        let unreadable = |e| mflag_core::Error::io("read", path, e);
+        if !self
+            .visited
+            .insert(path.canonicalize().map_err(unreadable)?)
+        {
+            return Ok(());
+        }
+        for entry in std::fs::read_dir(path).map_err(unreadable)? {
+            let path = entry.map_err(unreadable)?.path();
+            if path.is_dir() {
+                self.add(&path)?;
+            } else {
+                self.add_from_folder(path);
+            }
+        }
+        Ok(())
     }
-    let unreadable = |e| mflag_core::Error::io("read", path, e);
-    if !visited.insert(path.canonicalize().map_err(unreadable)?) {
-        return Ok(());
-    }
-    for entry in std::fs::read_dir(path).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
+
+    /// Adds a file of a folder if it is a film by its first bytes or by its extension.
+    fn add_from_folder(&mut self, path: PathBuf) {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        if extension.is_some_and(is_film_extension) || path.is_dir() {
-            collect(&path, files, visited)?;
+        let kind = if extension.is_some_and(is_film_extension) {
+            None
+        } else if !path.is_file() {
+            // Reading a pipe or a device may never end.
+            Some("no regular file")
+        } else if path
+            .file_name()
+            .is_some_and(|name| name.eq_ignore_ascii_case("DICOMDIR"))
+        {
+            return;
+        } else {
+            match Format::of_file(&path) {
+                Ok(Format::DicomIndex) => return,
+                Ok(Format::Other(kind)) => Some(kind),
+                Ok(_) => None,
+                Err(_) => Some("unreadable file"),
+            }
+        };
+        match kind {
+            Some(kind) => *self.passed_over.entry(kind).or_default() += 1,
+            None => self.files.push(path),
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -147,7 +221,68 @@ mod tests {
         std::fs::write(dir.path().join("a.png"), "").unwrap();
         std::os::unix::fs::symlink(dir.path(), dir.path().join("loop")).unwrap();
         let found = find_films(&[dir.path().to_owned()]).unwrap();
-        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found.films.len(), 1, "{found:?}");
+    }
+
+    /// The export of a CD: films without extension beside a viewer, with a DICOMDIR.
+    #[test]
+    fn first_bytes_decide_in_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        };
+        let dicom = [&[0; 128][..], b"DICM"].concat();
+        write("DICOMDIR", &dicom);
+        write("DICOM/IM01", &dicom);
+        write(
+            "DICOM/1.2.840.113",
+            b"\x08\0\x05\0CS\x02\0AB\x08\0\x16\0UI\x02\x001.",
+        );
+        write("scan.dat", b"\xff\xd8\xff");
+        write("damaged.dcm", b"");
+        write("autorun.inf", b"[autorun]");
+        write("readme", b"text");
+        write("viewer.exe", b"MZ");
+        write("empty", b"");
+        let found = find_films(&[dir.path().to_owned()]).unwrap();
+        let mut names: Vec<String> = found
+            .films
+            .iter()
+            .map(|film| {
+                film.path
+                    .strip_prefix(dir.path())
+                    .unwrap()
+                    .display()
+                    .to_string()
+            })
+            .collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            ["DICOM/1.2.840.113", "DICOM/IM01", "damaged.dcm", "scan.dat"]
+        );
+        assert_eq!(
+            found.kinds_passed_over(),
+            "1 Windows program, 1 empty file, 2 text"
+        );
+        // A file that the user names is taken, whatever it is.
+        let named = find_films(&[dir.path().join("readme")]).unwrap();
+        assert_eq!(named.films.len(), 1);
+    }
+
+    #[test]
+    fn a_folder_without_films_is_refused_with_what_it_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("report.pdf"), "%PDF-1.7").unwrap();
+        let error = find_films(&[dir.path().to_owned()])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("no file is JPEG, PNG or DICOM (passed over: 1 PDF)"),
+            "{error}"
+        );
     }
 
     #[test]

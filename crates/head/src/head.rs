@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mflag_encoder::{Arch, Features};
-use mflag_film::Film;
+use mflag_film::{Film, Remark};
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_store::augment::View;
@@ -247,6 +247,16 @@ pub struct ShownFilm<'a> {
     pub view_to_film: ViewToFilm,
     /// The view, `side · side` pixels.
     pub view: &'a Film,
+    /// What is unusual about the film's file; empty in an evaluation.
+    pub remarks: &'a [Remark],
+}
+
+impl ShownFilm<'_> {
+    /// The cell of the column `warning` in a table of predictions: the remarks, joined by `; `.
+    pub fn warning(&self) -> String {
+        let remarks: Vec<String> = self.remarks.iter().map(Remark::to_string).collect();
+        remarks.join("; ")
+    }
 }
 
 /// Writes predictions `P` to files, next to targets `T` where they are known.

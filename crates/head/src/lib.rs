@@ -26,13 +26,13 @@ pub use drawing::{Drawing, Mark};
 pub use encoder::Encoder;
 pub use error::{Error, Result};
 pub use feature_cache::FeatureCache;
-pub use film_files::{FilmFile, find_films};
+pub use film_files::{FilmFile, FoundFilms, find_films};
 pub use head::{
     Calibrate, Details, Head, MetricFn, Metrics, NamedMetric, OutputKind, ShownFilm, Writer,
 };
 pub use labelled_films::LabelledFilms;
 pub use model::{MODEL, Model};
 pub use overlay::Overlay;
-pub use predict::UnreadableFilm;
+pub use predict::{Predicted, Reading, UnreadableFilm};
 pub use training::Training;
 pub use view_to_film::ViewToFilm;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mflag_film::{Film, Fit, Limits, Placement, Squaring};
+use mflag_film::{Fit, Limits, Placement, Squaring};
 use mflag_store::picture::{Colour, GREY, LINE, Picture};
 use mflag_store::{BoundingBox, Mask, mask, rle};
 
@@ -34,13 +34,8 @@ impl Overlay {
         let squared = squaring.read(file, &Limits::default());
         let squared = squared.map_err(mflag_store::Error::from)?;
         let placement = squaring.placement([squared.width, squared.height]);
-        let film = Film {
-            width: SIDE,
-            height: SIDE,
-            pixels: squared.greys.into_eight(),
-        };
         let mut picture = Picture::new(SIDE, SIDE + 2 * GAP + (1 + LINES) * LINE);
-        picture.film(&film, (0, 0));
+        picture.film(&squared.into_film(), (0, 0));
         picture.text(&file.display().to_string(), (GAP, SIDE + GAP), GREY);
         Ok(Overlay {
             picture,

@@ -1,5 +1,6 @@
 //! Prediction on film files.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::sync_channel;
 
@@ -16,6 +17,24 @@ use crate::prepared_film::PreparedFilm;
 type Entry<H> =
     <<H as Head>::Writer as Writer<<H as Head>::Prediction, <H as Head>::Target>>::Entry;
 
+/// How film files are read for a prediction.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Reading {
+    /// Which frame of a DICOM file with several frames is read, from 1; `None`: as for training.
+    pub frame: Option<u32>,
+    /// Whether films are refused whose DICOM file says that they are no chest films.
+    pub chest_only: bool,
+}
+
+/// What happened to the film files of a prediction.
+#[derive(Debug, Default)]
+pub struct Predicted {
+    /// The files that could not be read, in order.
+    pub unreadable: Vec<UnreadableFilm>,
+    /// How many films each kind of remark concerns. A film can count for several kinds.
+    pub remarks: BTreeMap<&'static str, usize>,
+}
+
 /// A film file that could not be read.
 #[derive(Debug)]
 pub struct UnreadableFilm {
@@ -27,38 +46,40 @@ pub struct UnreadableFilm {
 
 impl<H: Head> Model<H> {
     /// Predicts on film files and writes the predictions into the existing folder `out`. Draws
-    /// overlays into the existing folder `overlays` if one is given. Returns the files that could
-    /// not be read.
+    /// overlays into the existing folder `overlays` if one is given. Returns which files could not
+    /// be read, and what was unusual about the others.
     ///
     /// # Errors
     /// If a prediction is NaN, memory does not suffice, or a file cannot be written.
     pub fn predict(
         &self,
         files: &[FilmFile],
+        reading: Reading,
         out: &Path,
         overlays: Option<&Path>,
-    ) -> Result<Vec<UnreadableFilm>> {
+    ) -> Result<Predicted> {
         let mut writer = H::writer(&self.fitted, out, OutputKind::Prediction)?;
-        let unreadable = self.predict_batches(files, &mut writer, overlays)?;
+        let predicted = self.predict_batches(files, reading, &mut writer, overlays)?;
         writer.finish()?;
-        Ok(unreadable)
+        Ok(predicted)
     }
 
     /// Predicts batch by batch. A thread reads the next films while the network computes.
     fn predict_batches(
         &self,
         files: &[FilmFile],
+        reading: Reading,
         writer: &mut H::Writer,
         overlays: Option<&Path>,
-    ) -> Result<Vec<UnreadableFilm>> {
+    ) -> Result<Predicted> {
         let preprocess = self.preprocess();
         let batch_size = self.config.train.batch_size.clamp(1, 32);
         let progress = Progress::new("predict", files.len() as u64, "films");
-        let unreadable = std::thread::scope(|scope| {
+        let predicted = std::thread::scope(|scope| {
             let (send, receive) = sync_channel(1);
             scope.spawn(move || {
                 for files in files.chunks(batch_size) {
-                    let read = |file| PreparedFilm::read(file, preprocess);
+                    let read = |file| PreparedFilm::read(file, preprocess, reading);
                     let films: Vec<_> = files.par_iter().map(read).collect();
                     // The receiver is gone if prediction failed.
                     if send.send((files, films)).is_err() {
@@ -66,40 +87,45 @@ impl<H: Head> Model<H> {
                     }
                 }
             });
-            let mut unreadable = Vec::new();
+            let mut predicted = Predicted::default();
             for (files, films) in receive {
-                unreadable.extend(self.predict_batch(files, &films, writer, overlays)?);
+                self.predict_batch(files, &films, writer, overlays, &mut predicted)?;
                 progress.inc(files.len() as u64);
             }
-            Ok::<_, Error>(unreadable)
+            Ok::<_, Error>(predicted)
         })?;
         progress.finish();
-        Ok(unreadable)
+        Ok(predicted)
     }
 
-    /// Predicts on a batch; returns the files that could not be read.
+    /// Predicts on a batch, and adds to `predicted` what happened to its files.
     fn predict_batch(
         &self,
         files: &[FilmFile],
         films: &[Result<PreparedFilm>],
         writer: &mut H::Writer,
         overlays: Option<&Path>,
-    ) -> Result<Vec<UnreadableFilm>> {
+        predicted: &mut Predicted,
+    ) -> Result<()> {
         let mut entries = self
             .write_batch(files, films, writer, overlays)?
             .into_iter();
-        let mut unreadable = Vec::new();
         for (file, film) in files.iter().zip(films) {
             match film {
-                Ok(_) => entries.next().into_iter().for_each(|e| writer.add(e)),
+                Ok(film) => {
+                    for remark in film.remarks() {
+                        *predicted.remarks.entry(remark.kind()).or_default() += 1;
+                    }
+                    entries.next().into_iter().for_each(|e| writer.add(e));
+                }
                 Err(error) => {
                     let (path, reason) = (file.path.clone(), error.to_string());
                     writer.add_unreadable(&path.display().to_string(), &reason);
-                    unreadable.push(UnreadableFilm { path, reason });
+                    predicted.unreadable.push(UnreadableFilm { path, reason });
                 }
             }
         }
-        Ok(unreadable)
+        Ok(())
     }
 
     /// Predicts on the readable films of a batch, and writes their files and overlays in parallel.

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use mflag_encoder::Preprocess;
-use mflag_film::{Film, Limits, Squaring};
+use mflag_film::{Film, Limits, Remark, Squaring};
 use mflag_store::augment::View;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::film_files::FilmFile;
 use crate::head::{Head, ShownFilm};
 use crate::overlay::Overlay;
+use crate::predict::Reading;
 use crate::view_to_film::ViewToFilm;
 
 /// A film as the network sees it.
@@ -19,6 +20,8 @@ pub(crate) struct PreparedFilm {
     view_to_film: ViewToFilm,
     view: Film,
     squaring: Squaring,
+    /// What is unusual about the film's file.
+    remarks: Vec<Remark>,
 }
 
 impl PreparedFilm {
@@ -39,22 +42,43 @@ impl PreparedFilm {
             view_to_film: ViewToFilm::new(size, &square, side)?,
             view,
             squaring: square,
+            remarks: Vec::new(),
         })
     }
 
     /// Reads a film file.
-    pub(crate) fn read(file: &FilmFile, preprocess: Preprocess) -> Result<PreparedFilm> {
+    pub(crate) fn read(
+        file: &FilmFile,
+        mut preprocess: Preprocess,
+        reading: Reading,
+    ) -> Result<PreparedFilm> {
+        if reading.frame.is_some() {
+            preprocess.square.frame = reading.frame;
+        }
         let squared = preprocess.square.read(&file.path, &Limits::default());
-        let squared = squared.map_err(mflag_store::Error::from)?;
+        let mut squared = squared.map_err(mflag_store::Error::from)?;
+        if reading.chest_only
+            && let Some(remark) = squared.not_chest()
+        {
+            let reason = format!("{remark}: --chest-only refuses it");
+            return Err(Error::file(&file.path, reason));
+        }
         let size = [squared.width, squared.height];
         let name = file.path.display().to_string();
+        let remarks = std::mem::take(&mut squared.remarks);
         let pixels = squared.greys.into_eight();
-        PreparedFilm::new(name, file.name.clone(), size, &pixels, preprocess)
+        let film = PreparedFilm::new(name, file.name.clone(), size, &pixels, preprocess)?;
+        Ok(PreparedFilm { remarks, ..film })
     }
 
     /// The pixels that the network reads.
     pub(crate) fn pixels(&self) -> &[u8] {
         &self.view.pixels
+    }
+
+    /// What is unusual about the film's file.
+    pub(crate) fn remarks(&self) -> &[Remark] {
+        &self.remarks
     }
 
     /// The film for a [`Writer`](crate::Writer).
@@ -64,6 +88,7 @@ impl PreparedFilm {
             file_name: &self.file_name,
             view_to_film: self.view_to_film,
             view: &self.view,
+            remarks: &self.remarks,
         }
     }
 

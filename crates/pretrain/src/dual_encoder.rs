@@ -100,7 +100,13 @@ impl DualEncoder {
     /// # Errors
     /// If the file cannot be read.
     pub fn embed_file(&self, path: &Path) -> Result<Array1<f32>> {
-        let film = self.preprocess.read(path, &mflag_film::Limits::default())?;
+        let limits = mflag_film::Limits::default();
+        let squared = self.preprocess.square.read(path, &limits);
+        let squared = squared.map_err(mflag_encoder::Error::from)?;
+        for remark in &squared.remarks {
+            tracing::warn!("the film: {remark}");
+        }
+        let film = squared.into_film();
         let batch = self.preprocess.batch(&[film], self.device)?;
         Ok(to_array2(&self.embed(&batch)?)?.row(0).to_owned())
     }

@@ -56,6 +56,7 @@ fn a_film_read_for_prediction_equals_that_of_the_store() {
                 fit,
                 window,
                 depth,
+                frame: None,
             };
             let options = Options {
                 squaring,

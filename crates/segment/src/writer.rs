@@ -13,14 +13,14 @@ use mflag_store::rle::{self, Encoding};
 use crate::target::Target;
 
 /// Writes `masks/<film>.png` in the film's size, and `predictions.csv` with the masks as run
-/// lengths, in the format of SIIM-ACR's table. A prediction adds the column `error`: why a film
-/// could not be read.
+/// lengths, in the format of SIIM-ACR's table. A prediction adds the columns `warning`, what is
+/// unusual about the film's file, and `error`, why a film could not be read.
 #[derive(Debug)]
 pub struct MaskWriter {
     threshold: f32,
     out: PathBuf,
     kind: OutputKind,
-    rows: Vec<[String; 5]>,
+    rows: Vec<[String; 6]>,
 }
 
 impl MaskWriter {
@@ -45,14 +45,14 @@ pub(crate) fn film_mask(film: &ShownFilm<'_>, probabilities: &[f32], threshold: 
 }
 
 impl Writer<Vec<f32>, Target> for MaskWriter {
-    type Entry = [String; 5];
+    type Entry = [String; 6];
 
     fn write(
         &self,
         film: &ShownFilm<'_>,
         probabilities: &Vec<f32>,
         _target: Option<&Target>,
-    ) -> Result<[String; 5]> {
+    ) -> Result<[String; 6]> {
         let [width, height] = film.view_to_film.size();
         let mask = film_mask(film, probabilities, self.threshold);
         let highest = probabilities.iter().copied().fold(0.0, f32::max);
@@ -73,25 +73,34 @@ impl Writer<Vec<f32>, Target> for MaskWriter {
             format!("{highest:.4}"),
             set.to_string(),
             pixels,
+            film.warning(),
             String::new(),
         ])
     }
 
-    fn add(&mut self, row: [String; 5]) {
+    fn add(&mut self, row: [String; 6]) {
         self.rows.push(row);
     }
 
     fn add_unreadable(&mut self, film: &str, reason: &str) {
         let empty = String::new;
         let (film, reason) = (film.to_owned(), reason.to_owned());
-        self.rows.push([film, empty(), empty(), empty(), reason]);
+        let row = [film, empty(), empty(), empty(), empty(), reason];
+        self.rows.push(row);
     }
 
     fn finish(self) -> Result<()> {
-        let header = ["ImageId", "Probability", "Pixels", "EncodedPixels", "error"];
+        let header = [
+            "ImageId",
+            "Probability",
+            "Pixels",
+            "EncodedPixels",
+            "warning",
+            "error",
+        ];
         let columns = match self.kind {
             OutputKind::Evaluation => 4,
-            OutputKind::Prediction => 5,
+            OutputKind::Prediction => 6,
         };
         let rows = self.rows.into_iter();
         let rows = rows.map(|row| row.into_iter().take(columns));

@@ -4,12 +4,14 @@
 //! <store>/store.json          StoreMeta; written last, so a store with this file is complete
 //! <store>/films.jsonl         one Record a line, in the order of the films in the shards
 //! <store>/bad.csv             films that could not be prepared, with the reason
+//! <store>/warnings.csv        films whose files are unusual; absent if there are none
 //! <store>/plan.json           options of the preparation
 //! <store>/shards/00000.npy    u8 or u16 [n, 1, side, side], readable by numpy
 //! <store>/shards/00000.json   content of the shard, and its digest
 //! ```
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -42,6 +44,9 @@ pub struct StoreMeta {
     pub films: usize,
     /// Number of films that could not be prepared.
     pub bad: usize,
+    /// How many films have each kind of unusual file; `warnings.csv` lists the films.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub warnings: BTreeMap<String, usize>,
     /// The shards in order.
     pub shards: Vec<Shard>,
 }
@@ -71,6 +76,10 @@ impl StoreFiles {
     /// `bad.csv`: films that could not be prepared.
     pub fn bad(&self) -> PathBuf {
         self.0.join("bad.csv")
+    }
+    /// `warnings.csv`: films whose files are unusual. Absent if there are none.
+    pub fn warnings(&self) -> PathBuf {
+        self.0.join("warnings.csv")
     }
     /// `plan.json`: options of the preparation.
     pub fn plan(&self) -> PathBuf {

@@ -11,7 +11,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use mflag_encoder::{Batcher, Error, Film, Limits};
+use mflag_encoder::{Batcher, Film, Limits};
 use serde_json::json;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -85,14 +85,20 @@ async fn film(State(service): State<Service>, request: Request) -> Result<Json<A
     let preprocess = service.about.preprocess;
     // Decoding keeps a core busy, so it runs outside the threads that listen. The place goes along:
     // if the client disconnects, the place becomes free only when the file has left the memory.
-    let decoded = tokio::task::spawn_blocking(move || (preprocess.decode(&file, &DECODING), place));
+    let decode = move || (preprocess.square.decode(&file, &DECODING), place);
+    let decoded = tokio::task::spawn_blocking(decode);
     let (square, _place) = decoded.await.map_err(|e| Refusal::internal(&e.into()))?;
-    let square = square.map_err(|error| match error {
-        Error::Film { .. } => Refusal(StatusCode::UNPROCESSABLE_ENTITY, error.to_string()),
-        error => Refusal::internal(&error.into()),
+    let square = square.map_err(|reason| {
+        Refusal(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            format!("the film {reason}"),
+        )
     })?;
-    let answer = service.network.call(square).await;
-    Ok(Json(answer.map_err(|e| Refusal::internal(&e))?))
+    let warnings = square.remarks.iter().map(ToString::to_string).collect();
+    let answer = service.network.call(square.into_film()).await;
+    let mut answer = answer.map_err(|e| Refusal::internal(&e))?;
+    answer.warnings = warnings;
+    Ok(Json(answer))
 }
 
 /// Reads the body, if it is small enough and arrives in time.

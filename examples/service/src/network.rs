@@ -34,6 +34,9 @@ pub(crate) struct Answer {
     /// One finding for each label, if there is a classification head.
     #[serde(skip_serializing_if = "Option::is_none")]
     findings: Option<Vec<Finding>>,
+    /// What is unusual about the film's file.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) warnings: Vec<String>,
 }
 
 /// The scores of a label.
@@ -92,6 +95,7 @@ impl Network {
                 let answer = |row: mflag_encoder::ndarray::ArrayView1<'_, f32>| Answer {
                     embedding: row.to_vec(),
                     findings: None,
+                    warnings: Vec::new(),
                 };
                 Ok(vectors.rows().into_iter().map(answer).collect())
             }
@@ -111,6 +115,7 @@ fn classify(model: &Model<Classification>, films: &[Film]) -> Result<Vec<Answer>
     let answer = |(embedding, log_odds): (Vec<f32>, &Vec<f32>)| Answer {
         embedding,
         findings: Some(findings(model, log_odds)),
+        warnings: Vec::new(),
     };
     Ok(answers.map(answer).collect())
 }

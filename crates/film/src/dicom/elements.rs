@@ -17,15 +17,27 @@ use dicom_transfer_syntax_registry::entries::{
 };
 
 /// Length of the preamble and the letters DICM.
-const START: usize = 132;
+const PREAMBLE: usize = 132;
+
+/// UIDs of the transfer syntaxes of data sets that state none.
+const IMPLICIT: &str = "1.2.840.10008.1.2";
+const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 
 /// Longest value that is kept, in bytes: a look-up table of 65,536 entries.
 const MAX_VALUE: u32 = 1 << 17;
 
+/// Overlay Rows of the first overlay.
+const OVERLAY_ROWS: Tag = Tag(0x6000, 0x0010);
+
 /// The elements and sequences that are kept.
-const NEEDED: [Tag; 18] = [
+const NEEDED: [Tag; 31] = [
+    tags::MODALITY,
+    tags::BODY_PART_EXAMINED,
+    tags::VIEW_POSITION,
     tags::SAMPLES_PER_PIXEL,
     tags::PHOTOMETRIC_INTERPRETATION,
+    tags::PLANAR_CONFIGURATION,
+    tags::NUMBER_OF_FRAMES,
     tags::ROWS,
     tags::COLUMNS,
     tags::BITS_ALLOCATED,
@@ -33,28 +45,41 @@ const NEEDED: [Tag; 18] = [
     tags::HIGH_BIT,
     tags::PIXEL_REPRESENTATION,
     tags::PIXEL_PADDING_VALUE,
+    tags::PIXEL_PADDING_RANGE_LIMIT,
     tags::WINDOW_CENTER,
     tags::WINDOW_WIDTH,
     tags::VOILUT_FUNCTION,
     tags::RESCALE_INTERCEPT,
     tags::RESCALE_SLOPE,
+    tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+    tags::RED_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+    tags::GREEN_PALETTE_COLOR_LOOKUP_TABLE_DATA,
+    tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DESCRIPTOR,
+    tags::BLUE_PALETTE_COLOR_LOOKUP_TABLE_DATA,
     tags::LUT_DESCRIPTOR,
     tags::LUT_DATA,
     tags::MODALITY_LUT_SEQUENCE,
     tags::VOILUT_SEQUENCE,
+    OVERLAY_ROWS,
 ];
 
 /// The elements of a picture.
 pub(super) struct Elements<'a> {
     /// UID of the transfer syntax.
     pub(super) syntax: String,
+    /// Whether the file does not state its transfer syntax.
+    pub(super) syntax_is_guessed: bool,
     big_endian: bool,
-    values: BTreeMap<Key, Vec<u8>>,
+    values: BTreeMap<Key, Value>,
     pub(super) pixels: Pixels<'a>,
 }
 
 /// The sequence that an element is in, if any, and the element's tag.
 type Key = (Option<Tag>, Tag);
+
+/// The kind and the bytes of an element's value.
+type Value = (VR, Vec<u8>);
 
 /// The value of Pixel Data.
 #[derive(Default)]
@@ -71,24 +96,21 @@ pub(super) enum Pixels<'a> {
     Fragments(Vec<&'a [u8]>),
 }
 
-/// Whether these are the first bytes of a DICOM file.
-pub(crate) fn is_dicom(bytes: &[u8]) -> bool {
-    bytes.get(128..START) == Some(b"DICM")
-}
-
 impl<'a> Elements<'a> {
     /// Reads the elements of a file up to its pixel data.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, String> {
-        let (syntax, start) = read_meta(bytes)?;
+        let Start {
+            syntax,
+            at,
+            syntax_is_guessed,
+        } = Start::read(bytes)?;
         let (encoding, big_endian) = match syntax.as_str() {
-            "1.2.840.10008.1.2" => (IMPLICIT_VR_LITTLE_ENDIAN.erased(), false),
+            IMPLICIT => (IMPLICIT_VR_LITTLE_ENDIAN.erased(), false),
             "1.2.840.10008.1.2.2" => (EXPLICIT_VR_BIG_ENDIAN.erased(), true),
-            "1.2.840.10008.1.2.1.99" => {
-                return Err("is a deflated DICOM file, which is not supported: inflate it".into());
-            }
+            "1.2.840.10008.1.2.1.99" => return Err(DEFLATED.into()),
             _ => (EXPLICIT_VR_LITTLE_ENDIAN.erased(), false),
         };
-        let data = &bytes[start..];
+        let data = &bytes[at..];
         let mut reader =
             LazyDataSetReader::new_with_ts(Cursor::new(data), &encoding).map_err(damaged)?;
         let mut collector = Collector::new(data);
@@ -99,6 +121,7 @@ impl<'a> Elements<'a> {
         }
         Ok(Elements {
             syntax,
+            syntax_is_guessed,
             big_endian,
             values: collector.values,
             pixels: collector.pixels,
@@ -129,14 +152,26 @@ impl<'a> Elements<'a> {
         } else {
             u16::from_le_bytes
         };
-        let value = self.values.get(&(sequence, tag))?;
+        let (_, value) = self.values.get(&(sequence, tag))?;
         Some(value.as_chunks().0.iter().map(|b| word(*b)).collect())
     }
 
     /// The first text of `tag`.
     pub(super) fn text(&self, tag: Tag) -> Option<&str> {
-        let value = std::str::from_utf8(self.values.get(&(None, tag))?).ok()?;
+        let (_, value) = self.values.get(&(None, tag))?;
+        let value = std::str::from_utf8(value).ok()?;
         Some(value.split('\\').next()?.trim_matches([' ', '\0']))
+    }
+
+    /// Whether the file states that the numbers of `tag` in `sequence` are signed.
+    pub(super) fn is_signed(&self, sequence: Tag, tag: Tag) -> bool {
+        let value = self.values.get(&(Some(sequence), tag));
+        value.is_some_and(|(vr, _)| *vr == VR::SS)
+    }
+
+    /// Whether the file has an overlay (graphics over the picture).
+    pub(super) fn has_graphics(&self) -> bool {
+        self.word(OVERLAY_ROWS).is_some()
     }
 
     /// Whether the upper byte of a word comes first.
@@ -151,7 +186,7 @@ struct Collector<'a> {
     data: &'a [u8],
     /// The sequences around the current element, the outermost first.
     sequences: Vec<Tag>,
-    values: BTreeMap<Key, Vec<u8>>,
+    values: BTreeMap<Key, Value>,
     pixels: Pixels<'a>,
 }
 
@@ -214,7 +249,7 @@ impl<'a> Collector<'a> {
             Some(key) if length <= MAX_VALUE => {
                 let value = copy(decoder, length)?;
                 // Of several items of a sequence, the first counts.
-                self.values.entry(key).or_insert(value);
+                self.values.entry(key).or_insert((header.vr, value));
             }
             _ => decoder.skip_bytes(length).map_err(damaged)?,
         }
@@ -256,12 +291,47 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// Reads the file meta group: the transfer syntax, and where the data set begins.
-fn read_meta(bytes: &[u8]) -> Result<(String, usize), String> {
-    let group = Cursor::new(&bytes[START..]);
+/// Where a data set begins, and how it is encoded.
+struct Start {
+    /// UID of the transfer syntax.
+    syntax: String,
+    syntax_is_guessed: bool,
+    /// Position of the data set in the file.
+    at: usize,
+}
+
+impl Start {
+    /// A file begins with a preamble and the file meta group, with this group alone, or with the
+    /// data set itself.
+    fn read(bytes: &[u8]) -> Result<Start, String> {
+        let has_preamble = bytes.get(PREAMBLE - 4..PREAMBLE) == Some(b"DICM");
+        let begin = if has_preamble { PREAMBLE } else { 0 };
+        if has_preamble || bytes.starts_with(&[2, 0]) {
+            let (syntax, at) = read_meta(bytes, begin)?;
+            return Ok(Start {
+                syntax,
+                syntax_is_guessed: false,
+                at,
+            });
+        }
+        // The kind of a value (VR) is two letters, if it is stated.
+        let is_explicit = matches!(bytes.get(4..6), Some([b'A'..=b'Z', b'A'..=b'Z']));
+        let syntax = if is_explicit { EXPLICIT } else { IMPLICIT };
+        Ok(Start {
+            syntax: syntax.to_owned(),
+            syntax_is_guessed: true,
+            at: 0,
+        })
+    }
+}
+
+/// Reads the file meta group, which begins at `begin`: the transfer syntax, and where the data set
+/// begins.
+fn read_meta(bytes: &[u8], begin: usize) -> Result<(String, usize), String> {
+    let group = Cursor::new(&bytes[begin..]);
     let mut reader = LazyDataSetReader::new_with_ts(group, &EXPLICIT_VR_LITTLE_ENDIAN.erased())
         .map_err(damaged)?;
-    let (mut syntax, mut end) = (None, START);
+    let (mut syntax, mut end) = (None, begin);
     // The data set that follows may have another encoding. The first token that this reader cannot
     // read is the beginning of the data set.
     while let Some(Ok(token)) = reader.advance() {
@@ -269,7 +339,7 @@ fn read_meta(bytes: &[u8]) -> Result<(String, usize), String> {
             LazyDataToken::ElementHeader(header) if header.tag.0 == 2 => {}
             LazyDataToken::LazyValue { header, decoder } => {
                 let value = copy(decoder, header.len.get().unwrap_or(0))?;
-                end = START + decoder.position() as usize;
+                end = begin + decoder.position() as usize;
                 if header.tag == tags::TRANSFER_SYNTAX_UID {
                     syntax = String::from_utf8(value).ok();
                 }
@@ -302,6 +372,9 @@ fn borrow<'a>(
     let end = start.saturating_add(length as usize);
     data.get(start..end).ok_or_else(|| CUT_SHORT.into())
 }
+
+const DEFLATED: &str = "is a deflated DICOM file (transfer syntax 1.2.840.10008.1.2.1.99), which is \
+                        not supported: inflate it, for example by DCMTK: dcmconv +te IN OUT";
 
 const CUT_SHORT: &str = "is cut short or damaged: an element is longer than the file";
 

@@ -3,7 +3,8 @@
 
 use hayro_jpeg2000::{DecodeError, DecodeSettings, DecoderContext, Image};
 
-use super::size::{COLOUR, PixelFormat};
+use super::frame::{Coded, Decoded};
+use super::size::PixelFormat;
 use crate::limits::Limits;
 
 /// The first bytes of a codestream: start and size markers.
@@ -20,15 +21,18 @@ pub(super) fn decode(
     frame: &[u8],
     format: &PixelFormat,
     limits: &Limits,
-) -> Result<Vec<u16>, String> {
+) -> Result<Decoded, String> {
     let failed = |e: DecodeError| format!("its JPEG 2000 cannot be decoded: {e}");
     // The codestream may lie in a JP2 file.
     let start = frame.windows(4).position(|w| w == START);
     let stream = &frame[start.ok_or("is damaged: its JPEG 2000 codestream is missing")?..];
     let size = Size::read(stream).ok_or("its JPEG 2000 codestream is cut short")?;
     format.check_frame_size(size.width, size.height)?;
-    if size.components != 1 {
-        return Err(COLOUR.into());
+    let channels = usize::from(size.components);
+    if channels != 1 && channels != 3 {
+        return Err(format!(
+            "its JPEG 2000 has {channels} channels: films have 1, or 3"
+        ));
     }
     if size.tiles > MAX_TILES {
         return Err(format!(
@@ -45,29 +49,50 @@ pub(super) fn decode(
     }
     // Memory for coefficients, samples and two buffers of the wavelet transform, 4 bytes a pixel
     // each, and for the code blocks.
-    limits.check(size.width, size.height, 28)?;
+    limits.check(size.width, size.height, 28 * channels as u64)?;
     let image = Image::new(stream, &DecodeSettings::default()).map_err(failed)?;
     let mut context = DecoderContext::default();
     let decoded = image.decode(&mut context).map_err(failed)?;
-    let [component] = decoded.components() else {
-        return Err(COLOUR.into());
-    };
-    if component.bit_depth() > 16 {
+    let bits = u32::from(size.bits);
+    if bits > 16 {
         return Err(format!(
-            "its JPEG 2000 has {} bits a pixel, more than 16",
-            component.bit_depth()
+            "its JPEG 2000 has {bits} bits a pixel, more than 16"
         ));
     }
     // Lossy values may leave their range. The decoder adds half the range to signed values; it is
     // subtracted again here.
-    let top = (1u32 << component.bit_depth()) - 1;
+    let top = (1u32 << bits) - 1;
     let lift = if size.signed {
         top.div_ceil(2) as i32
     } else {
         0
     };
     let value = |sample: &f32| (sample.round().clamp(0.0, top as f32) as i32 - lift) as u16;
-    Ok(component.samples().iter().map(value).collect())
+    let planes = decoded.components();
+    if planes.len() != channels {
+        return Err(
+            "is damaged: its JPEG 2000 has another number of channels than it states".into(),
+        );
+    }
+    let count = format.pixels();
+    let mut values = vec![0; count * channels];
+    for (channel, plane) in planes.iter().enumerate() {
+        if plane.samples().len() != count || u32::from(plane.bit_depth()) != bits {
+            return Err("its JPEG 2000 has channels of different kinds".into());
+        }
+        let places = values.iter_mut().skip(channel).step_by(channels);
+        for (place, sample) in places.zip(plane.samples()) {
+            *place = value(sample);
+        }
+    }
+    Ok(Decoded {
+        values,
+        channels,
+        coded: Coded {
+            bits,
+            signed: size.signed,
+        },
+    })
 }
 
 /// The smallest exponent of a precinct's side in the headers of `stream` and of its tile-parts; 15
@@ -125,6 +150,8 @@ struct Size {
     height: u32,
     components: u16,
     tiles: u64,
+    /// Bits of a value of the first component.
+    bits: u8,
     signed: bool,
 }
 
@@ -147,6 +174,7 @@ impl Size {
             height: bottom.checked_sub(top)?,
             components: u16::from_be_bytes([*rest.first()?, *rest.get(1)?]),
             tiles: along(right, tile_x, tile_w)? * along(bottom, tile_y, tile_h)?,
+            bits: (rest.get(2)? & 0x7f) + 1,
             signed: rest.get(2)? & 0x80 != 0,
         })
     }

@@ -2,20 +2,27 @@
 
 use charls::CharLS;
 
-use super::size::{COLOUR, PixelFormat};
+use super::frame::{Coded, Decoded};
+use super::size::PixelFormat;
 
-/// Decodes the values of `frame`.
-pub(super) fn decode(frame: &[u8], format: &PixelFormat) -> Result<Vec<u16>, String> {
+/// Decodes a grey `frame`.
+pub(super) fn decode(frame: &[u8], format: &PixelFormat) -> Result<Decoded, String> {
     let failed = |e: charls::Error| format!("its JPEG-LS cannot be decoded: {e}");
     let info = CharLS::default().get_frame_info(frame).map_err(failed)?;
     format.check_frame_size(info.width, info.height)?;
     if info.component_count != 1 {
-        return Err(COLOUR.into());
+        return Err("its JPEG-LS is in colour, which is not supported: convert it to grey".into());
     }
     let bytes = CharLS::default().decode(frame).map_err(failed)?;
-    if info.bits_per_sample <= 8 {
-        return Ok(bytes.into_iter().map(u16::from).collect());
-    }
-    let pairs = bytes.as_chunks().0;
-    Ok(pairs.iter().map(|b| u16::from_ne_bytes(*b)).collect())
+    let values = if info.bits_per_sample <= 8 {
+        bytes.into_iter().map(u16::from).collect()
+    } else {
+        let pairs = bytes.as_chunks().0;
+        pairs.iter().map(|b| u16::from_ne_bytes(*b)).collect()
+    };
+    Ok(Decoded {
+        values,
+        channels: 1,
+        coded: Coded::unsigned(info.bits_per_sample as u32),
+    })
 }

@@ -1,78 +1,142 @@
-//! DICOM files: the first frame of a grey picture.
+//! DICOM files: a frame of a grey picture.
 
+mod colour;
 mod elements;
 mod frame;
 mod jpeg_2000;
 #[cfg(feature = "jpeg-ls")]
 mod jpeg_ls;
+mod numbers;
 mod rle;
 mod size;
+mod subject;
+mod table;
 
-use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 
-pub(crate) use elements::is_dicom;
-
 use crate::limits::Limits;
-use crate::source::Source;
-use crate::tone::{Modality, Table, Tone, Voi};
+use crate::remark::Remark;
+use crate::source::{Raw, Source, Values};
+use crate::tone::{Modality, Tone, Voi};
 use elements::Elements;
+use numbers::Numbers;
 use size::PixelFormat;
+use table::table;
 
-/// Opens the first frame of the DICOM file in `bytes`.
-pub(crate) fn open<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, String> {
+/// Opens a frame of the DICOM file in `bytes`: the one of this number, from 1, or else the first.
+/// The number counts only for files with several frames.
+pub(crate) fn open<'a>(
+    bytes: &'a [u8],
+    number: Option<u32>,
+    limits: &Limits,
+) -> Result<Source<'a>, String> {
     let elements = Elements::read(bytes)?;
     let format = PixelFormat::read(&elements)?;
     let (width, height) = (u32::from(format.width), u32::from(format.height));
-    // 4 bytes a pixel for the values and the film. Decoders that need more memory check the limits
-    // themselves.
-    limits.check(width, height, 4)?;
-    let (tone, shift) = tone(&elements, format.allocated)?;
-    let values = frame::first(&elements, &format, shift, limits)?;
-    Ok(Source {
-        width,
-        height,
-        tone,
-        values,
-    })
+    // 4 bytes a pixel and channel for the values and the film. Decoders that need more memory check
+    // the limits themselves.
+    limits.check(width, height, 4 * format.channels() as u64)?;
+    let mut remarks = about(&elements);
+    let index = frame_index(&format, number, &mut remarks)?;
+    let mut frame = frame::read(&elements, &format, index, limits)?;
+    let tone = if frame.was_colour {
+        remarks.push(Remark::GreyInColour);
+        let bits = if matches!(frame.values, Values::Decoded(Raw::Eight(_))) {
+            8
+        } else {
+            frame.coded.map_or(format.stored.into(), |coded| coded.bits)
+        };
+        Tone::unsigned(bits)
+    } else {
+        let numbers = Numbers::new(
+            &elements,
+            &format,
+            &mut frame.values,
+            frame.coded,
+            &mut remarks,
+        );
+        tone(&elements, numbers, &mut remarks)
+    };
+    Ok(Source::new([width, height], tone, frame.values).remarked(remarks))
 }
 
-/// How values become greys, and the number of bits by which the stored words are shifted down
-/// first.
-fn tone(elements: &Elements<'_>, allocated: u16) -> Result<(Tone, u16), String> {
-    let bits = elements.word(tags::BITS_STORED).unwrap_or(allocated);
-    let high = elements
-        .word(tags::HIGH_BIT)
-        .unwrap_or(bits.saturating_sub(1));
-    if bits == 0 || high >= allocated || high + 1 < bits {
+/// What the file says of the picture as a whole.
+fn about(elements: &Elements<'_>) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    if elements.syntax_is_guessed {
+        remarks.push(Remark::NoHeader);
+    }
+    remarks.extend(subject::remarks(elements));
+    remarks
+}
+
+/// The index of the frame to read.
+fn frame_index(
+    format: &PixelFormat,
+    number: Option<u32>,
+    remarks: &mut Vec<Remark>,
+) -> Result<usize, String> {
+    let frames = format.frames;
+    if frames == 1 {
+        return Ok(0);
+    }
+    if number.is_none() {
+        remarks.push(Remark::FirstFrame(frames));
+    }
+    let number = number.unwrap_or(1);
+    if number == 0 || number > frames {
         return Err(format!(
-            "is damaged: {bits} bits up to bit {high} do not fit into {allocated} bits a pixel"
+            "has {frames} frames: there is no frame {number}; give a number from 1 to {frames}"
         ));
     }
-    let signed = elements.word(tags::PIXEL_REPRESENTATION) == Some(1);
-    let number = |word: u16| {
-        if signed {
-            i32::from(word as i16)
-        } else {
-            i32::from(word)
-        }
-    };
-    let linear = Modality::Linear {
-        slope: elements.number(tags::RESCALE_SLOPE).unwrap_or(1.0),
-        intercept: elements.number(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
-    };
-    let table = |sequence| table(elements, sequence, |word| f64::from(number(word)));
-    let tone = Tone {
-        bits: bits.into(),
-        signed,
-        padding: elements.word(tags::PIXEL_PADDING_VALUE).map(number),
-        modality: table(tags::MODALITY_LUT_SEQUENCE).map_or(linear, Modality::Table),
-        voi: table(tags::VOILUT_SEQUENCE)
-            .map(Voi::Table)
-            .or_else(|| window(elements)),
+    Ok(number as usize - 1)
+}
+
+/// How values become greys.
+fn tone(elements: &Elements<'_>, numbers: Numbers, remarks: &mut Vec<Remark>) -> Tone {
+    let mut tone = Tone {
+        bits: numbers.bits,
+        signed: numbers.signed,
         inverted: elements.text(tags::PHOTOMETRIC_INTERPRETATION) == Some("MONOCHROME1"),
+        ..Tone::default()
     };
-    Ok((tone, high + 1 - bits))
+    tone.padding = padding(elements, &tone);
+    let stored = tone.least_and_largest();
+    let stored = (f64::from(stored.0), f64::from(stored.1));
+    let modality = table(
+        elements,
+        tags::MODALITY_LUT_SEQUENCE,
+        numbers,
+        stored,
+        remarks,
+    );
+    tone.modality = match modality {
+        Some(table) => Modality::Table(table),
+        None => Modality::Linear {
+            slope: elements.number(tags::RESCALE_SLOPE).unwrap_or(1.0),
+            intercept: elements.number(tags::RESCALE_INTERCEPT).unwrap_or(0.0),
+        },
+    };
+    if matches!(tone.modality, Modality::Linear { slope: 0.0, .. }) {
+        // A slope of 0 makes all values equal, so nothing in its unit is of use.
+        remarks.push(Remark::FullRange);
+        tone.modality = Modality::default();
+        return tone;
+    }
+    let values = tone.modality_range();
+    tone.voi = table(elements, tags::VOILUT_SEQUENCE, numbers, values, remarks)
+        .map(Voi::Table)
+        .or_else(|| window(elements));
+    tone
+}
+
+/// The stored values that do not belong to the picture, from the least to the largest: Pixel
+/// Padding Value, or all values from there to Pixel Padding Range Limit.
+fn padding(elements: &Elements<'_>, tone: &Tone) -> Option<(i32, i32)> {
+    let stored = |tag| elements.word(tag).map(|word| tone.stored(tone.raw(word)));
+    let value = stored(tags::PIXEL_PADDING_VALUE)?;
+    let limit = stored(tags::PIXEL_PADDING_RANGE_LIMIT).unwrap_or(value);
+    Some((value.min(limit), value.max(limit)))
 }
 
 /// The file's first window; `None` if it has none, or one of an invalid width.
@@ -86,35 +150,4 @@ fn window(elements: &Elements<'_>) -> Option<Voi> {
         _ if width >= 1.0 => Some(Voi::Linear { centre, width }),
         _ => None,
     }
-}
-
-/// The look-up table in the first item of `sequence`; `None` if it is missing or incomplete.
-/// `number` turns the descriptor's word for the first value into a number.
-fn table(elements: &Elements<'_>, sequence: Tag, number: impl Fn(u16) -> f64) -> Option<Table> {
-    let descriptor = elements.words(Some(sequence), tags::LUT_DESCRIPTOR)?;
-    let [entries, first, bits] = descriptor[..] else {
-        return None;
-    };
-    // 65,536 entries do not fit into a word: 0 stands for them.
-    let count = if entries == 0 {
-        1 << 16
-    } else {
-        usize::from(entries)
-    };
-    let mut data = elements.words(Some(sequence), tags::LUT_DATA)?;
-    // Two entries of 8 bits may share a word.
-    if data.len() < count && data.len() == count.div_ceil(2) {
-        data = data
-            .into_iter()
-            .flat_map(u16::to_le_bytes)
-            .map(u16::from)
-            .collect();
-    }
-    let complete = data.len() >= count && (1..=16).contains(&bits);
-    data.truncate(count);
-    complete.then(|| Table {
-        first: number(first),
-        entries: data,
-        top: f64::from((1u32 << bits) - 1),
-    })
 }

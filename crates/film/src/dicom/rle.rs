@@ -16,21 +16,25 @@ const BAD_HEADER: &str = "is damaged: its RLE segments are not where they should
 /// segments.
 const HEADER: usize = 64;
 
-/// Decodes the values of the frame in `fragment`.
+/// Decodes the values of the frame in `fragment`, one channel after the other.
 pub(super) fn decode(fragment: &[u8], format: &PixelFormat) -> Result<Vec<u16>, String> {
-    let segments = segments(fragment, format.bytes_per_value())?;
+    let bytes_per_value = format.bytes_per_value();
+    let segments = segments(fragment, bytes_per_value * format.channels())?;
     let count = format.pixels();
-    let mut values = vec![0u16; count];
-    for segment in segments {
-        let bytes = unpack(segment, count);
-        if bytes.len() < count {
-            return Err(format!(
-                "is cut short: it has {} of {count} pixels",
-                bytes.len()
-            ));
-        }
-        for (value, byte) in values.iter_mut().zip(bytes) {
-            *value = *value << 8 | u16::from(byte);
+    let mut values = vec![0u16; count * format.channels()];
+    let planes = values.chunks_exact_mut(count);
+    for (plane, segments) in planes.zip(segments.chunks_exact(bytes_per_value)) {
+        for segment in segments {
+            let bytes = unpack(segment, count);
+            if bytes.len() < count {
+                return Err(format!(
+                    "is cut short: it has {} of {count} pixels",
+                    bytes.len()
+                ));
+            }
+            for (value, byte) in plane.iter_mut().zip(bytes) {
+                *value = *value << 8 | u16::from(byte);
+            }
         }
     }
     Ok(values)

@@ -12,7 +12,7 @@ use super::huffman::{Means, Others};
 /// for all other JPEGs, and for damaged ones: libjpeg then decodes the file, and reports any
 /// damage.
 pub(super) fn means(bytes: &[u8]) -> Option<Vec<u8>> {
-    let header = header(bytes)?;
+    let header = header(bytes, 8)?;
     let means = Means::new(header.means)?;
     let others = Others::new(header.others)?;
     let restart = usize::from(header.restart);
@@ -27,7 +27,7 @@ pub(super) fn means(bytes: &[u8]) -> Option<Vec<u8>> {
         }
         mean = mean.checked_add(means.next(&mut bits)?)?;
         others.skip(&mut bits)?;
-        pixels.push(pixel(mean.checked_mul(header.quantum.into())?)?);
+        pixels.push(pixel(mean.checked_mul(header.quanta.first()?.into())?)?);
     }
     bits.at_end().then_some(pixels)
 }

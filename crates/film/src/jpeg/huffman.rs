@@ -132,6 +132,31 @@ impl<'a> Others<'a> {
     }
 }
 
+/// A code whose symbols are read one by one, each with the number that follows it.
+#[cfg(feature = "dicom")]
+pub(super) struct Symbols<'a>(Single<'a>);
+
+#[cfg(feature = "dicom")]
+impl<'a> Symbols<'a> {
+    /// `None` for invalid codes.
+    pub(super) fn new(codes: Codes<'a>) -> Option<Symbols<'a>> {
+        let step = |length: u32, symbol: u8| {
+            Some(Step {
+                bits: length as u8 + (symbol & 15),
+                ahead: symbol,
+            })
+        };
+        Some(Symbols(Single::new(codes, step)?))
+    }
+
+    /// Reads the next symbol, and the number of as many bits as its lower half states.
+    pub(super) fn next(&self, bits: &mut super::bits::Bits<'_>) -> Option<(u8, i32)> {
+        bits.fill();
+        let step = self.0.step(bits.ahead)?;
+        Some((step.ahead, bits.number(step.bits, step.ahead & 15)))
+    }
+}
+
 /// A code that is read one symbol at a time.
 struct Single<'a> {
     table: Table,

@@ -6,6 +6,8 @@
 
 mod bits;
 mod blocks;
+#[cfg(feature = "dicom")]
+mod deep;
 mod errors;
 mod header;
 mod huffman;
@@ -14,7 +16,12 @@ use std::borrow::Cow;
 
 use mozjpeg::{ColorSpace, Decompress};
 
+#[cfg(feature = "dicom")]
+pub(crate) use deep::{DEEP_BITS, deep};
+
 use crate::limits::Limits;
+pub(crate) use header::segments;
+
 use errors::{catch_refusal, error_manager};
 
 /// The first bytes of a JPEG.
@@ -79,10 +86,30 @@ impl<'a> Jpeg<'a> {
         self.by_libjpeg(eighths)
     }
 
-    fn by_libjpeg(&self, eighths: u8) -> Result<(u32, Vec<u8>), String> {
+    /// Decodes a picture in colour: three values a pixel, red, green and blue, or, as most JPEGs
+    /// store them, brightness and two of colour.
+    #[cfg(feature = "dicom")]
+    pub(crate) fn channels(&self) -> Result<Vec<u8>, String> {
+        self.check_scans()?;
+        catch_refusal(|| {
+            let picture = Decompress::with_err(error_manager()).from_mem(&self.bytes)?;
+            let stored = picture.color_space();
+            let mut picture = picture.to_colorspace(stored)?;
+            let pixels: Vec<[u8; 3]> = picture.read_scanlines()?;
+            picture.finish()?;
+            Ok(pixels.into_flattened())
+        })
+    }
+
+    fn check_scans(&self) -> Result<(), String> {
         if self.bytes.windows(2).filter(|w| *w == SCAN).count() > MAX_SCANS {
             return Err(format!("is damaged: it has more than {MAX_SCANS} scans"));
         }
+        Ok(())
+    }
+
+    fn by_libjpeg(&self, eighths: u8) -> Result<(u32, Vec<u8>), String> {
+        self.check_scans()?;
         catch_refusal(|| {
             let mut picture = Decompress::with_err(error_manager()).from_mem(&self.bytes)?;
             picture.scale(eighths);
@@ -93,6 +120,16 @@ impl<'a> Jpeg<'a> {
             Ok((columns, pixels))
         })
     }
+}
+
+/// The bits of a value that the frame header of a JPEG states; `None` if it has no header.
+#[cfg(feature = "dicom")]
+pub(crate) fn bits(bytes: &[u8]) -> Option<u32> {
+    // Frame headers of all kinds of coding; the markers between them are no frame headers.
+    let frame = segments(bytes).find(|segment| {
+        matches!(segment.marker, 0xc0..=0xcf) && !matches!(segment.marker, 0xc4 | 0xc8 | 0xcc)
+    })?;
+    Some(u32::from(*frame.content.first()?))
 }
 
 #[cfg(test)]

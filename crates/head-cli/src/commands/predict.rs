@@ -9,7 +9,7 @@ use mflag_cli::DeviceArgs;
 use mflag_core::atomic;
 use mflag_core::output::Output;
 use mflag_core::table::write_csv;
-use mflag_head::{Head, Model, UnreadableFilm, find_films};
+use mflag_head::{Head, Model, Predicted, Reading, find_films};
 
 use super::create_folder;
 
@@ -24,6 +24,14 @@ pub(crate) struct PredictArgs {
     /// Draw each prediction over its film, into the subfolder overlays
     #[arg(long)]
     overlays: bool,
+    /// Frame to read of DICOM files with several frames, from 1 [default: as for training, or the
+    /// first with a warning]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    frame: Option<u32>,
+    /// Refuse films whose DICOM file names another modality than radiography or another body part
+    /// than the chest [default: warn]
+    #[arg(long)]
+    chest_only: bool,
     #[command(flatten)]
     on: DeviceArgs,
     /// Films, folders of films, or quoted patterns such as 'films/*.dcm'
@@ -31,29 +39,53 @@ pub(crate) struct PredictArgs {
     films: Vec<PathBuf>,
 }
 
+impl PredictArgs {
+    fn reading(&self) -> Reading {
+        Reading {
+            frame: self.frame,
+            chest_only: self.chest_only,
+        }
+    }
+}
+
 pub(crate) fn run<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {
-    let files = find_films(&args.films)?;
+    let found = find_films(&args.films)?;
     let model = Model::<H>::open_on(&args.model, args.on.into())?;
     create_folder(&args.out)?;
     let overlays = args.overlays.then(|| args.out.join("overlays"));
     if let Some(folder) = &overlays {
         create_folder(folder)?;
     }
-    let unreadable = model.predict(&files, &args.out, overlays.as_deref())?;
-    report(files.len(), &unreadable, &args.out, out)
+    if !found.passed_over.is_empty() {
+        let kinds = found.kinds_passed_over();
+        let words = format!("passed over, no films: {kinds}\n");
+        out.say("passed_over", &found.passed_over, words);
+    }
+    let predicted = model.predict(&found.films, args.reading(), &args.out, overlays.as_deref())?;
+    report(found.films.len(), &predicted, &args.out, out)
 }
 
-/// Prints how many films were predicted, and lists the unreadable ones in `bad.csv`. An error if no
-/// film could be read.
+/// Prints how many films were predicted and what was unusual about them, and lists the unreadable
+/// ones in `bad.csv`. An error if no film could be read.
 fn report(
     films: usize,
-    unreadable: &[UnreadableFilm],
+    Predicted {
+        unreadable,
+        remarks,
+    }: &Predicted,
     folder: &Path,
     out: &mut Output,
 ) -> Result<ExitCode> {
     let predicted = films - unreadable.len();
     let words = format!("{predicted} films: {}\n", folder.display());
     out.say("predicted", predicted, words);
+    if !remarks.is_empty() {
+        let line = |(kind, films): (&&str, &usize)| {
+            format!("warning: {kind}: {films} of {predicted} films\n")
+        };
+        let words: String = remarks.iter().map(line).collect();
+        out.say("warnings", remarks, words);
+    }
     let list = folder.join("bad.csv");
     if unreadable.is_empty() {
         // Removes the list of an earlier prediction.

@@ -42,6 +42,14 @@ struct StoreArgs {
     /// Bits per pixel, 8 or 16; 16 keeps the precision of films with more than 8 bits
     #[arg(long, default_value = "8", value_name = "BITS", value_parser = depth)]
     depth: Depth,
+    /// Frame to read of DICOM files with several frames, from 1 [default: the first, with a
+    /// warning]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    frame: Option<u32>,
+    /// Refuse films whose DICOM file names another modality than radiography or another body part
+    /// than the chest [default: warn]
+    #[arg(long)]
+    chest_only: bool,
 }
 
 /// The values of `--fit`.
@@ -70,7 +78,9 @@ impl StoreArgs {
                 },
                 window: self.window,
                 depth: self.depth,
+                frame: self.frame,
             },
+            chest_only: self.chest_only,
             ..Options::default()
         }
     }
@@ -82,7 +92,7 @@ impl PrepareArgs {
         let folder = &self.data_set.added().out;
         let data = self.data_set.read()?;
         let store = prepare(&data, folder, &self.data_set.added().options())?;
-        let bad = store.meta().bad;
+        let (bad, warnings) = (store.meta().bad, &store.meta().warnings);
 
         let mut table = Table::new(&["films", "number"]);
         table.row(["kept".to_owned(), store.records().len().to_string()]);
@@ -98,6 +108,16 @@ impl PrepareArgs {
             let list = folder.join("bad.csv");
             let text = format!("films that could not be prepared: {}\n", list.display());
             out.say("bad", &list, text);
+        }
+        if !warnings.is_empty() {
+            let kept = store.records().len();
+            let line = |(kind, films): (&String, &usize)| {
+                format!("warning: {kind}: {films} of {kept} films\n")
+            };
+            let lines: String = warnings.iter().map(line).collect();
+            let list = folder.join("warnings.csv");
+            let text = format!("{lines}films with warnings: {}\n", list.display());
+            out.say("warnings", warnings, text);
         }
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! Prepares one film: decodes it, and checks it against its boxes and its mask.
 
-use mflag_film::Greys;
+use mflag_film::{Greys, Remark};
 use mflag_store::{Error, Mask, Record, Result, check_boxes, mask};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +14,9 @@ pub(super) struct PreparedFilm {
     /// The film's mask as runs, if the data set has it as an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) mask: Option<Mask>,
+    /// What is unusual about the film's file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) remarks: Vec<Remark>,
 }
 
 /// A film that could not be prepared.
@@ -38,6 +41,11 @@ fn read(record: &Record, options: &Options) -> Result<(PreparedFilm, Greys)> {
     let squared = options.squaring.read(&record.path, &options.limits)?;
     let (width, height) = (squared.width, squared.height);
     let bad = |reason| Error::file(&record.path, reason);
+    if options.chest_only
+        && let Some(remark) = squared.not_chest()
+    {
+        return Err(bad(format!("{remark}: --chest-only refuses it")));
+    }
     // Readers do not know the size of a DICOM film, so boxes and runs are checked here.
     check_boxes(&record.boxes, (width, height)).map_err(bad)?;
     let mask = match &record.mask {
@@ -52,6 +60,10 @@ fn read(record: &Record, options: &Options) -> Result<(PreparedFilm, Greys)> {
         }
         _ => None,
     };
-    let size = [width, height];
-    Ok((PreparedFilm { size, mask }, squared.greys))
+    let prepared = PreparedFilm {
+        size: [width, height],
+        mask,
+        remarks: squared.remarks,
+    };
+    Ok((prepared, squared.greys))
 }

@@ -8,7 +8,7 @@ mod film;
 mod plan;
 mod shard;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use mflag_core::atomic;
@@ -32,6 +32,8 @@ pub struct Options {
     pub squaring: Squaring,
     /// The largest film that is decoded.
     pub limits: Limits,
+    /// Whether films are refused whose DICOM file says that they are no chest films.
+    pub chest_only: bool,
 }
 
 impl Default for Options {
@@ -39,6 +41,7 @@ impl Default for Options {
         Options {
             squaring: Squaring::new(256, Fit::Pad),
             limits: Limits::default(),
+            chest_only: false,
         }
     }
 }
@@ -117,6 +120,7 @@ fn finish(
         )));
     }
     write_records(files, dataset, shards, &bad)?;
+    let warnings = write_warnings(files, dataset, shards, &bad)?;
     let meta = StoreMeta {
         format: STORE_FORMAT,
         dataset: dataset.name.clone(),
@@ -124,9 +128,34 @@ fn finish(
         squaring: options.squaring,
         films,
         bad: bad.len(),
+        warnings,
         shards: shards.iter().map(|content| content.shard.clone()).collect(),
     };
     Ok(atomic::write_json(&files.meta(), &meta)?)
+}
+
+/// Lists the films whose files are unusual in `warnings.csv`, if there are any. Returns how many
+/// films each kind of remark concerns.
+fn write_warnings(
+    files: &StoreFiles,
+    dataset: &Dataset,
+    shards: &[ShardContent],
+    bad: &[&BadFilm],
+) -> Result<BTreeMap<String, usize>> {
+    let mut counts = BTreeMap::new();
+    let mut rows = Vec::new();
+    for (record, prepared) in prepared_films(dataset, shards, bad) {
+        for remark in &prepared.remarks {
+            *counts.entry(remark.kind().to_owned()).or_default() += 1;
+            rows.push([record.film.clone(), remark.to_string()]);
+        }
+    }
+    if rows.is_empty() {
+        atomic::remove(&files.warnings())?;
+    } else {
+        mflag_core::table::write_csv(&files.warnings(), ["film", "warning"], rows)?;
+    }
+    Ok(counts)
 }
 
 /// Writes the records of the prepared films, in the order of the shards.
@@ -136,17 +165,13 @@ fn write_records(
     shards: &[ShardContent],
     bad: &[&BadFilm],
 ) -> Result<()> {
-    let bad: BTreeSet<&str> = bad.iter().map(|b| b.film.as_str()).collect();
-    let records = dataset.records.iter();
-    let records = records.filter(|record| !bad.contains(record.film.as_str()));
-    let prepared = shards.iter().flat_map(|content| &content.films);
     let complete = |(record, prepared): (&Record, &PreparedFilm)| Record {
         size: Some(prepared.size),
         mask: prepared.mask.clone().or_else(|| record.mask.clone()),
         ..record.clone()
     };
     // One record at a time: a copy of a million records would take gigabytes.
-    let mut records = records.zip(prepared).map(complete);
+    let mut records = prepared_films(dataset, shards, bad).map(complete);
     atomic::write(&files.films(), |file| {
         records.try_for_each(|record| {
             serde_json::to_writer(&mut *file, &record)?;
@@ -154,4 +179,17 @@ fn write_records(
         })
     })?;
     Ok(())
+}
+
+/// The records of the prepared films with what the preparation learned about them, in the order of
+/// the shards.
+fn prepared_films<'a>(
+    dataset: &'a Dataset,
+    shards: &'a [ShardContent],
+    bad: &[&'a BadFilm],
+) -> impl Iterator<Item = (&'a Record, &'a PreparedFilm)> {
+    let bad: BTreeSet<&str> = bad.iter().map(|b| b.film.as_str()).collect();
+    let records = dataset.records.iter();
+    let records = records.filter(move |record| !bad.contains(record.film.as_str()));
+    records.zip(shards.iter().flat_map(|content| &content.films))
 }

@@ -18,6 +18,8 @@ pub(super) struct Plan {
     #[serde(flatten)]
     squaring: Squaring,
     pub(super) films_in_shard: usize,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    chest_only: bool,
     /// Digest of all records, in order.
     films: String,
 }
@@ -29,6 +31,7 @@ impl Plan {
             dataset: dataset.name.clone(),
             squaring: options.squaring,
             films_in_shard: films_in_shard(options.squaring),
+            chest_only: options.chest_only,
             films: digest(&dataset.records)?,
         })
     }

@@ -11,6 +11,8 @@ use crate::error::{Error, Result};
 use crate::film::Film;
 use crate::limits::Limits;
 use crate::open::open;
+use crate::png;
+use crate::source::Values;
 use crate::tone::Window;
 
 /// How films are decoded.
@@ -64,13 +66,46 @@ pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> std::result::Result<Film, 
     catch_panic(|| open(bytes, limits)?.film(Window::default()))
 }
 
-/// Decodes the stored values of up to 16 bits without a window, for masks, whose values are not
-/// greys. Colour and transparency are treated as in [`decode_with`].
+/// The values of a mask's file, which are not greys.
+#[derive(Debug, Clone)]
+pub struct StoredMask {
+    /// Values of up to 16 bits, without a window.
+    pub values: Film<u16>,
+    /// Whether the values were compressed as JPEG, which changes them a little.
+    pub lossy: bool,
+}
+
+/// Decodes the values of a mask. A PNG's colour becomes the largest of its three channels, and its
+/// transparent pixels become black.
 ///
 /// # Errors
 /// As [`decode_with`].
-pub fn decode_stored(path: &Path, limits: &Limits) -> Result<Film<u16>> {
-    read_file(path, limits, |bytes| open(bytes, limits)?.stored())
+pub fn decode_mask(path: &Path, limits: &Limits) -> Result<StoredMask> {
+    read_file(path, limits, |bytes| {
+        let source = if bytes.starts_with(&png::START) {
+            png::open_mask(bytes, limits)?
+        } else {
+            open(bytes, limits)?
+        };
+        Ok(StoredMask {
+            lossy: matches!(source.values, Values::Jpeg(_)),
+            values: source.stored()?,
+        })
+    })
+}
+
+/// Columns and rows of the film in a file, without decoding its pixels if the format allows it.
+///
+/// # Errors
+/// As [`decode_with`], except for damaged pixels.
+pub fn size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
+    read_file(path, limits, |bytes| {
+        if bytes.starts_with(&png::START) {
+            return png::size(bytes);
+        }
+        let source = open(bytes, limits)?;
+        Ok((source.width, source.height))
+    })
 }
 
 /// Reads a file and passes its content to `decode`.

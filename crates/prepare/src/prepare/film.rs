@@ -14,6 +14,13 @@ pub(super) struct PreparedFilm {
     /// The film's mask as runs, if the data set has it as an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) mask: Option<Mask>,
+    /// Whether the mask's image has soft or noisy edges.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) soft_mask: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A film that could not be prepared.
@@ -40,8 +47,8 @@ fn read(record: &Record, options: &Options) -> Result<(PreparedFilm, Greys)> {
     let bad = |reason| Error::file(&record.path, reason);
     // Readers do not know the size of a DICOM film, so boxes and runs are checked here.
     check_boxes(&record.boxes, (width, height)).map_err(bad)?;
-    let mask = match &record.mask {
-        Some(file @ Mask::File { .. }) => Some(mask::to_runs(file, width, height)?),
+    let file_mask = match &record.mask {
+        Some(Mask::File { path, scale }) => Some(mask::from_file(path, *scale, width, height)?),
         Some(Mask::Runs {
             width: columns,
             height: rows,
@@ -52,6 +59,10 @@ fn read(record: &Record, options: &Options) -> Result<(PreparedFilm, Greys)> {
         }
         _ => None,
     };
-    let size = [width, height];
-    Ok((PreparedFilm { size, mask }, squared.greys))
+    let prepared = PreparedFilm {
+        size: [width, height],
+        soft_mask: file_mask.as_ref().is_some_and(|mask| mask.soft),
+        mask: file_mask.map(|mask| mask::to_runs(&mask.pixels)),
+    };
+    Ok((prepared, squared.greys))
 }

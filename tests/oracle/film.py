@@ -100,11 +100,11 @@ deep = (picture(20, 16, 1).squeeze().astype(np.uint16) << 8) + 77
 Image.fromarray(deep).save(OUT / "deep.png")
 low, high = deep.min(), deep.max()
 cases.append({"file": "deep.png", "width": 20, "height": 16, "pixels": np.floor((deep - low) / (high - low) * 255 + 0.5).astype(int).flatten().tolist()})
-# The same in colour: the luma keeps 16 bits until the window is applied.
+# The same in colour: the luma keeps 16 bits until the window is applied, and so does the largest channel, a mask's value.
 colour = (picture(20, 16, 3).astype(np.int64) << 8) + 77
 cv2.imwrite(str(OUT / "deep_colour.png"), colour[..., ::-1].astype(np.uint16))
 luma = (colour @ [19595, 38470, 7471] + 0x8000) >> 16
 low, high = luma.min(), luma.max()
-case = {"file": "deep_colour.png", "width": 20, "height": 16, "stored": luma.flatten().tolist()}
+case = {"file": "deep_colour.png", "width": 20, "height": 16, "stored": colour.max(axis=2).flatten().tolist()}
 cases.append(case | {"pixels": np.floor((luma - low) / (high - low) * 255 + 0.5).astype(int).flatten().tolist()})
 (OUT / "film.json").write_text(json.dumps(cases, separators=(",", ":")) + "\n")

@@ -3,6 +3,8 @@ expressions, on made-up reports."""
 from pathlib import Path
 import json
 import re
+import string
+import unicodedata
 
 HEAD = re.compile(r"(?=[^:]{2,60}:)(?=[^:a-z]*[A-Z][^:]*[A-Z])([A-Z][A-Z0-9 ()/,&'#_-]*):(.*)")
 NAMES = [
@@ -13,6 +15,23 @@ NAMES = [
 ]
 LIKE = {"‘": "'", "’": "'", "“": '"', "”": '"', "−": "-", "•": "*", "×": "x", "_": " ", "\ufffd": " ",
         **{chr(c): "-" for c in range(0x2010, 0x2016)}}
+
+
+# Whole headings of the rule "any".
+PHRASES = [
+    (r"(final |radiologic |radiological )?impression|impressions|conclusions?|findings( and |/)impression|"
+     r"impression( and |/)findings|(impression|conclusion) and recommendations?", "impression"),
+    (r"((radiographic|radiologic|radiological|imaging|chest|other|additional|incidental) )?findings|finding", "findings"),
+    (r"((clinical|patient|medical|past medical|brief|pertinent|relevant) )?history|history of present illness|"
+     r"clinical (information|info|details|data|statement|question)", "history"),
+    (r"comparisons?|comparison (study|studies|exam|examination|films?)|prior (study|studies|exams)|reference exam",
+     "comparison"),
+    (r"(clinical )?indications?|history and indication|indication for (study|exam)|"
+     r"reason for (this )?(exam|examination|study)|reason for visit", "indication"),
+    (r"techniques?|procedures?", "technique"),
+    (r"exam|examinations?|type of exam(ination)?|exam(ination)? type", "examination"),
+    (r"recommendations?", "recommendations"), (r"addend(um|a)", "addendum"), (r"wet ?read", "wet read"),
+]
 
 
 def sections(raw):
@@ -30,9 +49,93 @@ def sections(raw):
     return [s for s in found if s[0] != "preamble" or s[1]]
 
 
-def tidy(text):
+def one_edit(text):
+    """All texts that differ by one letter: missing, too many, wrong, or exchanged with the next."""
+    letters = string.ascii_lowercase + " /"
+    cuts = [(text[:i], text[i:]) for i in range(len(text) + 1)]
+    yield from (a + b[1:] for a, b in cuts if b)
+    yield from (a + c + b for a, b in cuts for c in letters)
+    yield from (a + c + b[1:] for a, b in cuts if b for c in letters)
+    yield from (a + b[1] + b[0] + b[2:] for a, b in cuts if len(b) > 1)
+
+
+def phrase(head):
+    if len(head.encode()) > 60:
+        return None
+    head = " ".join(re.sub(r"^[\W_]+|[\W_]+$", "", head).lower().split())
+    for near in ([head], [e for e in one_edit(head) if len(e) >= 8]):
+        for part, name in PHRASES:
+            if any(re.fullmatch(part, e) for e in near):
+                return name
+    return None
+
+
+def capital(text):
+    return next((c.isupper() for c in text if c.isalpha()), False)
+
+
+def at_start(line):
+    if line.upper() == "FINAL REPORT":
+        return "preamble", ""
+    for sign in (":", " - ", " – ", " — "):
+        head, found, rest = line.partition(sign)
+        if found and phrase(head):
+            return phrase(head), rest.strip()
+    if phrase(line) and capital(line) and not line.endswith("."):
+        return phrase(line), ""
+    m = HEAD.fullmatch(line)
+    if m and not re.match(r"[^:]*\d:\d", line):
+        head = " ".join(m[1].lower().split())
+        name = next((name for part, name in NAMES if re.search(part, head)), None)
+        return (name, m[2].strip()) if name else None
+    return None
+
+
+def in_line(line):
+    for colon in re.finditer(":", line):
+        before = line[:colon.start()]
+        for word in [m.start() for m in re.finditer(r"\S+", before)][-5:]:
+            if phrase(before[word:]) and capital(before[word:]):
+                return phrase(before[word:]), before[:word].strip(), line[colon.end():].strip()
+    return None
+
+
+def sections_any(raw):
+    found = [["preamble", []]]
+    for line in map(str.strip, re.split(r"\r\n|\r|\n", raw)):
+        start = at_start(line)
+        if start:
+            found.append([start[0], [""]])
+            line = start[1]
+        while inside := in_line(line):
+            found[-1][1].append(inside[1])
+            found.append([inside[0], [""]])
+            line = inside[2]
+        found[-1][1].append(line)
+    found = [(name, "\n".join(lines).strip()) for name, lines in found]
+    return [s for s in found if s[0] != "preamble" or s[1]]
+
+
+def without_markup(raw):
+    raw = re.sub(r"<(?=[A-Za-z/])[^<>]{0,60}>", "\n", raw)
+    for mark, meaning in [("\\r\\n", "\n"), ("\\n", "\n"), ("\\t", " "), ("&nbsp;", " "), ("&lt;", "<"), ("&gt;", ">"),
+                          ("&quot;", '"'), ("&amp;", "&")]:
+        raw = raw.replace(mark, meaning)
+    return raw
+
+
+FOLD = {"ß": "ss", "ø": "o", "Ø": "O", "æ": "ae", "Æ": "AE", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d", "ı": "i", "°": "deg",
+        "…": "...", "½": "1/2", "≥": ">=", "≤": "<=", "µ": "u"}
+
+
+def fold(text):
+    """Letters with marks lose them; some letters and signs have a table."""
+    return "".join(FOLD.get(c, unicodedata.normalize("NFD", c)[0]) for c in unicodedata.normalize("NFC", text))
+
+
+def tidy(text, folded=False):
     text = "".join(LIKE.get(c, " " if c.isspace() or ord(c) < 32 or 127 <= ord(c) < 160 else c) for c in text)
-    text = " ".join(text.encode("ascii", "ignore").decode().split())
+    text = " ".join((fold(text) if folded else text).encode("ascii", "ignore").decode().split())
     text = re.sub(r" (?=[,;:]|\.(?!\d))", "", text)
     kept, number = [], None
     for sentence in re.split(r"(?<=[A-Za-z])\.|\.(?!\d)", text):
@@ -45,15 +148,25 @@ def tidy(text):
     return " ".join(kept)
 
 
-def clean(raw):
-    found = sections(raw)
+def without_findings(found, any_heading):
+    filled = [s for s in found if s[1]]
+    if any_heading:
+        for name, text in reversed(filled):
+            if name == "preamble":
+                return [text]
+            if "\n\n" in text:
+                return [text.split("\n\n", 1)[1]]
+    elif filled:
+        paragraphs = filled[-1][1].split("\n\n")
+        return [paragraphs[-1]] if len(paragraphs) > 1 or filled[-1][0] == "preamble" else []
+    return []
+
+
+def clean(raw, any_heading=False, folded=False):
+    found = sections_any(without_markup(raw)) if any_heading else sections(raw)
     chosen = [text for wanted in ("impression", "findings") for name, text in found if name == wanted and text]
-    if not chosen:
-        filled = [s for s in found if s[1]]
-        if filled:
-            paragraphs = filled[-1][1].split("\n\n")
-            chosen = [paragraphs[-1]] if len(paragraphs) > 1 or filled[-1][0] == "preamble" else []
-    text = " ".join(filter(None, map(tidy, chosen)))
+    chosen = chosen or without_findings(found, any_heading)
+    text = " ".join(filter(None, (tidy(text, folded) for text in chosen)))
     return text if len(re.findall(r"[A-Za-z0-9]+", text)) >= 3 else None
 
 
@@ -87,9 +200,34 @@ REPORTS = {
     "only removed identifiers": " FINDINGS: ___ ___. ___, ___.\n",
     "empty": "",
     "white space": " \n\t\n \r\n",
+    "letters with marks": "FINDINGS: Grösse des Ergusses 2,5 cm à gauche, ≥ ½ des Hemithorax; Łódź, Ærø, œdème, 5 µm.",
+    "letters with marks, decomposed": unicodedata.normalize("NFD", "FINDINGS: Größe des Ergusses à gauche; Café, niño, Å."),
+    "letters of other scripts": "FINDINGS: \u041b\u0435\u0433\u043a\u0438\u0435 clear lungs without \u03b1 change.",
+    "mixed case": "History: Cough for two weeks.\n\nFindings: The lungs are clear. Heart is normal.\n\nImpression: Normal film today.",
+    "on one line": "Clinical history: Cough. Findings: The lungs are clear. Impression: No acute disease.",
+    "capitals on one line": "INDICATION: Cough. FINDINGS: The lungs are clear. IMPRESSION: No acute disease.",
+    "no full stop before the head": "Comparison: None. Indication: Positive TB test Findings: The cardiac silhouette is normal. "
+                                    "Impression: Normal chest film.",
+    "a list after the head": "Findings: None. Impression: 1. SINGLE VIEW OF CHEST SHOWS NO CHANGE.\n2. NO LARGE PNEUMOTHORAX.",
+    "no colon": "FINDINGS\nThe lungs are clear.\nIMPRESSION\nNo acute disease.",
+    "dashes": "Findings - The lungs are clear.\nImpression – No acute disease.",
+    "bold": "**FINDINGS:** The lungs are clear.\n**IMPRESSION:** No acute disease.",
+    "blank before the colon": "FINDINGS : The lungs are clear.\nimpression : No acute disease.",
+    "misspelt": "NDICATION: Cough since May.\n\nFINDNGS: The lungs are clear.\n\nIMPRESION: No acute disease.",
+    "tags": "FINDINGS:<br>The lungs are &gt; 3 cm<br/>below.<p>IMPRESSION:</p>No acute disease, nodule <5 mm.",
+    "escaped line breaks": "FINDINGS: The lungs are clear.\\nIMPRESSION: No acute disease.",
+    "heads of parts of the body": "FINDINGS:\nHEART: Enlarged since May.\nLUNGS: There is a left basal opacity.\n\n"
+                                  "IMPRESSION: Heart failure is likely.",
+    "no head, two paragraphs": "The lungs are clear today.\n\nThe heart is of normal size.",
+    "findings below another head": "Indication: Cough.\n\nThe lungs are clear.\n\nThe heart is large.",
+    "words that are no heads": "Findings: There are no new findings: stable. On examination\nof the prior film, no change: none.",
+    "only a comparison": "Comparison: Chest film of May.",
+    "addendum first": "ADDENDUM: The findings were phoned to the ward.\n\nFindings: New left pneumothorax.",
 }
 
 out = Path(__file__).parent.parent / "golden" / "report"
 out.mkdir(parents=True, exist_ok=True)
-golden = [{"what": what, "raw": raw, "sections": sections(raw), "clean": clean(raw)} for what, raw in REPORTS.items()]
+golden = [{"what": what, "raw": raw, "sections": sections(raw), "clean": clean(raw), "folded": clean(raw, folded=True),
+           "sections_any": sections_any(without_markup(raw)), "any": clean(raw, any_heading=True, folded=True)}
+          for what, raw in REPORTS.items()]
 (out / "report.json").write_text(json.dumps(golden, indent=1) + "\n")

@@ -16,7 +16,9 @@ pub mod seed;
 pub mod signals;
 pub mod suggest;
 pub mod table;
+mod visible;
 
 pub use direction::Direction;
 pub use error::{Error, Result};
 pub use named::Named;
+pub use visible::{visible, visible_line};

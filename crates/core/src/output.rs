@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-/// Prints the results of a program.
+use crate::visible;
+
+/// Prints the results of a program. Characters that steer the terminal become visible.
 #[derive(Debug)]
 pub struct Output {
     /// The results that [`Output::print_json`] prints. `None`: results are printed as text at once.
@@ -57,7 +59,9 @@ impl Output {
 
     fn print(&self, text: impl Display) {
         if self.failed.get().is_none()
-            && let Err(error) = write!(io::stdout(), "{text}").and_then(|()| io::stdout().flush())
+            && let Err(error) = io::stdout()
+                .write_all(visible(&text.to_string()).as_bytes())
+                .and_then(|()| io::stdout().flush())
         {
             let _ = self.failed.set(error);
         }
@@ -78,9 +82,10 @@ impl Output {
     }
 }
 
-/// Prints a line on standard error. Errors are ignored.
+/// Prints a line on standard error. Characters that steer the terminal become visible. Errors are
+/// ignored.
 pub fn print_error(line: impl Display) {
-    let _ = writeln!(io::stderr(), "{line}");
+    let _ = writeln!(io::stderr(), "{}", visible(&line.to_string()));
 }
 
 #[cfg(test)]

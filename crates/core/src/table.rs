@@ -1,44 +1,95 @@
 //! Tables as text, Markdown, JSON and CSV.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
+use csv::StringRecord;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::{Result, atomic};
+use crate::{Result, atomic, visible_line};
 
-/// Writes a CSV file atomically.
+/// Writes a CSV file atomically. Spreadsheets compute no cell of it: see [`protect`].
 ///
 /// # Errors
 /// If the file cannot be written.
 pub fn write_csv(
     path: &Path,
-    header: impl IntoIterator<Item = impl AsRef<[u8]>>,
-    rows: impl IntoIterator<Item = impl IntoIterator<Item = impl AsRef<[u8]>>>,
+    header: impl IntoIterator<Item = impl AsRef<str>>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = impl AsRef<str>>>,
 ) -> Result<()> {
     atomic::write(path, |file| fill_csv(file, header, rows).map(|_| ()))
 }
 
-/// Writes a CSV into `file`, and returns the file.
+/// Writes a CSV into `file` as [`write_csv`] does, and returns the file.
 ///
 /// # Errors
 /// If a row cannot be written.
 pub fn fill_csv<W: Write>(
     file: W,
-    header: impl IntoIterator<Item = impl AsRef<[u8]>>,
-    rows: impl IntoIterator<Item = impl IntoIterator<Item = impl AsRef<[u8]>>>,
+    header: impl IntoIterator<Item = impl AsRef<str>>,
+    rows: impl IntoIterator<Item = impl IntoIterator<Item = impl AsRef<str>>>,
 ) -> io::Result<W> {
     let mut table = csv::Writer::from_writer(file);
-    table.write_record(header)?;
+    write_row(&mut table, header)?;
     for row in rows {
-        table.write_record(row)?;
+        write_row(&mut table, row)?;
     }
     table.into_inner().map_err(csv::IntoInnerError::into_error)
 }
 
-/// A table with a header. Cells that look like numbers are aligned to the right.
+fn write_row<W: Write>(
+    table: &mut csv::Writer<W>,
+    cells: impl IntoIterator<Item = impl AsRef<str>>,
+) -> csv::Result<()> {
+    for cell in cells {
+        table.write_field(protect(cell.as_ref()).as_bytes())?;
+    }
+    table.write_record(None::<&[u8]>)
+}
+
+/// Reads a CSV that [`write_csv`] wrote: its header, and its rows with the cells as they were
+/// given.
+///
+/// # Errors
+/// If the file cannot be read or is no CSV.
+pub fn read_csv(path: &Path) -> csv::Result<(StringRecord, Vec<StringRecord>)> {
+    let mut table = csv::Reader::from_path(path)?;
+    let unprotected = |row: &StringRecord| row.iter().map(unprotect).collect();
+    let header = unprotected(table.headers()?);
+    let rows = table.records().map(|row| row.map(|row| unprotected(&row)));
+    Ok((header, rows.collect::<csv::Result<_>>()?))
+}
+
+/// A cell as it is written to a CSV: with `'` in front if a spreadsheet would compute it, because it
+/// begins with `=`, `+`, `-`, `@`, a tab or a carriage return. Numbers stay as they are.
+/// [`unprotect`] undoes it.
+pub fn protect(cell: &str) -> Cow<'_, str> {
+    // A cell that looks protected is protected once more, so that its own quote is kept.
+    let is_number = cell.parse::<f64>().is_ok();
+    if begins_formula(cell.trim_start_matches('\'')) && !is_number {
+        Cow::Owned(format!("'{cell}"))
+    } else {
+        Cow::Borrowed(cell)
+    }
+}
+
+/// The cell that [`protect`] was given.
+pub fn unprotect(cell: &str) -> &str {
+    match cell.strip_prefix('\'') {
+        Some(rest) if begins_formula(rest.trim_start_matches('\'')) => rest,
+        _ => cell,
+    }
+}
+
+fn begins_formula(cell: &str) -> bool {
+    cell.starts_with(['=', '+', '-', '@', '\t', '\r'])
+}
+
+/// A table with a header. Cells that look like numbers are aligned to the right. In text and
+/// Markdown, characters that steer a terminal become visible.
 #[derive(Debug, Clone)]
 pub struct Table {
     rows: Vec<Vec<String>>,
@@ -68,7 +119,7 @@ impl Table {
     pub fn markdown(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let line = |row: &Vec<String>| {
-            let cell = |c| row.get(c).map_or("", String::as_str).replace('|', "\\|");
+            let cell = |c| visible_line(row.get(c).map_or("", String::as_str)).replace('|', "\\|");
             let cells: Vec<String> = (0..columns).map(cell).collect();
             format!("| {} |\n", cells.join(" | "))
         };
@@ -84,7 +135,7 @@ impl Table {
             self.rows
                 .iter()
                 .filter_map(|r| r.get(c))
-                .map(|s| s.chars().count())
+                .map(|s| visible_line(s).chars().count())
                 .max()
         };
         (0..columns).map(|c| width(c).unwrap_or(0)).collect()
@@ -130,9 +181,12 @@ impl fmt::Display for Table {
             let cells: Vec<String> = widths
                 .iter()
                 .enumerate()
-                .map(|(c, &w)| match row.get(c).map_or("", String::as_str) {
-                    cell if i > 0 && is_number(cell) => format!("{cell:>w$}"),
-                    cell => format!("{cell:<w$}"),
+                .map(|(c, &w)| {
+                    let cell = visible_line(row.get(c).map_or("", String::as_str));
+                    match i > 0 && is_number(&cell) {
+                        true => format!("{cell:>w$}"),
+                        false => format!("{cell:<w$}"),
+                    }
                 })
                 .collect();
             writeln!(f, "{}", cells.join("  ").trim_end())?;
@@ -147,7 +201,63 @@ impl fmt::Display for Table {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn formulas_are_protected_and_numbers_are_not() {
+        let formulas = [
+            "=1+1", "@SUM(A1)", "+x", "-2+3", "\t=1", "\r=1", "--", "'=1",
+        ];
+        for cell in formulas {
+            assert_eq!(protect(cell), format!("'{cell}"));
+        }
+        for cell in ["", "-1", "+1.5e-3", "-inf", "-0", "a=1", "'quoted'", "2-1"] {
+            assert_eq!(protect(cell), cell);
+        }
+    }
+
+    #[test]
+    fn a_written_csv_is_read_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("t.csv");
+        let rows = [["=cmd|'/c calc'!A0", "-0.5"], ["'=x", "a,\"b\"\nc"]];
+        write_csv(&file, ["@film", "score"], rows).unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            text.starts_with("'@film,score\n'=cmd|'/c calc'!A0,-0.5\n''=x,"),
+            "{text}"
+        );
+        let (header, read) = read_csv(&file).unwrap();
+        assert_eq!(header, ["@film", "score"].as_slice());
+        assert!(
+            read.iter()
+                .zip(rows)
+                .all(|(read, row)| *read == row.as_slice())
+        );
+    }
+
+    #[test]
+    fn cells_cannot_steer_a_terminal() {
+        let mut table = Table::new(&["film"]);
+        table.row(["a\u{1b}[2J\nb"]);
+        assert_eq!(
+            table.to_string(),
+            "film\n────────────────────\na\\u001b[2J\\u000ab\n"
+        );
+        assert!(table.markdown().ends_with("| a\\u001b[2J\\u000ab |\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn protection_is_undone(cell in "['=+@a1 \\-\t\r]{0,6}") {
+            let protected = protect(&cell);
+            prop_assert_eq!(unprotect(&protected), &cell);
+            let is_number = protected.parse::<f64>().is_ok();
+            prop_assert!(is_number || !begins_formula(&protected));
+        }
+    }
 
     #[test]
     fn fractions_become_per_cents() {

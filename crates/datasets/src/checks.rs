@@ -1,17 +1,20 @@
-//! Checks that several readers need: cells of a table, and boxes against the size of their film.
+//! What several readers need: checks of cells, files of films, boxes around points.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use image::ImageDecoder;
-use mflag_store::{BoundingBox, Error, Record, Result};
-use rayon::prelude::*;
+use mflag_store::{BoundingBox, Result};
 
 use crate::table::Row;
+
+/// Whether a cell has no value: it is empty, or `nan`, which some programs write for an empty cell.
+pub(crate) fn is_empty(cell: &str) -> bool {
+    cell.is_empty() || cell.eq_ignore_ascii_case("nan")
+}
 
 /// Reads a label: 1, 0 or -1; decimals such as 1.0 are allowed. An empty cell is `None`.
 pub(crate) fn label(row: &Row<'_>, column: usize) -> Result<Option<f32>> {
     let cell = row.get(column);
-    if cell.is_empty() {
+    if is_empty(cell) {
         return Ok(None);
     }
     let value = cell.parse().ok().filter(|v| [1.0, 0.0, -1.0].contains(v));
@@ -24,6 +27,15 @@ pub(crate) fn label(row: &Row<'_>, column: usize) -> Result<Option<f32>> {
 pub(crate) fn number(row: &Row<'_>, column: usize) -> Result<f64> {
     let value = row.get(column).parse().ok().filter(|v: &f64| v.is_finite());
     value.ok_or_else(|| row.refuse(column, "a number"))
+}
+
+/// Reads a whole number from 0 on. Decimals such as `14.0`, which programs write into columns with
+/// empty cells, are allowed. `None` for everything else.
+pub(crate) fn whole(row: &Row<'_>, column: usize) -> Option<usize> {
+    let value: f64 = row.get(column).parse().ok()?;
+    // 2^32 is far above every count and index in a table.
+    let is_whole = value.fract() == 0.0 && (0.0..4_294_967_296.0).contains(&value);
+    is_whole.then_some(value as usize)
 }
 
 /// Reads an identifier, which must not be empty.
@@ -50,19 +62,18 @@ pub(crate) fn is_file_name(name: &str) -> bool {
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_allowed)
 }
 
-/// Columns and rows of an upright image, from its header. `None` for a damaged file, which the
-/// preparation reports, and for formats that the image library does not read, such as DICOM.
-pub(crate) fn image_size(path: &Path) -> Option<(u32, u32)> {
-    let reader = image::ImageReader::open(path).ok()?;
-    let mut decoder = reader.with_guessed_format().ok()?.into_decoder().ok()?;
-    let (width, height) = decoder.dimensions();
-    // EXIF orientations from 5 on exchange rows and columns, as in `mflag_film`.
-    let is_turned = decoder.orientation().is_ok_and(|o| o.to_exif() >= 5);
-    Some(if is_turned {
-        (height, width)
-    } else {
-        (width, height)
-    })
+/// Extensions of a film's file in a folder of films that are named by identifiers. The originals
+/// come first.
+pub(crate) const EXTENSIONS: [&str; 5] = ["dicom", "dcm", "png", "jpg", "jpeg"];
+
+/// The file of the film `id` in `folder`, with one of the [`EXTENSIONS`]; the first, if none
+/// exists.
+pub(crate) fn film_file(folder: &Path, id: &str, first: &str) -> PathBuf {
+    let path = |extension: &str| folder.join(format!("{id}.{extension}"));
+    let mut paths = EXTENSIONS.into_iter().map(path);
+    paths
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| path(first))
 }
 
 /// The smallest box that contains all `points`. `None` if it has no area.
@@ -81,29 +92,4 @@ pub(crate) fn bounding_box(label: &str, points: &[(f64, f64)]) -> Option<Boundin
         width,
         height,
     })
-}
-
-/// Refuses a data set in which boxes reach beyond their films by more than [`BoundingBox::fits`]
-/// allows. The films are then resized copies, and the boxes are in pixels of the originals.
-pub(crate) fn boxes_fit(root: &Path, records: &[Record]) -> Result<()> {
-    let with_boxes: Vec<&Record> = records.iter().filter(|r| !r.boxes.is_empty()).collect();
-    let too_small: Vec<(&Record, (u32, u32))> = with_boxes
-        .par_iter()
-        .filter_map(|record| Some((*record, image_size(&record.path)?)))
-        .filter(|(record, size)| !record.boxes.iter().all(|b| b.fits(*size)))
-        .collect();
-    let Some((first, (width, height))) = too_small.first() else {
-        return Ok(());
-    };
-    tracing::debug!("boxes reach beyond {}", first.path.display());
-    Err(Error::file(
-        root,
-        format!(
-            "boxes reach beyond the edge of {} of {} films with boxes; the first such film has \
-             {width}×{height} px (-v names it). The films are resized copies, and the boxes are in \
-             pixels of the originals: give the folder of the originals",
-            too_small.len(),
-            with_boxes.len(),
-        ),
-    ))
 }

@@ -1,5 +1,6 @@
 //! Counts of the films that a reader leaves out, by reason.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use mflag_store::Record;
@@ -7,6 +8,8 @@ use rayon::prelude::*;
 
 /// The film's file does not exist.
 pub(crate) const NO_FILM: &str = "no film file";
+/// The film has another size than the one that its boxes or mask are in pixels of.
+pub(crate) const OTHER_SIZE: &str = "film of another size than its boxes or mask";
 /// An earlier row of the table lists the same film.
 pub(crate) const DUPLICATE: &str = "duplicate row";
 /// The film is a lateral view.
@@ -16,13 +19,17 @@ pub(crate) const NO_REPORT: &str = "no report";
 /// The film has a report, but [`crate::report_text::clean`] finds no text in it.
 pub(crate) const NO_TEXT: &str = "report with fewer than three words of findings or impression";
 
+/// Letters of the film's report were removed, as they have no similar letter in ASCII.
+pub(crate) const LOST_LETTERS: &str = "report with letters that are not Latin, which were removed";
+
 /// How many films were left out for each reason. A film counts once, under the first reason that
-/// applies to it.
+/// applies to it. Beside these, remarks about films that stay are counted.
 #[derive(Debug)]
 pub(crate) struct LeftOut {
     /// The reasons, in the order in which the reader checks them.
     reasons: &'static [&'static str],
     counts: Vec<usize>,
+    notes: BTreeMap<String, usize>,
 }
 
 impl LeftOut {
@@ -31,6 +38,7 @@ impl LeftOut {
         LeftOut {
             reasons,
             counts: vec![0; reasons.len()],
+            notes: BTreeMap::new(),
         }
     }
 
@@ -39,6 +47,21 @@ impl LeftOut {
         for (known, count) in self.reasons.iter().zip(&mut self.counts) {
             *count += usize::from(*known == reason);
         }
+    }
+
+    /// Counts a film that stays under a remark.
+    pub(crate) fn note(&mut self, remark: &str) {
+        *self.notes.entry(remark.to_owned()).or_default() += 1;
+    }
+
+    /// Counts a film that stays although it has no text, for one of the reasons.
+    pub(crate) fn note_kept_without_text(&mut self, reason: &str) {
+        self.note(&format!("kept without text: {reason}"));
+    }
+
+    /// The remarks, with their counts, in alphabetical order.
+    pub(crate) fn notes(&self) -> Vec<(String, usize)> {
+        self.notes.clone().into_iter().collect()
     }
 
     /// The reasons that occurred, with their counts, in the order of the checks.

@@ -18,6 +18,7 @@
 //! Of mflag's libraries, only this one uses clap: the options of a reader are also the flags of its
 //! subcommand of `mflag-data prepare`, so each flag is described once.
 
+mod annotations;
 mod checks;
 mod left_out;
 pub mod reader;
@@ -26,5 +27,6 @@ pub mod report_text;
 pub mod split;
 pub mod table;
 
+pub use annotations::AnnotationOptions;
 pub use mflag_store::{Error, Result};
 pub use reader::Reader;

@@ -69,6 +69,7 @@ pub(crate) fn dataset(
         labels: labels.iter().map(|l| l.as_ref().to_owned()).collect(),
         records,
         left_out: left_out.by_reason(),
+        notes: left_out.notes(),
     };
     splitter.apply_list(data)
 }

@@ -12,6 +12,7 @@ use crate::film::Film;
 use crate::limits::Limits;
 use crate::open::open;
 use crate::tone::Window;
+use crate::{orientation, png};
 
 /// How films are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -68,14 +69,48 @@ pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> std::result::Result<Film, 
     catch_panic(|| open(bytes, None, limits)?.film(Window::default()))
 }
 
-/// Decodes the stored values of up to 16 bits without a window, for masks, whose values are not
-/// greys. Orientation, colour and transparency are treated as in
-/// [`decode_with`].
+/// The values of a mask's file, which are not greys.
+#[derive(Debug, Clone)]
+pub struct StoredMask {
+    /// Values of up to 16 bits, without a window.
+    pub values: Film<u16>,
+    /// Whether the values were compressed as JPEG, which changes them a little.
+    pub lossy: bool,
+}
+
+/// Decodes the values of a mask, upright. A PNG's colour becomes the largest of its three channels,
+/// and its transparent pixels become black.
 ///
 /// # Errors
 /// As [`decode_with`].
-pub fn decode_stored(path: &Path, limits: &Limits) -> Result<Film<u16>> {
-    read_file(path, limits, |bytes| open(bytes, None, limits)?.stored())
+pub fn decode_mask(path: &Path, limits: &Limits) -> Result<StoredMask> {
+    read_file(path, limits, |bytes| {
+        let source = if bytes.starts_with(&png::START) {
+            png::open_mask(bytes, limits)?.turned(orientation::of_png(bytes))
+        } else {
+            open(bytes, None, limits)?
+        };
+        Ok(StoredMask {
+            lossy: source.is_jpeg(),
+            values: source.stored()?,
+        })
+    })
+}
+
+/// Columns and rows of the upright film in a file, without decoding its pixels if the format allows it.
+///
+/// # Errors
+/// As [`decode_with`], except for damaged pixels.
+pub fn size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
+    read_file(path, limits, |bytes| {
+        let [width, height] = if bytes.starts_with(&png::START) {
+            let (width, height) = png::size(bytes)?;
+            orientation::upright_size([width, height], orientation::of_png(bytes))
+        } else {
+            open(bytes, None, limits)?.size()
+        };
+        Ok((width, height))
+    })
 }
 
 /// Reads a file and passes its content to `decode`.

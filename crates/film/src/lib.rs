@@ -28,7 +28,7 @@ mod square;
 mod squaring;
 mod tone;
 
-pub use decode::{Options, decode, decode_bytes, decode_stored, decode_with};
+pub use decode::{Options, StoredMask, decode, decode_bytes, decode_mask, decode_with, size};
 pub use error::{Error, Result};
 pub use film::{Film, Grey, Greys};
 pub use format::Format;

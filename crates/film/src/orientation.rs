@@ -46,10 +46,14 @@ fn png_exif(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// Whether `orientation` exchanges rows and columns.
-pub(crate) fn exchanges_sides(orientation: Orientation) -> bool {
-    // EXIF's 5 to 8.
-    orientation.to_exif() >= 5
+/// Columns and rows of the upright picture, from those of the stored one.
+pub(crate) fn upright_size([width, height]: [u32; 2], orientation: Orientation) -> [u32; 2] {
+    // EXIF's 5 to 8 exchange rows and columns.
+    if orientation.to_exif() >= 5 {
+        [height, width]
+    } else {
+        [width, height]
+    }
 }
 
 /// Turns a picture of `width` columns upright.

@@ -83,11 +83,12 @@ impl<'a> Source<'a> {
 
     /// Columns and rows of the upright film.
     pub(crate) fn size(&self) -> [u32; 2] {
-        if orientation::exchanges_sides(self.orientation) {
-            [self.height, self.width]
-        } else {
-            [self.width, self.height]
-        }
+        orientation::upright_size([self.width, self.height], self.orientation)
+    }
+
+    /// Whether the film is a JPEG file, whose values are not exact.
+    pub(crate) fn is_jpeg(&self) -> bool {
+        matches!(self.values, Values::Jpeg(_))
     }
 
     /// Decodes the whole film and applies `window`.

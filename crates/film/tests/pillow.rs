@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use mflag_film::{
     Depth, Film, Fit, Greys, Limits, Options, Remark, Squaring, Window, decode, decode_bytes,
-    decode_stored, decode_with, square,
+    decode_mask, decode_with, square,
 };
 use proptest::prelude::*;
 use serde_json::Value;
@@ -95,17 +95,17 @@ fn turned_films_become_squares_of_the_upright_film() {
 #[test]
 fn stored_values_are_upright_and_keep_their_depth() {
     let turned = folder().join("exif_6.png");
-    let stored = decode_stored(&turned, &Limits::default()).unwrap();
+    let stored = decode_mask(&turned, &Limits::default()).unwrap().values;
     let film = decode(&turned, &Limits::default()).unwrap();
     let greys: Vec<u16> = film.pixels.iter().map(|grey| u16::from(*grey)).collect();
     assert_eq!((stored.width, stored.pixels), (film.width, greys));
-    let deep = decode_stored(&folder().join("deep_colour.png"), &Limits::default()).unwrap();
+    let deep = decode_mask(&folder().join("deep_colour.png"), &Limits::default()).unwrap();
     let case = goldens()
         .into_iter()
         .find(|case| case["file"] == "deep_colour.png")
         .unwrap();
     let golden: Vec<u16> = serde_json::from_value(case["stored"].clone()).unwrap();
-    assert_eq!(deep.pixels, golden);
+    assert_eq!(deep.values.pixels, golden);
 }
 
 /// Grey, progressive and in colour, at 1/8, 1/4 and 1/2.

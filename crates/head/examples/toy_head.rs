@@ -394,6 +394,7 @@ mod tests {
             labels: vec![],
             records: splits.enumerate().map(record).collect(),
             left_out: vec![],
+            notes: Vec::new(),
         };
         let options = prepare::Options {
             squaring: Squaring::new(64, Fit::Pad),

@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use mflag_core::table::{Table, write_csv};
+use mflag_core::table::{Table, read_csv, write_csv};
 use mflag_core::{Error, atomic};
 use serde::{Deserialize, Serialize};
 
@@ -170,12 +170,12 @@ impl Evaluation {
 /// The columns of a CSV of numbers with their heads. Empty cells are `None`.
 fn read_columns(file: &Path) -> mflag_core::Result<Vec<(String, Vec<Option<f64>>)>> {
     let unreadable = |e: csv::Error| Error::io("read", file, e.into());
-    let mut table = csv::Reader::from_path(file).map_err(unreadable)?;
-    let heads = table.headers().map_err(unreadable)?;
+    let (heads, rows) = read_csv(file).map_err(unreadable)?;
     let mut columns: Vec<(String, Vec<Option<f64>>)> =
         heads.iter().map(|head| (head.to_owned(), vec![])).collect();
-    for row in table.deserialize::<Vec<Option<f64>>>() {
-        for ((_, column), value) in columns.iter_mut().zip(row.map_err(unreadable)?) {
+    for row in rows {
+        let row: Vec<Option<f64>> = row.deserialize(None).map_err(unreadable)?;
+        for ((_, column), value) in columns.iter_mut().zip(row) {
             column.push(value);
         }
     }

@@ -210,6 +210,7 @@ impl Stores {
             labels: Vec::new(),
             records: films.iter().map(|film| write(&folder, film)).collect(),
             left_out: Vec::new(),
+            notes: Vec::new(),
         };
         let options = prepare::Options {
             squaring,

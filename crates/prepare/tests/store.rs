@@ -44,6 +44,7 @@ fn dataset(folder: &Path) -> Dataset {
         labels,
         records,
         left_out: vec![],
+        notes: Vec::new(),
     }
 }
 
@@ -142,10 +143,13 @@ fn masks_of_files_are_runs_in_the_store() {
     for (film, (width, height)) in [(0, (60, 48)), (1, (48, 60))] {
         let path = dir.path().join(format!("mask-{film}.png"));
         plane(width, height).save(&path).unwrap();
-        toy.records[film].mask = Some(Mask::File { path });
+        toy.records[film].mask = Some(Mask::File { path, scale: false });
     }
     let absent = dir.path().join("absent.png");
-    toy.records[2].mask = Some(Mask::File { path: absent });
+    toy.records[2].mask = Some(Mask::File {
+        path: absent,
+        scale: false,
+    });
     let own = Mask::Runs {
         width: 60,
         height: 48,
@@ -155,12 +159,12 @@ fn masks_of_files_are_runs_in_the_store() {
     // A window would make these values black.
     let deep = image::ImageBuffer::from_fn(60, 48, |x, y| match (x, y) {
         (5, 3 | 4) => image::Luma([1_u16]),
-        (6, 0) => image::Luma([60_000]),
+        (6, 0) => image::Luma([2]),
         _ => image::Luma([0]),
     });
     let path = dir.path().join("deep.png");
     deep.save(&path).unwrap();
-    toy.records[4].mask = Some(Mask::File { path });
+    toy.records[4].mask = Some(Mask::File { path, scale: false });
     toy.records[5].mask = Some(Mask::Runs {
         width: 48,
         height: 60,

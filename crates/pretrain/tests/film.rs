@@ -40,6 +40,7 @@ fn a_film_read_for_prediction_equals_that_of_the_store() {
         labels: vec![],
         records: FILMS.iter().map(|name| record(golden(name))).collect(),
         left_out: vec![],
+        notes: Vec::new(),
     };
     let percentile = Window::Percentile {
         low: 1.0,

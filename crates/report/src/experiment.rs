@@ -11,6 +11,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use csv::StringRecord;
+use mflag_core::table::read_csv;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -224,11 +226,10 @@ fn rows<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
         path: file.to_owned(),
         reason: e.to_string(),
     };
-    let mut table = csv::Reader::from_path(file).map_err(damaged)?;
-    table
-        .deserialize()
-        .collect::<std::result::Result<_, _>>()
-        .map_err(damaged)
+    let (header, rows) = read_csv(file).map_err(damaged)?;
+    let read = |row: StringRecord| row.deserialize(Some(&header));
+    let rows: csv::Result<Vec<T>> = rows.into_iter().map(read).collect();
+    rows.map_err(damaged)
 }
 
 /// The first line below each heading of `results.md`, by heading.

@@ -18,7 +18,7 @@ mod sections;
 
 use std::path::{Path, PathBuf};
 
-use mflag_core::atomic;
+use mflag_core::{atomic, visible};
 
 pub use error::{Error, Result};
 use experiment::Experiment;
@@ -94,7 +94,9 @@ fn title(runs: &[Run], experiments: &[Experiment]) -> String {
 /// If [`html`] fails, or the file cannot be written.
 pub fn write(folders: &[PathBuf], options: Options, file: &Path) -> Result<()> {
     let page = html(folders, options)?;
-    Ok(atomic::write(file, |f| f.write_all(page.as_bytes()))?)
+    Ok(atomic::write(file, |f| {
+        f.write_all(visible(&page).as_bytes())
+    })?)
 }
 
 /// Writes [`REPORT`] into the folder of a run or an experiment, and returns its path. A failure is

@@ -7,6 +7,7 @@ mod error;
 pub mod labels;
 pub mod loader;
 pub mod mask;
+mod mask_file;
 pub mod picture;
 mod record;
 pub mod rle;

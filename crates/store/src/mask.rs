@@ -5,6 +5,7 @@ use std::path::Path;
 
 use mflag_film::{Film, Limits, Placement};
 
+use crate::mask_file::set_pixels;
 use crate::{BoundingBox, Error, Mask, Result, rle};
 
 /// The grey of a pixel that belongs to the mask. All other pixels are 0.
@@ -13,8 +14,8 @@ pub const SET: u8 = 255;
 /// The pixels of a mask on a film of `width` × `height`: [`SET`] or 0.
 ///
 /// # Errors
-/// If the mask's size differs from the film's, a run leaves the film, or the mask's file cannot be
-/// decoded.
+/// If the mask's size differs from the film's, a run leaves the film, the mask's file cannot be
+/// decoded, or its values do not show which pixels are set.
 pub fn to_pixels(mask: &Mask, width: u32, height: u32) -> Result<Film> {
     match mask {
         Mask::Runs {
@@ -28,7 +29,7 @@ pub fn to_pixels(mask: &Mask, width: u32, height: u32) -> Result<Film> {
             }
             from_runs(runs, width, height)
         }
-        Mask::File { path } => from_file(path, width, height),
+        Mask::File { path, scale } => Ok(from_file(path, *scale, width, height)?.pixels),
     }
 }
 
@@ -45,40 +46,105 @@ fn from_runs(runs: &[[u32; 2]], width: u32, height: u32) -> Result<Film> {
     Ok(mask)
 }
 
-fn from_file(path: &Path, width: u32, height: u32) -> Result<Film> {
-    // Not decoded as a film: a window would turn the least value of a deep mask into black.
-    let stored = mflag_film::decode_stored(path, &Limits::default())?;
-    if (stored.width, stored.height) != (width, height) {
-        let reason = size_mismatch((stored.width, stored.height), (width, height));
-        return Err(Error::file(path, reason));
+/// The mask in a file.
+#[derive(Debug)]
+pub struct FileMask {
+    /// The pixels: [`SET`] or 0.
+    pub pixels: Film,
+    /// Whether the file has soft or noisy edges: pixels from half of white on are set.
+    pub soft: bool,
+}
+
+/// Reads the mask in a file: a picture of two values (black, and white or another), of several
+/// classes, or with soft edges. Where a PNG is transparent, it is black.
+///
+/// An image of another size than `width` × `height` is refused, or with `scale` scaled to it.
+///
+/// # Errors
+/// If the file cannot be decoded, if its values do not show which pixels are set, or if its size
+/// or, with `scale`, its shape is not the film's.
+pub fn from_file(path: &Path, scale: bool, width: u32, height: u32) -> Result<FileMask> {
+    let stored = mflag_film::decode_mask(path, &Limits::default())?;
+    let size = (stored.values.width, stored.values.height);
+    if size != (width, height) && !(scale && same_shape(size, (width, height))) {
+        return Err(Error::file(path, size_mismatch(size, (width, height))));
     }
-    let set = |value: &u16| if *value > 0 { SET } else { 0 };
-    Ok(Film {
+    let set = set_pixels(&stored).map_err(|reason| Error::file(path, reason))?;
+    let pixels = set.set.into_iter().map(|set| if set { SET } else { 0 });
+    let mask = Film {
+        width: size.0,
+        height: size.1,
+        pixels: pixels.collect(),
+    };
+    Ok(FileMask {
+        pixels: scaled(&mask, width, height),
+        soft: set.soft,
+    })
+}
+
+/// Whether two films may be copies of one film in different sizes: their shapes agree within 1 %
+/// and the rounding of a side.
+pub fn same_shape(one: (u32, u32), other: (u32, u32)) -> bool {
+    let [(w, h), (columns, rows)] =
+        [one, other].map(|(width, height)| (f64::from(width), f64::from(height)));
+    let is_near = |found: f64, expected: f64| (found - expected).abs() <= 1.0 + 0.01 * expected;
+    w > 0.0 && h > 0.0 && (is_near(h * columns / w, rows) || is_near(w * rows / h, columns))
+}
+
+/// A mask scaled to another size. A pixel takes the value of the pixel that contains its centre, as
+/// Pillow's `NEAREST` does.
+fn scaled(mask: &Film, width: u32, height: u32) -> Film {
+    if (mask.width, mask.height) == (width, height) {
+        return mask.clone();
+    }
+    // The pixel of `from` that contains the centre of pixel `at` of `to`.
+    let source = |at: u32, from: u32, to: u32| {
+        ((2 * u64::from(at) + 1) * u64::from(from) / (2 * u64::from(to))) as u32
+    };
+    let rows = (0..height).map(|y| source(y, mask.height, height) * mask.width);
+    let pixels = rows.flat_map(|row| {
+        (0..width).map(move |x| mask.pixels[(row + source(x, mask.width, width)) as usize])
+    });
+    Film {
         width,
         height,
-        pixels: stored.pixels.iter().map(set).collect(),
-    })
+        pixels: pixels.collect(),
+    }
+}
+
+/// The mask scaled to the size of a film, in runs.
+///
+/// # Errors
+/// If a run leaves the mask. A mask in a file stays as it is.
+pub fn scale(mask: &Mask, width: u32, height: u32) -> Result<Mask> {
+    let Mask::Runs {
+        width: columns,
+        height: rows,
+        runs,
+    } = mask
+    else {
+        return Ok(mask.clone());
+    };
+    let pixels = from_runs(runs, *columns, *rows)?;
+    Ok(to_runs(&scaled(&pixels, width, height)))
 }
 
 /// The error for a mask whose size differs from its film's.
 pub fn size_mismatch(mask: (u32, u32), film: (u32, u32)) -> String {
     format!(
-        "the mask has {}×{} pixels, its film {}×{}: give the mask of this film, at its full size",
+        "the mask has {}×{} pixels, its film {}×{}: give the mask of this film, at its full size, \
+         or scale it with --scale-boxes",
         mask.0, mask.1, film.0, film.1
     )
 }
 
-/// The same mask in runs, which need no file. See [`rle::mask_to_runs`].
-///
-/// # Errors
-/// As [`to_pixels`].
-pub fn to_runs(mask: &Mask, width: u32, height: u32) -> Result<Mask> {
-    let pixels = to_pixels(mask, width, height)?.pixels;
-    Ok(Mask::Runs {
-        width,
-        height,
-        runs: rle::mask_to_runs(&pixels, width),
-    })
+/// The mask of these pixels in runs, which need no file. See [`rle::mask_to_runs`].
+pub fn to_runs(pixels: &Film) -> Mask {
+    Mask::Runs {
+        width: pixels.width,
+        height: pixels.height,
+        runs: rle::mask_to_runs(&pixels.pixels, pixels.width),
+    }
 }
 
 /// The mask of a film in the film's square: [`SET`] where at least half of a pixel is covered, else

@@ -183,11 +183,12 @@ pub enum Mask {
         /// 0, column by column from the upper left corner.
         runs: Vec<[u32; 2]>,
     },
-    /// An image of the film's size. The mask is set in every pixel that is not black. A prepared
-    /// store has runs instead.
+    /// An image: black, and the mask in white or another value. A prepared store has runs instead.
     File {
         /// The image.
         path: PathBuf,
+        /// Whether an image of another size is scaled to the film's.
+        scale: bool,
     },
 }
 
@@ -202,4 +203,6 @@ pub struct Dataset {
     pub records: Vec<Record>,
     /// The reasons why films were left out, each with the number of films.
     pub left_out: Vec<(String, usize)>,
+    /// Remarks about films that were kept, each with their number.
+    pub notes: Vec<(String, usize)>,
 }

@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use mflag_core::suggest;
 use mflag_store::{BoundingBox, Dataset, Error, Record, Result, Split};
 
+use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
-use crate::left_out::{DUPLICATE, LeftOut, NO_FILM};
+use crate::left_out::{DUPLICATE, LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
 use crate::table::{Row, Table};
@@ -41,16 +42,22 @@ pub const LABELS: [&str; 14] = [
 const NO_FINDING: &str = "No Finding";
 
 /// Why films are left out, in the order of the checks.
-const REASONS: &[&str] = &[DUPLICATE, NO_SPLIT, NO_FILM];
+const REASONS: &[&str] = &[DUPLICATE, NO_SPLIT, NO_FILM, OTHER_SIZE];
 const NO_SPLIT: &str = "in neither train_val_list.txt nor test_list.txt";
 
 /// The table of films. The second name is that of the corrected release.
 const TABLES: [&str; 2] = ["Data_Entry_2017.csv", "Data_Entry_2017_v2020.csv"];
 const BOXES: &str = "BBox_List_2017.csv";
 
+/// Side of every film in pixels.
+pub const SIDE: u32 = 1024;
+
 /// Options of the reader.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct Options {
+    /// Boxes of resized copies.
+    #[command(flatten)]
+    pub annotations: AnnotationOptions,
     /// How the films are split.
     #[command(flatten)]
     pub split: SplitOptions,
@@ -84,7 +91,10 @@ impl Reader for Nih {
         let splitter = options.split.splitter(Self::SPLITS)?;
         let table = table(root)?;
         let lists = official_splits(root)?;
-        let mut boxes = boxes(root)?;
+        let mut boxes = match options.annotations.no_boxes {
+            true => HashMap::new(),
+            false => boxes(root)?,
+        };
         let folders = image_folders(root)?;
         let mut left_out = LeftOut::new(REASONS);
         let mut seen = HashSet::new();
@@ -117,7 +127,9 @@ impl Reader for Nih {
             tracing::debug!("row {}, {film}: {reason}", row.number());
             Ok(())
         })?;
-        checks::boxes_fit(root, &records)?;
+        let original = |_: &Record| Some((SIDE, SIDE));
+        let records =
+            annotations::fit(root, records, original, options.annotations, &mut left_out)?;
         let layout = root.join("images_001/images/<Image Index>");
         dataset(
             Self::NAME,

@@ -11,8 +11,9 @@ use std::path::Path;
 
 use mflag_store::{BoundingBox, Dataset, Error, Record, Result, Split};
 
+use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
-use crate::left_out::{DUPLICATE, LeftOut, NO_FILM};
+use crate::left_out::{DUPLICATE, LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
 use crate::table::{Row, Table};
@@ -21,11 +22,14 @@ use crate::table::{Row, Table};
 pub const LABELS: [&str; 1] = ["Foreign object"];
 
 /// Why films are left out, in the order of the checks.
-const REASONS: &[&str] = &[DUPLICATE, NO_FILM];
+const REASONS: &[&str] = &[DUPLICATE, NO_FILM, OTHER_SIZE];
 
 /// Options of the reader.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct Options {
+    /// Boxes of resized copies.
+    #[command(flatten)]
+    pub annotations: AnnotationOptions,
     /// How the films are split.
     #[command(flatten)]
     pub split: SplitOptions,
@@ -71,7 +75,8 @@ impl Reader for ObjectCxr {
             records.extend(part("dev", Split::Test)?);
         }
         let records = left_out.keep_existing_files(records);
-        checks::boxes_fit(root, &records)?;
+        let records =
+            annotations::fit(root, records, |_| None, options.annotations, &mut left_out)?;
         let layout = root.join("train/<image_name>");
         dataset(
             Self::NAME,

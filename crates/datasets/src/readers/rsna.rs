@@ -12,8 +12,9 @@ use std::path::Path;
 use mflag_core::suggest;
 use mflag_store::{BoundingBox, Dataset, Error, Record, Result, Split};
 
+use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
-use crate::left_out::{LeftOut, NO_FILM};
+use crate::left_out::{LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
 use crate::table::{Row, Table};
@@ -28,7 +29,7 @@ const OPACITY: usize = 0;
 pub const SIDE: u32 = 1024;
 
 /// Why films are left out.
-const REASONS: &[&str] = &[NO_FILM];
+const REASONS: &[&str] = &[NO_FILM, OTHER_SIZE];
 
 const TARGETS: &str = "stage_2_train_labels.csv";
 const CLASSES: &str = "stage_2_detailed_class_info.csv";
@@ -40,6 +41,9 @@ type Films = BTreeMap<String, Vec<BoundingBox>>;
 /// Options of the reader.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct Options {
+    /// Boxes of resized copies.
+    #[command(flatten)]
+    pub annotations: AnnotationOptions,
     /// How the films are split.
     #[command(flatten)]
     pub split: SplitOptions,
@@ -77,8 +81,9 @@ impl Reader for Rsna {
             Rule::Mgca => splitter.draw(films.len())?,
             _ => films.keys().map(|id| splitter.by_hash(id)).collect(),
         };
+        let folder = root.join("stage_2_train_images");
         let records = films.into_iter().zip(splits).map(|((id, boxes), split)| {
-            let file = root.join(format!("stage_2_train_images/{id}.dcm"));
+            let file = checks::film_file(&folder, &id, "dcm");
             Record {
                 labels: labels(!boxes.is_empty(), classes.get(&id).copied()),
                 boxes,
@@ -87,7 +92,10 @@ impl Reader for Rsna {
         });
         let mut left_out = LeftOut::new(REASONS);
         let records = left_out.keep_existing_files(records.collect());
-        let layout = root.join("stage_2_train_images/<patientId>.dcm");
+        let original = |_: &Record| Some((SIDE, SIDE));
+        let records =
+            annotations::fit(root, records, original, options.annotations, &mut left_out)?;
+        let layout = folder.join("<patientId>.dcm");
         dataset(
             Self::NAME,
             Self::LABELS,
@@ -149,11 +157,11 @@ fn films(root: &Path) -> Result<Films> {
 
 /// Reads the box of a row. `None` for a negative film.
 fn bounding_box(row: &Row<'_>, target: usize, columns: [usize; 4]) -> Result<Option<BoundingBox>> {
-    match row.get(target) {
-        "1" => positive_box(row, columns).map(Some),
-        "0" => match columns
+    match checks::whole(row, target) {
+        Some(1) => positive_box(row, columns).map(Some),
+        Some(0) => match columns
             .into_iter()
-            .find(|column| !row.get(*column).is_empty())
+            .find(|column| !checks::is_empty(row.get(*column)))
         {
             Some(column) => Err(row.refuse(column, "empty, as Target is 0")),
             None => Ok(None),

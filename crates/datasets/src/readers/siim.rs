@@ -1,9 +1,10 @@
 //! SIIM-ACR Pneumothorax Segmentation: films with the mask of a pneumothorax, or without one.
 //!
-//! The root holds `train-rle.csv` and the folder `dicom-images-train`. A film is found by its name
-//! `<ImageId>.dcm`, up to three folders deep. The masks of all rows of a film become one mask. The
-//! table does not identify patients, so each film counts as a patient. `datasets/siim-acr.md`
-//! describes the layout, the rules and the terms of access.
+//! The root holds `train-rle.csv` and the folder `dicom-images-train`, or in the form that Kaggle
+//! distributes now, `stage_2_train.csv` and `stage_2_images`. A film is found by its name
+//! `<ImageId>.dcm` (or `.png`, `.jpg`), up to three folders deep. The masks of all rows of a film
+//! become one mask. The table does not identify patients, so each film counts as a patient.
+//! `datasets/siim-acr.md` describes the layout, the rules and the terms of access.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -13,8 +14,9 @@ use mflag_store::rle::{self, Encoding};
 use mflag_store::{Dataset, Error, Mask, Record, Result, Split};
 use rayon::prelude::*;
 
+use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
-use crate::left_out::{LeftOut, NO_FILM};
+use crate::left_out::{LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
 use crate::table::{Row, Table};
@@ -26,11 +28,16 @@ pub const LABELS: [&str; 1] = ["Pneumothorax"];
 pub const SIDE: u32 = 1024;
 
 /// Why films are left out.
-const REASONS: &[&str] = &[NO_FILM, NO_ROW];
-const NO_ROW: &str = "film file without a row in train-rle.csv";
+const REASONS: &[&str] = &[NO_FILM, NO_ROW, OTHER_SIZE];
+const NO_ROW: &str = "film file without a row in the table";
 const SURPLUS: &str = "negative training film beyond the number of positive ones";
 
-const TABLE: &str = "train-rle.csv";
+/// The table and the folder of films of each form: that of 2019, and the one that Kaggle
+/// distributes now.
+const FORMS: [(&str, &str); 2] = [
+    ("train-rle.csv", "dicom-images-train"),
+    ("stage_2_train.csv", "stage_2_images"),
+];
 /// What the table contains in place of runs for a film without a mask.
 const NO_MASK: &str = "-1";
 /// How many folders may lie between the folder of the films and a film: study, series and one more.
@@ -42,9 +49,12 @@ type Runs = Vec<[u32; 2]>;
 /// Options of the reader.
 #[derive(Debug, Clone, Default, PartialEq, clap::Args)]
 pub struct Options {
-    /// Folder of the films [default: dicom-images-train in the root]
+    /// Folder of the films [default: dicom-images-train or stage_2_images in the root]
     #[arg(long, value_name = "DIR")]
     pub films: Option<PathBuf>,
+    /// Masks of resized copies.
+    #[command(flatten)]
+    pub annotations: AnnotationOptions,
     /// Keep only as many training films without a mask as there are with one, as MGCA does
     #[arg(long)]
     pub balance: bool,
@@ -81,15 +91,13 @@ impl Reader for Siim {
 
     fn read(root: &Path, options: &Options) -> Result<Dataset> {
         let splitter = options.split.splitter(Self::SPLITS)?;
-        let masks = masks(root)?;
+        let (table, folder) = form(root)?;
+        let masks = masks(&table)?;
         let splits: Vec<Split> = match splitter.rule {
             Rule::Mgca => splitter.draw(masks.len())?,
             _ => masks.iter().map(|(id, _)| splitter.by_hash(id)).collect(),
         };
-        let folder = options
-            .films
-            .clone()
-            .unwrap_or_else(|| root.join("dicom-images-train"));
+        let folder = options.films.clone().unwrap_or(folder);
         let mut files = files(&folder)?;
         let mut left_out = LeftOut::new(REASONS);
         let mut records = Vec::with_capacity(masks.len());
@@ -106,6 +114,9 @@ impl Reader for Siim {
             tracing::debug!("{id}: {NO_ROW}");
             left_out.count(NO_ROW);
         }
+        // The runs state the size of the originals.
+        let records =
+            annotations::fit(root, records, |_| None, options.annotations, &mut left_out)?;
         let layout = folder.join("<study>/<series>/<ImageId>.dcm");
         let data = dataset(
             Self::NAME,
@@ -143,7 +154,8 @@ fn record(id: &str, runs: Runs, file: PathBuf, split: Split) -> Record {
 /// only on `seed` and the identifiers.
 pub fn balance(mut data: Dataset, seed: u64) -> Dataset {
     let training = data.records.iter().filter(|r| r.split == Split::Train);
-    let (positive, negative): (Vec<_>, Vec<_>) = training.partition(|r| r.mask.is_some());
+    let (positive, negative): (Vec<_>, Vec<_>) =
+        training.partition(|r| r.labels.contains(&Some(1.0)));
     let mut negative: Vec<String> = negative.iter().map(|r| r.film.clone()).collect();
     negative.sort_unstable();
     let order = seed::permutation(seed, 0, negative.len());
@@ -157,24 +169,36 @@ pub fn balance(mut data: Dataset, seed: u64) -> Dataset {
     data
 }
 
+/// The table in the root, and the folder of films that belongs to it.
+fn form(root: &Path) -> Result<(PathBuf, PathBuf)> {
+    let [(old, old_films), (new, new_films)] =
+        FORMS.map(|(table, films)| (root.join(table), root.join(films)));
+    match (old.exists(), new.exists()) {
+        (true, false) => Ok((old, old_films)),
+        (false, true) => Ok((new, new_films)),
+        (true, true) => {
+            let reason = "this folder holds both train-rle.csv and stage_2_train.csv, which name \
+                          the same films differently; keep the table whose films you have";
+            Err(Error::file(root, reason))
+        }
+        (false, false) => {
+            let reason = "table train-rle.csv is not in this folder, nor is stage_2_train.csv; \
+                          give the folder that holds it and dicom-images-train or stage_2_images \
+                          (access: https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation)";
+            Err(Error::file(root, reason))
+        }
+    }
+}
+
 /// Reads the mask of every film, in the order of the films' first rows. The mask of a negative film
 /// has no runs.
-fn masks(root: &Path) -> Result<Vec<(String, Runs)>> {
-    let path = root.join(TABLE);
-    if !path.exists() {
-        let reason = format!(
-            "table {TABLE} is not in this folder; give the folder that holds it and \
-             dicom-images-train (access: \
-             https://www.kaggle.com/c/siim-acr-pneumothorax-segmentation)"
-        );
-        return Err(Error::file(root, reason));
-    }
-    let table = Table::open(&path)?;
+fn masks(path: &Path) -> Result<Vec<(String, Runs)>> {
+    let table = Table::open(path)?;
     let [id, pixels] = table.columns(["ImageId", "EncodedPixels"])?;
     let mut masks: Vec<(String, Runs)> = Vec::new();
     let mut index_of: HashMap<String, usize> = HashMap::new();
     table.for_each(|row| {
-        let runs = runs(&path, row, pixels)?;
+        let runs = runs(path, row, pixels)?;
         let film = checks::file_name(row, id)?;
         let Some(&index) = index_of.get(film) else {
             index_of.insert(film.to_owned(), masks.len());
@@ -207,12 +231,12 @@ fn runs(table: &Path, row: &Row<'_>, column: usize) -> Result<Runs> {
 /// Finds the file of every film, by the film's identifier.
 fn files(folder: &Path) -> Result<HashMap<String, PathBuf>> {
     if !folder.is_dir() {
-        let reason = "no such folder of films; unpack dicom-images-train, or give the folder that \
-                      holds the .dcm files with --films";
+        let reason = "no such folder of films; unpack the films, or give the folder that holds \
+                      their files (.dcm, .png or .jpg) with --films";
         return Err(Error::file(folder, reason));
     }
     let mut files = HashMap::new();
-    for path in dicom_files(folder, DEPTH)? {
+    for path in film_files(folder, DEPTH)? {
         let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else {
             continue;
         };
@@ -225,18 +249,21 @@ fn files(folder: &Path) -> Result<HashMap<String, PathBuf>> {
     Ok(files)
 }
 
-/// All `.dcm` files in `folder` and up to `depth` folders below it.
-fn dicom_files(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
+/// All files of films in `folder` and up to `depth` folders below it, by their extension.
+fn film_files(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
     let io = |e| Error::io("read", folder, e);
     let entries: std::io::Result<Vec<_>> = std::fs::read_dir(folder).map_err(io)?.collect();
     let files = entries.map_err(io)?.into_par_iter().map(|entry| {
         let path = entry.path();
-        let extension = path.extension();
-        if extension.is_some_and(|e| e.eq_ignore_ascii_case("dcm")) {
+        let extension = path
+            .extension()
+            .and_then(|e| e.to_str())
+            .unwrap_or_default();
+        if checks::EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()) {
             return Ok(vec![path]);
         }
         if depth > 0 && path.is_dir() {
-            return dicom_files(&path, depth - 1);
+            return film_files(&path, depth - 1);
         }
         Ok(Vec::new())
     });

@@ -5,14 +5,15 @@
 //! so each film counts as a patient. The contest's test films have no labels and are not read.
 //! `datasets/vindr-cxr.md` describes the layout, the rules and the terms of access.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 
 use mflag_core::suggest;
 use mflag_store::{BoundingBox, Dataset, Error, Record, Result};
 
+use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
-use crate::left_out::{LeftOut, NO_FILM};
+use crate::left_out::{LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
 use crate::table::{Row, Table};
@@ -36,13 +37,10 @@ pub const LABELS: [&str; 14] = [
 ];
 
 /// The `class_id` of a row without a box.
-const NO_FINDING: &str = "14";
+const NO_FINDING: usize = 14;
 
 /// Why films are left out.
-const REASONS: &[&str] = &[NO_FILM];
-
-/// Extensions of a film's file. The originals come first.
-const EXTENSIONS: [&str; 4] = ["dicom", "dcm", "png", "jpg"];
+const REASONS: &[&str] = &[NO_FILM, OTHER_SIZE];
 
 /// Options of the reader.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -51,6 +49,9 @@ pub struct Options {
     /// found it, it counts as uncertain
     #[arg(long, value_name = "NUMBER", default_value_t = Options::default().agree)]
     pub agree: usize,
+    /// Boxes of resized copies.
+    #[command(flatten)]
+    pub annotations: AnnotationOptions,
     /// How the films are split.
     #[command(flatten)]
     pub split: SplitOptions,
@@ -61,6 +62,7 @@ impl Default for Options {
     fn default() -> Options {
         Options {
             agree: 2,
+            annotations: AnnotationOptions::default(),
             split: SplitOptions::default(),
         }
     }
@@ -93,19 +95,20 @@ impl Reader for Vindr {
         let films = films(root)?;
         let mut left_out = LeftOut::new(REASONS);
         let mut records = Vec::with_capacity(films.len());
+        let mut sizes = HashMap::new();
         for (id, film) in films {
-            let Some(file) = file(root, &id) else {
-                tracing::debug!("no film file of {id}");
-                left_out.count(NO_FILM);
-                continue;
-            };
+            let file = checks::film_file(&root.join("train"), &id, "dicom");
+            sizes.extend(film.size.map(|size| (id.clone(), size)));
             records.push(Record {
                 labels: film.labels(options.agree),
                 boxes: film.boxes,
                 ..Record::new(&id, &id, file, splitter.by_hash(&id))
             });
         }
-        checks::boxes_fit(root, &records)?;
+        let records = left_out.keep_existing_files(records);
+        let original = |record: &Record| sizes.get(&record.film).copied();
+        let records =
+            annotations::fit(root, records, original, options.annotations, &mut left_out)?;
         let layout = root.join("train/<image_id>.dicom");
         dataset(
             Self::NAME,
@@ -122,6 +125,8 @@ impl Reader for Vindr {
 #[derive(Default)]
 struct Film {
     boxes: Vec<BoundingBox>,
+    /// Columns and rows of the original, if the table states them.
+    size: Option<(u32, u32)>,
     /// Pairs of a label's index and a radiologist who found it.
     findings: BTreeSet<(usize, String)>,
 }
@@ -154,11 +159,19 @@ fn films(root: &Path) -> Result<BTreeMap<String, Film>> {
     let [id, class, name, radiologist] =
         table.columns(["image_id", "class_id", "class_name", "rad_id"])?;
     let corners = table.columns(["x_min", "y_min", "x_max", "y_max"])?;
+    // Tables of resized copies state the size of the originals.
+    let size_columns = match table.has("width") && table.has("height") {
+        true => Some(table.columns(["width", "height"])?),
+        false => None,
+    };
     let mut films: BTreeMap<String, Film> = BTreeMap::new();
     table.for_each(|row| {
         let film = films
             .entry(checks::file_name(row, id)?.to_owned())
             .or_default();
+        if let Some(columns) = size_columns {
+            film.size = Some(size(row, columns)?);
+        }
         let Some(label) = label(row, class, name)? else {
             return Ok(());
         };
@@ -173,14 +186,15 @@ fn films(root: &Path) -> Result<BTreeMap<String, Film>> {
 /// Reads the label of a row, as an index into [`LABELS`]. `None` if the row has no finding. The
 /// class's identifier and name must agree.
 fn label(row: &Row<'_>, class: usize, name: usize) -> Result<Option<usize>> {
-    if row.get(class) == NO_FINDING {
+    let class_id = checks::whole(row, class);
+    if class_id == Some(NO_FINDING) {
         return match row.get(name) {
             "No finding" => Ok(None),
             _ => Err(row.refuse(name, "'No finding', as class_id is 14")),
         };
     }
-    let label = row.get(class).parse().ok().filter(|c| *c < LABELS.len());
-    let label: usize = label.ok_or_else(|| row.refuse(class, "from 0 to 14"))?;
+    let label = class_id.filter(|label| *label < LABELS.len());
+    let label = label.ok_or_else(|| row.refuse(class, "from 0 to 14"))?;
     if row.get(name) == LABELS[label] {
         return Ok(Some(label));
     }
@@ -209,8 +223,12 @@ fn bounding_box(row: &Row<'_>, corners: [usize; 4], label: &str) -> Result<Bound
     })
 }
 
-/// The file of a film, if it exists.
-fn file(root: &Path, id: &str) -> Option<PathBuf> {
-    let paths = EXTENSIONS.map(|extension| root.join(format!("train/{id}.{extension}")));
-    paths.into_iter().find(|path| path.is_file())
+/// Reads the size of a row's original.
+fn size(row: &Row<'_>, columns: [usize; 2]) -> Result<(u32, u32)> {
+    let [width, height] = columns.map(|column| {
+        let pixels = checks::whole(row, column).and_then(|pixels| u32::try_from(pixels).ok());
+        let pixels = pixels.filter(|pixels| *pixels > 0);
+        pixels.ok_or_else(|| row.refuse(column, "a number of pixels above 0"))
+    });
+    Ok((width?, height?))
 }

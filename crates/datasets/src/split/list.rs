@@ -8,7 +8,7 @@ use mflag_store::{Dataset, Error, Record, Result, Split};
 
 use super::Splitter;
 use crate::checks;
-use crate::table::{Row, Table};
+use crate::table::{Author, Row, Table};
 
 /// The table of splits does not list the film.
 const NOT_LISTED: &str = "not in the list of splits";
@@ -23,7 +23,8 @@ impl Splitter {
         let Some(list) = &self.list else {
             return Ok(data);
         };
-        let splits = read_splits(list, "film", checks::identifier)?;
+        let table = Table::open_by(list, Author::User)?;
+        let splits = read_splits(table, "film", checks::identifier)?;
         let films = data.records.len();
         data.records.retain_mut(|record| {
             let split = splits.get(&record.film);
@@ -51,14 +52,13 @@ impl Splitter {
 /// its cell.
 ///
 /// # Errors
-/// If the table or a column is missing, if `film` fails, or if a split is unknown or differs from
+/// If a column is missing, if `film` fails, or if a split is unknown or differs from
 /// that of an earlier row of the film.
 pub(crate) fn read_splits(
-    path: &Path,
+    table: Table,
     film_column: &str,
     film: impl for<'a> Fn(&Row<'a>, usize) -> Result<&'a str>,
 ) -> Result<HashMap<String, Split>> {
-    let table = Table::open(path)?;
     let [film_column, split_column] = table.columns([film_column, "split"])?;
     let mut splits = HashMap::new();
     table.for_each(|row| {

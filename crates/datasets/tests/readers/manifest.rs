@@ -3,10 +3,11 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use mflag_core::Named;
-use mflag_datasets::Reader;
 use mflag_datasets::reader::Text;
 use mflag_datasets::readers::manifest::{FILE, Manifest, Options};
+use mflag_datasets::report_text::{Headings, NonAscii, TextOptions};
 use mflag_datasets::split::Rule;
+use mflag_datasets::{AnnotationOptions, Reader};
 use mflag_store::{BoundingBox, Dataset, Mask, Split};
 use rstest::rstest;
 
@@ -79,7 +80,8 @@ fn films_have_the_documented_fields() {
     assert_eq!(
         a.mask,
         Some(Mask::File {
-            path: tree.path("masks/a.png")
+            path: tree.path("masks/a.png"),
+            scale: false
         })
     );
     assert_eq!(
@@ -121,13 +123,11 @@ fn every_reason_is_counted() {
     let tree = tree(
         "film,patient,text\nfilms/a.png,P-1,Normal.\nfilms/b.png,p2,\nmasks/a.png,p3,The heart is large.\n",
     );
-    assert_eq!(
-        (
-            read_all(&tree).records.len(),
-            left_out(&read_all(&tree)).len()
-        ),
-        (3, 0)
-    );
+    let data = read_all(&tree);
+    assert_eq!((data.records.len(), left_out(&data).len()), (3, 0));
+    let no_text = "kept without text: report with fewer than three words of findings or impression";
+    let notes = [("kept without text: no report", 1), (no_text, 1)];
+    assert_eq!(data.notes, notes.map(|(what, n)| (what.to_owned(), n)));
     let options = Options {
         text: Text::Required,
         ..Options::default()
@@ -171,6 +171,18 @@ fn every_reason_is_counted() {
     "column 'label:' is not read: write the label's name after 'label:'"
 )]
 #[case::label_twice("film,patient,label:A,label:A\n", "column 'label:A' appears twice")]
+#[case::label_blank(
+    "film,patient,label:A,label: A\n",
+    "the labels 'A' and 'A' differ at most in case, spaces or the form of accents"
+)]
+#[case::label_case(
+    "film,patient,label:Mass,label:mass\n",
+    "the labels 'Mass' and 'mass' differ"
+)]
+#[case::label_form(
+    "film,patient,label:\u{e9},label:e\u{301}\n",
+    "differ at most in case, spaces or the form of accents"
+)]
 #[case::empty("film,patient\n", "no film is left (left out: none)")]
 fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
     assert!(message(table).contains(expected), "{}", message(table));
@@ -231,11 +243,19 @@ fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
 )]
 #[case::small_mask(
     "film,patient,mask\nfilms/a.png,P-1,masks/small.png\n",
-    "masks/small.png' has 32×24 px, but the film has 64×48 px"
+    "masks/small.png' has 32×24 px, but the film has 64×48 px: draw the mask on the film at full size, or scale it with --scale-boxes"
 )]
 #[case::bad_mask(
     "film,patient,mask\nfilms/a.png,P-1,masks/text.png\n",
     "masks/text.png' is not a readable image: write it as PNG"
+)]
+#[case::spelling(
+    "film,patient\nfilms/a.png,P-1\n./films/../films/a.png,P-1\n",
+    "row 3, column 'film': './films/../films/a.png' is the file of row 2 ('films/a.png') in another spelling"
+)]
+#[case::ragged(
+    "film,patient\n\nfilms/a.png,P-1,x\n",
+    "row 2 (line 3) has 3 values, but the header has 2: put values that contain ',' into quotes"
 )]
 #[case::box_beyond(
     "film,patient,boxes\nfilms/a.png,P-1,A 40 2 40 4\n",
@@ -341,5 +361,119 @@ fn a_large_table_is_read_in_seconds() {
         "{} films in {:.1} s",
         data.records.len(),
         begin.elapsed().as_secs_f64()
+    );
+}
+
+/// Films of a study share its report. Two texts for one study are counted, and nothing is guessed.
+#[test]
+fn films_of_a_study_share_its_report() {
+    let text = "The heart is large.";
+    let tree = tree(&format!(
+        "film,patient,study,text\nfilms/a.png,p1,s1,{text}\nfilms/b.png,p1,s1,\nmasks/a.png,p2,s1,\n"
+    ));
+    let data = read_all(&tree);
+    let texts = |data: &Dataset| -> Vec<Option<String>> {
+        data.records.iter().map(|r| r.text.clone()).collect()
+    };
+    let shared = Some(text.to_owned());
+    assert_eq!(
+        texts(&data),
+        [shared.clone(), shared.clone(), None],
+        "another patient's study"
+    );
+    let note = "film with the report of another film of its study";
+    assert!(
+        data.notes.contains(&(note.to_owned(), 1)),
+        "{:?}",
+        data.notes
+    );
+    Card::open("manifest.md").mentions(note);
+
+    tree.image("films/c.png", 64, 48);
+    tree.write(FILE, format!(
+        "film,patient,study,text\nfilms/a.png,p1,s1,{text}\nfilms/b.png,p1,s1,\nfilms/c.png,p1,s1,The heart is small.\n"
+    ));
+    let data = read_all(&tree);
+    assert_eq!(
+        texts(&data),
+        [shared, None, Some("The heart is small.".to_owned())]
+    );
+    let note = "study with different texts";
+    assert!(
+        data.notes.contains(&(note.to_owned(), 1)),
+        "{:?}",
+        data.notes
+    );
+    Card::open("manifest.md").mentions(note);
+}
+
+#[test]
+fn reports_have_headings_in_any_form_and_letters_of_any_kind() {
+    let tree = tree(
+        "film,patient,text\nfilms/a.png,p1,History: cough. Findings: Größe normal. Impression: No change.\n\
+         films/b.png,p2,Findings: \u{43b} clear lungs today.\n",
+    );
+    let data = read_all(&tree);
+    assert_eq!(
+        data.records[0].text.as_deref(),
+        Some("No change. Grosse normal.")
+    );
+    let note = "report with letters that are not Latin, which were removed";
+    assert_eq!(data.notes, [(note.to_owned(), 1)]);
+    Card::open("manifest.md").mentions(note);
+    let options = Options {
+        rules: TextOptions {
+            headings: Some(Headings::Capitals),
+            non_ascii: NonAscii::Drop,
+        },
+        ..Options::default()
+    };
+    let data = Manifest::read(tree.root(), &options).unwrap();
+    let text = "History: cough. Findings: Gre normal. Impression: No change.";
+    assert_eq!(data.records[0].text.as_deref(), Some(text));
+}
+
+/// A mask of another size is scaled by an option; without boxes and masks, sizes do not matter.
+#[test]
+fn masks_can_be_scaled_or_left_out() {
+    let tree = tree("film,patient,mask\nfilms/a.png,P-1,masks/small.png\n");
+    let read = |scale_boxes, no_boxes| {
+        let options = Options {
+            annotations: AnnotationOptions {
+                scale_boxes,
+                no_boxes,
+            },
+            ..Options::default()
+        };
+        Manifest::read(tree.root(), &options).unwrap().records[0]
+            .mask
+            .clone()
+    };
+    let path = tree.path("masks/small.png");
+    assert_eq!(read(true, false), Some(Mask::File { path, scale: true }));
+    assert_eq!(read(false, true), None);
+}
+
+/// Spreadsheets write semicolons or tabs, UTF-16, and `'` before what looks like a formula.
+#[test]
+fn tables_of_spreadsheets_are_read() {
+    let expected = read_all(&tree(
+        "film,patient,text\nfilms/a.png,-p,\"Clear, no change.\"\n",
+    ));
+    let text = "sep=;\nfilm;patient;text\nfilms/a.png;'-p;Clear, no change.\n";
+    let tree = tree(text);
+    assert_eq!(read_all(&tree).records[0].text, expected.records[0].text);
+    assert_eq!(
+        read_all(&tree).records[0].patient,
+        expected.records[0].patient
+    );
+    let utf16: Vec<u8> = format!("\u{feff}{}", text.replace(';', "\t"))
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    tree.write(FILE, utf16);
+    assert_eq!(
+        read_all(&tree).records[0].patient,
+        expected.records[0].patient
     );
 }

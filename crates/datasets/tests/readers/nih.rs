@@ -1,8 +1,8 @@
 //! Tests of the ChestX-ray14 reader.
 
-use mflag_datasets::Reader;
 use mflag_datasets::readers::nih::{LABELS, Nih, Options};
 use mflag_datasets::split::Rule;
+use mflag_datasets::{AnnotationOptions, Reader};
 use mflag_store::{BoundingBox, Dataset, Split};
 use rstest::rstest;
 
@@ -33,15 +33,23 @@ fn tree() -> Tree {
     tree.write("train_val_list.txt", "1_0.png\r\n1_1.png\r\n");
     tree.write("test_list.txt", "2_0.png\n\n");
     tree.write(BOXES, format!("{BOX_HEADER}2_0.png,Infiltrate,22.5,54.7,8.6,7.25,,,\n1_0.png,Cardiomegaly,1,2,3,4,,,\n1_0.png,Cardiomegaly,5,6,7,8,,,\n"));
-    tree.image("images_001/images/1_0.png", 64, 64);
+    // Only films with boxes must have the size of the release.
+    tree.image("images_001/images/1_0.png", 1024, 1024);
     tree.image("images_001/images/1_1.png", 64, 64);
-    tree.image("images_012/images/2_0.png", 64, 64);
+    tree.image("images_012/images/2_0.png", 1024, 1024);
     tree
 }
 
 fn all_train(tree: &Tree) -> Dataset {
     let split = by_rule(Rule::Official, 0.0, None);
-    Nih::read(tree.root(), &Options { split }).unwrap()
+    Nih::read(
+        tree.root(),
+        &Options {
+            split,
+            ..Options::default()
+        },
+    )
+    .unwrap()
 }
 
 fn message(tree: &Tree) -> String {
@@ -162,7 +170,14 @@ fn without_the_box_table_there_are_no_boxes() {
 fn validation_has_whole_patients_and_no_test_films() {
     let tree = tree();
     let splits = |split| {
-        let data = Nih::read(tree.root(), &Options { split }).unwrap();
+        let data = Nih::read(
+            tree.root(),
+            &Options {
+                split,
+                ..Options::default()
+            },
+        )
+        .unwrap();
         data.records.iter().map(|r| r.split).collect::<Vec<_>>()
     };
     let official = splits(by_rule(Rule::Official, 0.999_999, None));
@@ -210,8 +225,8 @@ fn a_missing_file_is_named(#[case] file: &str, #[case] expected: &str) {
 )]
 #[case::box_beyond(
     BOXES,
-    "1_0.png,Mass,10,10,100,10,,,\n",
-    "boxes reach beyond the edge of 1 of 1 films with boxes; the first such film has 64×64 px"
+    "1_0.png,Mass,10,10,1200,10,,,\n",
+    "boxes or masks do not fit 1 of the 1 films that have any; the first such film has 1024×1024 px"
 )]
 fn a_bad_table_is_explained(#[case] file: &str, #[case] rows: &str, #[case] expected: &str) {
     let tree = tree();
@@ -257,5 +272,59 @@ fn a_large_data_set_is_read_in_seconds() {
         "{} films in {:.1} s",
         data.records.len(),
         begin.elapsed().as_secs_f64()
+    );
+}
+
+/// Half-size copies: a box in the upper left quarter lies on the copy, and would be wrong.
+#[test]
+fn resized_copies_are_told_once_and_have_two_ways_on() {
+    let tree = tree();
+    for film in ["images_001/images/1_0.png", "images_012/images/2_0.png"] {
+        tree.image(film, 512, 512);
+    }
+    let error = message(&tree);
+    for expected in [
+        "boxes or masks do not fit 2 of the 2 films that have any",
+        "the first such film has 512×512 px, and its boxes or mask are in pixels of a film of \
+         1024×1024 px",
+        "--scale-boxes",
+        "--no-boxes, which is enough for classification",
+    ] {
+        assert!(error.contains(expected), "{error}");
+    }
+    let read = |scale_boxes, no_boxes| {
+        let options = Options {
+            annotations: AnnotationOptions {
+                scale_boxes,
+                no_boxes,
+            },
+            ..Options::default()
+        };
+        Nih::read(tree.root(), &options).unwrap()
+    };
+    let scaled = read(true, false);
+    assert_eq!(
+        scaled.records[2].boxes,
+        [BoundingBox {
+            label: "Infiltration".to_owned(),
+            x: 11.25,
+            y: 27.35,
+            width: 4.3,
+            height: 3.625,
+        }]
+    );
+    let without = read(false, true);
+    assert!(without.records.iter().all(|r| r.boxes.is_empty()));
+    assert_eq!(without.records.len(), 3);
+    assert_eq!(without.records[2].labels, scaled.records[2].labels);
+
+    // Films of another shape cannot be scaled, and nothing is left to be done with boxes.
+    for film in ["images_001/images/1_0.png", "images_012/images/2_0.png"] {
+        tree.image(film, 512, 400);
+    }
+    let error = message(&tree);
+    assert!(
+        error.contains("the shapes differ") && !error.contains("--scale-boxes"),
+        "{error}"
     );
 }

@@ -22,7 +22,10 @@ fn tree() -> Tree {
 
 fn mgca(validate: f64) -> Options {
     let split = by_rule(Rule::Mgca, validate, None);
-    Options { split }
+    Options {
+        split,
+        ..Options::default()
+    }
 }
 
 fn read_all(tree: &Tree) -> Dataset {
@@ -68,6 +71,7 @@ fn each_rule_has_its_splits() {
     let tree = tree();
     let release = Options {
         split: by_rule(Rule::Official, None, None),
+        ..Options::default()
     };
     let error = refusal(ObjectCxr::read(tree.root(), &release));
     assert!(
@@ -153,7 +157,8 @@ fn resized_films_and_strange_names_are_refused() {
     let tree = tree();
     tree.write("train.csv", format!("{HEADER}a.jpg,0 1 2 300 4\n"));
     assert!(
-        message(&tree).contains("the first of these has 64×48 px"),
+        message(&tree)
+            .contains("the first such film has 64×48 px, and its boxes reach beyond the edge"),
         "{}",
         message(&tree)
     );

@@ -145,6 +145,7 @@ fn patients_are_split_by_hash_or_drawn() {
         };
         let options = Options {
             split: split.into(),
+            ..Options::default()
         };
         let data = Rsna::read(tree.root(), &options).unwrap();
         data.records.iter().map(|r| r.split).collect::<Vec<_>>()
@@ -176,7 +177,13 @@ fn patients_are_split_by_hash_or_drawn() {
         ..RuleOptions::default()
     };
     let split = split.into();
-    let error = refusal(Rsna::read(tree.root(), &Options { split }));
+    let error = refusal(Rsna::read(
+        tree.root(),
+        &Options {
+            split,
+            ..Options::default()
+        },
+    ));
     assert!(error.contains("needs a seed below 2^32"), "{error}");
 }
 
@@ -262,6 +269,7 @@ fn wrong_parts_and_missing_columns_are_named() {
     let tree = tree();
     let options = Options {
         split: by_rule(Rule::Patient, 0.6, 0.4),
+        ..Options::default()
     };
     let parts = refusal(Rsna::read(tree.root(), &options));
     assert!(parts.contains("both together below 1"), "{parts}");
@@ -277,4 +285,27 @@ fn wrong_parts_and_missing_columns_are_named() {
         error.contains("table stage_2_train_labels.csv is not in this folder"),
         "{error}"
     );
+}
+
+/// Programs that join tables write `nan` into empty cells, and decimals beside them. Copies are
+/// often PNGs.
+#[test]
+fn tables_of_joins_and_copies_as_png_are_read() {
+    let tree = tree();
+    let expected = read_all(&tree);
+    let targets = std::fs::read_to_string(tree.path(TARGETS)).unwrap();
+    let joined = targets
+        .replace(",,,,,0", ",nan,NaN,nan,nan,0.0")
+        .replace(",1\n", ",1.0\n");
+    assert_ne!(joined, targets);
+    tree.write(TARGETS, joined);
+    assert_eq!(read_all(&tree), expected);
+
+    for film in ["a", "b", "c"] {
+        tree.remove(&file(film));
+        tree.image(&format!("stage_2_train_images/{film}.png"), 1024, 1024);
+    }
+    let data = read_all(&tree);
+    assert_eq!(data.records[1].boxes, expected.records[1].boxes);
+    assert!(data.records.iter().all(|r| r.path.is_file()));
 }

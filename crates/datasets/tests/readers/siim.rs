@@ -2,9 +2,9 @@
 use std::fs;
 
 use mflag_core::Named;
-use mflag_datasets::Reader;
 use mflag_datasets::readers::siim::{Options, Siim, balance};
 use mflag_datasets::split::{Rule, RuleOptions};
+use mflag_datasets::{AnnotationOptions, Reader};
 use mflag_store::{Dataset, Mask, Record, Split};
 use proptest::prelude::*;
 use rstest::rstest;
@@ -104,7 +104,7 @@ fn every_reason_is_counted() {
     assert_eq!(data.records.len(), 41);
     let files = [
         ("no film file", 1),
-        ("film file without a row in train-rle.csv", 2),
+        ("film file without a row in the table", 2),
     ];
     assert_eq!(left_out(&data), files);
 
@@ -262,6 +262,7 @@ fn dataset(records: Vec<Record>) -> Dataset {
         labels: vec!["Pneumothorax".to_owned()],
         records,
         left_out: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
@@ -299,4 +300,85 @@ fn another_seed_keeps_others() {
     let all: Vec<Record> = (0..200).map(|i| record(i, Split::Train, i < 20)).collect();
     let kept = |seed| balance(dataset(all.clone()), seed);
     assert_ne!(kept(0), kept(1));
+}
+
+/// The form that Kaggle distributes now: other names of table and folder, no folders of studies.
+#[test]
+fn the_present_form_of_kaggle_is_read() {
+    let tree = Tree::new();
+    tree.write(
+        "stage_2_train.csv",
+        "ImageId,EncodedPixels\nID_1,-1\nID_2,5 3 2 1\nID_2,20 1\n",
+    );
+    tree.write("stage_2_images/ID_1.dcm", "film");
+    tree.image("stage_2_images/ID_2.png", 1024, 1024);
+    tree.write("stage_2_images/ID_3.dcm", "a film of the test");
+    let data = read_all(&tree);
+    assert_eq!(ids(&data), ["ID_1", "ID_2"]);
+    assert_eq!(data.records[1].mask, mask(&[[5, 3], [10, 1], [20, 1]]));
+    assert_eq!(
+        left_out(&data),
+        [("film file without a row in the table", 1)]
+    );
+    table(&tree, "ID_1,-1\n");
+    let error = message(&tree);
+    assert!(
+        error.contains("holds both train-rle.csv and stage_2_train.csv"),
+        "{error}"
+    );
+}
+
+/// Copies of half the size are refused, or the masks are scaled. Single odd films are left out and
+/// counted.
+#[test]
+fn masks_of_resized_copies_are_scaled_by_an_option() {
+    let tree = Tree::new();
+    // The left half of the film.
+    table(&tree, "1.a,-1\n1.b,0 524288\n");
+    tree.image("dicom-images-train/1.a.png", 512, 512);
+    tree.image("dicom-images-train/1.b.png", 512, 512);
+    let error = message(&tree);
+    assert!(
+        error.contains("are in pixels of a film of 1024×1024 px"),
+        "{error}"
+    );
+    let read = |annotations| {
+        let options = Options {
+            annotations,
+            balance: true,
+            ..Options::default()
+        };
+        Siim::read(tree.root(), &options).unwrap()
+    };
+    let scaled = read(AnnotationOptions {
+        scale_boxes: true,
+        no_boxes: false,
+    });
+    let half = Mask::Runs {
+        width: 512,
+        height: 512,
+        runs: vec![[0, 131_072]],
+    };
+    assert_eq!(scaled.records[1].mask, Some(half));
+    let without = read(AnnotationOptions {
+        scale_boxes: false,
+        no_boxes: true,
+    });
+    assert_eq!(without.records[1].mask, None);
+    assert_eq!(without.records[1].labels, [Some(1.0)]);
+
+    let many: String = (0..150).map(|i| format!("1.m{i},5 3\n")).collect();
+    table(&tree, &format!("1.b,5 3\n{many}"));
+    for i in 0..150 {
+        film_file(&tree, &format!("1.m{i}.dcm"));
+    }
+    let data = read_all(&tree);
+    assert_eq!(data.records.len(), 150);
+    let reason = "film of another size than its boxes or mask";
+    assert!(
+        left_out(&data).contains(&(reason, 1)),
+        "{:?}",
+        data.left_out
+    );
+    Card::open("siim-acr.md").has_reasons(&data);
 }

@@ -1,7 +1,7 @@
 //! Tests of the VinDr-CXR reader.
-use mflag_datasets::Reader;
 use mflag_datasets::readers::vindr::{LABELS, Options, Vindr};
 use mflag_datasets::split::Rule;
+use mflag_datasets::{AnnotationOptions, Reader};
 use mflag_store::{BoundingBox, Dataset, Split};
 use rstest::rstest;
 
@@ -164,10 +164,39 @@ fn the_card_is_right() {
 )]
 #[case::resized(
     "a,ILD,5,R9,1,2,3,400",
-    "boxes reach beyond the edge of 1 of 1 films with boxes; the first such film has 64×48 px (-v names it). The films are resized copies"
+    "boxes or masks do not fit 1 of the 1 films that have any; the first such film has 64×48 px, and its boxes reach beyond the edge (-v names it). The films seem to be resized copies"
 )]
 fn a_bad_row_is_explained(#[case] row: &str, #[case] expected: &str) {
     let tree = tree();
     tree.write("train.csv", format!("{HEADER}{row}\n"));
     assert!(message(&tree).contains(expected), "{}", message(&tree));
+}
+
+/// Tables of resized copies state the size of the originals, so boxes can be scaled.
+#[test]
+fn boxes_of_resized_copies_are_scaled_by_the_size_in_the_table() {
+    let tree = tree();
+    let header = HEADER.replace('\n', ",width,height\n");
+    tree.write(
+        "train.csv",
+        format!("{header}a,ILD,5.0,R9,20,30,40,50,640,480\n"),
+    );
+    let error = message(&tree);
+    assert!(
+        error.contains("are in pixels of a film of 640×480 px"),
+        "{error}"
+    );
+    let options = Options {
+        annotations: AnnotationOptions {
+            scale_boxes: true,
+            no_boxes: false,
+        },
+        ..Options::default()
+    };
+    let data = Vindr::read(tree.root(), &options).unwrap();
+    let found = &data.records[0].boxes[0];
+    assert_eq!(
+        [found.x, found.y, found.width, found.height],
+        [2.0, 3.0, 2.0, 2.0]
+    );
 }

@@ -46,7 +46,7 @@ pub(super) fn write_table<R>(
     rows: impl IntoIterator<Item = R>,
 ) -> Result<()>
 where
-    R: IntoIterator<Item: AsRef<[u8]>>,
+    R: IntoIterator<Item: AsRef<str>>,
 {
     Ok(table::write_csv(path, head, rows)?)
 }

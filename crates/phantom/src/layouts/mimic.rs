@@ -227,7 +227,7 @@ fn write_gzip<R>(
     rows: impl IntoIterator<Item = R>,
 ) -> Result<()>
 where
-    R: IntoIterator<Item: AsRef<[u8]>>,
+    R: IntoIterator<Item: AsRef<str>>,
 {
     let path = out.join(format!("mimic-cxr-2.0.0-{name}.csv.gz"));
     Ok(atomic::write(&path, |file| {

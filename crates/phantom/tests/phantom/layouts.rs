@@ -255,7 +255,7 @@ fn the_manifest_has_labels_boxes_and_masks_of_what_was_drawn() {
             record.boxes[0].label,
             mimic::LABELS[located.finding.kind.label()]
         );
-        let Some(Mask::File { path }) = &record.mask else {
+        let Some(Mask::File { path, .. }) = &record.mask else {
             panic!("{:?}", record.mask)
         };
         let mask = mflag_film::decode(path, &Limits::default()).unwrap();
@@ -391,6 +391,7 @@ fn object_cxr_has_a_box_around_every_object() {
             ..RuleOptions::default()
         }
         .into(),
+        ..object_cxr::Options::default()
     };
     let data = object_cxr::ObjectCxr::read(phantom.root(), &options).unwrap();
     let name = |film: &str| {

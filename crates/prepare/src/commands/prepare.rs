@@ -97,7 +97,7 @@ impl PrepareArgs {
         let mut table = Table::new(&["films", "number"]);
         table.row(["kept".to_owned(), store.records().len().to_string()]);
         table.row(["could not be prepared".to_owned(), bad.to_string()]);
-        for (reason, films) in &data.left_out {
+        for (reason, films) in data.left_out.iter().chain(&data.notes) {
             table.row([reason.clone(), films.to_string()]);
         }
         out.say("films", &table, &table);

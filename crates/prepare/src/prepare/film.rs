@@ -17,6 +17,13 @@ pub(super) struct PreparedFilm {
     /// What is unusual about the film's file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) remarks: Vec<Remark>,
+    /// Whether the mask's image has soft or noisy edges.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub(super) soft_mask: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// A film that could not be prepared.
@@ -48,8 +55,8 @@ fn read(record: &Record, options: &Options) -> Result<(PreparedFilm, Greys)> {
     }
     // Readers do not know the size of a DICOM film, so boxes and runs are checked here.
     check_boxes(&record.boxes, (width, height)).map_err(bad)?;
-    let mask = match &record.mask {
-        Some(file @ Mask::File { .. }) => Some(mask::to_runs(file, width, height)?),
+    let file_mask = match &record.mask {
+        Some(Mask::File { path, scale }) => Some(mask::from_file(path, *scale, width, height)?),
         Some(Mask::Runs {
             width: columns,
             height: rows,
@@ -62,7 +69,8 @@ fn read(record: &Record, options: &Options) -> Result<(PreparedFilm, Greys)> {
     };
     let prepared = PreparedFilm {
         size: [width, height],
-        mask,
+        soft_mask: file_mask.as_ref().is_some_and(|mask| mask.soft),
+        mask: file_mask.map(|mask| mask::to_runs(&mask.pixels)),
         remarks: squared.remarks,
     };
     Ok((prepared, squared.greys))

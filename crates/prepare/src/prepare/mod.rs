@@ -5,6 +5,7 @@
 //! cannot be prepared is listed in `bad.csv`; the other films are prepared.
 
 mod film;
+mod masks;
 mod plan;
 mod shard;
 
@@ -19,6 +20,7 @@ use mflag_store::{
 };
 
 use film::{BadFilm, PreparedFilm};
+use masks::OddMasks;
 use plan::Plan;
 use shard::ShardContent;
 
@@ -171,13 +173,19 @@ fn write_records(
         ..record.clone()
     };
     // One record at a time: a copy of a million records would take gigabytes.
-    let mut records = prepared_films(dataset, shards, bad).map(complete);
+    let mut odd = OddMasks::default();
+    let mut records = prepared_films(dataset, shards, bad).map(|(record, prepared)| {
+        let record = complete((record, prepared));
+        odd.count(&record, prepared.soft_mask);
+        record
+    });
     atomic::write(&files.films(), |file| {
         records.try_for_each(|record| {
             serde_json::to_writer(&mut *file, &record)?;
             file.write_all(b"\n")
         })
     })?;
+    odd.tell();
     Ok(())
 }
 

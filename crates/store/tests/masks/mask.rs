@@ -1,9 +1,14 @@
 //! Masks and boxes in squares lie where `mflag_film::square` puts the film's pixels.
 
+use std::path::Path;
+
 use mflag_film::{Film, Fit, Placement};
-use mflag_store::mask::{SET, from_boxes, to_pixels, to_square};
+use mflag_store::mask::{SET, from_boxes, from_file, scale, to_pixels, to_runs, to_square};
 use mflag_store::{BoundingBox, Mask};
 use proptest::prelude::*;
+
+/// Goldens that tests/oracle/masks.py makes.
+const MASKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden/masks");
 
 fn bounding_box(x: f64, y: f64, width: f64, height: f64) -> BoundingBox {
     BoundingBox {
@@ -201,9 +206,9 @@ fn a_pixel_is_set_if_half_of_it_is_covered() {
 fn masks_are_read_from_files_and_checked() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("mask.png");
-    let image = image::GrayImage::from_raw(3, 2, vec![0, 1, 255, 0, 0, 128]).unwrap();
+    let image = image::GrayImage::from_raw(3, 2, vec![0, 1, 3, 0, 0, 2]).unwrap();
     image.save(&path).unwrap();
-    let mask = Mask::File { path };
+    let mask = Mask::File { path, scale: false };
     let drawn = to_pixels(&mask, 3, 2).unwrap();
     assert_eq!(drawn.pixels, [0, 255, 255, 0, 0, 255]);
     let error = to_pixels(&mask, 2, 3).unwrap_err().to_string();
@@ -211,6 +216,7 @@ fn masks_are_read_from_files_and_checked() {
     assert!(error.contains(reason), "{error}");
     let missing = Mask::File {
         path: dir.path().join("none.png"),
+        scale: false,
     };
     assert!(to_pixels(&missing, 3, 2).is_err());
 
@@ -224,4 +230,74 @@ fn masks_are_read_from_files_and_checked() {
     let error = to_pixels(&from_boxes(&[], 3, 2), 4, 2).unwrap_err();
     let reason = "the mask has 3×2 pixels, its film 4×2";
     assert!(error.to_string().starts_with(reason), "{error}");
+}
+
+/// One disc as users save masks; 1 % of its area is allowed. The files are from Pillow.
+#[test]
+fn a_mask_has_its_area_in_every_form_of_file() {
+    let folder = Path::new(MASKS);
+    // Pixels of the disc, which tests/oracle/masks.py prints.
+    let expected = 2809.0;
+    for (name, soft) in [
+        ("plain.png", false),
+        ("zero-one.png", false),
+        ("one-for-black.png", false),
+        ("red.png", false),
+        ("blue.png", false),
+        ("white-transparent.png", false),
+        ("deep.png", false),
+        ("palette.png", false),
+        ("classes.png", false),
+        ("grey-classes.png", false),
+        ("lossy-75.jpg", true),
+        ("lossy-95.jpg", true),
+        ("lossy.png", true),
+        ("resized.png", true),
+    ] {
+        let mask = from_file(&folder.join(name), false, 128, 128).unwrap();
+        let found = area(&mask.pixels) as f64;
+        assert!(
+            (found / expected - 1.0).abs() <= 0.01,
+            "{name}: {found} for {expected}"
+        );
+        assert_eq!(mask.soft, soft, "{name}");
+    }
+    for (name, values) in [
+        ("small-lossy.jpg", "a JPEG with small values"),
+        (
+            "no-black.png",
+            "no black background, so it is unknown which pixels belong to the mask; its values are 200, 255",
+        ),
+        ("heat.png", "many grey pixels"),
+        ("dark-class.png", "its values are 0, 3, 255"),
+    ] {
+        let error = from_file(&folder.join(name), false, 128, 128)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(name) && error.contains(values), "{error}");
+        assert!(
+            error.contains("write a PNG in which the mask is 255"),
+            "{error}"
+        );
+    }
+}
+
+/// Exactly as Pillow's NEAREST, for files and for runs.
+#[test]
+fn masks_are_scaled_as_by_pillow() {
+    let folder = Path::new(MASKS);
+    let plain = folder.join("plain.png");
+    let whole = to_runs(&from_file(&plain, false, 128, 128).unwrap().pixels);
+    for (width, height) in [(64, 64), (96, 96), (200, 200), (127, 128)] {
+        let expected = folder.join(format!("nearest-{width}x{height}.png"));
+        let expected = from_file(&expected, false, width, height).unwrap().pixels;
+        let found = from_file(&plain, true, width, height).unwrap().pixels;
+        assert_eq!(found.pixels, expected.pixels, "{width}×{height}");
+        assert_eq!(scale(&whole, width, height).unwrap(), to_runs(&expected));
+    }
+    let error = from_file(&plain, true, 128, 64).unwrap_err().to_string();
+    assert!(
+        error.contains("the mask has 128×128 pixels, its film 128×64"),
+        "{error}"
+    );
 }

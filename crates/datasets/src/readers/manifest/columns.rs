@@ -1,9 +1,13 @@
 //! The columns of the table.
 
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
 use mflag_core::suggest;
 use mflag_store::{Error, Result};
+use unicode_normalization::UnicodeNormalization;
 
-use super::LABEL;
+use super::{LABEL, ListedFilm};
 use crate::table::Table;
 
 /// All columns except those of labels.
@@ -29,14 +33,13 @@ impl Columns {
             check_name(table, name)?;
         }
         let required = |name: &str| table.columns([name]).map(|[position]| position);
-        let optional = |name: &str| {
-            let exists = table.header().iter().any(|column| column == name);
-            exists.then(|| required(name)).transpose()
-        };
+        let optional = |name: &str| table.has(name).then(|| required(name)).transpose();
         let labels = table.header().iter().filter_map(|column| {
             let name = column.strip_prefix(LABEL)?.trim();
             Some(required(column).map(|position| (name.to_owned(), position)))
         });
+        let labels: Vec<(String, usize)> = labels.collect::<Result<_>>()?;
+        refuse_same_names(table.path(), labels.iter().map(|(name, _)| name.as_str()))?;
         Ok(Columns {
             film: required("film")?,
             patient: required("patient")?,
@@ -45,8 +48,17 @@ impl Columns {
             text: optional("text")?,
             boxes: optional("boxes")?,
             mask: optional("mask")?,
-            labels: labels.collect::<Result<_>>()?,
+            labels,
         })
+    }
+
+    /// Refuses labels of boxes that differ from each other, or from the label columns, only in case,
+    /// spaces or Unicode form.
+    pub(super) fn check_names_of_boxes(&self, table: &Path, films: &[ListedFilm]) -> Result<()> {
+        let of_boxes = films.iter().flat_map(|film| &film.record.boxes);
+        let of_boxes = of_boxes.map(|found| found.label.as_str());
+        let names: BTreeSet<&str> = self.label_names().into_iter().chain(of_boxes).collect();
+        refuse_same_names(table, names)
     }
 
     /// Names of the labels.
@@ -54,6 +66,23 @@ impl Columns {
         let names = self.labels.iter().map(|(name, _)| name.as_str());
         names.collect()
     }
+}
+
+/// Refuses names that differ only in case, spaces or Unicode form.
+fn refuse_same_names<'a>(table: &Path, names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let mut seen: HashMap<String, &str> = HashMap::new();
+    for name in names {
+        let words: Vec<&str> = name.split_whitespace().collect();
+        let plain = words.join(" ").to_lowercase().nfkc().collect();
+        if let Some(earlier) = seen.insert(plain, name) {
+            let reason = format!(
+                "the labels '{earlier}' and '{name}' differ at most in case, spaces or the form of \
+                 accents: give one label one name"
+            );
+            return Err(Error::file(table, reason));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a column whose name looks like a misspelled name of a column that is read. Logs other

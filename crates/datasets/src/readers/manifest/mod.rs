@@ -6,10 +6,10 @@
 //! | `patient` | required | identifier; the films of a patient share a split |
 //! | `study` | | identifier; the films of a study share its report; if empty, the film forms its own study |
 //! | `split` | | `train`, `validate` or `test`; if empty, a hash of the patient decides |
-//! | `text` | | the report, cleaned as in [`crate::report_text`]; quote it if it has commas, quotes or line breaks |
+//! | `text` | | the report, cleaned as in [`crate::report_text`]; quote it if it has separators, quotes or line breaks; films of the study without a text share it |
 //! | `label:<name>` | one column per label | `1` present, `0` absent, `-1` uncertain, empty if not mentioned |
 //! | `boxes` | | `<label> <x> <y> <width> <height>`, separated by `;`, in pixels of the film's file |
-//! | `mask` | | an image of the film's size; all pixels that are not black belong to the mask |
+//! | `mask` | | an image of the film's size, black and white; [`mflag_store::mask::from_file`] |
 //!
 //! `datasets/manifest.md` describes the table in more detail, and `datasets/manifest-template.csv`
 //! is a template.
@@ -19,15 +19,18 @@ mod columns;
 mod files;
 mod rows;
 
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
 
 use clap::builder::NonEmptyStringValueParser;
-use mflag_store::{Dataset, Mask, Record, Result};
+use mflag_store::{Dataset, Record, Result};
 
-use crate::left_out::{LeftOut, NO_REPORT, NO_TEXT};
+use crate::annotations::AnnotationOptions;
+use crate::left_out::{LOST_LETTERS, LeftOut, NO_REPORT, NO_TEXT};
 use crate::reader::{Reader, Text, dataset};
+use crate::report_text::{Headings, TextOptions};
 use crate::split::{Offer, Rule, RuleOptions};
-use crate::table::Table;
+use crate::table::{Author, Table};
 use columns::Columns;
 use rows::Rows;
 
@@ -39,6 +42,10 @@ pub const LABEL: &str = "label:";
 
 /// Why films are left out, in the order of the checks.
 const REASONS: &[&str] = &[NO_REPORT, NO_TEXT];
+
+/// What is said of films that stay.
+const SHARED_REPORT: &str = "film with the report of another film of its study";
+const DIFFERENT_TEXTS: &str = "study with different texts";
 
 /// Options of the reader.
 #[derive(Debug, Clone, PartialEq, clap::Args)]
@@ -54,6 +61,12 @@ pub struct Options {
     /// Whether to keep films without report text
     #[arg(long, value_enum, default_value_t = Options::default().text)]
     pub text: Text,
+    /// How the text of a report is found.
+    #[command(flatten)]
+    pub rules: TextOptions,
+    /// Masks of another size than their film.
+    #[command(flatten)]
+    pub annotations: AnnotationOptions,
     /// How to split the films whose row has no split.
     #[command(flatten)]
     pub split: RuleOptions,
@@ -64,6 +77,8 @@ impl Default for Options {
         Options {
             name: Manifest::NAME.to_owned(),
             text: Text::Optional,
+            rules: TextOptions::default(),
+            annotations: AnnotationOptions::default(),
             split: RuleOptions::default(),
         }
     }
@@ -97,22 +112,24 @@ impl Reader for Manifest {
     /// wrong row.
     fn read(path: &Path, options: &Options) -> Result<Dataset> {
         let splitter = options.split.splitter(Self::SPLITS)?;
-        let table = Table::open(&if path.is_dir() {
-            path.join(FILE)
-        } else {
-            path.to_owned()
-        })?;
-        let file = table.path().to_owned();
+        let file = match path.is_dir() {
+            true => path.join(FILE),
+            false => path.to_owned(),
+        };
+        let table = Table::open_by(&file, Author::User)?;
         let columns = Columns::find(&table)?;
-        let mut rows = Rows::new(&file, &columns, &splitter);
+        let rules = options.rules.rules(Headings::Any);
+        let mut rows = Rows::new(&file, &columns, &splitter, rules);
         let mut films: Vec<ListedFilm> = Vec::new();
         table.for_each(|row| {
             films.push(rows.read(row)?);
             Ok(())
         })?;
-        files::check(&file, &films)?;
+        columns.check_names_of_boxes(&file, &films)?;
+        files::check(&file, &mut films, options.annotations)?;
 
         let mut left_out = LeftOut::new(REASONS);
+        share_reports(&mut films, &mut left_out);
         let records = with_texts(films, options.text, &mut left_out);
         dataset(
             &options.name,
@@ -131,26 +148,80 @@ struct ListedFilm {
     record: Record,
     /// Whether the row has a report, even if cleaning the report leaves no text.
     has_report: bool,
+    /// Whether letters of the report were removed.
+    lost_letters: bool,
 }
 
-impl ListedFilm {
-    /// The file of the film's mask.
-    fn mask(&self) -> Option<&PathBuf> {
-        match &self.record.mask {
-            Some(Mask::File { path }) => Some(path),
-            _ => None,
-        }
-    }
-}
-
-/// The records of the films. Films without text are left out if `text` requires one.
+/// The records of the films. Films without text are left out if `text` requires one, and counted in
+/// any case.
 fn with_texts(films: Vec<ListedFilm>, text: Text, left_out: &mut LeftOut) -> Vec<Record> {
+    let has_texts = films.iter().any(|film| film.has_report);
     let kept = films.into_iter().filter_map(|film| {
-        if text == Text::Required && film.record.text.is_none() {
-            left_out.count(if film.has_report { NO_TEXT } else { NO_REPORT });
+        if film.lost_letters {
+            left_out.note(LOST_LETTERS);
+        }
+        if film.record.text.is_some() {
+            return Some(film.record);
+        }
+        let reason = if film.has_report { NO_TEXT } else { NO_REPORT };
+        if text == Text::Required {
+            left_out.count(reason);
             return None;
+        }
+        // A table without reports needs no remark about each film.
+        if has_texts {
+            left_out.note_kept_without_text(reason);
         }
         Some(film.record)
     });
     kept.collect()
+}
+
+/// Gives the films of a study without a report of their own the report of the study's other films.
+/// A study with several different texts is counted, and its films keep what their rows have.
+fn share_reports(films: &mut [ListedFilm], left_out: &mut LeftOut) {
+    let mut studies: HashMap<(&str, &str), Vec<usize>> = HashMap::new();
+    for (index, film) in films.iter().enumerate() {
+        let study = (film.record.patient.as_str(), film.record.study.as_str());
+        studies.entry(study).or_default().push(index);
+    }
+    let mut shared: Vec<(usize, String)> = Vec::new();
+    let mut different: Vec<usize> = Vec::new();
+    for of_study in studies.into_values() {
+        let texts: BTreeSet<&str> = of_study
+            .iter()
+            .filter_map(|index| films[*index].record.text.as_deref())
+            .collect();
+        if let Some(text) = texts.first()
+            && texts.len() == 1
+        {
+            let without = of_study.iter().filter(|index| !films[**index].has_report);
+            shared.extend(without.map(|index| (*index, (*text).to_owned())));
+        } else if let Some(first) = of_study.first()
+            && texts.len() > 1
+        {
+            different.push(*first);
+        }
+    }
+    for (index, text) in shared {
+        films[index].record.text = Some(text);
+        left_out.note(SHARED_REPORT);
+    }
+    if let Some(first) = different
+        .iter()
+        .map(|index| &films[*index])
+        .min_by_key(|film| film.row)
+    {
+        tracing::warn!(
+            "{} studies have films with different texts, and each film keeps its own; the first \
+             such study begins in row {}: correct the texts, or give the films studies of their \
+             own",
+            different.len(),
+            first.row
+        );
+        tracing::debug!("the study of row {} is {}", first.row, first.record.study);
+        different
+            .iter()
+            .for_each(|_| left_out.note(DIFFERENT_TEXTS));
+    }
 }

@@ -8,7 +8,7 @@ use mflag_store::{Mask, Record, Result, Split};
 
 use super::{Columns, ListedFilm, cells};
 use crate::checks;
-use crate::report_text;
+use crate::report_text::TextRules;
 use crate::split::Splitter;
 use crate::table::Row;
 
@@ -17,6 +17,7 @@ pub(super) struct Rows<'a> {
     folder: &'a Path,
     columns: &'a Columns,
     splitter: &'a Splitter,
+    rules: TextRules,
     /// The row of each film.
     films: HashMap<String, usize>,
     /// The split of each patient, and the first row of the patient.
@@ -25,11 +26,17 @@ pub(super) struct Rows<'a> {
 
 impl<'a> Rows<'a> {
     /// A reader for the rows of the table `file`, before the first row.
-    pub(super) fn new(file: &'a Path, columns: &'a Columns, splitter: &'a Splitter) -> Rows<'a> {
+    pub(super) fn new(
+        file: &'a Path,
+        columns: &'a Columns,
+        splitter: &'a Splitter,
+        rules: TextRules,
+    ) -> Rows<'a> {
         Rows {
             folder: file.parent().unwrap_or(Path::new("")),
             columns,
             splitter,
+            rules,
             films: HashMap::new(),
             patients: HashMap::new(),
         }
@@ -48,7 +55,7 @@ impl<'a> Rows<'a> {
         let labels = columns.labels.iter();
         let record = Record {
             study: cell(columns.study).unwrap_or(&film).to_owned(),
-            text: report.and_then(report_text::clean),
+            text: report.and_then(|report| self.rules.clean(report)),
             labels: labels
                 .map(|(_, column)| checks::label(row, *column))
                 .collect::<Result<_>>()?,
@@ -57,6 +64,7 @@ impl<'a> Rows<'a> {
                 .map_or(Ok(Vec::new()), |column| cells::boxes(row, column))?,
             mask: cell(columns.mask).map(|mask| Mask::File {
                 path: self.folder.join(mask),
+                scale: false,
             }),
             ..Record::new(
                 &film,
@@ -69,6 +77,7 @@ impl<'a> Rows<'a> {
             row: row.number(),
             record,
             has_report: report.is_some(),
+            lost_letters: report.is_some_and(|report| self.rules.loses_letters(report)),
         })
     }
 

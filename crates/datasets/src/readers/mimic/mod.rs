@@ -15,8 +15,9 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use mflag_store::{Dataset, Record, Result};
 
-use crate::left_out::{LeftOut, NO_FILM, NO_REPORT, NO_TEXT, NOT_FRONTAL};
+use crate::left_out::{LOST_LETTERS, LeftOut, NO_FILM, NO_REPORT, NO_TEXT, NOT_FRONTAL};
 use crate::reader::{Reader, Text, dataset};
+use crate::report_text::{Headings, TextOptions};
 use crate::split::{Offer, Rule, SplitOptions};
 use reports::{Report, Reports};
 use tables::{StudyLabels, Tables};
@@ -92,6 +93,9 @@ pub struct Options {
     /// Whether to keep films without report text
     #[arg(long, value_enum, default_value_t = Options::default().text)]
     pub text: Text,
+    /// How the text of a report is found.
+    #[command(flatten)]
+    pub rules: TextOptions,
     /// Views to keep, separated by commas
     #[arg(
         long,
@@ -114,6 +118,7 @@ impl Default for Options {
         Options {
             reports: None,
             text: Text::Required,
+            rules: TextOptions::default(),
             views: vec![View::Pa, View::Ap],
             labels: None,
             split: SplitOptions::default(),
@@ -157,7 +162,8 @@ impl Reader for Mimic {
         let films = tables::films(&tables, &splitter, &options.views, &mut left_out)?;
         let films = left_out.keep_existing_files(films);
 
-        let texts = reports.read(&films, options.text)?;
+        let rules = options.rules.rules(Headings::Capitals);
+        let texts = reports.read(&films, options.text, rules)?;
         let mut films = with_texts(films, &texts, options.text, &mut left_out);
         if let Some(labels) = &labels {
             for film in &mut films {
@@ -196,7 +202,8 @@ fn labels(
     }
 }
 
-/// Gives each film the text of its study. Films without text are left out if `text` requires one.
+/// Gives each film the text of its study. Films without text are left out if `text` requires one,
+/// and counted in any case.
 fn with_texts(
     mut films: Vec<Record>,
     texts: &HashMap<String, Report>,
@@ -205,15 +212,19 @@ fn with_texts(
 ) -> Vec<Record> {
     films.retain_mut(|film| {
         let reason = match texts.get(&film.study) {
-            Some(Report::Text(text)) => {
+            Some(Report::Text { text, lost_letters }) => {
                 film.text = Some(text.clone());
+                if *lost_letters {
+                    left_out.note(LOST_LETTERS);
+                }
                 return true;
             }
             Some(Report::Empty) => NO_TEXT,
             None => NO_REPORT,
         };
-        if text == Text::Required {
-            left_out.count(reason);
+        match text {
+            Text::Required => left_out.count(reason),
+            Text::Optional => left_out.note_kept_without_text(reason),
         }
         text == Text::Optional
     });

@@ -9,7 +9,7 @@ use mflag_store::{Error, Record, Result};
 use rayon::prelude::*;
 
 use crate::reader::Text;
-use crate::report_text;
+use crate::report_text::TextRules;
 
 /// The folder of the reports.
 pub(super) struct Reports<'a> {
@@ -20,8 +20,13 @@ pub(super) struct Reports<'a> {
 
 /// A report whose file exists.
 pub(super) enum Report {
-    /// Its cleaned text.
-    Text(String),
+    /// It has text.
+    Text {
+        /// Its cleaned text.
+        text: String,
+        /// Whether letters were removed.
+        lost_letters: bool,
+    },
     /// It has fewer than three words of findings or impression.
     Empty,
 }
@@ -52,7 +57,12 @@ impl<'a> Reports<'a> {
     }
 
     /// Reads the reports of the films, by study. A study whose report file is missing has no entry.
-    pub(super) fn read(&self, films: &[Record], text: Text) -> Result<HashMap<String, Report>> {
+    pub(super) fn read(
+        &self,
+        films: &[Record],
+        text: Text,
+        rules: TextRules,
+    ) -> Result<HashMap<String, Report>> {
         if text == Text::Optional && !self.folder.join("files").is_dir() {
             return Ok(HashMap::new());
         }
@@ -62,7 +72,7 @@ impl<'a> Reports<'a> {
             .collect();
         let progress = Progress::new("reports", studies.len() as u64, "studies");
         let read = |(study, film): (&str, &Record)| {
-            let report = self.read_study(film);
+            let report = self.read_study(film, rules);
             progress.inc(1);
             report
                 .map(|report| Some((study.to_owned(), report?)))
@@ -74,13 +84,13 @@ impl<'a> Reports<'a> {
     }
 
     /// Reads the report of a film's study. `None` if its file does not exist.
-    fn read_study(&self, film: &Record) -> Result<Option<Report>> {
+    fn read_study(&self, film: &Record, rules: TextRules) -> Result<Option<Report>> {
         // The films of a study are in the folder `files/p10/p10000032/s50414267` of the root. Their
         // report is the file `files/p10/p10000032/s50414267.txt` of the reports.
         let study = film.path.parent().unwrap_or(self.root);
         let study = study.strip_prefix(self.root).unwrap_or(study);
         let path = self.folder.join(study).with_extension("txt");
-        read_report(&path).map_err(|e| {
+        read_report(&path, rules).map_err(|e| {
             tracing::debug!("cannot read {}: {e}", path.display());
             let reason = format!("cannot read a report ({e}); -v names it");
             Error::file(&self.folder, reason)
@@ -89,7 +99,7 @@ impl<'a> Reports<'a> {
 }
 
 /// Reads and cleans a report. `None` if the file does not exist.
-fn read_report(path: &Path) -> io::Result<Option<Report>> {
+fn read_report(path: &Path, rules: TextRules) -> io::Result<Option<Report>> {
     let raw = match std::fs::read(path) {
         Ok(raw) => raw,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -98,9 +108,11 @@ fn read_report(path: &Path) -> io::Result<Option<Report>> {
         }
         Err(e) => return Err(e),
     };
-    let text = report_text::clean(&String::from_utf8_lossy(&raw));
-    if text.is_none() {
+    let raw = String::from_utf8_lossy(&raw);
+    let Some(text) = rules.clean(&raw) else {
         tracing::debug!("no findings or impression in {}", path.display());
-    }
-    Ok(Some(text.map_or(Report::Empty, Report::Text)))
+        return Ok(Some(Report::Empty));
+    };
+    let lost_letters = rules.loses_letters(&raw);
+    Ok(Some(Report::Text { text, lost_letters }))
 }

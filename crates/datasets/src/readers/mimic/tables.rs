@@ -135,7 +135,7 @@ impl Splits<'_> {
             return Ok(Splits::ByPatient(splitter));
         }
         let table = tables.required("split")?;
-        let splits = read_splits(&table, "dicom_id", checks::file_name)?;
+        let splits = read_splits(Table::open(&table)?, "dicom_id", checks::file_name)?;
         Ok(Splits::Official(splits))
     }
 

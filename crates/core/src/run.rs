@@ -18,6 +18,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mflag_input::{CONFIGURATION, JSON};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -87,7 +88,7 @@ impl Provenance {
     /// If the file is missing or damaged.
     pub fn read(path: &Path) -> Result<Provenance> {
         let file = path.join(PROVENANCE);
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        let text = mflag_input::read_text(&file, &JSON).map_err(|e| Error::io("read", &file, e))?;
         serde_json::from_str(&text).map_err(|e| Error::Run {
             path: file,
             reason: format!("is damaged ({e}); restore it from a copy, or start a new run"),
@@ -193,7 +194,8 @@ impl RunFolder {
             });
         }
         let file = run.file(CONFIG);
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        let text = mflag_input::read_text(&file, &CONFIGURATION)
+            .map_err(|e| Error::io("read", &file, e))?;
         if text.trim().is_empty() {
             return Err(Error::Run {
                 path: file,

@@ -52,8 +52,10 @@ pub(crate) fn is_file_name(name: &str) -> bool {
 /// Columns and rows of an image, from its header. `None` for a damaged file, which the preparation
 /// reports, and for formats that the image library does not read, such as DICOM.
 pub(crate) fn image_size(path: &Path) -> Option<(u32, u32)> {
-    let reader = image::ImageReader::open(path).ok()?;
-    reader.with_guessed_format().ok()?.into_dimensions().ok()
+    let file = std::io::BufReader::new(mflag_input::open(path).ok()?);
+    let reader = image::ImageReader::new(file).with_guessed_format().ok()?;
+    let size = mflag_input::catch_panic(|| reader.into_dimensions());
+    size.ok()?.ok()
 }
 
 /// The smallest box that contains all `points`. `None` if it has no area.

@@ -1,23 +1,27 @@
 //! CSV tables, gzipped or not, read row by row. Columns are found by their names.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 use flate2::bufread::MultiGzDecoder;
 use mflag_core::suggest;
+use mflag_input::{Capped, RECORD, TABLE, exceeds_limit};
 use mflag_store::{Error, Result};
 
 /// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+
+// Limits that no real table reaches. A small gzip file can hold far larger tables.
+const MOST_ROWS: usize = 20_000_000;
+const MOST_COLUMNS: usize = 10_000;
 
 /// An open table. Names of columns and values are trimmed, a byte-order mark is skipped, and the
 /// order of the columns does not matter.
 pub struct Table {
     path: PathBuf,
     header: Vec<String>,
-    rows: csv::Reader<Box<dyn Read + Send>>,
+    rows: csv::Reader<Capped<Capped<Box<dyn Read + Send>>>>,
 }
 
 impl Table {
@@ -27,7 +31,7 @@ impl Table {
     /// If the file cannot be read, is empty, is a web page, or is a damaged gzip file.
     pub fn open(path: &Path) -> Result<Table> {
         let io = |e| Error::io("read", path, e);
-        let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(io)?);
+        let mut file = BufReader::with_capacity(1 << 18, mflag_input::open(path).map_err(io)?);
         let gzipped = file.fill_buf().map_err(io)?.starts_with(&GZIP);
         let content: Box<dyn Read + Send> = if gzipped {
             Box::new(MultiGzDecoder::new(file))
@@ -36,12 +40,20 @@ impl Table {
         };
         let mut rows = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
-            .from_reader(content);
+            .from_reader(Capped::new(Capped::new(content, TABLE), RECORD));
         let header = rows.headers().map_err(|e| unreadable(path, 1, &e))?;
         let header: Vec<String> = header
             .iter()
             .map(|h| h.trim_start_matches('\u{feff}').trim().to_owned())
             .collect();
+        if header.len() > MOST_COLUMNS {
+            let reason = format!(
+                "the table has {} columns, more than the limit of {MOST_COLUMNS}; keep the columns \
+                 that are read",
+                header.len()
+            );
+            return Err(Error::file(path, reason));
+        }
         match header.first() {
             None => return Err(Error::file(path, "the table is empty; download it again")),
             Some(first) if first.starts_with('<') => {
@@ -118,6 +130,14 @@ impl Table {
         let mut number = 1;
         loop {
             number += 1;
+            if number > MOST_ROWS {
+                let reason = format!(
+                    "the table has more than the limit of {MOST_ROWS} rows; keep the rows of your \
+                     films"
+                );
+                return Err(Error::file(&self.path, reason));
+            }
+            self.rows.get_mut().refill();
             let more = self.rows.read_record(&mut values);
             if !more.map_err(|e| unreadable(&self.path, number, &e))? {
                 return Ok(());
@@ -197,6 +217,7 @@ fn unreadable(path: &Path, row: usize, error: &csv::Error) -> Error {
              again",
             row - 1
         ),
+        csv::ErrorKind::Io(e) if exceeds_limit(e) => format!("row {row} cannot be read: {e}"),
         csv::ErrorKind::Io(e) => {
             format!("row {row} cannot be read ({e}): the file is damaged; download it again")
         }
@@ -283,6 +304,40 @@ mod tests {
         assert!(message(b"a,b\n\xff,2\n").contains("row 2 is not UTF-8"));
         assert!(message(b"").contains("the table is empty"));
         assert!(message(b"<!DOCTYPE html>\n").contains("this is a web page"));
+    }
+
+    #[test]
+    fn tables_keep_to_their_limits() {
+        let mut longest = 0;
+        for (text, expected) in [
+            // A cell of 64 MiB, and a quotation mark that is not closed.
+            (
+                format!("a,b\n1,{}\n", "0".repeat(64 << 20)),
+                "limit of 4 MiB for a row",
+            ),
+            (
+                format!("a,b\n1,2\n\"{}", "x,\n".repeat(2 << 20)),
+                "that is not closed",
+            ),
+            (
+                format!("a,b{}\n", ",c".repeat(20_000)),
+                "20002 columns, more than the limit",
+            ),
+            ("a".repeat(64 << 20), "limit of 4 MiB for a row"),
+        ] {
+            let packed = gz(&text);
+            longest = longest.max(packed.len());
+            let error = message(&packed);
+            assert!(
+                error.contains("t.csv") && error.contains(expected),
+                "{error}"
+            );
+            assert!(message(text.as_bytes()).contains(expected));
+        }
+        assert!(longest < 1 << 20, "the files are small: {longest} bytes");
+        // The limit of a row is for each row.
+        let text = format!("a,b\n{}", format!("1,{}\n", "0".repeat(1 << 20)).repeat(9));
+        assert_eq!(read(&gz(&text)).unwrap().len(), 9);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::path::Path;
 
 use mflag_core::table::{Table, write_csv};
 use mflag_core::{Error, atomic};
+use mflag_input::{JSON, RESULTS};
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{Bootstrap, LEVEL, Patients, Replicates};
@@ -154,7 +155,7 @@ impl Evaluation {
     /// If a file cannot be read, or does not hold what [`write`](Evaluation::write) writes.
     pub fn read(folder: &Path) -> mflag_core::Result<Evaluation> {
         let file = folder.join(EVALUATION);
-        let bytes = std::fs::read(&file).map_err(|e| Error::io("read", &file, e))?;
+        let bytes = mflag_input::read(&file, &JSON).map_err(|e| Error::io("read", &file, e))?;
         let mut evaluation: Evaluation = serde_json::from_slice(&bytes)
             .map_err(|e| Error::io("read", &file, std::io::Error::other(e)))?;
         for (metric, values) in read_columns(&folder.join(RESAMPLES))? {
@@ -170,7 +171,8 @@ impl Evaluation {
 /// The columns of a CSV of numbers with their heads. Empty cells are `None`.
 fn read_columns(file: &Path) -> mflag_core::Result<Vec<(String, Vec<Option<f64>>)>> {
     let unreadable = |e: csv::Error| Error::io("read", file, e.into());
-    let mut table = csv::Reader::from_path(file).map_err(unreadable)?;
+    let content = mflag_input::stream(file, &RESULTS).map_err(|e| unreadable(e.into()))?;
+    let mut table = csv::Reader::from_reader(content);
     let heads = table.headers().map_err(unreadable)?;
     let mut columns: Vec<(String, Vec<Option<f64>>)> =
         heads.iter().map(|head| (head.to_owned(), vec![])).collect();

@@ -153,7 +153,8 @@ impl Experiment {
     }
 
     pub(crate) fn read(path: &Path) -> Result<Experiment> {
-        let text = std::fs::read_to_string(path.join(TEXT)).unwrap_or_default();
+        let text =
+            mflag_input::read_text(&path.join(TEXT), &mflag_input::RESULTS).unwrap_or_default();
         let title = text.lines().next().and_then(|line| line.strip_prefix("# "));
         Ok(Experiment {
             path: path.to_owned(),
@@ -224,8 +225,9 @@ fn rows<T: DeserializeOwned>(file: &Path) -> Result<Vec<T>> {
         path: file.to_owned(),
         reason: e.to_string(),
     };
-    let mut table = csv::Reader::from_path(file).map_err(damaged)?;
-    table
+    let content =
+        mflag_input::stream(file, &mflag_input::RESULTS).map_err(|e| damaged(e.into()))?;
+    csv::Reader::from_reader(content)
         .deserialize()
         .collect::<std::result::Result<_, _>>()
         .map_err(damaged)

@@ -1,10 +1,12 @@
 //! Runs the example service with a trained classification head.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use mflag_tests::heads::Trial;
 use mflag_tests::programs::{fail, program, succeed};
@@ -194,4 +196,145 @@ fn it_ends_when_nobody_asks_and_says_what_it_cannot_open() {
     let mut both = program("mflag-service");
     both.args(["--model", "a", "--encoder", "b"]);
     assert_eq!(both.output().unwrap().status.code(), Some(2));
+}
+
+/// Opens connections that send the beginning of a request, and no more.
+fn half_open(service: &Service, count: usize, beginning: &str) -> Vec<TcpStream> {
+    let open = |_| {
+        let mut stream = service.connect();
+        stream.write_all(beginning.as_bytes()).unwrap();
+        stream
+    };
+    (0..count).map(open).collect()
+}
+
+/// Waits until the service closes the connection, and returns what it sent.
+fn closed(mut stream: TcpStream) -> String {
+    let mut sent = Vec::new();
+    // A reset closes it as well.
+    let _ = stream.read_to_end(&mut sent);
+    String::from_utf8_lossy(&sent).into_owned()
+}
+
+fn is_well(service: &Service) -> bool {
+    service.ask("GET /health HTTP/1.1", b"").0 == 200
+}
+
+#[test]
+fn clients_that_send_no_request_do_not_block_others() {
+    let service = service(&["--connections", "20"]);
+    let start = Instant::now();
+    let nothing = half_open(&service, 5, "");
+    let heads = half_open(&service, 5, "GET /health HTTP/1.1\r\nHost: te");
+    let mut kept = service.connect();
+    kept.write_all(b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n")
+        .unwrap();
+    assert!(is_well(&service));
+    assert!(
+        start.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        start.elapsed()
+    );
+    // More than the limit: the others get a place when these are closed.
+    let more = half_open(&service, 30, "GET");
+    assert!(is_well(&service));
+    for stream in nothing.into_iter().chain(heads).chain(more) {
+        closed(stream);
+    }
+    // A connection that has no further request is closed, too.
+    assert!(closed(kept).contains("\"status\":\"ok\""));
+    assert!(
+        start.elapsed() < Duration::from_secs(50),
+        "{:?}",
+        start.elapsed()
+    );
+    assert!(is_well(&service));
+}
+
+#[test]
+fn five_hundred_half_open_connections_block_nobody() {
+    let service = service(&["--places", "4"]);
+    let start = Instant::now();
+    let head = "POST /film HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n";
+    let films = half_open(&service, 4, head);
+    let _heads = half_open(&service, 490, "POST /film HTTP/1.1\r\n");
+    assert!(is_well(&service));
+    assert!(
+        start.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        start.elapsed()
+    );
+    for stream in films {
+        let sent = closed(stream);
+        assert!(
+            sent.starts_with("HTTP/1.1 408") && sent.contains("within 5 s"),
+            "{sent}"
+        );
+    }
+    assert_eq!(service.post("/film", &film()).0, 200);
+}
+
+#[test]
+fn it_ends_within_five_seconds_and_at_once_at_a_second_signal() {
+    let head = "POST /film HTTP/1.1\r\nHost: test\r\nContent-Length: 1000\r\n\r\n";
+    for (signals, longest) in [(1, 5.5), (2, 1.5)] {
+        let service = service(&[]);
+        let _films = half_open(&service, 3, head);
+        let _heads = half_open(&service, 3, "GET /he");
+        let _idle = half_open(&service, 3, "");
+        while service.ask("GET /health HTTP/1.1", b"").1["free_places"] != 29 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let start = Instant::now();
+        for _ in 0..signals {
+            signal(&service, "TERM");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        assert_eq!(service.ended(), (Some(1), "stopped\n".to_owned()));
+        let seconds = start.elapsed().as_secs_f64();
+        assert!(seconds < longest, "{signals} signals: {seconds} s");
+    }
+}
+
+/// Memory of the service that lies in RAM, in MiB.
+fn memory(service: &Service) -> u64 {
+    let status = format!("/proc/{}/status", service.process());
+    let status = std::fs::read_to_string(status).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmRSS:"))
+        .unwrap();
+    line.split_whitespace()
+        .nth(1)
+        .unwrap()
+        .parse::<u64>()
+        .unwrap()
+        >> 10
+}
+
+#[test]
+fn memory_of_a_burst_is_returned() {
+    let service = service(&["--places", "16"]);
+    assert_eq!(service.post("/film", &film()).0, 200);
+    let before = memory(&service);
+    // Large films, some of them held while the others are answered.
+    let large = image::GrayImage::from_fn(4000, 4000, |x, y| image::Luma([(x * 7 ^ y * 13) as u8]));
+    let mut png = std::io::Cursor::new(Vec::new());
+    large.write_to(&mut png, image::ImageFormat::Png).unwrap();
+    let png = png.into_inner();
+    std::thread::scope(|scope| {
+        for _ in 0..12 {
+            scope.spawn(|| assert_eq!(service.post("/film", &png).0, 200));
+        }
+    });
+    let start = Instant::now();
+    let mut after = memory(&service);
+    while after > before + 64 && start.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(200));
+        after = memory(&service);
+    }
+    assert!(
+        after <= before + 64,
+        "{before} MiB before the burst, {after} MiB after it"
+    );
 }

@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// If the file cannot be read.
 pub fn file(path: &Path) -> Result<String> {
     let mut hasher = blake3::Hasher::new();
-    std::fs::File::open(path)
+    mflag_input::open(path)
         .and_then(|f| hasher.update_reader(f).map(|_| ()))
         .map_err(|e| Error::io("read", path, e))?;
     Ok(hasher.finalize().to_hex().to_string())

@@ -8,6 +8,7 @@ pub mod digest;
 mod direction;
 mod error;
 mod named;
+pub mod npy;
 pub mod output;
 pub mod progress;
 pub mod resume;

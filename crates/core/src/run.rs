@@ -21,6 +21,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use mflag_input::{CONFIGURATION, JSON};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -128,7 +129,7 @@ impl Provenance {
     /// If the file is missing or damaged.
     pub fn read(path: &Path) -> Result<Provenance> {
         let file = path.join(PROVENANCE);
-        let text = std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))?;
+        let text = mflag_input::read_text(&file, &JSON).map_err(|e| Error::io("read", &file, e))?;
         let parse = || {
             let mut value: Value = serde_json::from_str(&text)?;
             if let Some(map) = value.as_object_mut()
@@ -306,7 +307,7 @@ impl RunFolder {
     /// If the file cannot be read.
     pub fn config_text(path: &Path) -> Result<String> {
         let file = path.join(CONFIG);
-        std::fs::read_to_string(&file).map_err(|e| Error::io("read", &file, e))
+        mflag_input::read_text(&file, &CONFIGURATION).map_err(|e| Error::io("read", &file, e))
     }
 
     /// The configuration of the run in the folder `path`, unchecked, for a program that does not

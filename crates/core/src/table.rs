@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use csv::StringRecord;
+use mflag_input::RESULTS;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 
@@ -56,7 +57,7 @@ fn write_row<W: Write>(
 /// # Errors
 /// If the file cannot be read or is no CSV.
 pub fn read_csv(path: &Path) -> csv::Result<(StringRecord, Vec<StringRecord>)> {
-    let mut table = csv::Reader::from_path(path)?;
+    let mut table = csv::Reader::from_reader(mflag_input::stream(path, &RESULTS)?);
     let unprotected = |row: &StringRecord| row.iter().map(unprotect).collect();
     let header = unprotected(table.headers()?);
     let rows = table.records().map(|row| row.map(|row| unprotected(&row)));

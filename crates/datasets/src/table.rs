@@ -4,7 +4,6 @@
 //! semicolons or tabs if the header has more of these. The line `sep=;`, which spreadsheets read,
 //! may come first.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::{Path, PathBuf};
 
@@ -13,11 +12,15 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 use flate2::bufread::MultiGzDecoder;
 use mflag_core::suggest;
 use mflag_core::table::unprotect;
+use mflag_input::{Capped, RECORD, TABLE, exceeds_limit};
 use mflag_store::{Error, Result};
 
 /// The first bytes of a gzip file.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
+// Limits that no real table reaches. A small gzip file can hold far larger tables.
+const MOST_ROWS: usize = 20_000_000;
+const MOST_COLUMNS: usize = 10_000;
 /// The most bytes of a header.
 const HEADER: u64 = 1 << 20;
 /// What separates columns, in the order of preference.
@@ -37,7 +40,7 @@ pub enum Author {
 pub struct Table {
     file: TableFile,
     header: Vec<String>,
-    rows: csv::Reader<Box<dyn Read + Send>>,
+    rows: csv::Reader<Capped<Capped<Box<dyn Read + Send>>>>,
 }
 
 /// What messages about a table need.
@@ -91,12 +94,20 @@ impl Table {
         let mut rows = csv::ReaderBuilder::new()
             .trim(csv::Trim::All)
             .delimiter(file.separator)
-            .from_reader(content);
+            .from_reader(Capped::new(Capped::new(content, TABLE), RECORD));
         let header = rows.headers().map_err(|e| file.unreadable(1, &e))?;
         let header: Vec<String> = header
             .iter()
             .map(|name| unprotect(name.trim()).to_owned())
             .collect();
+        if header.len() > MOST_COLUMNS {
+            let reason = format!(
+                "the table has {} columns, more than the limit of {MOST_COLUMNS}; keep the columns \
+                 that are read",
+                header.len()
+            );
+            return Err(Error::file(path, reason));
+        }
         match header.first() {
             None => {
                 let reason = match author {
@@ -180,6 +191,14 @@ impl Table {
         let mut number = 1;
         loop {
             number += 1;
+            if number > MOST_ROWS {
+                let reason = format!(
+                    "the table has more than the limit of {MOST_ROWS} rows; keep the rows of your \
+                     films"
+                );
+                return Err(Error::file(&self.file.path, reason));
+            }
+            self.rows.get_mut().refill();
             let more = self.rows.read_record(&mut values);
             if !more.map_err(|e| self.file.unreadable(number, &e))? {
                 return Ok(());
@@ -275,6 +294,7 @@ impl TableFile {
                  it again",
                 row - 1
             ),
+            csv::ErrorKind::Io(e) if exceeds_limit(e) => format!("{place} cannot be read: {e}"),
             csv::ErrorKind::Io(e) => {
                 format!("{place} cannot be read ({e}): the file is damaged; download it again")
             }
@@ -301,7 +321,7 @@ impl TableFile {
 /// returned as it is.
 fn text(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     let io = |e| Error::io("read", path, e);
-    let mut file = BufReader::with_capacity(1 << 18, File::open(path).map_err(io)?);
+    let mut file = BufReader::with_capacity(1 << 18, mflag_input::open(path).map_err(io)?);
     let gzipped = file.fill_buf().map_err(io)?.starts_with(&GZIP);
     let content: Box<dyn Read + Send> = if gzipped {
         Box::new(MultiGzDecoder::new(file))
@@ -486,6 +506,40 @@ mod tests {
             let again = |author| message(author, content).contains("download");
             assert!(again(Author::Publisher) && !again(Author::User));
         }
+    }
+
+    #[test]
+    fn tables_keep_to_their_limits() {
+        let mut longest = 0;
+        for (text, expected) in [
+            // A cell of 64 MiB, and a quotation mark that is not closed.
+            (
+                format!("a,b\n1,{}\n", "0".repeat(64 << 20)),
+                "limit of 4 MiB for a row",
+            ),
+            (
+                format!("a,b\n1,2\n\"{}", "x,\n".repeat(2 << 20)),
+                "that is not closed",
+            ),
+            (
+                format!("a,b{}\n", ",c".repeat(20_000)),
+                "20002 columns, more than the limit",
+            ),
+            ("a".repeat(64 << 20), "limit of 4 MiB for a row"),
+        ] {
+            let packed = gz(&text);
+            longest = longest.max(packed.len());
+            let error = message(&packed);
+            assert!(
+                error.contains("t.csv") && error.contains(expected),
+                "{error}"
+            );
+            assert!(message(text.as_bytes()).contains(expected));
+        }
+        assert!(longest < 1 << 20, "the files are small: {longest} bytes");
+        // The limit of a row is for each row.
+        let text = format!("a,b\n{}", format!("1,{}\n", "0".repeat(1 << 20)).repeat(9));
+        assert_eq!(read(&gz(&text)).unwrap().len(), 9);
     }
 
     #[test]

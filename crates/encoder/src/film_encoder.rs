@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use mflag_film::{Film, Limits};
-use mflag_weights::{Allow, load_into, metadata, write_safetensors};
+use mflag_weights::{Allow, check_size, load_into, metadata, write_safetensors};
 use ndarray::{Array2, ArrayD, Ix2};
 use serde_json::Value;
 use tch::{Device, Kind, Tensor, nn};
@@ -101,6 +101,7 @@ impl FilmEncoder {
             .map_or(Ok(Value::Null), |text| serde_json::from_str(text))
             .map_err(|e| Error::model(path, format!("its provenance is not JSON: {e}")))?;
 
+        check_size(path, arch.parameters(), arch.name())?;
         let network = ResNet::new(&nn::VarStore::new(device).root(), arch)?;
         load_into(path, &network.variables(), &Allow::nothing())?;
         FilmEncoder::new(&network, preprocess, provenance)

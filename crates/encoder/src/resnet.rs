@@ -40,6 +40,16 @@ impl Arch {
         }
     }
 
+    /// The number of parameters.
+    pub fn parameters(self) -> u64 {
+        match self {
+            Arch::ResNet18 => 11_176_512,
+            Arch::ResNet34 => 21_284_672,
+            Arch::ResNet50 => 23_508_032,
+            Arch::ResNet101 => 42_500_160,
+        }
+    }
+
     /// The number of blocks in each of the four stages.
     fn depths(self) -> [usize; 4] {
         match self {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use mflag_core::config::dotted_keys;
 use mflag_core::run::{BEST, Difference, LAST, MODEL, RunFolder, differences};
 use mflag_core::{Error, Result, atomic};
+use mflag_input::JSON;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -235,7 +236,7 @@ impl JobRecord {
         if !file.exists() {
             return Ok(None);
         }
-        let bytes = std::fs::read(file).map_err(|e| Error::io("read", file, e))?;
+        let bytes = mflag_input::read(file, &JSON).map_err(|e| Error::io("read", file, e))?;
         let record = serde_json::from_slice(&bytes).map_err(|e| Error::Run {
             path: file.to_owned(),
             reason: format!(

@@ -6,6 +6,7 @@ use std::path::Path;
 use mflag_core::config::{self, Config};
 use mflag_core::table::percent;
 use mflag_core::{Error, Result};
+use mflag_input::CONFIGURATION;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +68,8 @@ impl Published {
     /// # Errors
     /// If the file cannot be read, or a row does not have one value per fraction.
     pub fn read(path: &Path) -> Result<Published> {
-        let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+        let text =
+            mflag_input::read_text(path, &CONFIGURATION).map_err(|e| Error::io("read", path, e))?;
         config::from_yaml(&text, path)
     }
 }

@@ -1,11 +1,8 @@
 //! Decodes image files to grey pixels.
 
 use std::cell::Cell;
-use std::fs::File;
-use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
-use std::sync::Once;
 
 use crate::error::{Error, Result};
 use crate::film::Film;
@@ -127,20 +124,20 @@ pub(crate) fn read_file<T>(
         path: path.to_owned(),
         reason,
     };
-    // Reading a pipe or a device may never end.
-    let meta = std::fs::metadata(path).map_err(unreadable)?;
-    if !meta.is_file() {
-        return Err(refused("is not a file".into()));
-    }
-    if meta.len() > limits.bytes {
-        let limit = limits.bytes;
-        let reason = format!("has {} bytes, more than the limit of {limit}", meta.len());
+    let file = mflag_input::open(path).map_err(|e| match e.kind() {
+        ErrorKind::InvalidInput => refused(e.to_string()),
+        _ => unreadable(e),
+    })?;
+    let (length, limit) = (file.metadata().map_err(unreadable)?.len(), limits.bytes);
+    if length > limit {
+        let reason = format!("has {length} bytes, more than the limit of {limit}");
         return Err(refused(reason));
     }
     let mut bytes = BUFFER.take();
     bytes.clear();
-    File::open(path)
-        .and_then(|mut file| file.read_to_end(&mut bytes))
+    // The file may grow while it is read.
+    file.take(limit)
+        .read_to_end(&mut bytes)
         .map_err(unreadable)?;
     let decoded = catch_panic(|| decode(&bytes)).map_err(refused);
     if bytes.capacity() <= MAX_BUFFER {
@@ -156,8 +153,6 @@ thread_local! {
     /// This thread's buffer for files. Reusing it saves the system from clearing new memory for
     /// each file.
     static BUFFER: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    /// Whether this thread is in [`catch_panic`].
-    static DECODING: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Runs a decoder. If it panics, as on damaged bytes, the panic becomes an error of the film and
@@ -165,51 +160,6 @@ thread_local! {
 pub(crate) fn catch_panic<T>(
     decode: impl FnOnce() -> std::result::Result<T, String>,
 ) -> std::result::Result<T, String> {
-    silence_decoder_panics();
-    DECODING.set(true);
-    let decoded = catch_unwind(AssertUnwindSafe(decode));
-    DECODING.set(false);
-    decoded.unwrap_or_else(|_| Err("is damaged: the decoder failed on it".into()))
-}
-
-/// Makes the program's panic hook ignore panics in [`catch_panic`].
-fn silence_decoder_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let hook = take_hook();
-        set_hook(Box::new(move |info| {
-            if !DECODING.get() {
-                hook(info);
-            }
-        }));
-    });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[ignore = "run by the test below, in a process of its own"]
-    fn a_decoder_that_panics() {
-        let error = catch_panic::<()>(|| panic!("inside")).unwrap_err();
-        assert_eq!(error, "is damaged: the decoder failed on it");
-    }
-
-    #[test]
-    fn a_decoder_that_panics_prints_nothing() {
-        let run = std::process::Command::new(std::env::current_exe().unwrap())
-            .args([
-                "decode::tests::a_decoder_that_panics",
-                "--exact",
-                "--ignored",
-                "--nocapture",
-            ])
-            .output()
-            .unwrap();
-        let stderr = String::from_utf8_lossy(&run.stderr);
-        assert!(run.status.success() && stderr.is_empty(), "{stderr}");
-        let stdout = String::from_utf8_lossy(&run.stdout);
-        assert!(stdout.contains("1 passed"), "{stdout}");
-    }
+    let damaged = |_| Err("is damaged: the decoder failed on it".into());
+    mflag_input::catch_panic(decode).unwrap_or_else(damaged)
 }

@@ -153,7 +153,11 @@ fn invalid_files_are_refused_with_the_reason() {
     let absent = decode(&folder().join("absent.png"), &Limits::default()).unwrap_err();
     assert!(absent.to_string().contains("absent.png"));
     let no_file = decode(&folder(), &Limits::default()).unwrap_err();
-    assert!(no_file.to_string().contains("is not a file"));
+    assert!(
+        no_file
+            .to_string()
+            .contains("is a folder, not a regular file")
+    );
     let few = Limits {
         side: 100,
         bytes: 9,

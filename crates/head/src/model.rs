@@ -8,7 +8,7 @@ use mflag_core::config::rename_old_keys;
 use mflag_core::device::DeviceSettings;
 pub use mflag_core::run::MODEL;
 use mflag_encoder::Preprocess;
-use mflag_weights::{Allow, load_into, metadata, write_safetensors};
+use mflag_weights::{Allow, check_size, load_into, metadata, write_safetensors};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,6 +24,10 @@ const HEAD: &str = "head";
 const CONFIG: &str = "config";
 const FITTED: &str = "facts";
 const PREPROCESS: &str = "preprocess";
+
+/// The most bytes of metadata, which names the labels. Each label makes the last layer larger, so
+/// more of them could take all memory.
+const MOST_METADATA: usize = 256 << 10;
 
 /// A trained head, ready for use.
 pub struct Model<H: Head> {
@@ -51,6 +55,8 @@ impl<H: Head> Model<H> {
                 format!("its metadata `{PREPROCESS}` cannot be used: {e}"),
             )
         })?;
+        let arch = config.encoder.network.arch;
+        check_size(path, arch.parameters(), arch.name())?;
         let network = Network::new(&config, &fitted, preprocess, device)?;
         load_into(path, &network.variables(), &Allow::nothing())?;
         Ok(Model {
@@ -86,6 +92,14 @@ impl<H: Head> Model<H> {
 /// Reads the metadata of a model file, which must hold the head `H`.
 fn head_metadata<H: Head>(path: &Path) -> Result<BTreeMap<String, String>> {
     let metadata = metadata(path)?;
+    let bytes: usize = metadata.values().map(String::len).sum();
+    if bytes > MOST_METADATA {
+        let reason = format!(
+            "its metadata has {bytes} bytes, more than the limit of {MOST_METADATA}: restore the \
+             file from a copy, or train again"
+        );
+        return Err(Error::file(path, reason));
+    }
     let reason = match metadata.get(HEAD) {
         Some(head) if head == H::NAME => return Ok(metadata),
         Some(head) => format!("holds a {head} head, but this program needs {}", H::NAME),

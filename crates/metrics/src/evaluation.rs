@@ -13,6 +13,7 @@ use std::path::Path;
 
 use mflag_core::table::{Table, read_csv, write_csv};
 use mflag_core::{Error, atomic};
+use mflag_input::JSON;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{Bootstrap, LEVEL, Patients, Replicates};
@@ -154,7 +155,7 @@ impl Evaluation {
     /// If a file cannot be read, or does not hold what [`write`](Evaluation::write) writes.
     pub fn read(folder: &Path) -> mflag_core::Result<Evaluation> {
         let file = folder.join(EVALUATION);
-        let bytes = std::fs::read(&file).map_err(|e| Error::io("read", &file, e))?;
+        let bytes = mflag_input::read(&file, &JSON).map_err(|e| Error::io("read", &file, e))?;
         let mut evaluation: Evaluation = serde_json::from_slice(&bytes)
             .map_err(|e| Error::io("read", &file, std::io::Error::other(e)))?;
         for (metric, values) in read_columns(&folder.join(RESAMPLES))? {

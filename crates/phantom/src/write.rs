@@ -6,6 +6,7 @@ use std::path::Path;
 
 use mflag_core::atomic;
 use mflag_core::progress::Progress;
+use mflag_input::JSON;
 use mflag_store::{Error, Result};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -88,7 +89,7 @@ fn claim(out: &Path, options: &Options) -> Result<()> {
         options,
     })
     .map_err(|e| Error::file(&path, e.to_string()))?;
-    match std::fs::read_to_string(&path) {
+    match mflag_input::read_text(&path, &JSON) {
         Ok(found) if found.trim_end() == marker => return Ok(()),
         Ok(found) => {
             let reason = format!(

@@ -251,7 +251,39 @@ fn unsuitable_folders_and_damaged_stores_are_refused() {
         let damaged = say(Store::open(&out));
         assert!(damaged.contains("has the wrong length"), "{damaged}");
     }
+    for (from, to, expected) in [
+        ("'|u1'", "'<u2'", "holds values <u2"),
+        ("False", "True ", "column by column"),
+        (
+            "{'descr': '|u1'",
+            "{{{{{{{{{{{{{{{",
+            "a text in quotation marks is missing",
+        ),
+    ] {
+        let header = String::from_utf8_lossy(&pixels[10..128]).replace(from, to);
+        let mut other = pixels.clone();
+        other[10..128].copy_from_slice(header.as_bytes());
+        std::fs::write(&shard, other).unwrap();
+        let damaged = say(Store::open(&out));
+        assert!(
+            damaged.contains("00000.npy") && damaged.contains(expected),
+            "{damaged}"
+        );
+    }
     std::fs::write(&shard, pixels).unwrap();
+
+    let meta = std::fs::read_to_string(out.join("store.json")).unwrap();
+    for side in ["0", "16385", "4294967295"] {
+        let other = meta.replace("\"side\": 32", &format!("\"side\": {side}"));
+        assert_ne!(other, meta);
+        std::fs::write(out.join("store.json"), other).unwrap();
+        let damaged = say(Store::open(&out));
+        assert!(
+            damaged.contains(&format!("store.json: side is {side}, not from 1 to 16384")),
+            "{damaged}"
+        );
+    }
+    std::fs::write(out.join("store.json"), meta).unwrap();
 
     let films = std::fs::read(out.join("films.jsonl")).unwrap();
     std::fs::write(out.join("films.jsonl"), &films[..films.len() - 9]).unwrap();

@@ -14,13 +14,11 @@
 //! which is written last, so a run that is killed loses only the part that it was computing.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::Seek;
 use std::path::{Path, PathBuf};
 
-use mflag_core::{atomic, digest};
+use mflag_core::{atomic, digest, npy};
+use mflag_input::LIST;
 use ndarray::Array2;
-use npyz::AutoSerialize;
 use tch::{Device, Kind, Tensor};
 
 use crate::error::{Error, Result};
@@ -174,16 +172,14 @@ impl TextCache {
 
     fn write_part(&self, keys: &[String], values: &Array2<f32>) -> Result<()> {
         let values_file = self.part_file("npy");
+        let header = npy::Header {
+            values: npy::Values::F32,
+            shape: vec![values.nrows() as u64, values.ncols() as u64],
+        };
         atomic::write(&values_file, |file| {
-            use npyz::WriterBuilder;
-            let shape = [values.nrows() as u64, values.ncols() as u64];
-            let mut npy = npyz::WriteOptions::new()
-                .default_dtype()
-                .shape(&shape)
-                .writer(file)
-                .begin_nd()?;
-            npy.extend(values.iter())?;
-            npy.finish()
+            file.write_all(&header.bytes())?;
+            let mut values = values.iter();
+            values.try_for_each(|value| file.write_all(&value.to_le_bytes()))
         })?;
         let digest = digest::file(&values_file)?;
         atomic::write(&self.part_file("keys"), |file| {
@@ -203,8 +199,8 @@ impl TextCache {
     /// Reads the next part.
     fn read_part(&mut self) -> Result<()> {
         let (keys_file, values_file) = (self.part_file("keys"), self.part_file("npy"));
-        let keys =
-            std::fs::read_to_string(&keys_file).map_err(|e| Error::io("read", &keys_file, e))?;
+        let keys = mflag_input::read_text(&keys_file, &LIST)
+            .map_err(|e| Error::io("read", &keys_file, e))?;
         let mut keys: Vec<&str> = keys.lines().collect();
         let digest = keys.pop().and_then(|line| line.strip_prefix(NPY_DIGEST));
         if digest != Some(digest::file(&values_file)?.as_str()) {
@@ -230,18 +226,17 @@ fn map_npy(path: &Path, shape: [u64; 2]) -> Result<Tensor> {
         path: path.to_owned(),
         reason,
     };
-    let mut file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    let header = npyz::NpyHeader::from_reader(&mut file).map_err(|e| damaged(e.to_string()))?;
-    let sizes = file
-        .stream_position()
-        .and_then(|start| Ok((start, file.metadata()?.len())));
-    let (start, length) = sizes.map_err(|e| Error::io("read", path, e))?;
-    if header.shape() != shape {
-        let found = header.shape();
-        return Err(damaged(format!("its shape is {found:?}, not {shape:?}")));
+    let map = mflag_input::map(path).map_err(|e| Error::io("read", path, e))?;
+    let (header, start) = npy::Header::read(&map).map_err(damaged)?;
+    let expected = npy::Header {
+        values: npy::Values::F32,
+        shape: shape.to_vec(),
+    };
+    if header != expected {
+        return Err(damaged(format!("it holds {header}, not {expected}")));
     }
-    let bytes = shape[0] * shape[1] * 4;
-    if header.dtype() != f32::default_dtype() || length != start + bytes {
+    let (length, bytes) = (map.len(), shape[0] as usize * shape[1] as usize * 4);
+    if length != start + bytes {
         return Err(damaged(format!(
             "it has {length} bytes instead of {}",
             start + bytes

@@ -155,7 +155,8 @@ impl Experiment {
     }
 
     pub(crate) fn read(path: &Path) -> Result<Experiment> {
-        let text = std::fs::read_to_string(path.join(TEXT)).unwrap_or_default();
+        let text =
+            mflag_input::read_text(&path.join(TEXT), &mflag_input::RESULTS).unwrap_or_default();
         let title = text.lines().next().and_then(|line| line.strip_prefix("# "));
         Ok(Experiment {
             path: path.to_owned(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use mflag_core::Direction;
 use mflag_core::run::{METRICS, Provenance, RunFolder};
+use mflag_input::JSON;
 use mflag_metrics::catalogue::{self, RECALL_MEAN};
 use mflag_metrics::curves::{CURVES, LabelCurves};
 use mflag_metrics::evaluation::{EVALUATION, Evaluation};
@@ -100,7 +101,7 @@ impl Run {
 
     fn read_metrics(&mut self) {
         let file = self.path.join(METRICS);
-        let text = match std::fs::read(&file) {
+        let text = match mflag_input::read(&file, &mflag_input::METRICS) {
             Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             Err(error) => {
                 self.missing
@@ -141,7 +142,7 @@ impl Run {
 
     /// Reads a JSON list; empty if the file is absent, as only some heads write it.
     fn read_list<T: DeserializeOwned>(&mut self, file: &Path, what: &str) -> Vec<T> {
-        let Ok(bytes) = std::fs::read(file) else {
+        let Ok(bytes) = mflag_input::read(file, &JSON) else {
             return Vec::new();
         };
         serde_json::from_slice(&bytes).unwrap_or_else(|error| {

@@ -14,8 +14,9 @@ pub const SET: u8 = 255;
 /// The pixels of a mask on a film of `width` × `height`: [`SET`] or 0.
 ///
 /// # Errors
-/// If the mask's size differs from the film's, a run leaves the film, the mask's file cannot be
-/// decoded, or its values do not show which pixels are set.
+/// If the mask's size differs from the film's, a run leaves the film or overlaps another, the film
+/// is larger than [`Limits`] allow, the mask's file cannot be decoded, or its values do not show
+/// which pixels are set.
 pub fn to_pixels(mask: &Mask, width: u32, height: u32) -> Result<Film> {
     match mask {
         Mask::Runs {
@@ -34,12 +35,24 @@ pub fn to_pixels(mask: &Mask, width: u32, height: u32) -> Result<Film> {
 }
 
 fn from_runs(runs: &[[u32; 2]], width: u32, height: u32) -> Result<Film> {
-    let pixels = u64::from(width) * u64::from(height);
-    let end = |&[start, length]: &[u32; 2]| u64::from(start) + u64::from(length);
-    if runs.iter().any(|run| end(run) > pixels) {
+    let largest = Limits::default().side;
+    if width.max(height) > largest {
         return Err(Error::Data(format!(
-            "a run of the mask ends beyond its {width}×{height} pixels"
+            "a mask of {width}×{height} pixels is larger than the limit of {largest} pixels a side"
         )));
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    let mut free = 0;
+    for &[start, length] in runs {
+        if u64::from(start) < free {
+            return Err(Error::Data("two runs of the mask overlap".into()));
+        }
+        free = u64::from(start) + u64::from(length);
+        if free > pixels {
+            return Err(Error::Data(format!(
+                "a run of the mask ends beyond its {width}×{height} pixels"
+            )));
+        }
     }
     let mut mask = Film::filled(width, height, 0);
     rle::runs_to_mask(runs, &mut mask.pixels, width, SET);

@@ -12,15 +12,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytemuck::try_cast_slice;
-use memmap2::Mmap;
-use mflag_film::{Depth, Grey, Squaring};
+use mflag_core::npy;
+use mflag_film::{Depth, Grey, Limits, Squaring};
+use mflag_input::{JSON, LINE, Mmap, lines};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Record, Result, Split};
@@ -150,7 +150,12 @@ impl Store {
             );
             return Err(Error::file(&files.meta(), reason));
         }
-        let records = read_records(&files.films())?;
+        let (side, largest) = (meta.squaring.side, Limits::default().side);
+        if !(1..=largest).contains(&side) {
+            let reason = format!("side is {side}, not from 1 to {largest}: {PREPARE_AGAIN}");
+            return Err(Error::file(&files.meta(), reason));
+        }
+        let records = read_records(&files.films(), &meta)?;
         let shards = map_shards(&files, &meta)?;
         let in_shards: usize = meta.shards.iter().map(|s| s.films).sum();
         if records.len() != meta.films || in_shards != meta.films {
@@ -312,7 +317,7 @@ pub fn film_bytes(squaring: Squaring) -> usize {
 /// # Errors
 /// If the file cannot be read, or its JSON is not a `T`.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = std::fs::read_to_string(path).map_err(|e| Error::io("read", path, e))?;
+    let text = mflag_input::read_text(path, &JSON).map_err(|e| Error::io("read", path, e))?;
     serde_json::from_str(&text)
         .map_err(|e| Error::file(path, format!("is damaged ({e}): {PREPARE_AGAIN}")))
 }
@@ -320,17 +325,26 @@ pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
 /// The fix for a damaged store.
 const PREPARE_AGAIN: &str = "remove the store's folder, and prepare the films again";
 
-fn read_records(path: &Path) -> Result<Vec<Record>> {
-    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
+/// Reads the records, at most one more than the store has films.
+fn read_records(path: &Path, meta: &StoreMeta) -> Result<Vec<Record>> {
+    let file = mflag_input::open(path).map_err(|e| Error::io("read", path, e))?;
     let parse = |(number, line): (usize, std::io::Result<String>)| {
         let line = line.map_err(|e| Error::io("read", path, e))?;
-        serde_json::from_str(&line).map_err(|e| {
-            let reason = format!("line {} is damaged ({e}): {PREPARE_AGAIN}", number + 1);
+        let damaged = |reason: &str| {
+            let reason = format!("line {} is damaged ({reason}): {PREPARE_AGAIN}", number + 1);
             Error::file(path, reason)
-        })
+        };
+        let record: Record = serde_json::from_str(&line).map_err(|e| damaged(&e.to_string()))?;
+        let (labels, expected) = (record.labels.len(), meta.labels.len());
+        if labels != expected {
+            return Err(damaged(&format!(
+                "{labels} labels, but store.json has {expected}"
+            )));
+        }
+        Ok(record)
     };
-    BufReader::new(file)
-        .lines()
+    lines(BufReader::new(file), LINE)
+        .take(meta.films.saturating_add(1))
         .enumerate()
         .map(parse)
         .collect()
@@ -341,22 +355,23 @@ fn map_shards(files: &StoreFiles, meta: &StoreMeta) -> Result<Vec<MappedShard>> 
     let mut shards = Vec::new();
     for (number, shard) in meta.shards.iter().enumerate() {
         let path = files.shard(number);
-        let map = map_file(&path)?;
+        let map = mflag_input::map(&path).map_err(|e| Error::io("read", &path, e))?;
         let side = u64::from(meta.squaring.side);
-        let shape = [shard.films as u64, 1, side, side];
+        let values = match meta.squaring.depth {
+            Depth::Eight => npy::Values::U8,
+            Depth::Sixteen => npy::Values::U16,
+        };
+        let shape = vec![shard.films as u64, 1, side, side];
+        let expected = npy::Header { values, shape };
         let damaged = |what: &str| Error::file(&path, format!("{what}: {PREPARE_AGAIN}"));
-        let mut content = &map[..];
-        let header = npyz::NpyHeader::from_reader(&mut content)
-            .map_err(|e| damaged(&format!("is not an npy file ({e})")))?;
-        if header.shape() != shape {
-            let found = header.shape();
-            return Err(damaged(&format!("its shape is {found:?}, not {shape:?}")));
+        let (header, data) = npy::Header::read(&map).map_err(|e| damaged(&e))?;
+        if header != expected {
+            return Err(damaged(&format!("holds {header}, not {expected}")));
         }
-        // The header was read from `content`; the pixels are left.
-        if content.len() != shard.films * film_bytes(meta.squaring) {
+        let bytes = shard.films.checked_mul(film_bytes(meta.squaring));
+        if bytes != Some(map.len() - data) {
             return Err(damaged("has the wrong length"));
         }
-        let data = map.len() - content.len();
         if !data.is_multiple_of(2) {
             return Err(damaged("its pixels begin at an odd byte"));
         }
@@ -364,11 +379,4 @@ fn map_shards(files: &StoreFiles, meta: &StoreMeta) -> Result<Vec<MappedShard>> 
         first += shard.films;
     }
     Ok(shards)
-}
-
-#[allow(unsafe_code, reason = "memory maps have no safe constructor")]
-fn map_file(path: &Path) -> Result<Mmap> {
-    let file = File::open(path).map_err(|e| Error::io("read", path, e))?;
-    // SAFETY: shards are written under another name and then renamed. They never change in place.
-    unsafe { Mmap::map(&file) }.map_err(|e| Error::io("read", path, e))
 }

@@ -82,6 +82,15 @@ char* mflag_keep_memory() {
   });
 }
 
+// Returns freed memory to the system, that of all threads.
+char* mflag_return_memory() {
+  return guarded([] {
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
+  });
+}
+
 // Creates a CUDA stream on a device. The device computes on another stream.
 char* mflag_new_stream(int device, int64_t* stream) {
   return guarded([&] {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
 
-use mflag_weights::{metadata, strip_prefix, write_safetensors};
+use mflag_weights::{check_finite, metadata, strip_prefix, write_safetensors};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::Tensor;
@@ -16,6 +16,9 @@ pub const FORMAT: u32 = 2;
 
 /// Key of the file's metadata, a JSON object.
 const KEY: &str = "mflag";
+
+/// The part with the network's weights.
+const MODEL: &str = "model";
 
 /// How many differing variables an error message names.
 const MAX_NAMES: usize = 4;
@@ -182,8 +185,8 @@ impl Checkpoint {
     /// their device and layout.
     ///
     /// # Errors
-    /// If names, shapes or kinds differ. The message names `path` and the differences, and `live`
-    /// stays unchanged.
+    /// If names, shapes or kinds differ, or a weight of the network is NaN or infinite. The message
+    /// names `path` and the differences, and `live` stays unchanged.
     pub fn restore(&self, part: &str, live: &[(String, Tensor)], path: &Path) -> Result<()> {
         let saved: BTreeMap<String, Tensor> = self.part(part).into_iter().collect();
         if let Some(difference) = difference(&saved, live) {
@@ -191,6 +194,11 @@ impl Checkpoint {
                 path: path.to_owned(),
                 difference: format!("{difference} (in part {part})"),
             });
+        }
+        if part == MODEL {
+            for (name, tensor) in &saved {
+                check_finite(path, name, tensor)?;
+            }
         }
         tch::no_grad(|| {
             for (name, tensor) in live {

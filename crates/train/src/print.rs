@@ -63,7 +63,8 @@ fn cost(result: &FitResult) -> String {
 
 /// The validation lines of a metrics file, by epoch.
 fn read_validations(path: &Path) -> Result<BTreeMap<usize, Value>> {
-    let text = std::fs::read_to_string(path).map_err(|e| mflag_core::Error::io("read", path, e))?;
+    let text = mflag_input::read_text(path, &mflag_input::METRICS)
+        .map_err(|e| mflag_core::Error::io("read", path, e))?;
     let lines = text
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());

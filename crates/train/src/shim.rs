@@ -13,6 +13,7 @@ unsafe extern "C" {
     fn mflag_libtorch_version() -> *const c_char;
     fn mflag_load_cuda(found: *mut c_int) -> *mut c_char;
     fn mflag_keep_memory() -> *mut c_char;
+    fn mflag_return_memory() -> *mut c_char;
     fn mflag_new_stream(device: c_int, stream: *mut i64) -> *mut c_char;
     fn mflag_upload(
         host: *const C_tensor,
@@ -116,6 +117,15 @@ pub fn load_cuda() -> Result<bool> {
 pub(crate) fn keep_memory() -> Result<()> {
     // SAFETY: only changes settings of the allocator.
     checked(unsafe { mflag_keep_memory() })
+}
+
+/// Returns freed memory to the system, for programs that rest between bursts of work.
+///
+/// # Errors
+/// If the call throws a C++ exception.
+pub fn return_memory() -> Result<()> {
+    // SAFETY: only returns memory that nothing uses.
+    checked(unsafe { mflag_return_memory() })
 }
 
 /// Creates a CUDA stream on `device`, which computes on another stream.

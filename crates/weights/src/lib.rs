@@ -12,10 +12,9 @@ mod safetensors;
 mod state_dict;
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::Path;
 
-use memmap2::Mmap;
+use mflag_input::Mmap;
 use tch::{Kind, Tensor, nn};
 
 pub use error::{Error, IoError, Result};
@@ -44,7 +43,11 @@ type Parsed<T> = std::result::Result<T, String>;
 /// format, or holds no named tensors.
 pub fn read(path: impl AsRef<Path>) -> Result<Tensors> {
     let path = path.as_ref();
-    parse(&map(path)?).map_err(|reason| Error::file(path, reason))
+    let map = map(path)?;
+    let parsed = mflag_input::catch_panic(|| parse(&map));
+    parsed
+        .unwrap_or_else(|panicked| Err(format!("is damaged: {panicked}")))
+        .map_err(|reason| Error::file(path, reason))
 }
 
 /// Reads the metadata in the header of a safetensors file.
@@ -55,6 +58,50 @@ pub fn read(path: impl AsRef<Path>) -> Result<Tensors> {
 pub fn metadata(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
     let path = path.as_ref();
     safetensors::metadata(&map(path)?).map_err(|reason| Error::file(path, reason))
+}
+
+/// Checks that a weight file can hold `parameters` values, before memory for them is allocated: the
+/// number may come from a damaged configuration. Each value takes at least a byte. `model` names
+/// the model in the error.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read. [`Error::Mismatch`] if it has fewer bytes.
+pub fn check_size(path: impl AsRef<Path>, parameters: u64, model: &str) -> Result<()> {
+    let path = path.as_ref();
+    let bytes = std::fs::metadata(path)
+        .map_err(|e| IoError::new("read", path, e))?
+        .len();
+    if bytes >= parameters {
+        return Ok(());
+    }
+    Err(Error::Mismatch {
+        path: path.to_owned(),
+        reason: format!(
+            "the file has {bytes} bytes, too few for the {parameters} parameters of {model}; it is \
+             cut short, or belongs to another model"
+        ),
+    })
+}
+
+/// Checks that all values of a tensor that was read from the file `path` are finite. A network with
+/// other values computes NaN for every film.
+///
+/// # Errors
+/// [`Error::File`] with the tensor's name if a value is NaN or infinite. [`Error::Torch`] if memory
+/// does not suffice.
+pub fn check_finite(path: &Path, name: &str, tensor: &Tensor) -> Result<()> {
+    let finite = tensor.f_isfinite()?;
+    if finite.f_all()?.f_int64_value(&[])? != 0 {
+        return Ok(());
+    }
+    let bad = finite.f_logical_not()?.f_sum(Kind::Int64)?;
+    let reason = format!(
+        "{} of the {} values of the tensor `{name}` are NaN or infinite: the training diverged, or \
+         the file is damaged; use another checkpoint",
+        bad.f_int64_value(&[])?,
+        tensor.numel()
+    );
+    Err(Error::file(path, reason))
 }
 
 /// Keeps the variables whose names begin with `prefix`, and removes the prefix from their names.
@@ -76,19 +123,12 @@ pub fn sorted_variables(store: &nn::VarStore) -> Vec<(String, Tensor)> {
 }
 
 fn map(path: &Path) -> Result<Mmap> {
-    let unreadable = |e| IoError::new("read", path, e);
-    let file = File::open(path).map_err(unreadable)?;
-    if file.metadata().map_err(unreadable)?.len() == 0 {
+    // Weight files have gigabytes; a map avoids a second copy of them in memory.
+    let map = mflag_input::map(path).map_err(|e| IoError::new("read", path, e))?;
+    if map.is_empty() {
         return Err(Error::file(path, "is empty; download or write it again"));
     }
-    #[allow(
-        unsafe_code,
-        reason = "weight files have gigabytes; a map avoids a second copy of them in memory"
-    )]
-    // SAFETY: the map is read-only and short-lived. Weight files are replaced by renaming, not
-    // written in place.
-    let map = unsafe { Mmap::map(&file) };
-    Ok(map.map_err(unreadable)?)
+    Ok(map)
 }
 
 fn parse(bytes: &[u8]) -> Parsed<Tensors> {

@@ -8,7 +8,7 @@ use tch::Tensor;
 
 use super::family::family;
 use super::names::{self, Ambiguous};
-use super::{Tensors, read};
+use super::{Tensors, check_finite, read};
 use crate::{Error, Result};
 
 /// How many names an error message lists.
@@ -135,9 +135,9 @@ impl fmt::Display for LoadReport {
 /// after an error the model is unchanged.
 ///
 /// # Errors
-/// [`Error::Io`] and [`Error::File`] if the file cannot be read ([`read`]). [`Error::Mismatch`] if
-/// a variable is missing or has another shape, or a tensor of the file is unused, and `allow` does
-/// not permit it.
+/// [`Error::Io`] and [`Error::File`] if the file cannot be read ([`read`]), or a value for a
+/// variable is NaN or infinite. [`Error::Mismatch`] if a variable is missing or has another shape,
+/// or a tensor of the file is unused, and `allow` does not permit it.
 pub fn load_into(
     path: impl AsRef<Path>,
     variables: &[(String, Tensor)],
@@ -157,10 +157,14 @@ pub fn load_into(
     })?;
     let plan = Plan::new(&file, prefix, variables);
     plan.check(allow).map_err(mismatch)?;
+    for (name, variable, weights) in &plan.pairs {
+        // The variable's kind may be narrower, and turn a large value into an infinite one.
+        check_finite(path, name, &weights.f_to_kind(variable.f_kind()?)?)?;
+    }
     tch::no_grad(|| {
         plan.pairs
             .iter()
-            .try_for_each(|(variable, weights)| variable.shallow_clone().f_copy_(weights))
+            .try_for_each(|(_, variable, weights)| variable.shallow_clone().f_copy_(weights))
     })?;
     Ok(plan.report)
 }
@@ -169,8 +173,8 @@ pub fn load_into(
 struct Plan<'t> {
     file: &'t Tensors,
     variables: &'t [(String, Tensor)],
-    /// Variables, each with its tensor in the file.
-    pairs: Vec<(&'t Tensor, &'t Tensor)>,
+    /// For each variable: the name of its tensor in the file, the variable, and the tensor.
+    pairs: Vec<(&'t str, &'t Tensor, &'t Tensor)>,
     report: LoadReport,
 }
 
@@ -186,7 +190,7 @@ impl<'t> Plan<'t> {
             };
             unused.remove(file_name);
             if variable.size() == weights.size() {
-                pairs.push((variable, weights));
+                pairs.push((file_name.as_str(), variable, weights));
             } else {
                 report.mismatched.push(name.clone());
             }

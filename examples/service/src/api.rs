@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Bytes, HttpBody};
-use axum::extract::{DefaultBodyLimit, FromRequest, Request, State};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -20,6 +20,9 @@ use crate::network::{About, Answer};
 
 /// How long the upload of a film may take.
 const UPLOAD_TIME: Duration = Duration::from_secs(30);
+
+/// How long an upload may stand still.
+const STILL_TIME: Duration = Duration::from_secs(5);
 
 /// Limits of decoding, because a small file can claim a huge picture.
 const DECODING: Limits = Limits {
@@ -50,7 +53,6 @@ pub(crate) fn router(service: Service) -> Router {
         .route("/film", post(film))
         .fallback(|| refuse(StatusCode::NOT_FOUND, ROUTES))
         .method_not_allowed_fallback(|| refuse(StatusCode::METHOD_NOT_ALLOWED, ROUTES))
-        .layer(DefaultBodyLimit::max(service.max_upload))
         .with_state(service)
 }
 
@@ -111,15 +113,43 @@ async fn upload(request: Request, max_upload: usize) -> Result<Bytes, Refusal> {
     if request.body().size_hint().lower() > max_upload as u64 {
         return Err(too_large());
     }
-    match timeout(UPLOAD_TIME, Bytes::from_request(request, &())).await {
-        Ok(Ok(file)) => Ok(file),
-        Ok(Err(e)) if e.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(too_large()),
-        Ok(Err(e)) => Err(Refusal(e.status(), e.body_text())),
-        Err(_) => {
-            let slow = format!("the file did not arrive within {} s", UPLOAD_TIME.as_secs());
-            Err(Refusal(StatusCode::REQUEST_TIMEOUT, slow))
+    let mut body = request.into_body();
+    let read = async {
+        let mut file = Vec::new();
+        while let Some(bytes) = next_bytes(&mut body).await? {
+            if file.len() + bytes.len() > max_upload {
+                return Err(too_large());
+            }
+            file.extend_from_slice(&bytes);
+        }
+        Ok(Bytes::from(file))
+    };
+    timeout(UPLOAD_TIME, read)
+        .await
+        .unwrap_or_else(|_| Err(slow("the file did not arrive", UPLOAD_TIME)))
+}
+
+/// The next bytes of a body. `None` at its end.
+async fn next_bytes(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        let next = poll_fn(|waker| Pin::new(&mut *body).poll_frame(waker));
+        let frame = match timeout(STILL_TIME, next).await {
+            Err(_) => return Err(slow("no part of the file arrived", STILL_TIME)),
+            Ok(None) => return Ok(None),
+            Ok(Some(Err(e))) => return Err(Refusal(StatusCode::BAD_REQUEST, e.to_string())),
+            Ok(Some(Ok(frame))) => frame,
+        };
+        // Other frames are trailers.
+        if let Ok(bytes) = frame.into_data() {
+            return Ok(Some(bytes));
         }
     }
+}
+
+/// The refusal of a file that arrives too slowly.
+fn slow(reason: &str, time: Duration) -> Refusal {
+    let problem = format!("{reason} within {} s", time.as_secs());
+    Refusal(StatusCode::REQUEST_TIMEOUT, problem)
 }
 
 /// Reads the body without keeping it, because many clients read the answer only after they have
@@ -130,9 +160,7 @@ async fn discard(request: Request) {
         return;
     }
     let mut body = request.into_body();
-    let read = async {
-        while let Some(Ok(_)) = poll_fn(|waker| Pin::new(&mut body).poll_frame(waker)).await {}
-    };
+    let read = async { while let Ok(Some(_)) = next_bytes(&mut body).await {} };
     // After a timeout, the client is answered all the same.
     let _ = timeout(UPLOAD_TIME, read).await;
 }

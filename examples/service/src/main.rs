@@ -3,6 +3,7 @@
 
 mod api;
 mod network;
+mod server;
 
 use std::io;
 use std::net::SocketAddr;
@@ -13,20 +14,19 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use axum::Router;
 use clap::{Args, Parser};
 use mflag_cli::{Common, DeviceArgs, after_help_of_service, run_main};
 use mflag_encoder::{BatchOptions, Batcher, Film};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 
 use crate::api::{Service, router};
 use crate::network::{Network, Source};
+use crate::server::{Ended, serve};
 
-/// The time that the films in the service have after a signal to stop.
-const GRACE: Duration = Duration::from_secs(30);
+/// How often freed memory is returned to the system.
+const TRIM_TIME: Duration = Duration::from_secs(5);
 
 const EXAMPLES: &str = "Examples:
   mflag-service --model runs/chexpert
@@ -50,6 +50,9 @@ struct Cli {
     /// Most films in the service at once, from first byte to answer; others get status 503
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
     places: u32,
+    /// Most connections at once; further clients wait
+    #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65536))]
+    connections: u32,
     /// Most films that the network computes together
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     batch: u32,
@@ -95,15 +98,25 @@ fn run(cli: Cli) -> Result<ExitCode> {
         max_upload: (cli.max_upload as usize) << 20,
     };
     let runtime = runtime().context("cannot start the service")?;
-    let served = runtime.block_on(serve(cli.listen, router(service)));
-    // Drops requests that were not answered within the grace period.
-    runtime.shutdown_timeout(Duration::from_secs(1));
-    served?;
+    runtime.spawn(return_memory(service.places.clone(), places));
+    let ended = runtime.block_on(async {
+        let listener = TcpListener::bind(cli.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", cli.listen))?;
+        println!("listening on http://{}", listener.local_addr()?);
+        Ok::<_, anyhow::Error>(serve(listener, router(service), cli.connections).await?)
+    });
+    // Drops the requests in progress, and does not wait for the film that a thread decodes.
+    runtime.shutdown_background();
+    let ended = ended?;
     if !network.is_alive() {
         anyhow::bail!("the network's thread panicked");
     }
     println!("stopped");
-    Ok(ExitCode::SUCCESS)
+    Ok(match ended {
+        Ended::Answered => ExitCode::SUCCESS,
+        Ended::Dropped => ExitCode::FAILURE,
+    })
 }
 
 /// Two threads for connections, and one for each core for decoding.
@@ -115,31 +128,16 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// Serves until SIGINT or SIGTERM, then finishes the films in the service.
-async fn serve(listen: SocketAddr, router: Router) -> Result<()> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("cannot listen on {listen}"))?;
-    let (stop, late) = (stop_signal()?, stop_signal()?);
-    println!("listening on http://{}", listener.local_addr()?);
-    let server = axum::serve(listener, router).with_graceful_shutdown(stop);
-    tokio::select! {
-        ended = server => ended?,
-        () = async { late.await; tokio::time::sleep(GRACE).await } => {
-            tracing::warn!("stopped after {} s with films unanswered", GRACE.as_secs());
+/// Returns the memory of a burst of films to the system, once none of the `places` is taken.
+async fn return_memory(free: Arc<Semaphore>, places: usize) {
+    let mut used = false;
+    loop {
+        tokio::time::sleep(TRIM_TIME).await;
+        let idle = free.available_permits() == places;
+        if used && idle {
+            // A fault only costs memory, and the next burst tries again.
+            let _ = tokio::task::spawn_blocking(mflag_train::shim::return_memory).await;
         }
+        used = !idle;
     }
-    Ok(())
-}
-
-/// Waits for SIGINT or SIGTERM from now on.
-fn stop_signal() -> io::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

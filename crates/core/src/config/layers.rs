@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use mflag_input::CONFIGURATION;
 use serde_json::{Map, Value};
 
 use crate::{Error, Result};
@@ -56,7 +57,8 @@ impl Layers {
                     path.display()
                 )));
             }
-            let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+            let text = mflag_input::read_text(&path, &CONFIGURATION)
+                .map_err(|e| Error::io("read", &path, e))?;
             let mut map = parse_map(&text, &path)?;
             next = match map.remove(EXTENDS) {
                 None => None,

@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use mflag_core::suggest;
+use mflag_input::LIST;
 use mflag_store::{BoundingBox, Dataset, Error, Record, Result, Split};
 
 use crate::annotations::{self, AnnotationOptions};
@@ -182,7 +183,7 @@ fn official_splits(root: &Path) -> Result<HashMap<String, Split>> {
         if !path.exists() {
             return Err(missing(root, name));
         }
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::io("read", &path, e))?;
+        let text = mflag_input::read_text(&path, &LIST).map_err(|e| Error::io("read", &path, e))?;
         for (number, film) in text.lines().map(str::trim).enumerate() {
             let refuse = |reason: &str| {
                 Error::file(&path, format!("line {}: '{film}' {reason}", number + 1))

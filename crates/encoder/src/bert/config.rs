@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use mflag_input::JSON;
 use serde_json::{Map, Value};
 use tch::Tensor;
 
@@ -58,7 +59,35 @@ impl Activation {
 const LARGEST_SIZE: i64 = 1 << 24;
 const MOST_LAYERS: i64 = 1 << 10;
 
+/// The sizes in `config.json` that decide the number of parameters.
+impl std::fmt::Display for Config {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "a BERT by config.json (vocab_size {}, max_position_embeddings {}, type_vocab_size {}, \
+             hidden_size {}, intermediate_size {}, num_hidden_layers {})",
+            self.vocab_size,
+            self.max_position_embeddings,
+            self.type_vocab_size,
+            self.hidden_size,
+            self.intermediate_size,
+            self.num_hidden_layers
+        )
+    }
+}
+
 impl Config {
+    /// The number of parameters of the model, without pooler.
+    pub fn parameters(&self) -> u64 {
+        let [hidden, inner] = [self.hidden_size, self.intermediate_size].map(i64::cast_unsigned);
+        let rows = self.vocab_size + self.max_position_embeddings + self.type_vocab_size;
+        let norm = 2 * hidden;
+        let attention = 4 * (hidden * hidden + hidden) + norm;
+        let feed_forward = hidden * inner + inner + inner * hidden + hidden + norm;
+        let layers = self.num_hidden_layers.cast_unsigned();
+        rows.cast_unsigned() * hidden + norm + layers * (attention + feed_forward)
+    }
+
     /// Reads `config.json`. The sizes are required; other missing keys have the defaults of Hugging
     /// Face's transformers.
     ///
@@ -67,7 +96,7 @@ impl Config {
     /// this crate cannot run such a BERT.
     pub fn read(path: impl AsRef<Path>) -> Result<Config> {
         let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+        let bytes = mflag_input::read(path, &JSON).map_err(|e| Error::io("read", path, e))?;
         let keys = serde_json::from_slice(&bytes)
             .map_err(|e| Error::model(path, format!("is not a JSON object: {e}")))?;
         Keys { path, keys }.config()

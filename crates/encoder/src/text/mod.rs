@@ -14,7 +14,7 @@ use tokenizers::Tokenizer;
 
 use crate::bert::{Bert, Config};
 use crate::{Error, Result};
-use mflag_weights::{Allow, load_into, sorted_variables};
+use mflag_weights::{Allow, check_size, load_into, sorted_variables};
 
 /// Version of the vectors. Every change of the code that changes vectors must raise it: caches then
 /// recompute the vectors.
@@ -22,6 +22,10 @@ const VERSION: u32 = 1;
 
 /// The fewest tokens that leave room for a token between `[CLS]` and `[SEP]`.
 const FEWEST_TOKENS: usize = 3;
+
+/// The most parameters of an encoder with random weights, three times those of a large BERT. No
+/// weight file limits them.
+const MOST_RANDOM: u64 = 1 << 30;
 
 /// How the hidden states of a text become a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +69,11 @@ impl TextEncoder {
         let folder = folder.as_ref();
         let parts = Parts::read(folder, max_tokens)?;
         let weights = weight_file(folder)?;
+        check_size(
+            &weights,
+            parts.config.parameters(),
+            &parts.config.to_string(),
+        )?;
         let mut store = nn::VarStore::new(device);
         let bert = Bert::new(store.root(), &parts.config)?;
         let report = load_into(&weights, &sorted_variables(&store), &Allow::heads())?;
@@ -89,6 +98,14 @@ impl TextEncoder {
         device: Device,
     ) -> Result<TextEncoder> {
         let parts = Parts::read(folder.as_ref(), max_tokens)?;
+        if parts.config.parameters() > MOST_RANDOM {
+            let reason = format!(
+                "describes {} with {} parameters, more than the limit of {MOST_RANDOM} random ones",
+                parts.config,
+                parts.config.parameters()
+            );
+            return Err(Error::model(&parts.config_file, reason));
+        }
         let mut store = nn::VarStore::new(device);
         let mut bert = Bert::new(store.root(), &parts.config)?;
         bert.randomise(seed)?;
@@ -119,9 +136,9 @@ impl TextEncoder {
         let tokenizer = &self.tokenizer;
         texts
             .par_iter()
-            .map(|text| match tokenizer.encode_fast(text.as_str(), true) {
-                Ok(encoding) => Ok(encoding.get_ids().to_vec()),
-                Err(e) => Err(Error::Input(format!("the tokenizer failed on a text: {e}"))),
+            .map(|text| {
+                tokenizer::encode(tokenizer, text)
+                    .map_err(|e| Error::Input(format!("the tokenizer failed on a text: {e}")))
             })
             .collect()
     }
@@ -268,7 +285,7 @@ impl Digest {
         let read = |e| Error::io("read", path, e);
         let mut hasher = blake3::Hasher::new();
         hasher
-            .update_reader(std::fs::File::open(path).map_err(read)?)
+            .update_reader(mflag_input::open(path).map_err(read)?)
             .map_err(read)?;
         self.0.update(name.as_bytes());
         self.0.update(hasher.finalize().as_bytes());

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use mflag_input::{JSON, TOKENIZER, catch_panic};
 use serde_json::Value;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
@@ -55,14 +56,18 @@ pub(super) fn read(folder: &Path, max_tokens: usize, vocab_size: i64) -> Result<
 }
 
 fn from_json(path: &Path) -> Result<Tokenizer> {
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
-    Tokenizer::from_bytes(bytes)
-        .map_err(|e| Error::model(path, format!("is not a Hugging Face tokenizer: {e}")))
+    let bytes = mflag_input::read(path, &TOKENIZER).map_err(|e| Error::io("read", path, e))?;
+    let wrong = |e: &dyn std::fmt::Display| {
+        Error::model(path, format!("is not a Hugging Face tokenizer: {e}"))
+    };
+    catch_panic(|| Tokenizer::from_bytes(bytes))
+        .map_err(|e| wrong(&e))?
+        .map_err(|e| wrong(&e))
 }
 
 /// The tokenizer that `BertTokenizer` of transformers builds, with the same defaults.
 fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
-    let bytes = std::fs::read(vocab).map_err(|e| Error::io("read", vocab, e))?;
+    let bytes = mflag_input::read(vocab, &TOKENIZER).map_err(|e| Error::io("read", vocab, e))?;
     let broken = |e: tokenizers::Error| Error::model(vocab, format!("is not a vocabulary: {e}"));
     let pieces = WordPiece::read_bytes(&bytes).map_err(broken)?;
     let special = |token: &str| {
@@ -106,7 +111,7 @@ struct NormalizerOptions {
 
 impl NormalizerOptions {
     fn read(path: &Path) -> Result<NormalizerOptions> {
-        let config: Value = match std::fs::read(path) {
+        let config: Value = match mflag_input::read(path, &JSON) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|e| Error::model(path, format!("is not JSON: {e}")))?,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Value::Null,
@@ -137,6 +142,15 @@ impl NormalizerOptions {
     }
 }
 
+/// The token identifiers of a text. A damaged tokenizer can panic on any text.
+pub(super) fn encode(tokenizer: &Tokenizer, text: &str) -> std::result::Result<Vec<u32>, String> {
+    match catch_panic(|| tokenizer.encode_fast(text, true)) {
+        Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
+        Ok(Err(e)) => Err(e.to_string()),
+        Err(panicked) => Err(panicked.to_string()),
+    }
+}
+
 /// Checks the tokenizer when it is opened. Otherwise these faults would appear in the middle of a
 /// run, at the first text that meets them.
 fn check(tokenizer: &Tokenizer, file: &Path, vocab_size: i64) -> Result<()> {
@@ -154,11 +168,10 @@ fn check(tokenizer: &Tokenizer, file: &Path, vocab_size: i64) -> Result<()> {
         );
         return Err(Error::model(file, reason));
     }
-    let empty = tokenizer
-        .encode_fast("", true)
+    let empty = encode(tokenizer, "")
         .map_err(|e| Error::model(file, format!("fails on an empty text: {e}")))?;
     let ends = ["[CLS]", "[SEP]"].map(|token| tokenizer.token_to_id(token));
-    if empty.get_ids().iter().map(|id| Some(*id)).ne(ends) {
+    if empty.iter().map(|id| Some(*id)).ne(ends) {
         return Err(Error::model(
             file,
             "does not put texts between [CLS] and [SEP], which BERT needs",

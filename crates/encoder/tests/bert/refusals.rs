@@ -160,3 +160,46 @@ fn inputs_that_do_not_fit_are_refused() {
     assert!(refused(&zeros(&[1, 4], Kind::Float), &row).contains("Float"));
     assert!(refused(&(&row + 60), &row.ones_like()).starts_with("libtorch"));
 }
+
+#[rstest]
+#[case("vocab_size", 16_777_216)]
+#[case("max_position_embeddings", 16_777_216)]
+#[case("num_hidden_layers", 1024)]
+#[case("intermediate_size", 16_777_216)]
+fn sizes_that_the_weights_cannot_have_are_refused_before_memory_is_taken(
+    #[case] key: &str,
+    #[case] size: i64,
+) {
+    let folder = tiny_json();
+    change(folder.path(), "config.json", key, Some(json!(size)));
+    let start = std::time::Instant::now();
+    let message = refusal(folder.path());
+    assert!(
+        message.contains("model.safetensors") && message.contains(&format!("{key} {size}")),
+        "{message}"
+    );
+    assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
+}
+
+#[test]
+fn random_weights_of_any_size_are_refused() {
+    let folder = tiny_json();
+    change(
+        folder.path(),
+        "config.json",
+        "vocab_size",
+        Some(json!(1 << 24)),
+    );
+    change(
+        folder.path(),
+        "config.json",
+        "hidden_size",
+        Some(json!(1 << 10)),
+    );
+    let random = TextEncoder::random(folder.path(), 0, Pooling::Cls, 16, Device::Cpu);
+    let message = random.unwrap_err().to_string();
+    assert!(
+        message.contains("config.json") && message.contains("the limit of 1073741824"),
+        "{message}"
+    );
+}

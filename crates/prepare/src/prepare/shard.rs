@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use mflag_core::progress::Progress;
-use mflag_core::{atomic, digest};
+use mflag_core::{atomic, digest, npy};
 use mflag_film::{Depth, Greys, Squaring};
 use mflag_store::{Record, Result, Shard, StoreFiles, read_json};
 use rayon::prelude::*;
@@ -66,31 +66,22 @@ pub(super) fn prepare(
     Ok(content)
 }
 
-/// Writes the squares as an npy file. `npyz` writes only the header: it would write the data
-/// element by element.
+/// Writes the squares as an npy file.
 fn write(path: &Path, squares: &[Greys], squaring: Squaring) -> Result<()> {
     let side = u64::from(squaring.side);
-    let shape = [squares.len() as u64, 1, side, side];
+    let header = npy::Header {
+        values: match squaring.depth {
+            Depth::Eight => npy::Values::U8,
+            Depth::Sixteen => npy::Values::U16,
+        },
+        shape: vec![squares.len() as u64, 1, side, side],
+    };
     let write = |file: &mut dyn Write| {
-        file.write_all(&match squaring.depth {
-            Depth::Eight => npy_header::<u8>(&shape)?,
-            Depth::Sixteen => npy_header::<u16>(&shape)?,
-        })?;
+        file.write_all(&header.bytes())?;
         squares.iter().try_for_each(|square| match square {
             Greys::Eight(greys) => file.write_all(greys),
             Greys::Sixteen(greys) => file.write_all(bytemuck::cast_slice(greys)),
         })
     };
     Ok(atomic::write(path, write)?)
-}
-
-fn npy_header<T: npyz::AutoSerialize>(shape: &[u64]) -> std::io::Result<Vec<u8>> {
-    use npyz::WriterBuilder;
-    let mut header = Vec::new();
-    npyz::WriteOptions::<T>::new()
-        .default_dtype()
-        .shape(shape)
-        .writer(&mut header)
-        .begin_nd()?;
-    Ok(header)
 }

@@ -12,6 +12,9 @@ pub(crate) enum Scale {
     Log,
 }
 
+/// The largest value that has a position on an axis.
+const LARGEST: f64 = 1e100;
+
 /// An axis of a chart.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Axis {
@@ -55,9 +58,10 @@ impl Axis {
         }
     }
 
-    /// Whether a value has a position on the axis: it is finite, and above 0 on a logarithmic axis.
+    /// Whether a value has a position on the axis: it is at most 1e100 in size, and at least 1e-100
+    /// on a logarithmic axis. Sums and ratios of such values are finite.
     pub(crate) fn shows(&self, value: f64) -> bool {
-        value.is_finite() && (self.scale == Scale::Linear || value > 0.0)
+        value.abs() <= LARGEST && (self.scale == Scale::Linear || value >= 1.0 / LARGEST)
     }
 
     /// Places the axis from `start` to `end` on the drawing, with a range for these values.
@@ -67,11 +71,14 @@ impl Axis {
         [start, end]: [f64; 2],
     ) -> Placed {
         let values = values.filter(|v| self.shows(*v));
-        let [mut low, mut high] = self.widened(self.range.unwrap_or_else(|| extent(values)));
+        let range = self
+            .range
+            .filter(|ends| ends.iter().all(|v| self.shows(*v)));
+        let [mut low, mut high] = self.widened(range.unwrap_or_else(|| extent(values)));
         let round = match self.scale {
             Scale::Linear => {
                 let step = step(high - low);
-                if self.range.is_none() && !self.tight {
+                if range.is_none() && !self.tight {
                     (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
                 }
                 steps(low, high, step)
@@ -86,11 +93,12 @@ impl Axis {
         }
     }
 
-    /// The range; if it is a single value, a range around that value.
+    /// The range; if it is nearly a single value, a range around that value.
     fn widened(&self, [low, high]: [f64; 2]) -> [f64; 2] {
         match self.scale {
-            _ if low != high => [low, high],
-            Scale::Linear if low == 0.0 => [0.0, 1.0],
+            Scale::Linear if high - low >= 1.0 / LARGEST => [low, high],
+            Scale::Log if high > low => [low, high],
+            Scale::Linear if low.abs() < 1.0 / LARGEST => [0.0, 1.0],
             Scale::Linear => [low - low.abs() / 2.0, high + high.abs() / 2.0],
             Scale::Log => [low / 2.0, high * 2.0],
         }
@@ -213,6 +221,45 @@ mod tests {
             ["1", "2", "5", "10", "20", "50", "100", "200"]
         );
         assert_eq!(ticks(&log, &[0.001, 1.0]), ["0.001", "0.01", "0.1", "1"]);
+    }
+
+    #[test]
+    fn an_axis_has_few_ticks_whatever_its_values_are() {
+        let tiny = f64::from_bits(1);
+        let values = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            1e-7,
+            1e-100,
+            1e-300,
+            tiny,
+            2.0 * tiny,
+            1e100,
+            1e16,
+            1e16 + 2.0,
+            1.000_000_1e100,
+            1e300,
+            -1e300,
+            f64::MAX,
+            f64::MIN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            f64::NAN,
+        ];
+        for (a, b) in values.iter().flat_map(|a| values.map(|b| (*a, b))) {
+            for axis in [Axis::new(""), Axis::new("").log()] {
+                for axis in [axis.clone(), axis.clone().tight(), axis.range(a, b)] {
+                    let placed = axis.place([a, b].into_iter(), [0.0, 100.0]);
+                    assert!(placed.ticks.len() < 30, "{axis:?} {a} {b}");
+                    for value in [a, b].into_iter().filter(|v| axis.shows(*v)) {
+                        let at = placed.at(value);
+                        assert!((0.0..=100.0).contains(&at), "{axis:?} {a} {b}: {at}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

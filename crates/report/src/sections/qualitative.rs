@@ -3,6 +3,7 @@
 use std::path::{Component, Path};
 
 use maud::{Markup, html};
+use mflag_input::PICTURE;
 use mflag_metrics::catalogue::title;
 
 use crate::number::short;
@@ -40,7 +41,8 @@ fn figure(context: &Context, folder: &Path, film: &ExampleFilm) -> Markup {
     let (rank, metric, value) = (film.rank.name(), title(&film.metric), short(film.value));
     let caption = format!("{rank}, {metric}: {value}");
     let words = format!("Film of {name}: {caption}. {}", film.words);
-    let image = inside_folder(&film.image).and_then(|path| std::fs::read(folder.join(path)).ok());
+    let image = inside_folder(&film.image)
+        .and_then(|path| mflag_input::read(&folder.join(path), &PICTURE).ok());
     html! {
         figure {
             @match &image {

@@ -59,6 +59,9 @@ impl Sinks {
     pub(crate) fn open(folder: &Path, keep: u64, step: u64) -> Result<Sinks> {
         let path = folder.join(METRICS);
         let open = || {
+            if path.exists() {
+                mflag_input::check(&path)?;
+            }
             let mut lines = OpenOptions::new()
                 .create(true)
                 .truncate(false)

@@ -5,6 +5,7 @@ mod clock;
 mod finite_check;
 mod step;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -377,8 +378,13 @@ impl<'a, T: Task> Trainer<'a, T> {
 /// anew. Before the first checkpoint, metrics.jsonl holds at most one line: the metrics of the
 /// untrained model.
 fn check_not_trained(folder: &Path) -> Result<()> {
-    let lines = std::fs::read_to_string(folder.join(METRICS)).unwrap_or_default();
-    if lines.lines().count() <= 1 {
+    let path = folder.join(METRICS);
+    let lines = match mflag_input::read(&path, &mflag_input::METRICS) {
+        Ok(lines) => lines,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(mflag_core::Error::io("read", &path, e).into()),
+    };
+    if String::from_utf8_lossy(&lines).lines().count() <= 1 {
         return Ok(());
     }
     let reason = "is missing, but the run has trained: restore the file from a copy, or start a \

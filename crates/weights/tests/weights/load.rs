@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mflag_weights::{Allow, Error, load_into, read, write_safetensors};
+use mflag_weights::{Allow, Error, check_size, load_into, read, write_safetensors};
 use rstest::rstest;
 use tch::{Device, Kind, Tensor};
 
@@ -160,4 +160,44 @@ fn the_prefix_is_found(#[case] prefixes: &[&str], #[case] expected: Result<&str,
         (Err(error), Err(part)) => assert!(error.to_string().contains(part), "{error}"),
         (outcome, _) => panic!("{outcome:?}"),
     }
+}
+
+#[rstest]
+#[case(f64::NAN, "1 of the 9 values of the tensor `model.b`")]
+#[case(f64::INFINITY, "1 of the 9 values")]
+// The value is finite in the file, and infinite in the model's kind.
+#[case(1e300, "1 of the 9 values")]
+fn values_that_are_not_finite_are_refused_with_their_tensor(
+    #[case] value: f64,
+    #[case] reason: &str,
+) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let tensor = |value: f64| Tensor::from_slice(&[&[0.5; 8][..], &[value]].concat());
+    let tensors =
+        [("a", 1.0), ("b", value)].map(|(name, value)| (format!("model.{name}"), tensor(value)));
+    write_safetensors(file.path(), tensors, &BTreeMap::new()).unwrap();
+    let model = variables(&[("a", &[9]), ("b", &[9])], Kind::Float);
+    let error = load_into(file.path(), &model, &Allow::nothing()).unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains(file.path().to_str().unwrap()) && message.contains(reason),
+        "{message}"
+    );
+    assert_eq!(values(&model[0].1), vec![0.0; 9], "nothing was copied");
+    // A tensor that the model does not use may have any values.
+    let model = variables(&[("a", &[9])], Kind::Float);
+    load_into(file.path(), &model, &Allow::nothing().unused("b")).unwrap();
+}
+
+#[test]
+fn a_file_is_compared_with_a_models_size() {
+    let file = golden("module_zip.pt");
+    let bytes = std::fs::metadata(&file).unwrap().len();
+    check_size(&file, bytes, "toy").unwrap();
+    let message = check_size(&file, bytes + 1, "toy").unwrap_err().to_string();
+    let expected = format!(
+        "has {bytes} bytes, too few for the {} parameters of toy",
+        bytes + 1
+    );
+    assert!(message.contains(&expected), "{message}");
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use mflag_core::progress::Progress;
+use mflag_input::REPORT;
 use mflag_store::{Error, Record, Result};
 use rayon::prelude::*;
 
@@ -100,7 +101,7 @@ impl<'a> Reports<'a> {
 
 /// Reads and cleans a report. `None` if the file does not exist.
 fn read_report(path: &Path, rules: TextRules) -> io::Result<Option<Report>> {
-    let raw = match std::fs::read(path) {
+    let raw = match mflag_input::read(path, &REPORT) {
         Ok(raw) => raw,
         Err(e) if e.kind() == io::ErrorKind::NotFound => {
             tracing::debug!("no report {}", path.display());

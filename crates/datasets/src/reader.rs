@@ -70,5 +70,5 @@ pub(crate) fn dataset(
         records,
         left_out: left_out.by_reason(),
     };
-    splitter.apply_list(data)
+    splitter.apply_lists(data)
 }

@@ -9,6 +9,7 @@ mod load;
 mod names;
 mod pickle;
 mod safetensors;
+mod shards;
 mod state_dict;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ use tch::{Kind, Tensor, nn};
 pub use error::{Error, IoError, Result};
 pub use load::{Allow, LoadReport, load_into};
 pub use safetensors::{tensor_bytes, write_safetensors};
+pub use shards::shards;
 pub use tch;
 
 /// The tensors of a weight file by name, on the CPU.
@@ -39,11 +41,17 @@ type Parsed<T> = std::result::Result<T, String>;
 /// `{"model": …}`), only the weights are returned. Nested dictionaries give dotted names. Nothing
 /// in the file is executed: objects of unknown classes are skipped.
 ///
+/// A file whose name ends with `.index.json` is the index of a model that is divided among several
+/// files: the tensors of all of them are returned. See [`shards`].
+///
 /// # Errors
 /// [`Error::Io`] if the file cannot be opened. [`Error::File`] if it is damaged, has another
 /// format, or holds no named tensors.
 pub fn read(path: impl AsRef<Path>) -> Result<Tensors> {
     let path = path.as_ref();
+    if shards::is_index(path) {
+        return shards::read_all(path);
+    }
     parse(&map(path)?).map_err(|reason| Error::file(path, reason))
 }
 

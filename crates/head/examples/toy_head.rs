@@ -17,8 +17,9 @@ use mflag_core::table::write_csv;
 use mflag_encoder::init::linear;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
-    Calibrate, DataConfig, Details, Drawing, EncoderConfig, Error, Head, HeadConfig, Mark, Metrics,
-    Model, OutputKind, Overlay, Result, Settings, ShownFilm, Training, Writer, find_films,
+    Calibrate, DataConfig, Details, Drawing, DrawnBoxes, EncoderConfig, Error, Head, HeadConfig,
+    Mark, Metrics, Model, OutputKind, Overlay, Result, Settings, ShownFilm, Training, Writer,
+    find_films,
 };
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::Bootstrap;
@@ -240,6 +241,7 @@ impl Head for Brightness {
         fitted: &Fitted,
         _film: &ShownFilm<'_>,
         prediction: &f32,
+        _boxes: DrawnBoxes,
         overlay: &mut Overlay,
     ) -> Result<()> {
         let words = format!("brightness {:.2}", prediction - fitted.offset);
@@ -361,7 +363,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 mod tests {
     use super::*;
     use mflag_film::{Fit, Squaring};
-    use mflag_head::MODEL;
+    use mflag_head::{MODEL, Overlays};
     use mflag_prepare::prepare;
     use mflag_store::Dataset;
     use tempfile::TempDir;
@@ -451,7 +453,11 @@ mod tests {
         std::fs::create_dir(&out).unwrap();
         std::fs::create_dir(&overlays).unwrap();
         let files = find_films(&[films.join("film-0*.png"), films.join("damaged.png")]).unwrap();
-        let unreadable = model.predict(&files, &out, Some(&overlays)).unwrap();
+        let drawn = Overlays {
+            folder: &overlays,
+            boxes: DrawnBoxes::default(),
+        };
+        let unreadable = model.predict(&files, &out, Some(drawn)).unwrap();
         assert_eq!(unreadable.len(), 1);
         assert!(unreadable[0].path.ends_with("damaged.png"));
         let table = std::fs::read_to_string(out.join("predictions.csv")).unwrap();

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::film_files::FilmFile;
-use crate::head::{Head, OutputKind, Writer};
+use crate::head::{DrawnBoxes, Head, OutputKind, Writer};
 use crate::model::Model;
 use crate::prepared_film::PreparedFilm;
 
@@ -25,9 +25,18 @@ pub struct UnreadableFilm {
     pub reason: String,
 }
 
+/// Where overlays are written, and what they show.
+#[derive(Debug, Clone, Copy)]
+pub struct Overlays<'a> {
+    /// An existing folder.
+    pub folder: &'a Path,
+    /// Which boxes are drawn.
+    pub boxes: DrawnBoxes,
+}
+
 impl<H: Head> Model<H> {
     /// Predicts on film files and writes the predictions into the existing folder `out`. Draws
-    /// overlays into the existing folder `overlays` if one is given. Returns the files that could
+    /// overlays if a folder for them is given. Returns the files that could
     /// not be read.
     ///
     /// # Errors
@@ -36,7 +45,7 @@ impl<H: Head> Model<H> {
         &self,
         files: &[FilmFile],
         out: &Path,
-        overlays: Option<&Path>,
+        overlays: Option<Overlays<'_>>,
     ) -> Result<Vec<UnreadableFilm>> {
         let mut writer = H::writer(&self.fitted, out, OutputKind::Prediction)?;
         let unreadable = self.predict_batches(files, &mut writer, overlays)?;
@@ -49,7 +58,7 @@ impl<H: Head> Model<H> {
         &self,
         files: &[FilmFile],
         writer: &mut H::Writer,
-        overlays: Option<&Path>,
+        overlays: Option<Overlays<'_>>,
     ) -> Result<Vec<UnreadableFilm>> {
         let preprocess = self.preprocess();
         let batch_size = self.config.train.batch_size.clamp(1, 32);
@@ -83,7 +92,7 @@ impl<H: Head> Model<H> {
         files: &[FilmFile],
         films: &[Result<PreparedFilm>],
         writer: &mut H::Writer,
-        overlays: Option<&Path>,
+        overlays: Option<Overlays<'_>>,
     ) -> Result<Vec<UnreadableFilm>> {
         let mut entries = self
             .write_batch(files, films, writer, overlays)?
@@ -108,7 +117,7 @@ impl<H: Head> Model<H> {
         files: &[FilmFile],
         films: &[Result<PreparedFilm>],
         writer: &H::Writer,
-        overlays: Option<&Path>,
+        overlays: Option<Overlays<'_>>,
     ) -> Result<Vec<Entry<H>>> {
         let (paths, films): (Vec<&Path>, Vec<&PreparedFilm>) = files
             .iter()
@@ -120,8 +129,8 @@ impl<H: Head> Model<H> {
         let films = paths.par_iter().zip(&films).zip(&predictions);
         films
             .map(|((path, film), prediction)| {
-                if let Some(folder) = overlays {
-                    film.draw::<H>(path, fitted, prediction, folder)?;
+                if let Some(overlays) = overlays {
+                    film.draw::<H>(path, fitted, prediction, overlays)?;
                 }
                 writer.write(&film.shown(), prediction, None)
             })

@@ -9,7 +9,7 @@ use mflag_cli::DeviceArgs;
 use mflag_core::atomic;
 use mflag_core::output::Output;
 use mflag_core::table::write_csv;
-use mflag_head::{Head, Model, UnreadableFilm, find_films};
+use mflag_head::{DrawnBoxes, Head, Model, Overlays, UnreadableFilm, find_films};
 
 use super::create_folder;
 
@@ -24,6 +24,12 @@ pub(crate) struct PredictArgs {
     /// Draw each prediction over its film, into the subfolder overlays
     #[arg(long)]
     overlays: bool,
+    /// Lowest confidence of a box on an overlay, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", requires = "overlays", value_parser = share)]
+    confidence: Option<f64>,
+    /// Number of boxes on an overlay: the most confident ones [default: 5]
+    #[arg(long, value_name = "NUMBER", requires = "overlays")]
+    top: Option<usize>,
     #[command(flatten)]
     on: DeviceArgs,
     /// Films, folders of films, or quoted patterns such as 'films/*.dcm'
@@ -31,15 +37,30 @@ pub(crate) struct PredictArgs {
     films: Vec<PathBuf>,
 }
 
+/// Reads a number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
+}
+
 pub(crate) fn run<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {
     let files = find_films(&args.films)?;
     let model = Model::<H>::open_on(&args.model, args.on.into())?;
     create_folder(&args.out)?;
-    let overlays = args.overlays.then(|| args.out.join("overlays"));
-    if let Some(folder) = &overlays {
+    let folder = args.overlays.then(|| args.out.join("overlays"));
+    if let Some(folder) = &folder {
         create_folder(folder)?;
     }
-    let unreadable = model.predict(&files, &args.out, overlays.as_deref())?;
+    let default = DrawnBoxes::default();
+    let boxes = DrawnBoxes {
+        confidence: args.confidence.unwrap_or(default.confidence),
+        top: args.top.unwrap_or(default.top),
+    };
+    let overlays = folder.as_deref().map(|folder| Overlays { folder, boxes });
+    let unreadable = model.predict(&files, &args.out, overlays)?;
     report(files.len(), &unreadable, &args.out, out)
 }
 

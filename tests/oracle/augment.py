@@ -1,5 +1,6 @@
 """Goldens of augmentation, by torchvision: rotation and perspective (bilinear, black outside the
-film), autocontrast, brightness, contrast, blur."""
+film; and as M-FLAG's authors: on Pillow's images, crop, nearest rotation, bicubic perspective),
+autocontrast, brightness, contrast, blur."""
 
 import json
 import math
@@ -9,6 +10,8 @@ import numpy as np
 import torch
 from torchvision.transforms import functional as F
 from torchvision.transforms import InterpolationMode
+
+from PIL import Image
 
 OUT = Path(__file__).parents[1] / "golden" / "augment"
 OUT.mkdir(parents=True, exist_ok=True)
@@ -38,6 +41,23 @@ cases.append({"brightness": 0.7, "contrast": 1.4, "contrast_first": True, "view"
 for sigma in (0.3, 1.1, 2.0):
     reach = math.ceil(3 * sigma)
     cases.append({"sigma": sigma, "view": F.gaussian_blur(grey.float(), 2 * reach + 1, sigma).flatten().tolist()})
+LEFT, TOP, VIEW = 3, 1, 16
+end = VIEW - 1
+for degrees, corners in (
+    (0.0, None),
+    (17.3, None),
+    (63.2, None),
+    (90.0, None),
+    (41.0, [[2, 1], [end - 3, 0], [end, end - 4], [1, end - 2]]),
+    (88.8, [[4, 4], [end, 0], [end - 4, end - 4], [0, end]]),
+):
+    image = Image.fromarray(film).crop((LEFT, TOP, LEFT + VIEW, TOP + VIEW))
+    image = F.rotate(image, degrees)
+    if corners:
+        start = [[0, 0], [end, 0], [end, end], [0, end]]
+        image = F.perspective(image, start, corners, InterpolationMode.BICUBIC)
+    view = np.asarray(image).flatten().tolist()
+    cases.append({"official": [LEFT, TOP, VIEW], "degrees": degrees, "corners": corners, "view": view})
 for case in cases:
     case["view"] = [round(v, 3) for v in case["view"]]
 (OUT / "augment.json").write_text(json.dumps({"side": SIDE, "film": film.flatten().tolist(), "cases": cases}, separators=(",", ":")) + "\n")

@@ -13,7 +13,7 @@ from formula import values, weights
 
 OUT = Path(__file__).parents[1] / "golden" / "classification"
 OUT.mkdir(parents=True, exist_ok=True)
-FILMS, WIDTH, LABELS = 40, 512, 3
+FILMS, WIDTH, LABELS = 80, 512, 3
 
 
 def tensor(name, shape):

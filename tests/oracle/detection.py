@@ -1,8 +1,10 @@
-"""Goldens of detection in float64: MGCA's YOLOv3 layers on ResNet-18, its assignment and losses
-(with plain IoU of shapes), boxes from outputs, and torchvision's non-maximum suppression.
+"""Goldens of detection in float64: MGCA's YOLOv3 layers on ResNet-18, its losses, the assignment
+of boxes to cells, boxes from outputs, and torchvision's non-maximum suppression. Assignment and
+suppression follow one of two rules: `strict`, with true sides, or `mgca`, that of MGCA's code.
 `benches/opponents/detection.py` uses network and losses in float32."""
 
 import json
+from itertools import product
 from pathlib import Path
 
 import torch
@@ -100,7 +102,9 @@ def network():
 # Assignment and losses. A box is (class, centre x, centre y, width, height) in pixels.
 
 
-def assign(boxes, anchors, stride, grid, classes):
+def assign(boxes, anchors, stride, grid, classes, rules="strict"):
+    # MGCA compares sides in cells, a cell longer.
+    compared = (lambda x: x / stride + 1) if rules == "mgca" else lambda x: x
     films = len(boxes)
     plane = (films, 3, grid, grid)
     mask, empty = torch.zeros(plane), torch.ones(plane)
@@ -109,11 +113,13 @@ def assign(boxes, anchors, stride, grid, classes):
     for film, of_film in enumerate(boxes):
         for kind, cx, cy, w, h in of_film:
             shape = torch.tensor([w, h], dtype=anchors.dtype)
-            both = torch.minimum(shape, anchors).prod(1)
-            iou = both / (shape.prod() + anchors.prod(1) - both)
+            a, b = compared(shape), compared(anchors)
+            both = torch.minimum(a, b).prod(1)
+            iou = both / (a.prod() + b.prod(1) - both)
             i, j, best = int(cx / stride), int(cy / stride), int(iou.argmax())
             empty[film, iou > 0.5, j, i] = 0
-            empty[film, best, j, i] = 0
+            if rules == "strict":  # By MGCA's rule, the cell may learn "no box" as well.
+                empty[film, best, j, i] = 0
             mask[film, best, j, i] = 1
             place[film, best, j, i] = torch.tensor([cx / stride - i, cy / stride - j])
             size[film, best, j, i] = (shape / anchors[best]).log()
@@ -121,12 +127,12 @@ def assign(boxes, anchors, stride, grid, classes):
     return mask, empty, place, size, kinds
 
 
-def loss(outputs, boxes, classes, side):
+def loss(outputs, boxes, classes, side, rules="strict"):
     parts = {"place": 0.0, "size": 0.0, "objectness": 0.0, "class": 0.0}
     for output, anchors, stride in zip(outputs, anchors_of(side), STRIDES):
         films, _, grid, _ = output.shape
         said = output.view(films, 3, 5 + classes, grid, grid).permute(0, 1, 3, 4, 2)
-        mask, empty, place, size, kinds = assign(boxes, anchors, stride, grid, classes)
+        mask, empty, place, size, kinds = assign(boxes, anchors, stride, grid, classes, rules)
         x, y, confidence = said[..., 0].sigmoid(), said[..., 1].sigmoid(), said[..., 4].sigmoid()
         parts["place"] += 2.5 * F.binary_cross_entropy(x * mask, place[..., 0] * mask)
         parts["place"] += 2.5 * F.binary_cross_entropy(y * mask, place[..., 1] * mask)
@@ -153,12 +159,13 @@ def losses():
         "empty": (1, [[], []]),
     }
     golden = []
-    for name, (classes, boxes) in cases.items():
+    for rules, (name, (classes, boxes)) in product(("strict", "mgca"), cases.items()):
         outputs = outputs_of(name, len(boxes), classes)
-        parts = loss(outputs, boxes, classes, SIDE)
+        parts = loss(outputs, boxes, classes, SIDE, rules)
         sum(parts.values()).backward()
         golden.append(
             {
+                "assignment": rules,
                 "case": name,
                 "classes": classes,
                 "boxes": boxes,
@@ -172,9 +179,24 @@ def losses():
 # From outputs to boxes.
 
 
+def suppress(corners, scores, kinds, rules):
+    """The boxes that are kept, the most confident first. MGCA's rule: sides are a pixel longer, and
+    boxes are duplicates at an IoU of 0.5, too."""
+    if rules == "strict":
+        return torchvision.ops.batched_nms(corners, scores, kinds, 0.5)
+    longer = torch.cat([corners[:, :2], corners[:, 2:] + 1], 1)
+    iou = torchvision.ops.box_iou(longer, longer)
+    kept = []
+    for k in scores.argsort(descending=True, stable=True):
+        if all(kinds[k] != kinds[other] or iou[k, other] < 0.5 for other in kept):
+            kept.append(k)
+    return kept
+
+
 def decoded():
     golden = []
-    for classes, confidence in ((1, 0.6), (3, 0.5)):
+    cases = ((1, 0.6, "strict"), (3, 0.5, "strict"), (1, 0.6, "mgca"), (3, 0.5, "mgca"))
+    for classes, confidence, rules in cases:
         name, films = f"decode{classes}", 2
         boxes = [[] for _ in range(films)]
         for output, anchors, stride in zip(outputs_of(name, films, classes), anchors_of(SIDE), STRIDES):
@@ -189,15 +211,18 @@ def decoded():
             score = said[..., 4].sigmoid() * (kind.values if classes > 1 else 1)
             for film in range(films):
                 found = zip(corners[film].reshape(-1, 4), score[film].flatten(), kind.indices[film].flatten())
-                boxes[film] += [(c.clamp(0, SIDE), s, k) for c, s, k in found if s >= confidence]
+                boxes[film] += [(c, s, k) for c, s, k in found if s >= confidence]
         films = []
         for of_film in boxes:
-            corners = torch.stack([b[0] for b in of_film])
+            uncut = torch.stack([b[0] for b in of_film])
+            corners = uncut.clamp(0, SIDE) if rules == "strict" else uncut
             scores = torch.stack([b[1] for b in of_film])
             kinds = torch.stack([b[2] for b in of_film])
-            kept = torchvision.ops.batched_nms(corners, scores, kinds, 0.5)[:100]
+            kept = suppress(corners, scores, kinds, rules)[:100]
             films.append([[int(kinds[k]), scores[k].item(), *corners[k].tolist()] for k in kept])
-        golden.append({"case": name, "classes": classes, "confidence": confidence, "films": films})
+        golden.append(
+            {"assignment": rules, "case": name, "classes": classes, "confidence": confidence, "films": films}
+        )
     write("decode", golden)
 
 

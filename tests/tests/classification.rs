@@ -404,9 +404,32 @@ fn committed_configurations_and_schema_are_true() {
         "chexclusion-chexpert",
         "chexclusion-mimic",
         "chexclusion-nih",
+        "benchx-nih",
         "findings",
     ];
     TRIAL.committed_is_true(&configs);
+}
+
+#[test]
+fn flags_of_boxes_are_refused_where_there_are_none() {
+    let mut predict = TRIAL.program();
+    predict.args([
+        "predict",
+        "--model",
+        "x",
+        "--out",
+        "y",
+        "--overlays",
+        "--top",
+        "3",
+        "z",
+    ]);
+    let output = predict.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("predicts no boxes"), "{said}");
+    let help = succeed(TRIAL.program().args(["predict", "--help"]));
+    assert!(!help.contains("--top"), "{help}");
 }
 
 #[test]

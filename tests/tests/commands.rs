@@ -34,7 +34,16 @@ fn help_has_examples_and_exit_codes() {
         assert!(help.contains("Exit codes: 0 done; 1 failed"), "{help}");
         assert!(help.contains("--json"), "{help}");
         for command in commands(name) {
-            succeed(program(name).args([&command, "--help"]));
+            let help = succeed(program(name).args([&command, "--help"]));
+            let example = format!("Examples:\n  {name} {command} ");
+            let of_data_sets = command == "prepare";
+            assert!(help.contains(&example), "{help}");
+            if of_data_sets {
+                for data_set in ["mimic", "manifest"] {
+                    let help = succeed(program(name).args([&command, data_set, "--help"]));
+                    assert!(help.contains("Example"), "{help}");
+                }
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use mflag_tests::heads::{Trial, assert_films_are_drawn, json, tested};
-use mflag_tests::programs::fail;
+use mflag_tests::programs::{fail, succeed};
 use serde_json::Value;
 
 /// A short training on phantoms in RSNA's layout, including the encoder.
@@ -131,6 +131,54 @@ fn films_from_a_folder_become_boxes_and_a_bad_one_a_line() {
     let results = json(&out.join("predictions.json"));
     assert!(!results.as_array().unwrap().is_empty());
     check_boxes(&results, 90.0, 60.0);
+}
+
+/// `--top` and `--confidence` choose the boxes of overlays, and change no file of predictions.
+#[test]
+fn flags_choose_the_boxes_that_are_drawn() {
+    let films = TRIAL.folder().join("films/stage_2_train_images");
+    let predict = |out: &str, flags: &[&str]| {
+        let out = TRIAL.folder().join(out);
+        let mut predict = TRIAL.program();
+        predict.args(["predict", "--overlays"]).args(flags);
+        predict.arg("--model").arg(TRIAL.whole());
+        succeed(predict.arg("--out").arg(&out).arg(&films));
+        out
+    };
+    let boxes = |out: &Path| json(&out.join("predictions.json"));
+    let pictures = |out: &Path| -> Vec<Vec<u8>> {
+        let files = std::fs::read_dir(out.join("overlays")).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files
+            .iter()
+            .map(|file| std::fs::read(file).unwrap())
+            .collect()
+    };
+    let five = predict("five-boxes", &[]);
+    let one = predict("one-box", &["--top", "1"]);
+    let sure = predict("sure-boxes", &["--confidence", "1", "--top", "1"]);
+    assert!(!boxes(&five).as_array().unwrap().is_empty());
+    assert_eq!(boxes(&five), boxes(&one));
+    assert_eq!(boxes(&five), boxes(&sure));
+    assert_ne!(pictures(&five), pictures(&one));
+    assert_ne!(pictures(&one), pictures(&sure));
+    let mut wrong = TRIAL.program();
+    wrong.args([
+        "predict",
+        "--model",
+        "x",
+        "--out",
+        "y",
+        "--confidence",
+        "2",
+        "--overlays",
+        "z",
+    ]);
+    let output = wrong.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains("must be a number from 0 to 1"), "{said}");
 }
 
 #[test]

@@ -650,7 +650,7 @@ fn committed_configurations_and_schema_are_true() {
         committed, schema,
         "the committed schema is out of date: run `just schema`"
     );
-    for file in ["paper", "demo", "real-films"] {
+    for file in ["paper", "official", "demo", "real-films"] {
         // The configuration is accepted; the missing store is the first error.
         let config = format!("configs/pretrain/{file}.yaml");
         let mut command = program("mflag-pretrain");

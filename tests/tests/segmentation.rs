@@ -1,6 +1,7 @@
 //! Runs segmentation end to end, from phantoms in SIIM-ACR's layout to masks.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -54,26 +55,48 @@ fn a_run_ends_with_a_model_and_its_test_results() {
 #[test]
 fn a_run_that_was_stopped_ends_as_one_that_was_not() {
     let run = TRIAL.stopped(3);
-    let weights = |run: &Path| {
-        let bytes = std::fs::read(run.join("best.safetensors")).unwrap();
-        let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        let mut all: Vec<(String, Vec<u8>)> = file
-            .iter()
-            .map(|(name, view)| (name.to_owned(), view.data().to_vec()))
-            .collect();
-        all.sort();
-        all
-    };
     assert!(
-        weights(&run) == weights(TRIAL.whole()),
+        best_weights(&run) == best_weights(TRIAL.whole()),
         "the best weights differ"
     );
     assert_eq!(tested(&run), tested(TRIAL.whole()));
 }
 
+/// The weights of a run's best epoch as bytes, by name.
+fn best_weights(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let bytes = std::fs::read(run.join("best.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let weights = file.iter();
+    weights
+        .map(|(name, view)| (name.to_owned(), view.data().to_vec()))
+        .collect()
+}
+
+#[test]
+fn a_frozen_encoders_statistics_move_only_if_the_configuration_says_so() {
+    let still = ["encoder.moving_statistics=false", "train.epochs=1"];
+    let still = best_weights(&TRIAL.run("still", &still));
+    // The configuration of the run is MGCA's: the statistics move.
+    let moving = best_weights(TRIAL.whole());
+    let mut statistics = 0;
+    for (name, value) in still
+        .iter()
+        .filter(|(name, _)| name.starts_with("encoder."))
+    {
+        let is_statistic = name.ends_with("running_mean") || name.ends_with("running_var");
+        statistics += usize::from(is_statistic);
+        assert_eq!(*value != moving[name], is_statistic, "{name}");
+        if name.ends_with("running_mean") {
+            assert!(value.iter().all(|byte| *byte == 0), "{name} has moved");
+        }
+    }
+    assert_eq!(statistics, 2 * 20, "a ResNet-18 has 20 BatchNorm layers");
+}
+
 #[test]
 fn kept_features_train_as_films_do() {
     let still = [
+        "encoder.moving_statistics=false",
         "augment.rotation={from: 0.0, to: 0.0}",
         "augment.shift=0.0",
         "augment.scale=0.0",

@@ -2,15 +2,17 @@
 
 use std::path::Path;
 
+use mflag_core::Named;
 use mflag_encoder::init::linear;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
-    Calibrate, Details, Error, Head, Metrics, OutputKind, Overlay, Result, ShownFilm,
+    Calibrate, Details, DrawnBoxes, Error, Head, Metrics, OutputKind, Overlay, Result, ShownFilm,
 };
+use mflag_metrics::classification::LabelCount;
 use mflag_store::augment::View;
 use mflag_store::labels::Targets;
 use mflag_store::picture::{Colour, GREY, colour};
-use mflag_store::{Record, Store};
+use mflag_store::{Record, Split, Store};
 use mflag_train::{Step, upload};
 use tch::{Kind, Tensor, nn, nn::Module};
 
@@ -169,6 +171,44 @@ impl Head for Classification {
         Ok(scores.metrics())
     }
 
+    fn validation_metrics<'a>(
+        _settings: &ClassificationConfig,
+        fitted: &Fitted,
+        scored: &'a [Scored],
+    ) -> Result<Metrics<'a>> {
+        Ok(Scores::new(fitted, scored)?.without_small().metrics())
+    }
+
+    fn label_counts(fitted: &Fitted, scored: &[Scored]) -> Result<Vec<(String, LabelCount)>> {
+        Ok(Scores::new(fitted, scored)?.label_counts())
+    }
+
+    fn warn_of_few(
+        settings: &ClassificationConfig,
+        store: &Store,
+        split: Split,
+        films: &[usize],
+    ) -> Result<()> {
+        let targets = settings.targets(&store.meta().labels)?;
+        let counts = count_films(settings.task, &targets, store, films);
+        let small = counts.iter().filter(|(_, count)| count.is_small());
+        let small: Vec<String> = small
+            .map(|(label, count)| {
+                format!("{label} ({} with, {} without)", count.with, count.without)
+            })
+            .collect();
+        if !small.is_empty() {
+            tracing::warn!(
+                "fewer than {} {} films with or without a label: {}{}",
+                LabelCount::FEWEST,
+                split.name(),
+                small.join(", "),
+                consequence(split)
+            );
+        }
+        Ok(())
+    }
+
     fn writer(fitted: &Fitted, out: &Path, kind: OutputKind) -> Result<ScoreWriter> {
         Ok(ScoreWriter::new(fitted, out, kind))
     }
@@ -178,12 +218,13 @@ impl Head for Classification {
         fitted: &Fitted,
         _film: &ShownFilm<'_>,
         log_odds: &Vec<f32>,
+        _boxes: DrawnBoxes,
         overlay: &mut Overlay,
     ) -> Result<()> {
         let probabilities: Vec<f32> = log_odds.iter().map(|s| probability(*s)).collect();
         let present = fitted.present(&probabilities);
         let words = (0..present.len())
-            .filter(|label| present[*label])
+            .filter(|label| present[*label] == Some(true))
             .map(|label| {
                 let word = format!("{} {:.2}", fitted.labels[label], probabilities[label]);
                 (word, colour(label))
@@ -197,30 +238,44 @@ impl Head for Classification {
     }
 }
 
-/// Counts the training films that have each label, by its name.
+/// What follows from too few films in a split.
+fn consequence(split: Split) -> &'static str {
+    match split {
+        Split::Train => "",
+        Split::Validate => {
+            ". These labels get no threshold, so they are never called, and they do not count in \
+             the means that choose the best epoch, unless all labels have too few films"
+        }
+        Split::Test => ". Their metrics are uncertain: see the intervals",
+    }
+}
+
+/// Counts the films that have and lack each label, by its name.
 fn count_films<'a>(
     task: Task,
     targets: &'a Targets,
     store: &Store,
-    train: &[usize],
-) -> Vec<(&'a str, usize)> {
-    let mut counts: Vec<_> = targets.names().into_iter().map(|name| (name, 0)).collect();
-    for &film in train {
+    films: &[usize],
+) -> Vec<(&'a str, LabelCount)> {
+    let names = targets.names().into_iter();
+    let mut counts: Vec<_> = names.map(|name| (name, LabelCount::default())).collect();
+    for &film in films {
         let target = Target::new(task, targets, &store.records()[film].labels);
-        for ((_, films), label) in counts.iter_mut().zip(target.0) {
-            *films += usize::from(label == Some(true));
+        for ((_, count), label) in counts.iter_mut().zip(target.0) {
+            count.with += usize::from(label == Some(true));
+            count.without += usize::from(label == Some(false));
         }
     }
     counts
 }
 
 /// Logs how many training films have each label; an error if none has any.
-fn report_counts(films: &[(&str, usize)], store: &Store, train: usize) -> Result<()> {
-    let names = |labels: &[&(&str, usize)]| {
+fn report_counts(films: &[(&str, LabelCount)], store: &Store, train: usize) -> Result<()> {
+    let names = |labels: &[&(&str, LabelCount)]| {
         let names: Vec<&str> = labels.iter().map(|(name, _)| *name).collect();
         names.join(", ")
     };
-    let (with, without): (Vec<_>, Vec<_>) = films.iter().partition(|(_, films)| *films > 0);
+    let (with, without): (Vec<_>, Vec<_>) = films.iter().partition(|(_, count)| count.with > 0);
     if with.is_empty() {
         return Err(Error::Data(format!(
             "{}: none of the {train} training films has one of the labels {}",
@@ -228,7 +283,8 @@ fn report_counts(films: &[(&str, usize)], store: &Store, train: usize) -> Result
             names(&without)
         )));
     }
-    let counts: Vec<String> = with.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    let count = |(name, count): &&(&str, LabelCount)| format!("{name} {}", count.with);
+    let counts: Vec<String> = with.iter().map(count).collect();
     tracing::info!("training films by label: {}", counts.join(", "));
     if !without.is_empty() {
         tracing::warn!("no training film has {}", names(&without));

@@ -7,7 +7,8 @@ use mflag_metrics::catalogue::{
     ACCURACY, AUROC, AVERAGE_PRECISION, CALIBRATION_ERROR, F1, LABELS_WITH_AUROC, Metric,
 };
 use mflag_metrics::classification::{
-    BINS, Confusion, Ranking, calibration_error, class_accuracy, class_calibration_error, per_label,
+    BINS, Confusion, LabelCount, Ranking, calibration_error, class_accuracy,
+    class_calibration_error, per_label,
 };
 use mflag_metrics::{Counts, mean_defined};
 use ndarray::{Array1, Array2, ArrayView1};
@@ -34,11 +35,13 @@ pub(crate) struct Scores {
     /// 1 where a label counts as present, else 0.
     present: Array2<f32>,
     truth: Array2<Option<bool>>,
+    /// Which labels count in means.
+    counted: Vec<bool>,
 }
 
 impl Scores {
     /// Collects scored films. If `fitted` has no thresholds, the best thresholds for these films
-    /// are added.
+    /// are added, for labels whose films are not too few.
     pub(crate) fn new(fitted: &Fitted, scored: &[Scored]) -> Result<Scores> {
         let shape = (scored.len(), fitted.labels.len());
         let log_odds = Array2::from_shape_fn(shape, |(film, label)| scored[film].log_odds[label]);
@@ -46,19 +49,47 @@ impl Scores {
         let rankings = per_label(log_odds.view(), truth.view(), Ranking::new)?;
         let fitted = match fitted.thresholds {
             Some(_) => fitted.clone(),
-            None => fitted.with_thresholds(&rankings)?,
+            None => fitted.with_thresholds(&rankings, |ranking| !ranking.known().is_small())?,
         };
         let probabilities = log_odds.mapv(probability);
         let rows = probabilities.rows().into_iter();
         let present = rows.flat_map(|row| fitted.present(&row.to_vec()));
-        let present: Array1<f32> = present.map(|yes| f32::from(u8::from(yes))).collect();
+        let present: Array1<f32> = present
+            .map(|present| f32::from(u8::from(present == Some(true))))
+            .collect();
+        let rankings_len = rankings.len();
         Ok(Scores {
             present: present.into_shape_with_order(shape).unwrap_or_default(),
             fitted,
             rankings,
+            counted: vec![true; rankings_len],
             probabilities,
             truth,
         })
+    }
+
+    /// Takes labels out of the means if too few films have or lack them. If no label is left, all
+    /// of them count.
+    pub(crate) fn without_small(mut self) -> Scores {
+        let counted: Vec<bool> = self
+            .rankings
+            .iter()
+            .map(|r| !r.known().is_small())
+            .collect();
+        if counted.contains(&true) {
+            self.counted = counted;
+        }
+        self
+    }
+
+    /// The key of each label's AUROC, and how many films have the label.
+    pub(crate) fn label_counts(&self) -> Vec<(String, LabelCount)> {
+        let labels = self.fitted.labels.iter().zip(&self.rankings);
+        let counts = labels.map(|(label, ranking)| (AUROC.of_label(label), ranking.known()));
+        match &self.rankings[..] {
+            [only] => vec![(AUROC.key.to_owned(), only.known())],
+            _ => counts.collect(),
+        }
     }
 
     /// All metrics: first means over the labels for which a metric is defined, then the AUROC of
@@ -75,7 +106,9 @@ impl Scores {
             metric(AVERAGE_PRECISION, |s, counts| {
                 s.mean(|l| s.rankings[l].average_precision(counts))
             }),
-            metric(F1, |s, counts| s.mean(|l| Ok(s.confusion(l, counts)?.f1()))),
+            metric(F1, |s, counts| {
+                s.mean(|l| Ok(s.confusion(l, counts)?.and_then(|c| c.f1())))
+            }),
             metric(ACCURACY, Scores::accuracy),
             metric(CALIBRATION_ERROR, Scores::calibration_error),
         ];
@@ -94,10 +127,10 @@ impl Scores {
         self.rankings[label].auroc(counts)
     }
 
-    /// The number of labels for which AUROC is defined.
+    /// The number of labels in the mean of AUROC.
     fn labels_with_auroc(&self, counts: Counts<'_>) -> Value {
         let mut defined = 0;
-        for label in 0..self.rankings.len() {
+        for label in self.counted_labels() {
             defined += u32::from(self.auroc(label, counts)?.is_some());
         }
         Ok(Some(defined.into()))
@@ -108,7 +141,10 @@ impl Scores {
     fn accuracy(&self, counts: Counts<'_>) -> Value {
         match self.fitted.task {
             Task::MultiClass => class_accuracy(self.probabilities.view(), &self.classes(), counts),
-            _ => self.mean(|label| Ok(self.confusion(label, counts)?.accuracy())),
+            _ => self.mean(|label| {
+                let confusion = self.confusion(label, counts)?;
+                Ok(confusion.and_then(|confusion| confusion.accuracy()))
+            }),
         }
     }
 
@@ -124,13 +160,17 @@ impl Scores {
         }
     }
 
-    fn confusion(&self, label: usize, counts: Counts<'_>) -> mflag_metrics::Result<Confusion> {
-        Confusion::at(
-            self.present.column(label),
-            self.truth.column(label),
-            0.5,
-            counts,
-        )
+    /// The calls of a label against its truth; `None` without a threshold.
+    fn confusion(
+        &self,
+        label: usize,
+        counts: Counts<'_>,
+    ) -> mflag_metrics::Result<Option<Confusion>> {
+        if self.fitted.thresholds.is_some() && self.fitted.threshold(label).is_none() {
+            return Ok(None);
+        }
+        let (present, truth) = (self.present.column(label), self.truth.column(label));
+        Confusion::at(present, truth, 0.5, counts).map(Some)
     }
 
     /// The class of each film.
@@ -142,9 +182,13 @@ impl Scores {
         self.truth.rows().into_iter().map(class).collect()
     }
 
-    /// The mean over the labels for which `value` is defined.
+    fn counted_labels(&self) -> impl Iterator<Item = usize> {
+        (0..self.counted.len()).filter(|label| self.counted[*label])
+    }
+
+    /// The mean over the labels that count and for which `value` is defined.
     fn mean(&self, value: impl Fn(usize) -> Value) -> Value {
-        let values: mflag_metrics::Result<Vec<_>> = (0..self.rankings.len()).map(value).collect();
+        let values: mflag_metrics::Result<Vec<_>> = self.counted_labels().map(value).collect();
         Ok(mean_defined(values?))
     }
 }
@@ -157,14 +201,28 @@ mod tests {
     use super::*;
     use mflag_metrics::catalogue::CLASSIFICATION;
 
-    fn metrics(task: Task, scored: &[Scored]) -> Vec<(String, Option<f64>)> {
-        let labels = (0..scored[0].truth.len()).map(|label| format!("label {label}"));
-        let fitted = Fitted {
+    fn fitted(thresholds: Option<Vec<Option<f32>>>, task: Task, labels: usize) -> Fitted {
+        Fitted {
             task,
-            labels: labels.collect(),
-            thresholds: None,
-        };
-        let metrics = Scores::new(&fitted, scored).unwrap().metrics();
+            labels: (0..labels).map(|label| format!("label {label}")).collect(),
+            thresholds,
+        }
+    }
+
+    fn metrics(task: Task, scored: &[Scored]) -> Vec<(String, Option<f64>)> {
+        metrics_at(None, task, scored)
+    }
+
+    fn metrics_at(
+        thresholds: Option<Vec<Option<f32>>>,
+        task: Task,
+        scored: &[Scored],
+    ) -> Vec<(String, Option<f64>)> {
+        let fitted = fitted(thresholds, task, scored[0].truth.len());
+        computed(Scores::new(&fitted, scored).unwrap().metrics())
+    }
+
+    fn computed(metrics: Metrics<'_>) -> Vec<(String, Option<f64>)> {
         let compute = |(name, metric): NamedMetric<'_>| (name, metric(Counts::Once).unwrap());
         metrics.into_iter().map(compute).collect()
     }
@@ -180,26 +238,66 @@ mod tests {
             truth: truth.to_vec(),
         };
         let (yes, no) = (Some(true), Some(false));
-        let found = metrics(
-            Task::MultiLabel,
-            &[
-                scored([1.0, 3.0, 0.0], [yes, no, no]),
-                scored([-1.0, 2.0, 0.0], [no, yes, no]),
-                scored([9.0, 1.0, 0.0], [None, no, no]),
-                scored([-2.0, 0.0, 0.0], [no, no, no]),
-            ],
-        );
+        let films = [
+            scored([1.0, 3.0, 0.0], [yes, no, no]),
+            scored([-1.0, 2.0, 0.0], [no, yes, no]),
+            scored([9.0, 1.0, 0.0], [None, no, no]),
+            scored([-2.0, 0.0, 0.0], [no, no, no]),
+        ];
+        let found = metrics(Task::MultiLabel, &films);
         assert_eq!(value(&found, "auroc:label 0"), Some(1.0));
         assert_eq!(value(&found, "auroc:label 1"), Some(2.0 / 3.0));
         assert_eq!(value(&found, "auroc:label 2"), None);
         assert_eq!(value(&found, "auroc"), Some((1.0 + 2.0 / 3.0) / 2.0));
         assert_eq!(value(&found, "labels_with_auroc"), Some(2.0));
-        // At the best thresholds for these films: label 0 has 1 true positive; label 1 has 1 true
-        // and 1 false positive; label 2 has no positive film, and all its films count as present at
-        // 0.5.
         assert_eq!(value(&found, "average_precision"), Some((1.0 + 0.5) / 2.0));
-        assert_eq!(value(&found, "f1"), Some((1.0 + 2.0 / 3.0 + 0.0) / 3.0));
-        assert_eq!(value(&found, "accuracy"), Some((1.0 + 0.75 + 0.0) / 3.0));
+        assert_eq!(value(&found, "f1"), None, "too few films for a threshold");
+        assert_eq!(value(&found, "accuracy"), None);
+        // With thresholds: label 0 has 1 true positive; label 1 has 1 true and 1 false positive;
+        // label 2 has none.
+        let thresholds = [Some(0.6), Some(0.9), None];
+        let found = metrics_at(Some(thresholds.to_vec()), Task::MultiLabel, &films);
+        assert_eq!(value(&found, "f1"), Some((1.0 + 2.0 / 3.0) / 2.0));
+        assert_eq!(value(&found, "accuracy"), Some((1.0 + 0.75) / 2.0));
+    }
+
+    /// 30 films; label 0 is on half of them, label 1 on one, label 2 on none.
+    #[test]
+    fn labels_of_few_films_do_not_choose_the_best_epoch() {
+        let films: Vec<Scored> = (0..30)
+            .map(|film| Scored {
+                log_odds: vec![film as f32, -(film as f32), 0.0],
+                truth: [film % 2 == 0, film == 29, false].map(Some).to_vec(),
+            })
+            .collect();
+        let scores = || Scores::new(&fitted(None, Task::MultiLabel, 3), &films).unwrap();
+        let thresholds = scores().fitted.thresholds.unwrap();
+        let is_fitted: Vec<bool> = thresholds.iter().map(Option::is_some).collect();
+        assert_eq!(is_fitted, [true, false, false]);
+        let of = |scores: Scores| computed(scores.metrics());
+        let (all, counted) = (of(scores()), of(scores().without_small()));
+        let alone = value(&all, "auroc:label 0");
+        assert_eq!(value(&counted, "auroc"), alone);
+        assert_eq!(value(&counted, "labels_with_auroc"), Some(1.0));
+        assert_eq!(value(&all, "auroc"), Some((alone.unwrap() + 0.0) / 2.0));
+        assert_eq!(value(&counted, "auroc:label 1"), Some(0.0), "still shown");
+        let counts = scores().label_counts();
+        assert_eq!(
+            counts[1],
+            (
+                "auroc:label 1".to_owned(),
+                LabelCount {
+                    with: 1,
+                    without: 29
+                }
+            )
+        );
+
+        // If all labels are small, all count: the run can still choose an epoch.
+        let few = &films[..8];
+        let scores = Scores::new(&fitted(None, Task::MultiLabel, 3), few).unwrap();
+        let counted = of(scores.without_small());
+        assert_eq!(value(&counted, "labels_with_auroc"), Some(1.0));
     }
 
     #[test]

@@ -14,10 +14,10 @@ use crate::target::Target;
 /// Writes `predictions.csv` and `predictions.json`.
 ///
 /// `predictions.csv` has a row per film: the film's name, the probability of each label under the
-/// label's name, and the decision: 1 or 0 under `present:<label>`, or the most likely class under
-/// `class`. An evaluation adds `<label>_truth`: 1, 0, or nothing where it is unknown. A prediction
-/// adds `warning`, what is unusual about the film's file, and `error`, why the film could not be
-/// read.
+/// label's name, and the decision: 1 or 0 under `present:<label>` (nothing for a label without a
+/// threshold), or the most likely class under `class`. An evaluation adds `<label>_truth`: 1, 0, or
+/// nothing where it is unknown. A prediction adds `warning`, what is unusual about the film's file,
+/// and `error`, why the film could not be read.
 #[derive(Debug)]
 pub struct ScoreWriter {
     fitted: Fitted,
@@ -32,9 +32,9 @@ pub struct ClassifiedFilm {
     film: String,
     /// The probability of each label. Empty for a film that could not be read.
     scores: Vec<f32>,
-    /// Whether each label counts as present.
+    /// Whether each label counts as present; `None` for a label without a threshold.
     #[serde(skip)]
-    is_present: Vec<bool>,
+    is_present: Vec<Option<bool>>,
     /// The names of the labels that count as present.
     called: Vec<String>,
     /// Whether each label is present; `None` for a label where this is unknown. Only in an
@@ -53,8 +53,9 @@ pub struct ClassifiedFilm {
 #[derive(Serialize)]
 struct Predictions<'a> {
     labels: &'a [String],
-    /// The threshold of each label's probability; `None` for the task `multi_class`.
-    thresholds: Option<&'a [f32]>,
+    /// The threshold of each label's probability, `None` for a label that has none; `None` for the
+    /// task `multi_class`.
+    thresholds: Option<&'a [Option<f32>]>,
     films: &'a [ClassifiedFilm],
 }
 
@@ -79,7 +80,7 @@ impl ScoreWriter {
         let is_present = self.fitted.present(&scores);
         let labels = self.fitted.labels.iter().zip(&is_present);
         let called = labels
-            .filter(|(_, is_present)| **is_present)
+            .filter(|(_, is_present)| **is_present == Some(true))
             .map(|(label, _)| label.clone());
         ClassifiedFilm {
             film: film.to_owned(),
@@ -108,7 +109,8 @@ impl ScoreWriter {
     }
 
     fn row(&self, film: &ClassifiedFilm) -> Vec<String> {
-        let digit = |yes: &bool| u8::from(*yes).to_string();
+        let digit =
+            |yes: &Option<bool>| yes.map_or_else(String::new, |yes| u8::from(yes).to_string());
         let mut row = vec![film.film.clone()];
         row.extend(film.scores.iter().map(f32::to_string));
         match self.fitted.task {
@@ -121,7 +123,7 @@ impl ScoreWriter {
         match self.kind {
             OutputKind::Evaluation => {
                 let truth = film.truth.iter().flatten();
-                row.extend(truth.map(|t| t.as_ref().map_or_else(String::new, digit)));
+                row.extend(truth.map(digit));
             }
             OutputKind::Prediction => {
                 row.push(film.warning.clone());
@@ -183,7 +185,7 @@ impl Writer<Vec<f32>, Target> for ScoreWriter {
 mod tests {
     use super::*;
 
-    fn writer(task: Task, thresholds: Option<Vec<f32>>, kind: OutputKind) -> ScoreWriter {
+    fn writer(task: Task, thresholds: Option<Vec<Option<f32>>>, kind: OutputKind) -> ScoreWriter {
         let fitted = Fitted {
             task,
             labels: vec!["Edema".to_owned(), "Pleural Effusion".to_owned()],
@@ -194,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_row_has_scores_decisions_and_truth() {
-        let thresholds = Some(vec![0.5, 0.7]);
+        let thresholds = Some(vec![Some(0.5), Some(0.7)]);
         let labels = writer(Task::MultiLabel, thresholds, OutputKind::Evaluation);
         let header = labels.header().join(",");
         let expected = "film,Edema,Pleural Effusion,present:Edema,present:Pleural Effusion,\
@@ -204,6 +206,15 @@ mod tests {
         let film = labels.classified("a.png", &[0.0, 0.0], Some(&truth), String::new());
         assert_eq!(film.called, ["Edema"]);
         assert_eq!(labels.row(&film).join(","), "a.png,0.5,0.5,1,0,0,");
+
+        let thresholds = Some(vec![Some(0.5), None]);
+        let labels = writer(Task::MultiLabel, thresholds, OutputKind::Evaluation);
+        let film = labels.classified("a.png", &[-9.0, 9.0], Some(&truth), String::new());
+        assert!(
+            film.called.is_empty(),
+            "a label without a threshold is not called"
+        );
+        assert!(labels.row(&film).join(",").ends_with(",0,,0,"));
     }
 
     #[test]

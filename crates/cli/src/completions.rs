@@ -8,7 +8,7 @@ use mflag_core::{Error, Result};
 /// The subcommands of every program that describe its command line.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Completions {
-    /// Print shell completions (bash reads ~/.local/share/bash-completion/completions/PROGRAM)
+    /// Print shell completions
     Completions {
         /// Shell
         shell: clap_complete::Shell,

@@ -13,6 +13,6 @@ pub use common::Common;
 pub use completions::Completions;
 pub use config_args::{ConfigArgs, TrainArgs};
 pub use device_args::DeviceArgs;
-pub use help::{after_help, after_help_of_service};
+pub use help::{after_help_of_service, parse, try_parse, with_examples};
 pub use named::named;
 pub use program::{OutputArgs, run_main};

@@ -71,5 +71,5 @@ pub(crate) fn dataset(
         left_out: left_out.by_reason(),
         notes: left_out.notes(),
     };
-    splitter.apply_list(data)
+    splitter.apply_lists(data)
 }

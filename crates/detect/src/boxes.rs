@@ -5,6 +5,7 @@ use mflag_metrics::detection::{MAX_PREDICTIONS, Rect, iou};
 use tch::{Kind, Tensor};
 
 use crate::anchors::{Anchors, PER_GRID};
+use crate::config::Rules;
 use crate::yolo::{BEFORE_CLASSES, STRIDES};
 
 /// A predicted box, in pixels of the view.
@@ -15,8 +16,10 @@ pub struct PredictedBox {
     /// Confidence from 0 to 1: objectness, multiplied by the probability of the class if there are
     /// several classes.
     pub score: f32,
-    /// The edges of the box.
+    /// The edges of the box, cut at the edges of the view.
     pub rect: Rect,
+    /// The edges before the cut.
+    pub uncut: Rect,
 }
 
 /// Which boxes are predicted.
@@ -26,6 +29,30 @@ pub struct Limits {
     pub confidence: f64,
     /// The greatest IoU of a predicted box with a more confident box of its class.
     pub overlap: f64,
+    /// How this IoU is computed, and whether it may be equal to `overlap`.
+    pub rules: Rules,
+}
+
+impl Limits {
+    /// Whether one of two boxes is a duplicate.
+    fn overlap(&self, a: &PredictedBox, b: &PredictedBox) -> bool {
+        if a.class != b.class {
+            return false;
+        }
+        match self.rules {
+            Rules::Strict => iou(&a.rect, &b.rect) > self.overlap,
+            Rules::Mgca => iou(&pixel_longer(&a.uncut), &pixel_longer(&b.uncut)) >= self.overlap,
+        }
+    }
+}
+
+/// A box whose width and height are one pixel longer.
+fn pixel_longer(rect: &Rect) -> Rect {
+    Rect {
+        width: rect.width + 1.0,
+        height: rect.height + 1.0,
+        ..*rect
+    }
 }
 
 /// Reshapes the output of a grid, `[B, 3 · (5 + classes), g, g]`, so that each cell and anchor has
@@ -45,7 +72,7 @@ pub fn rows(output: &Tensor) -> Result<Tensor> {
 }
 
 /// Decodes the boxes of each film, cuts them at the edges of the view of `side` pixels, and
-/// suppresses duplicates. The most confident box comes first; a film has at most
+/// suppresses duplicates by the rules of `limits`. The most confident box comes first; a film has at most
 /// [`MAX_PREDICTIONS`].
 ///
 /// # Errors
@@ -68,15 +95,21 @@ pub fn decode(
             let corner = [(index % columns) as f64, (index / columns) as f64];
             let (class, score) = best_class(cell)?;
             if f64::from(score) >= limits.confidence
-                && let Some(rect) = rect(cell, corner, anchors[anchor], stride as f64, side)
+                && let uncut = rect(cell, corner, anchors[anchor], stride as f64)
+                && let Some(rect) = cut(&uncut, side)
             {
-                boxes[film].push(PredictedBox { class, score, rect });
+                boxes[film].push(PredictedBox {
+                    class,
+                    score,
+                    rect,
+                    uncut,
+                });
             }
         }
     }
     Ok(boxes
         .into_iter()
-        .map(|boxes| suppress(boxes, limits.overlap, MAX_PREDICTIONS))
+        .map(|boxes| suppress(boxes, &limits, MAX_PREDICTIONS))
         .collect())
 }
 
@@ -119,15 +152,30 @@ fn best_class(cell: &[f64]) -> Result<(usize, f32)> {
     Ok((best, (objectness * classes[best]) as f32))
 }
 
-/// The box of a cell, cut at the edges of the view; `None` if nothing remains.
-fn rect(cell: &[f64], corner: [f64; 2], anchor: [f64; 2], stride: f64, side: u32) -> Option<Rect> {
+/// The box of a cell.
+fn rect(cell: &[f64], corner: [f64; 2], anchor: [f64; 2], stride: f64) -> Rect {
     let start_and_length = |axis: usize| {
         let centre = (corner[axis] + cell[axis]) * stride;
-        let half = cell[2 + axis].exp() * anchor[axis] / 2.0;
-        let start = (centre - half).max(0.0);
-        (start, (centre + half).min(f64::from(side)) - start)
+        let length = cell[2 + axis].exp() * anchor[axis];
+        (centre - length / 2.0, length)
     };
     let ((x, width), (y, height)) = (start_and_length(0), start_and_length(1));
+    Rect {
+        x,
+        y,
+        width,
+        height,
+    }
+}
+
+/// The part of a box in a view of `side` pixels; `None` if nothing remains.
+fn cut(rect: &Rect, side: u32) -> Option<Rect> {
+    let start_and_length = |start: f64, length: f64| {
+        let end = (start + length).min(f64::from(side));
+        (start.max(0.0), end - start.max(0.0))
+    };
+    let (x, width) = start_and_length(rect.x, rect.width);
+    let (y, height) = start_and_length(rect.y, rect.height);
     (width > 0.0 && height > 0.0).then_some(Rect {
         x,
         y,
@@ -136,20 +184,17 @@ fn rect(cell: &[f64], corner: [f64; 2], anchor: [f64; 2], stride: f64, side: u32
     })
 }
 
-/// Non-maximum suppression within each class: removes boxes whose IoU with a more confident box is
-/// above `overlap`, and keeps the `max` most confident of the rest. Boxes of equal score keep their
-/// order.
-pub fn suppress(mut boxes: Vec<PredictedBox>, overlap: f64, max: usize) -> Vec<PredictedBox> {
+/// Non-maximum suppression within each class: removes boxes that overlap a more confident box by
+/// more than `limits` allow, and keeps the `max` most confident of the rest. Boxes of equal score
+/// keep their order.
+pub fn suppress(mut boxes: Vec<PredictedBox>, limits: &Limits, max: usize) -> Vec<PredictedBox> {
     boxes.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut kept: Vec<PredictedBox> = Vec::new();
     for candidate in boxes {
         if kept.len() == max {
             break;
         }
-        let overlaps = |other: &PredictedBox| {
-            other.class == candidate.class && iou(&other.rect, &candidate.rect) > overlap
-        };
-        if !kept.iter().any(overlaps) {
+        if !kept.iter().any(|other| limits.overlap(other, &candidate)) {
             kept.push(candidate);
         }
     }

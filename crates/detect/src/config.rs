@@ -19,11 +19,14 @@ pub struct DetectionConfig {
     pub unmarked: Unmarked,
     /// Where the anchors come from: the shapes that predicted boxes start from.
     pub anchors: AnchorSource,
+    /// Which cells learn a box, and which predicted boxes are duplicates.
+    pub assignment: Rules,
     /// Lowest confidence of a predicted box. Boxes below it are left out, in evaluation too. MGCA's
     /// value, 0.5, leaves out most of the boxes that average precision counts; 0.001 keeps them.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub confidence: f64,
-    /// If two predicted boxes of a class have an IoU above this, the less confident one is removed.
+    /// If two predicted boxes of a class have an IoU above this (with `assignment: mgca`, of at
+    /// least this), the less confident one is removed.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub overlap: f64,
 }
@@ -34,10 +37,26 @@ impl Default for DetectionConfig {
             classes: Vec::new(),
             unmarked: Unmarked::default(),
             anchors: AnchorSource::default(),
+            assignment: Rules::default(),
             confidence: 0.5,
             overlap: 0.5,
         }
     }
+}
+
+/// The rules for shapes, cells and duplicates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rules {
+    /// Sides have their true length. A cell that learns a box does not learn "no box". Predicted
+    /// boxes are cut at the edges of the view.
+    #[default]
+    Strict,
+    /// As MGCA's code. Sides are a cell longer where anchors are compared, and a pixel longer where
+    /// duplicates are removed. If the nearest anchor of a box has an IoU of at most one half, its
+    /// cell learns the box and "no box" at once. `map_mgca` counts boxes as they were predicted,
+    /// beyond the edges of the view, too; all other metrics and files have them cut.
+    Mgca,
 }
 
 /// Where the nine anchors come from.

@@ -5,8 +5,8 @@ use std::path::Path;
 use mflag_core::suggest;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
-    Details, Drawing, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay, Result,
-    ShownFilm,
+    Details, Drawing, DrawnBoxes, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay,
+    Result, ShownFilm, warn_of_few_marked,
 };
 use mflag_metrics::catalogue::{self, Metric};
 use mflag_metrics::detection::{
@@ -14,15 +14,15 @@ use mflag_metrics::detection::{
 };
 use mflag_metrics::{Counts, mean_defined};
 use mflag_store::augment::View;
-use mflag_store::picture::colour;
-use mflag_store::{Record, Store};
+use mflag_store::picture::{GREY, colour};
+use mflag_store::{Record, Split, Store};
 use mflag_train::Step;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
 
 use crate::anchors::{self, Anchors};
 use crate::boxes::{Limits, PredictedBox, decode};
-use crate::config::{AnchorSource, DetectionConfig};
+use crate::config::{AnchorSource, DetectionConfig, Rules};
 use crate::loss::loss;
 use crate::target::{SquareBox, TrueBox, labelled};
 use crate::writer::{BoxWriter, in_film};
@@ -49,9 +49,19 @@ pub struct Detection {
     limits: Limits,
 }
 
+/// A film's true and predicted boxes of one class, as the metrics count them.
+#[derive(Debug, Clone, Default)]
+pub struct Scored {
+    /// Predicted boxes are cut at the edges of the view.
+    strict: Image,
+    /// For `map_mgca`. By [`Rules::Mgca`], predicted boxes are not cut.
+    mgca: Image,
+}
+
 impl Head for Detection {
     const NAME: &'static str = "detection";
     const FILM_METRIC: Option<&'static str> = Some(catalogue::MAP.key);
+    const HAS_BOXES: bool = true;
     type Settings = DetectionConfig;
     type Fitted = Fitted;
     type Annotation = Vec<SquareBox>;
@@ -60,8 +70,8 @@ impl Head for Detection {
     type Output = Vec<Tensor>;
     /// The most confident first.
     type Prediction = Vec<PredictedBox>;
-    /// True and predicted boxes of each class.
-    type Scored = Vec<Image>;
+    /// The boxes of each class.
+    type Scored = Vec<Scored>;
     type Writer = BoxWriter;
 
     fn is_labelled(settings: &DetectionConfig, _store: &Store) -> Result<impl Fn(&Record) -> bool> {
@@ -147,6 +157,7 @@ impl Head for Detection {
             limits: Limits {
                 confidence: settings.confidence,
                 overlap: settings.overlap,
+                rules: settings.assignment,
             },
         })
     }
@@ -162,7 +173,7 @@ impl Head for Detection {
     }
 
     fn loss(&self, outputs: &Vec<Tensor>, targets: &[Vec<TrueBox>]) -> Result<Step> {
-        let parts = loss(outputs, targets, &self.anchors)?;
+        let parts = loss(outputs, targets, &self.anchors, self.limits.rules)?;
         Ok(Step {
             loss: parts.sum(),
             parts: vec![
@@ -182,47 +193,68 @@ impl Head for Detection {
         fitted: &Fitted,
         predicted: &Vec<PredictedBox>,
         truth: &Vec<TrueBox>,
-    ) -> Result<Vec<Image>> {
-        let mut images = vec![Image::default(); fitted.classes.len()];
+    ) -> Result<Vec<Scored>> {
+        let mut scored = vec![Scored::default(); fitted.classes.len()];
         for TrueBox { class, rect } in truth {
-            images[*class].truth.push(*rect);
+            scored[*class].strict.truth.push(*rect);
+            scored[*class].mgca.truth.push(*rect);
         }
-        for &PredictedBox { class, score, rect } in predicted {
-            images[class]
-                .predicted
-                .push(Prediction { place: rect, score });
+        for predicted in predicted {
+            let Scored { strict, mgca } = &mut scored[predicted.class];
+            for (image, place) in [(strict, predicted.rect), (mgca, predicted.uncut)] {
+                let score = predicted.score;
+                image.predicted.push(Prediction { place, score });
+            }
         }
-        Ok(images)
+        Ok(scored)
     }
 
     fn metrics<'a>(
-        _settings: &DetectionConfig,
+        settings: &DetectionConfig,
         fitted: &Fitted,
-        scored: &'a [Vec<Image>],
+        scored: &'a [Vec<Scored>],
         _details: Option<Details<'_>>,
     ) -> Result<Metrics<'a>> {
-        let classes: Vec<Vec<Image>> = (0..fitted.classes.len())
-            .map(|class| scored.iter().map(|film| film[class].clone()).collect())
-            .collect();
+        let of_classes = |image: fn(&Scored) -> &Image| -> Vec<Vec<Image>> {
+            let of_class = |class| scored.iter().map(move |film| image(&film[class]).clone());
+            (0..fitted.classes.len())
+                .map(|class| of_class(class).collect())
+                .collect()
+        };
+        let strict = of_classes(|scored| &scored.strict);
+        let mgca = match settings.assignment {
+            Rules::Strict => strict.clone(),
+            Rules::Mgca => of_classes(|scored| &scored.mgca),
+        };
         let coco: Vec<f64> = (0..10).map(|i| f64::from(50 + 5 * i) / 100.0).collect();
         Ok(vec![
-            precision(catalogue::MAP, &classes, &MGCA_THRESHOLDS, Protocol::Strict)?,
-            precision(
-                catalogue::MAP_MGCA,
-                &classes,
-                &MGCA_THRESHOLDS,
-                Protocol::Mgca,
-            )?,
-            precision(catalogue::AP50, &classes, &[0.5], Protocol::Strict)?,
-            precision(catalogue::AP, &classes, &coco, Protocol::Strict)?,
+            precision(catalogue::MAP, &strict, &MGCA_THRESHOLDS, Protocol::Strict)?,
+            precision(catalogue::MAP_MGCA, &mgca, &MGCA_THRESHOLDS, Protocol::Mgca)?,
+            precision(catalogue::AP50, &strict, &[0.5], Protocol::Strict)?,
+            precision(catalogue::AP, &strict, &coco, Protocol::Strict)?,
         ])
     }
 
-    fn film_metric(scored: &Vec<Image>) -> Result<Option<f64>> {
+    fn warn_of_few(
+        settings: &DetectionConfig,
+        store: &Store,
+        split: Split,
+        films: &[usize],
+    ) -> Result<()> {
+        let has_box = |film: &&usize| {
+            labelled(settings, &store.records()[**film])
+                .next()
+                .is_some()
+        };
+        warn_of_few_marked(split, films.iter().filter(has_box).count(), "box");
+        Ok(())
+    }
+
+    fn film_metric(scored: &Vec<Scored>) -> Result<Option<f64>> {
         let mut precisions = Vec::with_capacity(scored.len());
-        for image in scored {
+        for scored in scored {
             let matches = Matches::new(
-                std::slice::from_ref(image),
+                std::slice::from_ref(&scored.strict),
                 &MGCA_THRESHOLDS,
                 MAX_PREDICTIONS,
                 Protocol::Strict,
@@ -251,18 +283,27 @@ impl Head for Detection {
         Ok(BoxWriter::new(fitted.classes.clone(), out, kind))
     }
 
-    /// Outlines each box, with its class and score above it.
+    /// Outlines the chosen boxes, each with its class and score above it, and writes below the film
+    /// how many they are of how many.
     fn draw_overlay(
         fitted: &Fitted,
         film: &ShownFilm<'_>,
         predicted: &Vec<PredictedBox>,
+        boxes: DrawnBoxes,
         overlay: &mut Overlay,
     ) -> Result<()> {
+        let all: Vec<_> = in_film(film, predicted, &fitted.classes).collect();
+        let confident = all
+            .iter()
+            .filter(|(predicted, _)| f64::from(predicted.score) >= boxes.confidence);
+        let drawn: Vec<_> = confident.take(boxes.top).collect();
         // The most confident box is drawn last, over the others.
-        for (predicted, film_box) in in_film(film, predicted, &fitted.classes).rev() {
+        for (predicted, film_box) in drawn.iter().rev() {
             let caption = format!("{} {:.2}", film_box.label, predicted.score);
-            overlay.outline(&film_box, &caption, colour(predicted.class));
+            overlay.outline(film_box, &caption, colour(predicted.class));
         }
+        let words = format!("{} of {} boxes are drawn", drawn.len(), all.len());
+        overlay.words([(words.as_str(), GREY)]);
         Ok(())
     }
 }

@@ -10,7 +10,7 @@ mod target;
 mod writer;
 pub mod yolo;
 
-pub use config::{AnchorSource, DetectionConfig};
-pub use head::{Detection, Fitted};
+pub use config::{AnchorSource, DetectionConfig, Rules};
+pub use head::{Detection, Fitted, Scored};
 pub use target::{SquareBox, TrueBox};
 pub use writer::{BoxWriter, FilmBoxes};

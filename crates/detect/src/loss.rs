@@ -1,9 +1,7 @@
 //! YOLOv3's loss with MGCA's weights. Every grid must predict every box, by the cell of the box's
 //! centre and the anchor nearest in shape.
 //!
-//! Two details of MGCA's code are not reproduced. It adds a pixel to the width and height of a box
-//! when it compares shapes in grid cells. And where the nearest anchor of a box has an IoU below
-//! one half, it trains that cell to predict the box and "no box" at once.
+//! [`Rules`] chooses between the assignment of the formulas and that of MGCA's code.
 
 use std::collections::BTreeMap;
 
@@ -13,6 +11,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 
 use crate::anchors::{Anchors, PER_GRID, nearest, shape_iou};
 use crate::boxes::rows;
+use crate::config::Rules;
 use crate::target::TrueBox;
 use crate::yolo::{BEFORE_CLASSES, STRIDES};
 
@@ -24,15 +23,15 @@ const SIZE: f64 = 2.5;
 const EMPTY: f64 = 0.5;
 /// A cell whose anchor has a greater IoU than this with a box need not predict "no box", even if
 /// another anchor is nearer to the box.
-const IGNORED: f64 = 0.5;
+const SIMILAR: f64 = 0.5;
 
 /// What a grid must predict for a batch, by the index of the row in [`rows`].
 #[derive(Debug, Default, PartialEq)]
 pub struct Assignment {
     /// Rows with a box.
     pub boxes: BTreeMap<i64, CellTarget>,
-    /// Rows without a box whose objectness does not count.
-    pub ignored: Vec<i64>,
+    /// Rows that need not predict "no box".
+    pub not_empty: Vec<i64>,
 }
 
 /// What a cell and anchor must predict.
@@ -69,12 +68,21 @@ impl Parts {
 
 /// Assigns the boxes of a batch to the cells and anchors of a grid of `columns` × `columns`.
 /// `anchors` and `stride` are in pixels.
+///
+/// By [`Rules::Mgca`], sides are a cell longer where shapes are compared, and a row with a box
+/// must predict "no box", too, unless its anchor is similar to a box.
 pub fn assign(
     targets: &[impl AsRef<[TrueBox]>],
     anchors: &[[f64; 2]; PER_GRID],
     stride: f64,
     columns: i64,
+    rules: Rules,
 ) -> Assignment {
+    let compared = |shape: [f64; 2]| match rules {
+        Rules::Strict => shape,
+        Rules::Mgca => shape.map(|length| length / stride + 1.0),
+    };
+    let compared_anchors = anchors.map(compared);
     let mut assignment = Assignment::default();
     for (film, boxes) in (0i64..).zip(targets) {
         for TrueBox { class, rect } in boxes.as_ref() {
@@ -86,18 +94,19 @@ pub fn assign(
                 ((film * PER_GRID as i64 + anchor as i64) * columns + cell[1]) * columns + cell[0]
             };
             let shape = [rect.width, rect.height];
-            let similar = |anchor: &usize| shape_iou(anchors[*anchor], shape) > IGNORED;
-            let similar = (0..PER_GRID).filter(similar);
-            assignment.ignored.extend(similar.map(row));
-            let best = nearest(anchors, shape);
+            let iou = |anchor: usize| shape_iou(compared_anchors[anchor], compared(shape));
+            let similar = (0..PER_GRID).filter(|anchor| iou(*anchor) > SIMILAR);
+            assignment.not_empty.extend(similar.map(row));
+            let best = nearest(&compared_anchors, compared(shape));
+            if rules == Rules::Strict {
+                assignment.not_empty.push(row(best));
+            }
             let target = assignment.boxes.entry(row(best)).or_default();
             target.centre = [0, 1].map(|axis| centre[axis] - cell[axis] as f64);
             target.size = [0, 1].map(|axis| (shape[axis] / anchors[best][axis]).ln());
             target.classes.push(*class);
         }
     }
-    let boxes = &assignment.boxes;
-    assignment.ignored.retain(|row| !boxes.contains_key(row));
     assignment
 }
 
@@ -110,6 +119,7 @@ pub fn loss(
     outputs: &[Tensor],
     targets: &[impl AsRef<[TrueBox]>],
     anchors: &Anchors,
+    rules: Rules,
 ) -> Result<Parts> {
     let like = outputs.first().map_or((Kind::Float, Device::Cpu), |first| {
         (first.kind(), first.device())
@@ -122,7 +132,7 @@ pub fn loss(
         class: zero()?,
     };
     for ((output, anchors), stride) in outputs.iter().zip(anchors).zip(STRIDES) {
-        let assignment = assign(targets, anchors, stride as f64, output.size()[3]);
+        let assignment = assign(targets, anchors, stride as f64, output.size()[3], rules);
         let grid = grid_loss(&rows(output)?, &assignment)?;
         sum.centre += grid.centre;
         sum.size += grid.size;
@@ -183,10 +193,10 @@ fn one_hot_classes(boxes: &BTreeMap<i64, CellTarget>, classes: usize) -> Vec<f64
     one_hot
 }
 
-/// 1 for each row that must predict "no box", 0 for rows with a box and ignored ones.
-fn empty_rows(Assignment { boxes, ignored }: &Assignment, rows: usize) -> Vec<f64> {
+/// 1 for each row that must predict "no box", 0 for the others.
+fn empty_rows(assignment: &Assignment, rows: usize) -> Vec<f64> {
     let mut empty = vec![1.0; rows];
-    for row in boxes.keys().chain(ignored) {
+    for row in &assignment.not_empty {
         empty[*row as usize] = 0.0;
     }
     empty

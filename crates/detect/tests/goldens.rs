@@ -5,7 +5,7 @@
 use mflag_detect::boxes::{Limits, PredictedBox, decode, suppress};
 use mflag_detect::loss::loss;
 use mflag_detect::yolo::{STRIDES, Yolo};
-use mflag_detect::{TrueBox, anchors};
+use mflag_detect::{Rules, TrueBox, anchors};
 use mflag_encoder::Arch;
 use mflag_metrics::detection::Rect;
 use mflag_tests::{assert_close, formula, golden_json, numbers};
@@ -91,8 +91,13 @@ fn the_decoder_matches_the_reference() {
     }
 }
 
+/// The rules of a golden: the formulas' or those of MGCA's code.
+fn rules(golden: &Value) -> Rules {
+    serde_json::from_value(golden["assignment"].clone()).unwrap()
+}
+
 #[test]
-fn assignment_losses_and_gradients_match_the_reference() {
+fn assignment_losses_and_gradients_match_the_reference_by_both_rules() {
     for golden in golden_json("detection/loss.json").as_array().unwrap() {
         let case = golden["case"].as_str().unwrap();
         let truth = |b: &Value| {
@@ -119,7 +124,7 @@ fn assignment_losses_and_gradients_match_the_reference() {
             targets.len() as i64,
             golden["classes"].as_i64().unwrap(),
         );
-        let parts = loss(&outputs, &targets, &anchors::coco(SIDE)).unwrap();
+        let parts = loss(&outputs, &targets, &anchors::coco(SIDE), rules(golden)).unwrap();
         let found = [&parts.centre, &parts.size, &parts.objectness, &parts.class];
         let found = found.map(|part| part.double_value(&[]));
         assert_close(&found, &numbers(&golden["parts"]), TOLERANCE, case);
@@ -135,13 +140,14 @@ fn assignment_losses_and_gradients_match_the_reference() {
 }
 
 #[test]
-fn decoded_boxes_match_the_formulas() {
+fn decoded_boxes_match_the_formulas_by_both_rules() {
     for golden in golden_json("detection/decode.json").as_array().unwrap() {
         let case = golden["case"].as_str().unwrap();
         let outputs = outputs(case, 2, golden["classes"].as_i64().unwrap());
         let limits = Limits {
             confidence: golden["confidence"].as_f64().unwrap(),
             overlap: 0.5,
+            rules: rules(golden),
         };
         let found = decode(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap();
         for (found, golden) in found.iter().zip(golden["films"].as_array().unwrap()) {
@@ -156,17 +162,26 @@ fn decoded_boxes_match_the_formulas() {
                     (class as usize, score as f32),
                     "{case}"
                 );
-                let Rect {
-                    x,
-                    y,
-                    width,
-                    height,
-                } = found.rect;
-                let corners = [x, y, x + width, y + height];
-                assert_close(&corners, &[left, top, right, bottom], TOLERANCE, case);
+                let golden = [left, top, right, bottom];
+                let side = f64::from(SIDE);
+                assert_close(
+                    &corners(found.rect),
+                    &golden.map(|edge| edge.clamp(0.0, side)),
+                    TOLERANCE,
+                    case,
+                );
+                if limits.rules == Rules::Mgca {
+                    assert_close(&corners(found.uncut), &golden, TOLERANCE, case);
+                }
             }
         }
     }
+}
+
+/// Left, upper, right and lower edge.
+fn corners(rect: Rect) -> [f64; 4] {
+    let Rect { x, y, .. } = rect;
+    [x, y, x + rect.width, y + rect.height]
 }
 
 #[test]
@@ -176,22 +191,30 @@ fn suppression_keeps_what_torchvision_keeps() {
         let raw = formula::values(golden["name"].as_str().unwrap(), number * 5);
         let found: Vec<PredictedBox> = raw
             .chunks_exact(5)
-            .map(|v| PredictedBox {
-                class: 0,
-                score: v[4] as f32,
-                rect: Rect {
+            .map(|v| {
+                let rect = Rect {
                     x: v[0] * 20.0 + 30.0,
                     y: v[1] * 20.0 + 30.0,
                     width: (v[2] + 1.1) * 15.0,
                     height: (v[3] + 1.1) * 15.0,
-                },
+                };
+                PredictedBox {
+                    class: 0,
+                    score: v[4] as f32,
+                    rect,
+                    uncut: rect,
+                }
             })
             .collect();
-        let overlap = golden["overlap"].as_f64().unwrap();
-        let kept = suppress(found.clone(), overlap, number);
+        let limits = Limits {
+            confidence: 0.0,
+            overlap: golden["overlap"].as_f64().unwrap(),
+            rules: Rules::Strict,
+        };
+        let kept = suppress(found.clone(), &limits, number);
         let indices = numbers(&golden["kept"]);
         let golden: Vec<PredictedBox> =
             indices.iter().map(|index| found[*index as usize]).collect();
-        assert_eq!(kept, golden, "{number} boxes, {overlap}");
+        assert_eq!(kept, golden, "{number} boxes, {limits:?}");
     }
 }

@@ -1,11 +1,11 @@
 //! Properties that hold for any boxes.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
-use mflag_detect::TrueBox;
 use mflag_detect::anchors::{self, LEVELS, PER_GRID, nearest, shape_iou};
 use mflag_detect::boxes::{Limits, PredictedBox, decode, suppress};
 use mflag_detect::loss::{assign, loss};
 use mflag_detect::yolo::STRIDES;
+use mflag_detect::{Rules, TrueBox};
 use mflag_metrics::detection::{Rect, iou};
 use proptest::prelude::*;
 use tch::{Device, Kind, Tensor};
@@ -30,7 +30,12 @@ fn true_boxes() -> impl Strategy<Value = Vec<Vec<TrueBox>>> {
 
 fn predicted_boxes() -> impl Strategy<Value = Vec<PredictedBox>> {
     let predicted = (0..2usize, 0.0f32..1.0, rect());
-    let predicted = predicted.prop_map(|(class, score, rect)| PredictedBox { class, score, rect });
+    let predicted = predicted.prop_map(|(class, score, rect)| PredictedBox {
+        class,
+        score,
+        rect,
+        uncut: rect,
+    });
     prop::collection::vec(predicted, 0..60)
 }
 
@@ -44,7 +49,8 @@ fn perfect(targets: &[Vec<TrueBox>]) -> Vec<Tensor> {
         let rows = targets.len() as i64 * PER_GRID as i64 * grid * grid;
         let mut values = vec![0.0; rows as usize * 7];
         values.chunks_exact_mut(7).for_each(|row| row[4] = -SURE);
-        for (row, cell) in assign(targets, anchors, stride as f64, grid).boxes {
+        let rules = Rules::Strict;
+        for (row, cell) in assign(targets, anchors, stride as f64, grid, rules).boxes {
             let row = &mut values[row as usize * 7..][..7];
             row[..2].copy_from_slice(&cell.centre.map(logit));
             row[2..4].copy_from_slice(&cell.size);
@@ -64,7 +70,7 @@ proptest! {
     #[test]
     fn an_assigned_box_is_decoded_to_itself(rect in rect(), class in 0..2usize) {
         let targets = [vec![TrueBox { class, rect }]];
-        let limits = Limits { confidence: 0.9, overlap: 1.0 };
+        let limits = Limits { confidence: 0.9, overlap: 1.0, rules: Rules::Strict };
         let found = decode(&perfect(&targets), &anchors::coco(SIDE), SIDE, limits).unwrap();
         prop_assert_eq!(found[0].len(), LEVELS, "each grid predicts it");
         for predicted in &found[0] {
@@ -79,7 +85,7 @@ proptest! {
         let anchors = anchors::coco(SIDE);
         let right = perfect(&targets);
         let value = |outputs: &[Tensor]| {
-            let parts = loss(outputs, &targets, &anchors).unwrap();
+            let parts = loss(outputs, &targets, &anchors, Rules::Strict).unwrap();
             parts.sum().double_value(&[])
         };
         tch::manual_seed(seed);
@@ -101,7 +107,7 @@ proptest! {
             let cell = Tensor::from_slice(&values).view([1, 1, 7, 1, 1]);
             cell.expand([1, 3, 7, grid, grid], false).reshape([1, 21, grid, grid])
         }).collect();
-        let limits = Limits { confidence: 0.0, overlap };
+        let limits = Limits { confidence: 0.0, overlap, rules: Rules::Strict };
         let found = decode(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap();
         prop_assert!(!found[0].is_empty() && found[0].len() <= 100);
         for predicted in &found[0] {
@@ -117,7 +123,8 @@ proptest! {
         boxes in predicted_boxes(),
         overlap in 0.1..0.9,
     ) {
-        let kept = suppress(boxes.clone(), overlap, usize::MAX);
+        let limits = Limits { confidence: 0.0, overlap, rules: Rules::Strict };
+        let kept = suppress(boxes.clone(), &limits, usize::MAX);
         let overlaps = |a: &PredictedBox, b: &PredictedBox| {
             a.class == b.class && iou(&a.rect, &b.rect) > overlap
         };
@@ -130,7 +137,7 @@ proptest! {
             };
             prop_assert!(kept.contains(predicted) || kept.iter().any(better));
         }
-        let few = suppress(boxes, overlap, 3);
+        let few = suppress(boxes, &limits, 3);
         prop_assert_eq!(&few[..], &kept[..few.len()]);
         prop_assert_eq!(few.len(), kept.len().min(3));
     }
@@ -186,6 +193,7 @@ fn a_nan_in_the_output_is_an_error() {
     let limits = Limits {
         confidence: 0.5,
         overlap: 0.5,
+        rules: Rules::Strict,
     };
     let error = decode(&outputs, &anchors::coco(SIDE), SIDE, limits).unwrap_err();
     assert!(error.to_string().contains("diverged"), "{error}");

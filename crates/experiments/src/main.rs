@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use commands::ExperimentArgs;
-use mflag_cli::{Common, Completions, OutputArgs, after_help};
+use mflag_cli::{Common, Completions, OutputArgs, parse, with_examples};
 
 /// Run an experiment (task × encoder × fraction of the labels × seed) and collect its tables
 #[derive(Debug, Parser)]
-#[command(name = "mflag-experiments", version, after_help = after_help(EXAMPLES))]
+#[command(name = "mflag-experiments", version)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -42,7 +42,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = parse(EXAMPLES);
     cli.common.init();
     cli.output.run(|out| match cli.command {
         Command::Plan(args) => commands::plan::run(&args.load()?, out),
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Command::Table(args) => commands::table::run(&args.load()?, out),
         Command::Schema => commands::schema::run(),
         Command::Completions(completions) => {
-            completions.run(Cli::command())?;
+            completions.run(with_examples(Cli::command(), EXAMPLES))?;
             Ok(ExitCode::SUCCESS)
         }
     })

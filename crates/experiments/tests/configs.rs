@@ -73,10 +73,59 @@ fn configurations_of_published_protocols_have_their_values() {
         // MGCA's heads have no scheduler.
         assert_eq!(train["schedule"]["decay"]["kind"], "constant", "{name}");
         assert_eq!(stated["encoder"]["frozen"], true, "{name}");
+        // MGCA's linear probe is in evaluation mode; its segmenter and detector are not.
+        let moving = !name.starts_with("classification");
+        assert_eq!(moving_statistics(&stated), moving, "{name}");
+        if name.starts_with("detection") {
+            assert_eq!(stated["head"]["assignment"], "mgca", "{name}");
+        }
         assert_eq!(enabled_augmentations(&stated), augmentations, "{name}");
     }
-    let strict = stated("classification/strict-chexpert");
-    assert!(enabled_augmentations(&strict).is_empty());
+    for name in ["classification/strict-chexpert", "detection/strict-rsna"] {
+        let strict = stated(name);
+        assert!(enabled_augmentations(&strict).is_empty(), "{name}");
+        assert!(!moving_statistics(&strict), "{name}");
+    }
+    for name in ["mimic", "chexpert", "nih"] {
+        let stated = stated(&format!("classification/chexclusion-{name}"));
+        assert_eq!(
+            stated["train"]["schedule"]["decay"]["kind"], "constant",
+            "MGCA's linear probe on {name}"
+        );
+    }
+}
+
+/// The paper's abstract: M-FLAG with 1 % of the labels against ImageNet with all of them.
+/// Learning rates at 1 %: MGCA's run_det_finetune.sh.
+#[test]
+fn experiments_of_the_paper_compute_its_claim_by_its_settings() {
+    for name in ["paper-segmentation", "paper-detection"] {
+        let experiment = experiment(name);
+        for than in ["ImageNet", "Random"] {
+            let computed = experiment.compare.iter().any(|pair| {
+                (pair.encoder.as_str(), pair.fraction) == ("M-FLAG", 0.01)
+                    && (pair.than.as_str(), pair.than_fraction) == (than, 1.0)
+            });
+            assert!(computed, "{name}: M-FLAG at 1 % against {than} at 100 %");
+        }
+    }
+    let detection = experiment("paper-detection");
+    let rates = detection.tasks.iter().map(|task| {
+        let at = task.at.iter().find(|at| at.fraction == 0.01).unwrap();
+        assert_eq!(at.set["train.batch_size"], 8, "{}", task.name);
+        at.set["train.optimiser.lr"].as_f64().unwrap()
+    });
+    assert_eq!(rates.collect::<Vec<f64>>(), [2e-4, 2.5e-4]);
+}
+
+fn experiment(name: &str) -> Experiment {
+    let path = folder().join(format!("{name}.yaml"));
+    config::load(Some(&path), &[]).unwrap().config
+}
+
+/// Whether a frozen encoder's BatchNorm statistics move. The default is no.
+fn moving_statistics(stated: &Value) -> bool {
+    stated["encoder"]["moving_statistics"] == true
 }
 
 fn stated(name: &str) -> Value {

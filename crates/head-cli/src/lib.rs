@@ -5,7 +5,7 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use mflag_cli::{Common, Completions, OutputArgs, TrainArgs, after_help};
+use mflag_cli::{Common, Completions, OutputArgs, TrainArgs, with_examples};
 use mflag_head::Head;
 
 use commands::eval::EvalArgs;
@@ -24,7 +24,7 @@ pub struct Program {
     pub commit: Option<&'static str>,
     /// One line on what it does.
     pub about: &'static str,
-    /// Examples, shown below the help.
+    /// Examples of every subcommand, shown below the help.
     pub examples: &'static str,
 }
 
@@ -55,7 +55,7 @@ enum Command {
 
 /// Runs the program of a head.
 pub fn main<H: Head>(program: &Program) -> ExitCode {
-    let (command, cli) = parse(program);
+    let (command, cli) = parse(program, H::HAS_BOXES);
     cli.common.init();
     cli.output.run(|out| match &cli.command {
         Command::Train(args) => train::run::<H>(program, args, out),
@@ -69,14 +69,33 @@ pub fn main<H: Head>(program: &Program) -> ExitCode {
     })
 }
 
+/// Refuses the flags of `predict` that choose boxes, and hides them from its help.
+fn without_flags_of_boxes(command: clap::Command) -> clap::Command {
+    fn refuse<T>(_: &str) -> Result<T, String> {
+        Err("this program predicts no boxes; leave the flag out".to_owned())
+    }
+    command.mut_subcommand("predict", |predict| {
+        predict
+            .mut_arg("confidence", |arg| {
+                arg.hide(true).value_parser(refuse::<f64>)
+            })
+            .mut_arg("top", |arg| arg.hide(true).value_parser(refuse::<usize>))
+    })
+}
+
 /// Parses the command line; ends the process with a message if it cannot be parsed. Also returns
 /// the command, from which completions are made.
-fn parse(program: &Program) -> (clap::Command, Cli) {
+fn parse(program: &Program, has_boxes: bool) -> (clap::Command, Cli) {
     let command = Cli::command()
         .name(program.name)
         .version(program.version)
-        .about(program.about)
-        .after_help(after_help(program.examples));
+        .about(program.about);
+    let command = if has_boxes {
+        command
+    } else {
+        without_flags_of_boxes(command)
+    };
+    let command = with_examples(command, program.examples);
     match Cli::from_arg_matches(&command.clone().get_matches()) {
         Ok(cli) => (command, cli),
         Err(error) => error.exit(),

@@ -17,8 +17,9 @@ use mflag_core::table::write_csv;
 use mflag_encoder::init::linear;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
-    Calibrate, DataConfig, Details, Drawing, EncoderConfig, Error, Head, HeadConfig, Mark, Metrics,
-    Model, OutputKind, Overlay, Reading, Result, Settings, ShownFilm, Training, Writer, find_films,
+    Calibrate, DataConfig, Details, Drawing, DrawnBoxes, EncoderConfig, Error, Head, HeadConfig,
+    Mark, Metrics, Model, OutputKind, Overlay, Reading, Result, Settings, ShownFilm, Training,
+    Writer, find_films,
 };
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::Bootstrap;
@@ -240,6 +241,7 @@ impl Head for Brightness {
         fitted: &Fitted,
         _film: &ShownFilm<'_>,
         prediction: &f32,
+        _boxes: DrawnBoxes,
         overlay: &mut Overlay,
     ) -> Result<()> {
         let words = format!("brightness {:.2}", prediction - fitted.offset);
@@ -366,7 +368,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 mod tests {
     use super::*;
     use mflag_film::{Fit, Squaring};
-    use mflag_head::MODEL;
+    use mflag_head::{MODEL, Overlays};
     use mflag_prepare::prepare;
     use mflag_store::Dataset;
     use tempfile::TempDir;
@@ -459,10 +461,12 @@ mod tests {
         let files = find_films(&[films.join("film-0*.png"), films.join("damaged.png")])
             .unwrap()
             .films;
+        let drawn = Overlays {
+            folder: &overlays,
+            boxes: DrawnBoxes::default(),
+        };
         let reading = Reading::default();
-        let predicted = model
-            .predict(&files, reading, &out, Some(&overlays))
-            .unwrap();
+        let predicted = model.predict(&files, reading, &out, Some(drawn)).unwrap();
         let unreadable = predicted.unreadable;
         assert_eq!(unreadable.len(), 1);
         assert!(unreadable[0].path.ends_with("damaged.png"));

@@ -6,7 +6,7 @@ use mflag_film::Film;
 use mflag_metrics::detection::Rect;
 use mflag_store::BoundingBox;
 use mflag_store::mask::SET;
-use mflag_store::picture::{Colour, Picture, colour};
+use mflag_store::picture::{Colour, Letters, Picture, colour};
 
 use crate::error::Result;
 
@@ -43,7 +43,7 @@ impl Drawing {
     pub(crate) fn new(view: &Film) -> Drawing {
         let side = view.width;
         let scale = (SIDE / side).max(1);
-        let mut picture = Picture::new(side * scale, side * scale);
+        let mut picture = Picture::new(side * scale, side * scale, Letters::Small);
         picture.film(&enlarged(side, scale, |i| view.pixels[i]), (0, 0));
         Drawing {
             picture,

@@ -43,6 +43,7 @@ impl<H: Head> Model<H> {
     ) -> Result<Evaluation> {
         store.check_squares(&self.preprocess().square)?;
         let chosen = LabelledFilms::<H>::choose(&self.config, store, split)?;
+        H::warn_of_few(&self.config.head, store, split, &chosen)?;
         let films = LabelledFilms::new(&self.config, &self.fitted, store.clone(), chosen)?;
         let scored = self.score_films(&films, out)?;
         let patients = patients(&films);
@@ -60,6 +61,9 @@ impl<H: Head> Model<H> {
         let mut evaluation = Evaluation::new(dataset, split.name(), number, &patients, &bootstrap);
         for (name, metric) in metrics {
             evaluation.add(name, bootstrap.replicates(&patients, metric)?)?;
+        }
+        for (metric, count) in H::label_counts(&self.fitted, &scored)? {
+            evaluation.count_label(&metric, count);
         }
         Ok(evaluation)
     }

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use mflag_core::Named;
 use mflag_encoder::{Arch, Features};
 use mflag_film::{Film, Remark};
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::{Bootstrap, Patients};
+use mflag_metrics::classification::LabelCount;
 use mflag_store::augment::View;
-use mflag_store::{Record, Store};
+use mflag_store::{Record, Split, Store};
 use mflag_train::Step;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,6 +52,8 @@ pub trait Head: Sized {
     /// The name of the metric that [`Head::film_metric`] computes. Without it, no example films are
     /// drawn.
     const FILM_METRIC: Option<&'static str> = None;
+    /// Whether predictions are boxes, so that [`DrawnBoxes`] can choose which of them are drawn.
+    const HAS_BOXES: bool = false;
     /// The head's own part of the configuration.
     type Settings: Settings;
     /// What is fitted to the data and needed for prediction beside the weights: label names,
@@ -179,6 +183,44 @@ pub trait Head: Sized {
         details: Option<Details<'_>>,
     ) -> Result<Metrics<'a>>;
 
+    /// The metrics that are computed after each epoch, one of which chooses the best epoch. They may
+    /// leave out what the validation films are too few for.
+    ///
+    /// # Errors
+    /// As [`Head::metrics`].
+    fn validation_metrics<'a>(
+        settings: &Self::Settings,
+        fitted: &Self::Fitted,
+        scored: &'a [Self::Scored],
+    ) -> Result<Metrics<'a>> {
+        Self::metrics(settings, fitted, scored, None)
+    }
+
+    /// For each metric of one label: how many films have the label, and how many lack it.
+    ///
+    /// # Errors
+    /// If a score is NaN.
+    fn label_counts(
+        _fitted: &Self::Fitted,
+        _scored: &[Self::Scored],
+    ) -> Result<Vec<(String, LabelCount)>> {
+        Ok(Vec::new())
+    }
+
+    /// Logs a warning if the films of a split are too few for what they are used for. `films` has
+    /// their indices in the store.
+    ///
+    /// # Errors
+    /// If the store lacks a label that the settings name.
+    fn warn_of_few(
+        _settings: &Self::Settings,
+        _store: &Store,
+        _split: Split,
+        _films: &[usize],
+    ) -> Result<()> {
+        Ok(())
+    }
+
     /// Starts writing predictions into the existing folder `out`.
     ///
     /// # Errors
@@ -212,8 +254,39 @@ pub trait Head: Sized {
         fitted: &Self::Fitted,
         film: &ShownFilm<'_>,
         prediction: &Self::Prediction,
+        boxes: DrawnBoxes,
         overlay: &mut Overlay,
     ) -> Result<()>;
+}
+
+/// Logs a warning if only a few films of a split are `marked` by a `what` (a mask, a box).
+pub fn warn_of_few_marked(split: Split, marked: usize, what: &str) {
+    let fewest = LabelCount::FEWEST;
+    if (1..fewest).contains(&marked) {
+        tracing::warn!(
+            "only {marked} {} films have a {what}; with fewer than {fewest}, their metrics are a \
+             matter of chance, and so is the epoch that they choose",
+            split.name()
+        );
+    }
+}
+
+/// Which predicted boxes an overlay shows. Files of predictions have all of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DrawnBoxes {
+    /// The lowest confidence, 0 to 1.
+    pub confidence: f64,
+    /// The number of boxes; the most confident ones are shown.
+    pub top: usize,
+}
+
+impl Default for DrawnBoxes {
+    fn default() -> Self {
+        DrawnBoxes {
+            confidence: 0.0,
+            top: 5,
+        }
+    }
 }
 
 /// Where [`Head::metrics`] writes details, and how it computes their intervals.

@@ -28,11 +28,12 @@ pub use error::{Error, Result};
 pub use feature_cache::FeatureCache;
 pub use film_files::{FilmFile, FoundFilms, find_films};
 pub use head::{
-    Calibrate, Details, Head, MetricFn, Metrics, NamedMetric, OutputKind, ShownFilm, Writer,
+    Calibrate, Details, DrawnBoxes, Head, MetricFn, Metrics, NamedMetric, OutputKind, ShownFilm,
+    Writer, warn_of_few_marked,
 };
 pub use labelled_films::LabelledFilms;
 pub use model::{MODEL, Model};
 pub use overlay::Overlay;
-pub use predict::{Predicted, Reading, UnreadableFilm};
+pub use predict::{Overlays, Predicted, Reading, UnreadableFilm};
 pub use training::Training;
 pub use view_to_film::ViewToFilm;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mflag_film::{Fit, Limits, Placement, Squaring};
-use mflag_store::picture::{Colour, GREY, LINE, Picture};
+use mflag_store::picture::{Colour, GREY, Letters, Picture};
 use mflag_store::{BoundingBox, Mask, mask, rle};
 
 use crate::error::Result;
@@ -14,6 +14,21 @@ const SIDE: u32 = 768;
 const GAP: u32 = 4;
 /// Lines of text below the film's name.
 const LINES: u32 = 5;
+/// Height of a line.
+const LINE: u32 = Letters::Large.line();
+
+/// Letters of a line.
+const LETTERS: usize = ((SIDE - 2 * GAP) / 10) as usize;
+
+/// The last letters of a name, with two dots before them if it is longer.
+fn end_of(name: &str, letters: usize) -> String {
+    let length = name.chars().count();
+    if length <= letters {
+        return name.to_owned();
+    }
+    let end: String = name.chars().skip(length + 2 - letters).collect();
+    format!("..{end}")
+}
 
 /// A film at a readable size, padded to a square, with its name and text below it. Masks and boxes
 /// are given in the film's own pixels.
@@ -34,9 +49,10 @@ impl Overlay {
         let squared = squaring.read(file, &Limits::default());
         let squared = squared.map_err(mflag_store::Error::from)?;
         let placement = squaring.placement([squared.width, squared.height]);
-        let mut picture = Picture::new(SIDE, SIDE + 2 * GAP + (1 + LINES) * LINE);
+        let mut picture = Picture::new(SIDE, SIDE + 2 * GAP + (1 + LINES) * LINE, Letters::Large);
         picture.film(&squared.into_film(), (0, 0));
-        picture.text(&file.display().to_string(), (GAP, SIDE + GAP), GREY);
+        let name = end_of(&file.display().to_string(), LETTERS);
+        picture.text(&name, (GAP, SIDE + GAP), GREY);
         Ok(Overlay {
             picture,
             placement: placement.map_err(mflag_store::Error::from)?,
@@ -76,5 +92,16 @@ impl Overlay {
 
     pub(crate) fn write(self, file: &Path) -> Result<()> {
         Ok(self.picture.write(file)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_long_path_is_shown() {
+        assert_eq!(end_of("films/a.png", 11), "films/a.png");
+        assert_eq!(end_of("films/a.png", 9), "..s/a.png");
     }
 }

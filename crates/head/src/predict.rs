@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::film_files::FilmFile;
-use crate::head::{Head, OutputKind, Writer};
+use crate::head::{DrawnBoxes, Head, OutputKind, Writer};
 use crate::model::Model;
 use crate::prepared_film::PreparedFilm;
 
@@ -44,10 +44,19 @@ pub struct UnreadableFilm {
     pub reason: String,
 }
 
+/// Where overlays are written, and what they show.
+#[derive(Debug, Clone, Copy)]
+pub struct Overlays<'a> {
+    /// An existing folder.
+    pub folder: &'a Path,
+    /// Which boxes are drawn.
+    pub boxes: DrawnBoxes,
+}
+
 impl<H: Head> Model<H> {
     /// Predicts on film files and writes the predictions into the existing folder `out`. Draws
-    /// overlays into the existing folder `overlays` if one is given. Returns which files could not
-    /// be read, and what was unusual about the others.
+    /// overlays if a folder for them is given. Returns which files could not be read, and what was
+    /// unusual about the others.
     ///
     /// # Errors
     /// If a prediction is NaN, memory does not suffice, or a file cannot be written.
@@ -56,7 +65,7 @@ impl<H: Head> Model<H> {
         files: &[FilmFile],
         reading: Reading,
         out: &Path,
-        overlays: Option<&Path>,
+        overlays: Option<Overlays<'_>>,
     ) -> Result<Predicted> {
         let mut writer = H::writer(&self.fitted, out, OutputKind::Prediction)?;
         let predicted = self.predict_batches(files, reading, &mut writer, overlays)?;
@@ -70,7 +79,7 @@ impl<H: Head> Model<H> {
         files: &[FilmFile],
         reading: Reading,
         writer: &mut H::Writer,
-        overlays: Option<&Path>,
+        overlays: Option<Overlays<'_>>,
     ) -> Result<Predicted> {
         let preprocess = self.preprocess();
         let batch_size = self.config.train.batch_size.clamp(1, 32);
@@ -104,7 +113,7 @@ impl<H: Head> Model<H> {
         files: &[FilmFile],
         films: &[Result<PreparedFilm>],
         writer: &mut H::Writer,
-        overlays: Option<&Path>,
+        overlays: Option<Overlays<'_>>,
         predicted: &mut Predicted,
     ) -> Result<()> {
         let mut entries = self
@@ -134,7 +143,7 @@ impl<H: Head> Model<H> {
         files: &[FilmFile],
         films: &[Result<PreparedFilm>],
         writer: &H::Writer,
-        overlays: Option<&Path>,
+        overlays: Option<Overlays<'_>>,
     ) -> Result<Vec<Entry<H>>> {
         let (paths, films): (Vec<&Path>, Vec<&PreparedFilm>) = files
             .iter()
@@ -146,8 +155,8 @@ impl<H: Head> Model<H> {
         let films = paths.par_iter().zip(&films).zip(&predictions);
         films
             .map(|((path, film), prediction)| {
-                if let Some(folder) = overlays {
-                    film.draw::<H>(path, fitted, prediction, folder)?;
+                if let Some(overlays) = overlays {
+                    film.draw::<H>(path, fitted, prediction, overlays)?;
                 }
                 writer.write(&film.shown(), prediction, None)
             })

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::film_files::FilmFile;
 use crate::head::{Head, ShownFilm};
 use crate::overlay::Overlay;
-use crate::predict::Reading;
+use crate::predict::{Overlays, Reading};
 use crate::view_to_film::ViewToFilm;
 
 /// A film as the network sees it.
@@ -98,13 +98,19 @@ impl PreparedFilm {
         film: &Path,
         fitted: &H::Fitted,
         prediction: &H::Prediction,
-        overlays: &Path,
+        overlays: Overlays<'_>,
     ) -> Result<()> {
         // The overlay is larger than the network's view, so it may exceed the memory limit.
         match Overlay::read(film, self.squaring) {
             Ok(mut overlay) => {
-                H::draw_overlay(fitted, &self.shown(), prediction, &mut overlay)?;
-                overlay.write(&overlays.join(format!("{}.png", self.file_name)))
+                H::draw_overlay(
+                    fitted,
+                    &self.shown(),
+                    prediction,
+                    overlays.boxes,
+                    &mut overlay,
+                )?;
+                overlay.write(&overlays.folder.join(format!("{}.png", self.file_name)))
             }
             Err(error) => {
                 // The error names the film's path, which may identify a patient.

@@ -66,6 +66,8 @@ impl<H: Head> Start<H> {
         let fitted = H::fit(&config.head, store, &train)?;
         config.head = H::resolve_settings(&config.head, &fitted);
         check_measurable::<H>(&config, store, &validation)?;
+        H::warn_of_few(&config.head, store, Split::Train, &train)?;
+        H::warn_of_few(&config.head, store, Split::Validate, &validation)?;
         let preprocess = Preprocess::new(store.squaring(), config.data.films.side);
         let network = Network::new(&config, &fitted, preprocess, device)?;
         Encoder::load(&network.variables, &config.encoder)?;
@@ -309,7 +311,8 @@ impl<H: Head> Task for Training<H> {
     fn validate(&mut self, _epoch: usize) -> TaskResult<Vec<(String, f64)>> {
         let (loss, scored) = self.score_validation()?;
         let mut values = vec![("loss".to_owned(), loss)];
-        for (name, metric) in H::metrics(&self.config.head, &self.fitted, &scored, None)? {
+        let metrics = H::validation_metrics(&self.config.head, &self.fitted, &scored)?;
+        for (name, metric) in metrics {
             values.push((name, metric(Counts::Once)?.unwrap_or(f64::NAN)));
         }
         Ok(values)

@@ -17,6 +17,7 @@ use mflag_input::JSON;
 use serde::{Deserialize, Serialize};
 
 use crate::bootstrap::{Bootstrap, LEVEL, Patients, Replicates};
+use crate::classification::LabelCount;
 
 /// Name of the file with the metrics.
 pub const EVALUATION: &str = "evaluation.json";
@@ -34,6 +35,9 @@ pub struct Estimate {
     pub low: Option<f64>,
     /// Upper end of the 95 % interval.
     pub high: Option<f64>,
+    /// For a metric of one label: how many films have the label, and how many lack it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<LabelCount>,
 }
 
 impl Estimate {
@@ -101,9 +105,16 @@ impl Evaluation {
             value: replicates.as_ref().map(|r| r.estimate),
             low: interval.map(|i| i.low),
             high: interval.map(|i| i.high),
+            label: None,
         });
         self.replicates.extend(replicates.map(|r| (metric, r)));
         Ok(())
+    }
+
+    /// States how many films have the label of a metric, and how many lack it.
+    pub fn count_label(&mut self, metric: &str, count: LabelCount) {
+        let found = self.metrics.iter_mut().filter(|m| m.metric == metric);
+        found.for_each(|m| m.label = Some(count));
     }
 
     /// A metric by its key; `None` if it is absent.
@@ -116,15 +127,36 @@ impl Evaluation {
         self.find(metric)?.value
     }
 
-    /// The metrics and intervals as a table.
+    /// The metrics and intervals as a table. Metrics of a label have the numbers of films with and
+    /// without it.
     pub fn table(&self) -> Table {
         let number = |value: Option<f64>| value.map_or("undefined".into(), |v| format!("{v:.4}"));
-        let mut table = Table::new(&["metric", &self.split, "95 % interval"]);
+        let has_labels = self.metrics.iter().any(|m| m.label.is_some());
+        let heads = [
+            "metric",
+            &self.split,
+            "95 % interval",
+            "films with",
+            "films without",
+        ];
+        let columns = if has_labels { 5 } else { 3 };
+        let mut table = Table::new(&heads[..columns]);
         for m in &self.metrics {
             let interval = m.interval().map_or(String::new(), |[low, high]| {
                 format!("{low:.4} to {high:.4}")
             });
-            table.row([m.metric.clone(), number(m.value), interval]);
+            let count = |side: fn(LabelCount) -> usize| {
+                m.label
+                    .map_or(String::new(), |label| side(label).to_string())
+            };
+            let row = [
+                m.metric.clone(),
+                number(m.value),
+                interval,
+                count(|label| label.with),
+                count(|label| label.without),
+            ];
+            table.row(row.into_iter().take(columns));
         }
         table
     }
@@ -205,6 +237,11 @@ mod tests {
         let undefined = |r: &Replicates| r.values.iter().any(Option::is_none);
         assert!(replicates.as_ref().is_some_and(undefined));
         evaluation.add("auroc".into(), replicates).unwrap();
+        evaluation.count_label("auroc", ranking.known());
+        let table = evaluation.table().to_string();
+        let row = table.lines().find(|line| line.starts_with("auroc"));
+        let cells: Vec<&str> = row.unwrap().split_whitespace().collect();
+        assert!(cells.ends_with(&["2", "2"]), "{table}");
         evaluation.add("auroc:rare, too".into(), None).unwrap();
         let folder = tempfile::tempdir().unwrap();
         evaluation.write(folder.path()).unwrap();

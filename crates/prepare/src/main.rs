@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-use mflag_cli::{Common, Completions, OutputArgs, after_help};
+use mflag_cli::{Common, Completions, OutputArgs, try_parse, with_examples};
 
 use commands::inspect::InspectArgs;
 use commands::phantom::PhantomArgs;
@@ -15,7 +15,7 @@ use commands::verify::VerifyArgs;
 
 /// Prepare chest-film data sets, write phantoms, inspect stores
 #[derive(Debug, Parser)]
-#[command(name = "mflag-data", version, after_help = after_help(EXAMPLES))]
+#[command(name = "mflag-data", version)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -59,7 +59,9 @@ fn main() -> ExitCode {
             Command::Prepare(args) => args.run(out),
             Command::Verify(args) => args.run(out),
             Command::Inspect(args) => args.run(out),
-            Command::Completions(completions) => Ok(completions.run(Cli::command())?),
+            Command::Completions(completions) => {
+                Ok(completions.run(with_examples(Cli::command(), EXAMPLES))?)
+            }
         }
         .map(|()| ExitCode::SUCCESS)
     })
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
 /// Parses the command line. An error ends the program.
 fn parse() -> Cli {
     let words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
-    Cli::try_parse().unwrap_or_else(|error| match prepare::explain_old_form(words) {
+    try_parse(EXAMPLES).unwrap_or_else(|error| match prepare::explain_old_form(words) {
         Some(message) => Cli::command()
             .error(ErrorKind::UnknownArgument, message)
             .exit(),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use mflag_core::config::Config;
 use mflag_encoder::EncoderConfig;
 use mflag_encoder::text::{Pooling, TextEncoder};
+use mflag_metrics::catalogue::{MEAN_COSINE, Metric, RANK};
 use mflag_store::FilmsConfig;
 use mflag_store::augment::Augment;
 use mflag_train::TrainerConfig;
@@ -162,6 +163,32 @@ impl Default for CollapseConfig {
     }
 }
 
+impl CollapseConfig {
+    /// A sentence about each limit that the validation metrics cross.
+    pub fn crossed(&self, metrics: &[(String, f64)]) -> Vec<String> {
+        let value = |metric: Metric| {
+            let found = metrics.iter().find(|(name, _)| name == metric.key);
+            // Rank and cosine are undefined if all points are identical.
+            found.map_or(1.0, |(_, value)| *value)
+        };
+        let (rank, cosine) = (value(RANK), value(MEAN_COSINE));
+        let mut crossed = Vec::new();
+        if rank < self.min_rank {
+            let limit = self.min_rank;
+            crossed.push(format!(
+                "the effective rank is {rank:.1}, below collapse.min_rank ({limit})"
+            ));
+        }
+        if cosine > self.max_cosine {
+            let limit = self.max_cosine;
+            crossed.push(format!(
+                "the mean cosine is {cosine:.3}, above collapse.max_cosine ({limit})"
+            ));
+        }
+        crossed
+    }
+}
+
 impl Config for PretrainConfig {
     fn check(&self) -> Vec<String> {
         let mut problems = self.augment.check();
@@ -173,5 +200,27 @@ impl Config for PretrainConfig {
                 .push("loss.alignment and loss.orthogonality are both 0: nothing to train".into());
         }
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alarm_names_the_limits_that_are_crossed_and_no_others() {
+        let limits = CollapseConfig::default();
+        let crossed = |rank: Option<f64>, cosine: Option<f64>| {
+            let metrics = [(RANK, rank), (MEAN_COSINE, cosine)].into_iter();
+            let metrics = metrics.filter_map(|(metric, v)| Some((metric.key.to_owned(), v?)));
+            limits.crossed(&metrics.collect::<Vec<_>>())
+        };
+        let rank = "the effective rank is 1.5, below collapse.min_rank (2)";
+        let cosine = "the mean cosine is 0.997, above collapse.max_cosine (0.95)";
+        assert_eq!(crossed(Some(7.5), Some(0.997)), [cosine]);
+        assert_eq!(crossed(Some(1.5), Some(0.2)), [rank]);
+        assert_eq!(crossed(Some(1.5), Some(0.997)), [rank, cosine]);
+        assert!(crossed(Some(2.0), Some(0.95)).is_empty());
+        assert_eq!(crossed(None, None).len(), 2, "all points are identical");
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mflag_core::device::DeviceSettings;
 use mflag_core::progress::Progress;
 use mflag_core::run::RunFolder;
-use mflag_encoder::text::TextEncoder;
+use mflag_encoder::text::{Embedded, TextEncoder};
 use mflag_encoder::{FilmEncoder, Preprocess};
 use mflag_store::Store;
 use mflag_store::loader::{Loader, Options, Source};
@@ -117,7 +117,15 @@ impl DualEncoder {
     /// As [`TextEncoder::embed`].
     pub fn embed_texts(&self, texts: &[String]) -> Result<Array2<f32>> {
         let _no_gradients = tch::no_grad_guard();
-        let vectors = self.text.embed(texts, BATCH_TOKENS, &|_| ())?;
+        let Embedded { vectors, cut } = self.text.embed(texts, BATCH_TOKENS, &|_| ())?;
+        let cut = cut.into_iter().filter(|cut| *cut).count();
+        if cut > 0 {
+            let texts = texts.len();
+            tracing::warn!(
+                "{cut} of {texts} texts have more than the run's text.max_tokens tokens: their ends \
+                 are not read"
+            );
+        }
         let shape = [texts.len() as i64, self.text.hidden() as i64];
         let values: Vec<f32> = vectors.into_iter().collect();
         let vectors = Tensor::f_from_slice(&values)?.f_view(shape)?;

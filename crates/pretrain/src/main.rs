@@ -5,7 +5,7 @@ mod commands;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use mflag_cli::{Common, Completions, OutputArgs, TrainArgs, after_help};
+use mflag_cli::{Common, Completions, OutputArgs, TrainArgs, parse, with_examples};
 
 use commands::encode_text::EncodeTextArgs;
 use commands::export::ExportArgs;
@@ -14,7 +14,7 @@ use commands::zero_shot::ZeroShotArgs;
 
 /// Pre-train a film encoder on chest films and their reports (M-FLAG, MICCAI 2023)
 #[derive(Debug, Parser)]
-#[command(version, after_help = after_help(EXAMPLES))]
+#[command(version)]
 struct Cli {
     #[command(flatten)]
     common: Common,
@@ -56,7 +56,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = parse(EXAMPLES);
     cli.common.init();
     cli.output.run(|out| {
         match &cli.command {
@@ -66,7 +66,9 @@ fn main() -> ExitCode {
             Command::Retrieve(args) => commands::retrieve::run(args, out)?,
             Command::Export(args) => commands::export::run(args, out)?,
             Command::Schema => commands::schema::run()?,
-            Command::Completions(completions) => completions.run(Cli::command())?,
+            Command::Completions(completions) => {
+                completions.run(with_examples(Cli::command(), EXAMPLES))?;
+            }
         }
         Ok::<_, anyhow::Error>(ExitCode::SUCCESS)
     })

@@ -12,7 +12,7 @@ use tch::Tensor;
 
 use crate::config::{DataConfig, PretrainConfig};
 use crate::error::{Error, Result};
-use crate::text_cache::{Filled, Row, TextCache, Vectors};
+use crate::text_cache::{CutTexts, Filled, Row, TextCache, Vectors};
 
 /// Tokens in one batch of the language model, chosen for speed: with larger batches, memory limits
 /// the speed of the language model; with smaller ones, the processor does.
@@ -93,7 +93,24 @@ pub fn encode_texts(
         progress.finish();
         Ok(vectors)
     })?;
+    warn_of_cut(cache.count_cut(texts), texts.len());
     Ok((cache, filled))
+}
+
+/// Says how many reports are longer than the language model reads.
+fn warn_of_cut(CutTexts { cut, unknown }: CutTexts, reports: usize) {
+    if cut > 0 {
+        tracing::warn!(
+            "{cut} of {reports} reports have more than text.max_tokens tokens: their ends are not \
+             read; raise text.max_tokens if the language model allows it"
+        );
+    }
+    if unknown > 0 {
+        tracing::info!(
+            "{unknown} of {reports} reports are from an older text cache, which does not say \
+             whether they were cut at text.max_tokens; a new cache (text.cache) says it"
+        );
+    }
 }
 
 /// The pairs of a run, ready to load.

@@ -81,19 +81,13 @@ impl Pretraining {
 
     /// Whether the latent space has collapsed. Logs a warning if it has.
     fn has_collapsed(&self, epoch: usize, metrics: &[(String, f64)]) -> bool {
-        let value = |name: &str| metrics.iter().find(|(n, _)| n == name).map(|(_, v)| *v);
-        let limits = &self.config.collapse;
-        // Rank and cosine are undefined if all points are identical.
-        let rank = value("rank").unwrap_or(1.0);
-        let cosine = value("mean_cosine").unwrap_or(1.0);
-        let collapsed = epoch > 0 && (rank < limits.min_rank || cosine > limits.max_cosine);
+        let crossed = self.config.collapse.crossed(metrics);
+        let collapsed = epoch > 0 && !crossed.is_empty();
         if collapsed {
             tracing::warn!(
-                "the latent space has collapsed after epoch {epoch}: effective rank {rank:.1} (limit \
-                 {}), mean cosine {cosine:.3} (limit {}); try a higher loss.orthogonality, \
-                 loss.form=normalised, or a lower train.optimiser.lr",
-                limits.min_rank,
-                limits.max_cosine
+                "the latent space has collapsed after epoch {epoch}: {}; try a higher \
+                 loss.orthogonality, loss.form=normalised, or a lower train.optimiser.lr",
+                crossed.join(", and ")
             );
         }
         collapsed

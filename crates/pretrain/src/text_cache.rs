@@ -6,9 +6,11 @@
 //!
 //! ```text
 //! <cache>/<fingerprint>/00000.npy     f32 [n, hidden]
-//! <cache>/<fingerprint>/00000.keys    n lines: BLAKE3 of each row's text; then a line with `npy`
-//!                                     and the BLAKE3 of the npy file
+//! <cache>/<fingerprint>/00000.keys    n lines: BLAKE3 of each row's text, and `whole` or `cut`;
+//!                                     then a line with `npy` and the BLAKE3 of the npy file
 //! ```
+//!
+//! A text that is `cut` has more tokens than the length limit. Older caches do not say it.
 //!
 //! Parts are only added, by one program at a time. A part is valid once its `.keys` file exists,
 //! which is written last, so a run that is killed loses only the part that it was computing.
@@ -17,6 +19,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use mflag_core::{atomic, digest, npy};
+use mflag_encoder::text::Embedded;
 use mflag_input::LIST;
 use ndarray::Array2;
 use tch::{Device, Kind, Tensor};
@@ -25,6 +28,10 @@ use crate::error::{Error, Result};
 
 /// Prefix of the line with the digest of a part's npy file.
 const NPY_DIGEST: &str = "npy ";
+
+/// Endings of a text's line.
+const CUT: &str = " cut";
+const WHOLE: &str = " whole";
 
 /// Maximum number of texts in one part.
 const PART: usize = 4096;
@@ -36,11 +43,22 @@ pub struct TextCache {
     hidden: usize,
     /// The position of each vector, by the digest of its text.
     rows: HashMap<String, Row>,
+    /// Whether the text of a row was cut, as far as the cache says it.
+    cut: HashMap<Row, bool>,
     vectors: Vectors,
 }
 
+/// How many texts were cut at the length limit of the language model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CutTexts {
+    /// Texts that were cut.
+    pub cut: usize,
+    /// Texts of which an older cache does not say it.
+    pub unknown: usize,
+}
+
 /// The position of a text's vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Row {
     part: u32,
     row: u32,
@@ -90,6 +108,7 @@ impl TextCache {
             folder,
             hidden,
             rows: HashMap::new(),
+            cut: HashMap::new(),
             vectors: Vectors::default(),
         };
         cache.read_parts()?;
@@ -116,21 +135,33 @@ impl TextCache {
         self.rows.get(&digest::bytes(text.as_bytes())).copied()
     }
 
+    /// How many of these texts were cut. Texts that are not in the cache do not count.
+    pub fn count_cut(&self, texts: &[String]) -> CutTexts {
+        let mut counts = CutTexts::default();
+        for row in texts.iter().filter_map(|text| self.row(text)) {
+            match self.cut.get(&row) {
+                Some(cut) => counts.cut += usize::from(*cut),
+                None => counts.unknown += 1,
+            }
+        }
+        counts
+    }
+
     /// The vectors without their texts.
     pub fn into_vectors(self) -> Vectors {
         self.vectors
     }
 
-    /// Encodes the missing texts by `encode` (texts → `[n, hidden]`, in order), and writes each
-    /// part to disk as soon as it is computed. Waits while another program fills the same cache,
-    /// and then reads what it has added.
+    /// Encodes the missing texts by `encode`, and writes each part to disk as soon as it is
+    /// computed. Waits while another program fills the same cache, and then reads what it has
+    /// added.
     ///
     /// # Errors
     /// If `encode` fails, or a part cannot be read or written.
     pub fn fill(
         &mut self,
         texts: &[String],
-        mut encode: impl FnMut(&[String]) -> Result<Array2<f32>>,
+        mut encode: impl FnMut(&[String]) -> Result<Embedded>,
     ) -> Result<Filled> {
         let mut seen = HashSet::new();
         let distinct: Vec<&String> = texts.iter().filter(|t| seen.insert(t.as_str())).collect();
@@ -146,9 +177,12 @@ impl TextCache {
         self.read_parts()?;
         let missing = self.missing(&distinct);
         for part in missing.chunks(PART) {
-            let values = encode(part)?;
-            let keys: Vec<String> = part.iter().map(|t| digest::bytes(t.as_bytes())).collect();
-            self.write_part(&keys, &values)?;
+            let Embedded { vectors, cut } = encode(part)?;
+            let keys = part.iter().zip(cut).map(|(text, cut)| {
+                let state = if cut { CUT } else { WHOLE };
+                format!("{}{state}", digest::bytes(text.as_bytes()))
+            });
+            self.write_part(&keys.collect::<Vec<_>>(), &vectors)?;
             self.read_part()?;
         }
         Ok(Filled {
@@ -212,9 +246,17 @@ impl TextCache {
         let shape = [keys.len() as u64, self.hidden as u64];
         let values = map_npy(&values_file, shape)?;
         let part = self.vectors.parts.len() as u32;
-        let rows = (0..).map(|row| Row { part, row });
-        self.rows
-            .extend(keys.into_iter().map(str::to_owned).zip(rows));
+        for (key, row) in keys.into_iter().zip(0..) {
+            let row = Row { part, row };
+            let state = [(CUT, true), (WHOLE, false)]
+                .into_iter()
+                .find_map(|(ending, cut)| Some((key.strip_suffix(ending)?, cut)));
+            if let Some((_, cut)) = state {
+                self.cut.insert(row, cut);
+            }
+            let key = state.map_or(key, |(key, _)| key);
+            self.rows.insert(key.to_owned(), row);
+        }
         self.vectors.parts.push(values);
         Ok(())
     }
@@ -267,11 +309,31 @@ mod tests {
         Vec::try_from(gathered.get(1)).unwrap()
     }
 
-    /// A fake encoder: the length of a text and a constant.
-    fn lengths(texts: &[String]) -> Result<Array2<f32>> {
-        Ok(Array2::from_shape_fn((texts.len(), 2), |(i, j)| {
-            if j == 0 { texts[i].len() as f32 } else { 0.5 }
-        }))
+    /// A fake encoder: the length of a text and a constant. It cuts texts of more than 8 letters.
+    fn lengths(texts: &[String]) -> Result<Embedded> {
+        Ok(Embedded {
+            vectors: Array2::from_shape_fn((texts.len(), 2), |(i, j)| {
+                if j == 0 { texts[i].len() as f32 } else { 0.5 }
+            }),
+            cut: texts.iter().map(|text| text.len() > 8).collect(),
+        })
+    }
+
+    #[test]
+    fn cut_texts_are_counted_from_the_cache_and_older_caches_do_not_say_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let reports = texts(&["effusion", "no effusion", "effusion"]);
+        let open = || TextCache::open(dir.path(), "m", 2).unwrap();
+        open().fill(&reports, lengths).unwrap();
+        let expected = CutTexts { cut: 1, unknown: 0 };
+        assert_eq!(open().count_cut(&reports), expected);
+
+        let keys = dir.path().join("m/00000.keys");
+        let old = std::fs::read_to_string(&keys).unwrap();
+        std::fs::write(&keys, old.replace(CUT, "").replace(WHOLE, "")).unwrap();
+        let expected = CutTexts { cut: 0, unknown: 3 };
+        assert_eq!(open().count_cut(&reports), expected);
+        assert_eq!(vector(open(), "no effusion"), [11.0, 0.5]);
     }
 
     #[test]
@@ -289,7 +351,7 @@ mod tests {
         assert_eq!(vector(cache, "no effusion"), [11.0, 0.5]);
 
         let mut again = TextCache::open(dir.path(), "model-a", 2).unwrap();
-        let never = |_: &[String]| -> Result<Array2<f32>> { panic!("encoded again") };
+        let never = |_: &[String]| -> Result<Embedded> { panic!("encoded again") };
         assert_eq!(
             again.fill(&reports, never).unwrap(),
             Filled {

@@ -5,13 +5,13 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
-use mflag_cli::{Common, Completions, OutputArgs, after_help};
+use mflag_cli::{Common, Completions, OutputArgs, parse, with_examples};
 use mflag_core::output::Output;
 use mflag_report::{Options, REPORT};
 
 /// Write one HTML file of runs, evaluations and experiments, to read, compare and share
 #[derive(Debug, Parser)]
-#[command(name = "mflag-report", version, after_help = after_help(EXAMPLES))]
+#[command(name = "mflag-report", version)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 struct Cli {
     #[command(flatten)]
@@ -40,11 +40,11 @@ const EXAMPLES: &str = "Examples:
 A run may still be running. The file loads nothing and needs no network.";
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = parse(EXAMPLES);
     cli.common.init();
     cli.output.run(|out| match cli.completions {
         Some(completions) => {
-            completions.run(Cli::command())?;
+            completions.run(with_examples(Cli::command(), EXAMPLES))?;
             Ok(ExitCode::SUCCESS)
         }
         None => report(&cli.folders, cli.show_names, &cli.out, out),

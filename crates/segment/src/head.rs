@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
-    Details, Drawing, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay, Result,
-    ShownFilm,
+    Details, Drawing, DrawnBoxes, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay,
+    Result, ShownFilm, warn_of_few_marked,
 };
 use mflag_metrics::Counts;
 use mflag_metrics::catalogue::{self, Metric};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_store::augment::View;
 use mflag_store::picture::colour;
-use mflag_store::{Record, Store};
+use mflag_store::{Record, Split, Store};
 use mflag_train::{Step, upload};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor, nn};
@@ -101,6 +101,17 @@ impl Head for Segmentation {
         let why = "head.unmarked: left_out leaves out films without a mask or box (head.truth); \
                    negative counts them as films with nothing to find";
         (!settings.unmarked.is_learned()).then_some(why)
+    }
+
+    fn warn_of_few(
+        settings: &SegmentationConfig,
+        store: &Store,
+        split: Split,
+        films: &[usize],
+    ) -> Result<()> {
+        let has_mask = |film: &&usize| is_marked(settings, &store.records()[**film]);
+        warn_of_few_marked(split, films.iter().filter(has_mask).count(), "mask");
+        Ok(())
     }
 
     fn annotate(
@@ -206,6 +217,7 @@ impl Head for Segmentation {
         fitted: &Fitted,
         film: &ShownFilm<'_>,
         probabilities: &Vec<f32>,
+        _boxes: DrawnBoxes,
         overlay: &mut Overlay,
     ) -> Result<()> {
         overlay.mask(&film_mask(film, probabilities, fitted.threshold), colour(0))

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::path::Path;
 
-use embedded_graphics::mono_font::iso_8859_1::{FONT_6X10, FONT_7X13};
+use embedded_graphics::mono_font::iso_8859_1::{FONT_6X10, FONT_7X13, FONT_9X15, FONT_10X20};
 use embedded_graphics::mono_font::{MonoFont, MonoTextStyleBuilder};
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
@@ -16,13 +16,37 @@ use mflag_film::{Film, encode_png};
 use crate::mask::SET;
 use crate::{BoundingBox, Result};
 
-/// Font of text, except at boxes.
-const FONT: MonoFont<'_> = FONT_7X13;
-/// Font of text at boxes.
-const SMALL: MonoFont<'_> = FONT_6X10;
+/// The size of the letters of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Letters {
+    /// For pictures that are shown pixel for pixel, such as contact sheets.
+    Small,
+    /// For large pictures, which are shown smaller than they are.
+    Large,
+}
 
-/// Height of a line of text in pixels.
-pub const LINE: u32 = FONT.character_size.height;
+impl Letters {
+    /// Font of text, except at boxes.
+    const fn font(self) -> MonoFont<'static> {
+        match self {
+            Letters::Small => FONT_7X13,
+            Letters::Large => FONT_10X20,
+        }
+    }
+
+    /// Font of text at boxes.
+    const fn font_at_boxes(self) -> MonoFont<'static> {
+        match self {
+            Letters::Small => FONT_6X10,
+            Letters::Large => FONT_9X15,
+        }
+    }
+
+    /// Height of a line of text in pixels.
+    pub const fn line(self) -> u32 {
+        self.font().character_size.height
+    }
+}
 
 /// A colour in red, green and blue.
 pub type Colour = Rgb888;
@@ -53,17 +77,23 @@ pub fn colour(index: usize) -> Colour {
 /// A picture in colour, black at first. Positions are (left, top) in pixels. What lies beyond the
 /// edges is cut off.
 #[derive(Debug, Clone)]
-pub struct Picture(RgbImage);
+pub struct Picture {
+    image: RgbImage,
+    letters: Letters,
+}
 
 impl Picture {
     /// A black picture of this size in pixels.
-    pub fn new(width: u32, height: u32) -> Picture {
-        Picture(RgbImage::new(width, height))
+    pub fn new(width: u32, height: u32, letters: Letters) -> Picture {
+        Picture {
+            image: RgbImage::new(width, height),
+            letters,
+        }
     }
 
     /// Writes a line of text on black. Characters beyond Latin-1 become question marks.
     pub fn text(&mut self, text: &str, at: (u32, u32), colour: Colour) {
-        self.text_in(FONT, text, at, colour);
+        self.text_in(self.letters.font(), text, at, colour);
     }
 
     fn text_in(&mut self, font: MonoFont<'_>, text: &str, (x, y): (u32, u32), colour: Colour) {
@@ -80,7 +110,7 @@ impl Picture {
     pub fn film(&mut self, film: &Film, (left, top): (u32, u32)) {
         for (index, &grey) in (0..).zip(&film.pixels) {
             let (x, y) = (index % film.width, index / film.width);
-            if let Some(pixel) = self.0.get_pixel_mut_checked(left + x, top + y) {
+            if let Some(pixel) = self.image.get_pixel_mut_checked(left + x, top + y) {
                 *pixel = Rgb([grey, grey, grey]);
             }
         }
@@ -105,7 +135,7 @@ impl Picture {
                 ];
                 let edge = neighbours.iter().any(|&(x, y)| !set(x, y));
                 let opacity = if edge { 0.9 } else { 0.15 };
-                let Some(pixel) = self.0.get_pixel_mut_checked(left + x, top + y) else {
+                let Some(pixel) = self.image.get_pixel_mut_checked(left + x, top + y) else {
                     continue;
                 };
                 let tint = [colour.r(), colour.g(), colour.b()];
@@ -135,13 +165,14 @@ impl Picture {
         let outline =
             Rectangle::new(corner, size).into_styled(PrimitiveStyle::with_stroke(colour, 2));
         let Ok(()) = outline.draw(self);
-        let letter = SMALL.character_size;
+        let font = self.letters.font_at_boxes();
+        let letter = font.character_size;
         let room = (width / letter.width) as usize;
         let caption: String = caption.chars().take(room).collect();
         let length = caption.chars().count() as u32 * letter.width;
         let x = (outlined.x as u32).min(width - length);
         let y = (outlined.y as u32).saturating_sub(letter.height + 1);
-        self.text_in(SMALL, &caption, (left + x, top + y), colour);
+        self.text_in(font, &caption, (left + x, top + y), colour);
     }
 
     /// Writes words one after the other, each in its colour, in at most `lines` lines of `width`
@@ -153,7 +184,8 @@ impl Picture {
         width: u32,
         lines: u32,
     ) {
-        let letter = FONT.character_size.width;
+        let letter = self.letters.font().character_size.width;
+        let height = self.letters.line();
         let right = left + width.saturating_sub(2 * letter);
         let (mut x, mut line) = (left, 0);
         for (word, colour) in words {
@@ -162,10 +194,10 @@ impl Picture {
                 (x, line) = (left, line + 1);
             }
             if line == lines {
-                self.text("..", (right, top + (lines - 1) * LINE), WHITE);
+                self.text("..", (right, top + (lines - 1) * height), WHITE);
                 break;
             }
-            self.text(word, (x, top + line * LINE), colour);
+            self.text(word, (x, top + line * height), colour);
             x += length;
         }
     }
@@ -175,14 +207,14 @@ impl Picture {
     /// # Errors
     /// If the picture has no pixels, or the file cannot be written.
     pub fn write(self, path: &Path) -> Result<()> {
-        let png = encode_png(&self.0.into(), path)?;
+        let png = encode_png(&self.image.into(), path)?;
         Ok(atomic::write(path, |file| file.write_all(&png))?)
     }
 }
 
 impl OriginDimensions for Picture {
     fn size(&self) -> Size {
-        Size::new(self.0.width(), self.0.height())
+        Size::new(self.image.width(), self.image.height())
     }
 }
 
@@ -196,7 +228,7 @@ impl DrawTarget for Picture {
     ) -> std::result::Result<(), Infallible> {
         for Pixel(Point { x, y }, colour) in pixels {
             let position = u32::try_from(x).ok().zip(u32::try_from(y).ok());
-            let pixel = position.and_then(|(x, y)| self.0.get_pixel_mut_checked(x, y));
+            let pixel = position.and_then(|(x, y)| self.image.get_pixel_mut_checked(x, y));
             if let Some(pixel) = pixel {
                 *pixel = Rgb([colour.r(), colour.g(), colour.b()]);
             }
@@ -211,12 +243,12 @@ mod tests {
 
     #[test]
     fn a_mask_is_tinted_inside_and_drawn_at_its_edge() {
-        let mut picture = Picture::new(7, 7);
+        let mut picture = Picture::new(7, 7, Letters::Small);
         let mut mask = Film::filled(5, 5, SET);
         mask.pixels[0] = 0;
         picture.film(&Film::filled(5, 5, 100), (1, 1));
         picture.mask(&mask, (1, 1), colour(1));
-        let at = |x, y| picture.0.get_pixel(x, y).0;
+        let at = |x, y| picture.image.get_pixel(x, y).0;
         assert_eq!(at(0, 0), [0; 3], "beside the film");
         assert_eq!(at(1, 1), [100; 3], "not set");
         // 86, 180, 233 by 0.15 and by 0.9.
@@ -226,7 +258,7 @@ mod tests {
 
     #[test]
     fn drawings_are_cut_off_at_the_edges() {
-        let mut picture = Picture::new(20, 40);
+        let mut picture = Picture::new(20, 40, Letters::Small);
         let beyond = BoundingBox {
             label: String::new(),
             x: 15.0,
@@ -237,7 +269,7 @@ mod tests {
         picture.outline(&beyond, "a long caption", (0, 0), 20, colour(0));
         picture.film(&Film::filled(30, 30, 1), (10, 30));
         picture.words([("one", WHITE), ("two", WHITE)], (0, 0), 20, 1);
-        let lit = |(x, y): (u32, u32)| picture.0.get_pixel(x, y).0 != [0; 3];
+        let lit = |(x, y): (u32, u32)| picture.image.get_pixel(x, y).0 != [0; 3];
         assert!((0..20).any(|x| (0..13).any(|y| lit((x, y)))));
         assert!(lit((19, 39)));
     }

@@ -9,6 +9,7 @@ mod load;
 mod names;
 mod pickle;
 mod safetensors;
+mod shards;
 mod state_dict;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use tch::{Kind, Tensor, nn};
 pub use error::{Error, IoError, Result};
 pub use load::{Allow, LoadReport, load_into};
 pub use safetensors::{tensor_bytes, write_safetensors};
+pub use shards::shards;
 pub use tch;
 
 /// The tensors of a weight file by name, on the CPU.
@@ -38,11 +40,17 @@ type Parsed<T> = std::result::Result<T, String>;
 /// `{"model": …}`), only the weights are returned. Nested dictionaries give dotted names. Nothing
 /// in the file is executed: objects of unknown classes are skipped.
 ///
+/// A file whose name ends with `.index.json` is the index of a model that is divided among several
+/// files: the tensors of all of them are returned. See [`shards`].
+///
 /// # Errors
 /// [`Error::Io`] if the file cannot be opened. [`Error::File`] if it is damaged, has another
 /// format, or holds no named tensors.
 pub fn read(path: impl AsRef<Path>) -> Result<Tensors> {
     let path = path.as_ref();
+    if shards::is_index(path) {
+        return shards::read_all(path);
+    }
     let map = map(path)?;
     let parsed = mflag_input::catch_panic(|| parse(&map));
     parsed
@@ -60,7 +68,7 @@ pub fn metadata(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
     safetensors::metadata(&map(path)?).map_err(|reason| Error::file(path, reason))
 }
 
-/// Checks that a weight file can hold `parameters` values, before memory for them is allocated: the
+/// Checks that a weight file, or all files of an index, can hold `parameters` values, before memory for them is allocated: the
 /// number may come from a damaged configuration. Each value takes at least a byte. `model` names
 /// the model in the error.
 ///
@@ -68,9 +76,16 @@ pub fn metadata(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
 /// [`Error::Io`] if the file cannot be read. [`Error::Mismatch`] if it has fewer bytes.
 pub fn check_size(path: impl AsRef<Path>, parameters: u64, model: &str) -> Result<()> {
     let path = path.as_ref();
-    let bytes = std::fs::metadata(path)
-        .map_err(|e| IoError::new("read", path, e))?
-        .len();
+    let files = if shards::is_index(path) {
+        shards::shards(path)?
+    } else {
+        vec![path.to_owned()]
+    };
+    let mut bytes = 0;
+    for file in &files {
+        let meta = std::fs::metadata(file).map_err(|e| IoError::new("read", file, e))?;
+        bytes += meta.len();
+    }
     if bytes >= parameters {
         return Ok(());
     }

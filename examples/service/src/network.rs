@@ -47,7 +47,8 @@ struct Finding {
     /// The probability from which the label counts as present. Classes have none: the most likely
     /// class counts as present.
     threshold: Option<f32>,
-    present: bool,
+    /// `None` for a label without a threshold.
+    present: Option<bool>,
 }
 
 /// A description of a network.

@@ -68,9 +68,14 @@ pub struct SplitOptions {
     #[command(flatten)]
     pub by_rule: RuleOptions,
     /// CSV table with the columns `film` and `split` (train, validate or test), in place of a rule;
-    /// films that the table does not list are left out
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["split", "validate", "test"])]
+    /// or a folder with train.txt, val.txt and test.txt, a film in each line, as BenchX has them.
+    /// Films that are not listed are left out
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["split", "validate", "test"])]
     pub list: Option<PathBuf>,
+    /// File with the identifier of a test patient in each line, as CheXclusion has them; the rule
+    /// `patient` splits the other patients
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["list", "test"])]
+    pub test_patients: Option<PathBuf>,
 }
 
 impl From<RuleOptions> for SplitOptions {
@@ -78,6 +83,7 @@ impl From<RuleOptions> for SplitOptions {
         SplitOptions {
             by_rule,
             list: None,
+            test_patients: None,
         }
     }
 }
@@ -88,22 +94,53 @@ pub(crate) struct Splitter {
     pub(crate) rule: Rule,
     by_hash: HashSplit,
     pub(super) list: Option<PathBuf>,
+    pub(super) test_patients: Option<PathBuf>,
 }
 
 impl SplitOptions {
     /// Checks the options against the offers of a data set, and fills in its defaults.
     ///
     /// # Errors
-    /// As [`RuleOptions::splitter`].
+    /// As [`RuleOptions::splitter`], or if test patients are listed for another rule than
+    /// [`Rule::Patient`].
     pub(crate) fn splitter(&self, offers: &[Offer]) -> Result<Splitter> {
+        let by_rule = match self.test_patients {
+            Some(_) => self.by_rule.without_test(offers)?,
+            None => self.by_rule,
+        };
         Ok(Splitter {
             list: self.list.clone(),
-            ..self.by_rule.splitter(offers)?
+            test_patients: self.test_patients.clone(),
+            ..by_rule.splitter(offers)?
         })
     }
 }
 
 impl RuleOptions {
+    /// The options for the patients who are not listed for test: the rule `patient`, which draws no
+    /// test patients. By default, validation is as large as without the list.
+    fn without_test(self, offers: &[Offer]) -> Result<RuleOptions> {
+        if let Some(rule) = self.rule
+            && rule != Rule::Patient
+        {
+            return Err(Error::Data(format!(
+                "--test-patients: does not go with --split {}; use --split patient",
+                rule.name()
+            )));
+        }
+        let rule = Some(Rule::Patient);
+        let offer = *RuleOptions { rule, ..self }.offer(offers)?;
+        let default = offer
+            .validate
+            .map(|v| v / (1.0 - offer.test.unwrap_or(0.0)));
+        Ok(RuleOptions {
+            rule,
+            validate: self.validate.or(default),
+            test: Some(0.0),
+            seed: self.seed,
+        })
+    }
+
     /// Checks the options against the offers of a data set, and fills in its defaults.
     ///
     /// # Errors
@@ -121,6 +158,7 @@ impl RuleOptions {
                 self.seed.unwrap_or(0),
             )?,
             list: None,
+            test_patients: None,
         })
     }
 

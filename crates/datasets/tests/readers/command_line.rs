@@ -100,6 +100,63 @@ fn a_list_gives_the_splits() {
     );
 }
 
+/// A folder of lists, in the form that BenchX has: names of films with or without their ending.
+#[test]
+fn a_folder_of_lists_gives_the_splits() {
+    let tree = siim();
+    let folder = tree.path("lists");
+    let folder = folder.to_str().unwrap();
+    let read = || read(&tree, "siim", &["--list", folder]);
+    tree.write("lists/train.txt", "p\nn0\n\nabsent\n");
+    tree.write("lists/val.txt", "n1\r\n");
+    let error = refusal(read());
+    assert!(error.contains("has no test.txt"), "{error}");
+    tree.write("lists/test.txt", "n2");
+    let data = read().unwrap();
+    let expected = [
+        ("n0", Split::Train),
+        ("n1", Split::Validate),
+        ("n2", Split::Test),
+        ("p", Split::Train),
+    ];
+    assert_eq!(films(&data), expected);
+    assert_eq!(left_out(&data), [("not in the list of splits", 3)]);
+    tree.write("lists/test.txt", "n2\nn1\n");
+    let error = refusal(read());
+    assert!(
+        error.contains("test.txt: lists n1, which is also for validate"),
+        "{error}"
+    );
+}
+
+/// A list of test patients, in the form that CheXclusion has: a line for each film, with the number
+/// of its patient.
+#[test]
+fn a_list_of_test_patients_moves_them_to_test_and_draws_no_others() {
+    let tree = siim();
+    let list = tree.path("testSet_SubjID.csv");
+    let list = list.to_str().unwrap();
+    let read = |flags: &[&str]| read(&tree, "siim", &[&["--test-patients", list], flags].concat());
+    tree.write("testSet_SubjID.csv", "Subject\nn00003\n3\n3\nn9\n");
+    // The numbers of p and of n0 to n5.
+    let data = read(&["--validate", "0"]).unwrap();
+    let test: Vec<_> = films(&data)
+        .into_iter()
+        .filter(|(_, split)| *split == Split::Test)
+        .collect();
+    assert_eq!(test, [("n3", Split::Test)]);
+    assert_eq!(data.records.len(), 7, "no film is left out");
+
+    let error = refusal(read(&["--split", "mgca"]));
+    assert!(error.contains("use --split patient"), "{error}");
+    tree.write("testSet_SubjID.csv", "77\n");
+    let error = refusal(read(&[]));
+    assert!(
+        error.contains("lists none of the patients of siim-acr"),
+        "{error}"
+    );
+}
+
 /// The command line refuses a flag or a value that the data set does not have.
 #[rstest]
 #[case(&["mimic", "--films", "x"], "unexpected argument '--films'")]
@@ -116,6 +173,8 @@ fn a_list_gives_the_splits() {
 #[case(&["nih", "--split", "pacient"], "'patient'")]
 #[case(&["mimic", "--labels", "cheXpert"], "'chexpert'")]
 #[case(&["siim", "--list", "x", "--split", "mgca"], "cannot be used with")]
+#[case(&["siim", "--test-patients", "x", "--test", "0.1"], "cannot be used with")]
+#[case(&["manifest", "--test-patients", "x"], "unexpected argument '--test-patients'")]
 #[case(&["mimic", "--views", "lateral"], "possible values: pa, ap")]
 #[case(&["manifest", "--name", ""], "a value is required for '--name")]
 #[case(&["mimik"], "'mimic'")]

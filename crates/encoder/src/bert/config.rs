@@ -76,6 +76,25 @@ impl std::fmt::Display for Config {
     }
 }
 
+/// Values of `model_type` whose weights may have a BERT's names and shapes, but which compute
+/// something else: other positions, other embeddings or another order of the layer norms.
+const OTHER_MODELS: [&str; 14] = [
+    "albert",
+    "camembert",
+    "data2vec-text",
+    "ernie",
+    "esm",
+    "layoutlm",
+    "longformer",
+    "megatron-bert",
+    "mpnet",
+    "nezha",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+];
+
 impl Config {
     /// The number of parameters of the model, without pooler.
     pub fn parameters(&self) -> u64 {
@@ -110,7 +129,7 @@ struct Keys<'a> {
 
 impl Keys<'_> {
     fn config(&self) -> Result<Config> {
-        self.one_of("model_type", None, &[("bert", ())])?;
+        self.check_type()?;
         self.one_of("position_embedding_type", Some(()), &[("absolute", ())])?;
         if self
             .get("is_decoder")
@@ -143,6 +162,29 @@ impl Keys<'_> {
             return Err(self.wrong("num_attention_heads", &wanted));
         }
         Ok(config)
+    }
+
+    /// Checks `model_type`. Models that are BERTs have many names there, such as `cxr-bert`, or
+    /// none: names and shapes of the weights decide. Those that compute something else from weights
+    /// of the same names and shapes are refused.
+    fn check_type(&self) -> Result<()> {
+        let Some(model_type) = self.get("model_type") else {
+            let path = self.path.display();
+            tracing::warn!(
+                "{path}: has no model_type; the model counts as a BERT if its weights fit"
+            );
+            return Ok(());
+        };
+        if OTHER_MODELS.iter().any(|other| model_type == other) {
+            return Err(self.wrong("model_type", "\"bert\" or the name of a kind of BERT"));
+        }
+        if model_type != "bert" {
+            let path = self.path.display();
+            tracing::warn!(
+                "{path}: model_type is {model_type}; the model counts as a BERT if its weights fit"
+            );
+        }
+        Ok(())
     }
 
     /// The value of a key. Null counts as absent.

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, nn};
-use tokenizers::Tokenizer;
+use tokenizers::{Encoding, Tokenizer};
 
 use crate::bert::{Bert, Config};
 use crate::{Error, Result};
@@ -38,6 +38,15 @@ pub enum Pooling {
     Mean,
 }
 
+/// Embedded texts, in their order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embedded {
+    /// One row for each text: `[texts, hidden]`.
+    pub vectors: Array2<f32>,
+    /// Whether a text has more than `max_tokens` tokens. Its vector is that of its beginning.
+    pub cut: Vec<bool>,
+}
+
 /// A tokenizer and a frozen BERT.
 #[derive(Debug)]
 pub struct TextEncoder {
@@ -50,8 +59,8 @@ pub struct TextEncoder {
 
 impl TextEncoder {
     /// Opens a model folder with `config.json`, the weights (`model.safetensors`, else
-    /// `pytorch_model.bin`) and the tokenizer (`tokenizer.json`, else `vocab.txt` and, if present,
-    /// `tokenizer_config.json`).
+    /// `pytorch_model.bin`, each in one file or divided among several by an `.index.json`) and the
+    /// tokenizer (`tokenizer.json`, else `vocab.txt` and, if present, `tokenizer_config.json`).
     ///
     /// Texts are cut at `max_tokens` tokens, including `[CLS]` and `[SEP]`: from 3 to the model's
     /// `max_position_embeddings`. This replaces the truncation and padding of `tokenizer.json`.
@@ -70,17 +79,24 @@ impl TextEncoder {
         let parts = Parts::read(folder, max_tokens)?;
         let weights = weight_file(folder)?;
         check_size(
-            &weights,
+            &weights.path,
             parts.config.parameters(),
             &parts.config.to_string(),
         )?;
         let mut store = nn::VarStore::new(device);
         let bert = Bert::new(store.root(), &parts.config)?;
-        let report = load_into(&weights, &sorted_variables(&store), &Allow::heads())?;
-        tracing::debug!("{}: {report}", weights.display());
+        let report = load_into(&weights.path, &sorted_variables(&store), &Allow::heads())?;
+        tracing::debug!("{}: {report}", weights.path.display());
         store.freeze();
         let mut digest = parts.digest(pooling, max_tokens)?;
-        digest.file("weights", &weights)?;
+        if let Some(shards) = &weights.shards {
+            digest.file("index", &weights.path)?;
+            for shard in shards {
+                digest.file("weights", shard)?;
+            }
+        } else {
+            digest.file("weights", &weights.path)?;
+        }
         Ok(parts.encoder(bert, pooling, device, &digest))
     }
 
@@ -133,6 +149,11 @@ impl TextEncoder {
     /// # Errors
     /// [`Error::Input`] if the tokenizer fails on a text.
     pub fn tokenize(&self, texts: &[String]) -> Result<Vec<Vec<u32>>> {
+        let encodings = self.encode(texts)?.into_iter();
+        Ok(encodings.map(|e| e.get_ids().to_vec()).collect())
+    }
+
+    fn encode(&self, texts: &[String]) -> Result<Vec<Encoding>> {
         let tokenizer = &self.tokenizer;
         texts
             .par_iter()
@@ -143,7 +164,7 @@ impl TextEncoder {
             .collect()
     }
 
-    /// The vectors of texts, `[texts, hidden]`: one row for each text, in their order.
+    /// The vectors of texts, and which texts were cut at `max_tokens`.
     ///
     /// Texts of similar length are computed in one batch of at most `batch_tokens` tokens,
     /// including padding, or of one text. Which texts share a batch changes a vector only by
@@ -157,18 +178,23 @@ impl TextEncoder {
         texts: &[String],
         batch_tokens: usize,
         progress: &dyn Fn(usize),
-    ) -> Result<Array2<f32>> {
-        let tokens = self.tokenize(texts)?;
+    ) -> Result<Embedded> {
+        let encodings = self.encode(texts)?;
+        let tokens: Vec<&[u32]> = encodings.iter().map(Encoding::get_ids).collect();
         let mut vectors = Array2::zeros((texts.len(), self.hidden()));
         for batch in batches(&tokens, batch_tokens) {
-            let rows: Vec<&[u32]> = batch.iter().map(|&i| tokens[i].as_slice()).collect();
+            let rows: Vec<&[u32]> = batch.iter().map(|&i| tokens[i]).collect();
             let values = self.embed_batch(&rows)?;
             for (&i, row) in batch.iter().zip(values.chunks_exact(self.hidden())) {
                 vectors.row_mut(i).assign(&ndarray::aview1(row));
             }
             progress(batch.len());
         }
-        Ok(vectors)
+        let is_cut = |encoding: &Encoding| !encoding.get_overflowing().is_empty();
+        Ok(Embedded {
+            vectors,
+            cut: encodings.iter().map(is_cut).collect(),
+        })
     }
 
     /// The vectors of the rows, one after the other.
@@ -257,6 +283,9 @@ impl Parts {
         for file in &self.source.files {
             digest.file("tokenizer", file)?;
         }
+        if self.source.keeps_case {
+            digest.part("case of the vocabulary", b"kept");
+        }
         Ok(digest)
     }
 
@@ -293,24 +322,38 @@ impl Digest {
     }
 }
 
-fn weight_file(folder: &Path) -> Result<PathBuf> {
+/// The file of the weights, or the index of the files that they are divided among.
+struct WeightFile {
+    path: PathBuf,
+    shards: Option<Vec<PathBuf>>,
+}
+
+fn weight_file(folder: &Path) -> Result<WeightFile> {
     let names = ["model.safetensors", "pytorch_model.bin"];
-    names
-        .iter()
-        .map(|name| folder.join(name))
-        .find(|path| path.exists())
-        .ok_or_else(|| {
-            Error::model(
-                folder,
-                format!("has no weights, neither {} nor {}", names[0], names[1]),
-            )
-        })
+    for name in names {
+        let path = folder.join(name);
+        if path.exists() {
+            return Ok(WeightFile { path, shards: None });
+        }
+        let path = folder.join(format!("{name}.index.json"));
+        if path.exists() {
+            let shards = Some(mflag_weights::shards(&path)?);
+            return Ok(WeightFile { path, shards });
+        }
+    }
+    Err(Error::model(
+        folder,
+        format!(
+            "has no weights, neither {} nor {}, in one file or with an .index.json",
+            names[0], names[1]
+        ),
+    ))
 }
 
 /// The indices of texts in batches of at most `batch_tokens` tokens, counting the padding to the
 /// longest text, or of one text. The longest texts come first, so that a lack of memory shows at
 /// once.
-fn batches(tokens: &[Vec<u32>], batch_tokens: usize) -> Vec<Vec<usize>> {
+fn batches(tokens: &[&[u32]], batch_tokens: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..tokens.len()).collect();
     order.sort_by_key(|&i| Reverse(tokens[i].len()));
     let mut batches = Vec::new();

@@ -16,6 +16,8 @@ use crate::{Error, Result};
 pub(super) struct Source {
     pub(super) tokenizer: Tokenizer,
     pub(super) files: Vec<PathBuf>,
+    /// Whether texts keep their case because the vocabulary has capitals, and no file states it.
+    pub(super) keeps_case: bool,
 }
 
 /// Reads the tokenizer of `folder`. It cuts texts at `max_tokens` tokens, including special tokens,
@@ -27,6 +29,7 @@ pub(super) fn read(folder: &Path, max_tokens: usize, vocab_size: i64) -> Result<
         Source {
             tokenizer: from_json(&json)?,
             files: vec![json],
+            keeps_case: false,
         }
     } else if vocab.exists() {
         from_vocab(folder, &vocab)?
@@ -65,7 +68,9 @@ fn from_json(path: &Path) -> Result<Tokenizer> {
         .map_err(|e| wrong(&e))
 }
 
-/// The tokenizer that `BertTokenizer` of transformers builds, with the same defaults.
+/// The tokenizer that `BertTokenizer` of transformers builds, with the same defaults. One differs:
+/// if nothing states whether texts are lowercased, and the vocabulary has capitals, texts keep
+/// their case.
 fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
     let bytes = mflag_input::read(vocab, &TOKENIZER).map_err(|e| Error::io("read", vocab, e))?;
     let broken = |e: tokenizers::Error| Error::model(vocab, format!("is not a vocabulary: {e}"));
@@ -89,9 +94,13 @@ fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
 
     let config = folder.join("tokenizer_config.json");
     let options = NormalizerOptions::read(&config)?;
+    let has_capitals = pieces.keys().any(|piece| is_capitalised(piece));
+    let lower_case = options.do_lower_case.unwrap_or(!has_capitals);
+    warn_of_case(vocab, options.do_lower_case, has_capitals);
+    let keeps_case = options.do_lower_case.is_none() && has_capitals;
     let mut tokenizer = Tokenizer::new(WordPiece::builder().vocab(pieces).build().map_err(broken)?);
     tokenizer
-        .with_normalizer(Some(options.normalizer()))
+        .with_normalizer(Some(options.normalizer(lower_case)))
         .map_err(broken)?;
     tokenizer
         .with_pre_tokenizer(Some(BertPreTokenizer))
@@ -99,12 +108,42 @@ fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
     tokenizer.add_special_tokens(specials).map_err(broken)?;
     let mut files = vec![vocab.to_owned()];
     files.extend(config.exists().then_some(config));
-    Ok(Source { tokenizer, files })
+    Ok(Source {
+        tokenizer,
+        files,
+        keeps_case,
+    })
+}
+
+/// Whether a piece has a capital. Special tokens, such as `[CLS]`, do not count.
+fn is_capitalised(piece: &str) -> bool {
+    let is_special = piece.starts_with('[') && piece.ends_with(']');
+    !is_special && piece.chars().any(char::is_uppercase)
+}
+
+/// Says so if the case of texts was not stated, or does not fit the vocabulary.
+fn warn_of_case(vocab: &Path, stated: Option<bool>, has_capitals: bool) {
+    let vocab = vocab.display();
+    match (stated, has_capitals) {
+        (None, true) => tracing::warn!(
+            "{vocab} has capitals, and no tokenizer_config.json states do_lower_case: texts keep \
+             their case; if that is wrong, write {{\"do_lower_case\": true}} into it"
+        ),
+        (Some(true), true) => tracing::warn!(
+            "{vocab} has capitals, but tokenizer_config.json has do_lower_case: true: its pieces \
+             with capitals are never used"
+        ),
+        (Some(false), false) => tracing::warn!(
+            "{vocab} has no capitals, but tokenizer_config.json has do_lower_case: false: words \
+             with capitals become [UNK]"
+        ),
+        _ => {}
+    }
 }
 
 /// The options of the normaliser in `tokenizer_config.json`.
 struct NormalizerOptions {
-    do_lower_case: bool,
+    do_lower_case: Option<bool>,
     strip_accents: Option<bool>,
     tokenize_chinese_chars: bool,
 }
@@ -126,18 +165,18 @@ impl NormalizerOptions {
             )),
         };
         Ok(NormalizerOptions {
-            do_lower_case: option("do_lower_case")?.unwrap_or(true),
+            do_lower_case: option("do_lower_case")?,
             strip_accents: option("strip_accents")?,
             tokenize_chinese_chars: option("tokenize_chinese_chars")?.unwrap_or(true),
         })
     }
 
-    fn normalizer(&self) -> BertNormalizer {
+    fn normalizer(&self, lower_case: bool) -> BertNormalizer {
         BertNormalizer::new(
             true,
             self.tokenize_chinese_chars,
             self.strip_accents,
-            self.do_lower_case,
+            lower_case,
         )
     }
 }

@@ -99,7 +99,7 @@ fn assert_near(ours: &[f32], theirs: &[f32], tolerance: f32) {
 }
 
 fn embed(encoder: &TextEncoder, texts: &[String], batch_tokens: usize) -> Array2<f32> {
-    encoder.embed(texts, batch_tokens, &|_| ()).unwrap()
+    encoder.embed(texts, batch_tokens, &|_| ()).unwrap().vectors
 }
 
 #[rstest]
@@ -182,6 +182,112 @@ fn variables_have_the_names_of_transformers() {
         .collect();
     theirs.sort();
     assert_eq!(ours, theirs);
+}
+
+/// A BERT is one whatever its `config.json` calls it: Hugging Face's name of CXR-BERT, and none.
+#[rstest]
+#[case(Some(json!("cxr-bert")))]
+#[case(Some(json!("bert")))]
+#[case(None)]
+fn weights_decide_what_is_a_bert(#[case] model_type: Option<Value>) {
+    let folder = tiny_json();
+    change(folder.path(), "config.json", "model_type", model_type);
+    let vectors = embed(&open(folder.path(), Pooling::Cls), &texts(), 64);
+    assert_near(vectors.as_slice().unwrap(), &npy("cls_gelu.npy"), TINY);
+}
+
+/// Divides the tensors of the tiny model among two files, with an index.
+fn divided() -> TempDir {
+    let folder = tiny(&["config.json", "tokenizer.json"]);
+    let bytes = fs::read(golden().join("tiny/model.safetensors")).unwrap();
+    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let (mut shards, mut map) = ([Vec::new(), Vec::new()], serde_json::Map::new());
+    for (index, (name, view)) in file.iter().enumerate() {
+        shards[index % 2].push((name, view));
+        map.insert(name.to_owned(), json!(shard_name(index % 2)));
+    }
+    for (index, shard) in shards.into_iter().enumerate() {
+        let bytes = safetensors::serialize(shard, None).unwrap();
+        fs::write(folder.path().join(shard_name(index)), bytes).unwrap();
+    }
+    let index = json!({ "metadata": {}, "weight_map": map });
+    fs::write(folder.path().join(INDEX), index.to_string()).unwrap();
+    folder
+}
+
+const INDEX: &str = "model.safetensors.index.json";
+
+fn shard_name(index: usize) -> String {
+    format!("model-0000{}-of-00002.safetensors", index + 1)
+}
+
+#[test]
+fn divided_weights_give_the_same_vectors_and_each_file_counts_in_the_fingerprint() {
+    let folder = divided();
+    let encoder = open(folder.path(), Pooling::Cls);
+    let vectors = embed(&encoder, &texts(), 64);
+    assert_near(vectors.as_slice().unwrap(), &npy("cls_gelu.npy"), TINY);
+
+    let shard = folder.path().join(shard_name(1));
+    let mut bytes = fs::read(&shard).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let changed = open(folder.path(), Pooling::Cls);
+    assert_ne!(changed.fingerprint(), encoder.fingerprint());
+}
+
+#[rstest]
+#[case(|index: &mut Value| index["weight_map"] = json!({}), "has no `weight_map`")]
+#[case(|index: &mut Value| index["weight_map"]["x"] = json!("../x.safetensors"), "in the same folder")]
+#[case(|index: &mut Value| index["weight_map"]["x"] = json!(INDEX), "in the same folder")]
+#[case(|index: &mut Value| index["weight_map"]["x"] = json!(shard_name(0)), "lacks the tensor `x`")]
+#[case(|index: &mut Value| index["weight_map"]["x"] = json!("none.bin"), "none.bin")]
+fn a_wrong_index_is_named(#[case] damage: fn(&mut Value), #[case] expected: &str) {
+    let folder = divided();
+    let path = folder.path().join(INDEX);
+    let mut index = json_file(&path);
+    damage(&mut index);
+    fs::write(&path, index.to_string()).unwrap();
+    let opened = TextEncoder::open(folder.path(), Pooling::Cls, 16, Device::Cpu);
+    let message = opened.unwrap_err().to_string();
+    assert!(message.contains(expected), "{message}");
+}
+
+#[test]
+fn cut_texts_are_told() {
+    let encoder = open(tiny_json().path(), Pooling::Cls);
+    let texts = texts();
+    let long = vec![texts.join(" "), texts[0].clone()];
+    let embedded = encoder.embed(&long, 64, &|_| ()).unwrap();
+    assert_eq!(embedded.cut, [true, false]);
+    let begin = encoder.tokenize(&long).unwrap();
+    assert_eq!(begin[0].len(), 16);
+}
+
+/// A vocabulary with capitals and no statement about them: texts keep their case. With a statement,
+/// they follow it, as transformers does.
+#[rstest]
+#[case(None, true)]
+#[case(Some(false), true)]
+#[case(Some(true), false)]
+fn the_case_of_texts_follows_the_statement_or_else_the_vocabulary(
+    #[case] stated: Option<bool>,
+    #[case] keeps: bool,
+) {
+    let folder = tiny(&["config.json", "model.safetensors", "vocab.txt"]);
+    let path = folder.path().join("vocab.txt");
+    let vocab = fs::read_to_string(&path).unwrap();
+    let mut pieces: Vec<&str> = vocab.lines().collect();
+    let last = pieces.len() - 1;
+    pieces[last] = "Lungs";
+    fs::write(&path, pieces.join("\n")).unwrap();
+    if let Some(stated) = stated {
+        let config = json!({ "do_lower_case": stated }).to_string();
+        fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+    }
+    let encoder = open(folder.path(), Pooling::Cls);
+    let tokens = encoder.tokenize(&["Lungs".to_owned()]).unwrap();
+    assert_eq!(tokens[0].contains(&(last as u32)), keeps, "{tokens:?}");
 }
 
 #[test]

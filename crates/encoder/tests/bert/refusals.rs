@@ -20,8 +20,8 @@ fn refusal(folder: &Path) -> String {
 
 #[rstest]
 #[case::missing("hidden_size", None, "hidden_size is missing")]
-#[case::no_type("model_type", None, "model_type is missing")]
 #[case::other("model_type", Some(json!("roberta")), "model_type is \"roberta\", but must be \"bert\"")]
+#[case::order("model_type", Some(json!("megatron-bert")), "but must be \"bert\"")]
 #[case::zero("num_hidden_layers", Some(json!(0)), "num_hidden_layers is 0, but must be an integer")]
 #[case::text("vocab_size", Some(json!("many")), "vocab_size is \"many\"")]
 #[case::huge("intermediate_size", Some(json!(1u64 << 60)), "intermediate_size is 115292150")]

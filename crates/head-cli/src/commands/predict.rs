@@ -9,7 +9,7 @@ use mflag_cli::DeviceArgs;
 use mflag_core::atomic;
 use mflag_core::output::Output;
 use mflag_core::table::write_csv;
-use mflag_head::{Head, Model, Predicted, Reading, find_films};
+use mflag_head::{DrawnBoxes, Head, Model, Overlays, Predicted, Reading, find_films};
 
 use super::create_folder;
 
@@ -32,6 +32,12 @@ pub(crate) struct PredictArgs {
     /// than the chest [default: warn]
     #[arg(long)]
     chest_only: bool,
+    /// Lowest confidence of a box on an overlay, 0 to 1 [default: 0]
+    #[arg(long, value_name = "SHARE", requires = "overlays", value_parser = share)]
+    confidence: Option<f64>,
+    /// Number of boxes on an overlay: the most confident ones [default: 5]
+    #[arg(long, value_name = "NUMBER", requires = "overlays")]
+    top: Option<usize>,
     #[command(flatten)]
     on: DeviceArgs,
     /// Films, folders of films, or quoted patterns such as 'films/*.dcm'
@@ -46,14 +52,31 @@ impl PredictArgs {
             chest_only: self.chest_only,
         }
     }
+
+    fn boxes(&self) -> DrawnBoxes {
+        let default = DrawnBoxes::default();
+        DrawnBoxes {
+            confidence: self.confidence.unwrap_or(default.confidence),
+            top: self.top.unwrap_or(default.top),
+        }
+    }
+}
+
+/// Reads a number from 0 to 1.
+fn share(text: &str) -> Result<f64, String> {
+    let share = text
+        .parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share));
+    share.ok_or_else(|| "must be a number from 0 to 1".to_owned())
 }
 
 pub(crate) fn run<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitCode> {
     let found = find_films(&args.films)?;
     let model = Model::<H>::open_on(&args.model, args.on.into())?;
     create_folder(&args.out)?;
-    let overlays = args.overlays.then(|| args.out.join("overlays"));
-    if let Some(folder) = &overlays {
+    let folder = args.overlays.then(|| args.out.join("overlays"));
+    if let Some(folder) = &folder {
         create_folder(folder)?;
     }
     if !found.passed_over.is_empty() {
@@ -61,7 +84,9 @@ pub(crate) fn run<H: Head>(args: &PredictArgs, out: &mut Output) -> Result<ExitC
         let words = format!("passed over, no films: {kinds}\n");
         out.say("passed_over", &found.passed_over, words);
     }
-    let predicted = model.predict(&found.films, args.reading(), &args.out, overlays.as_deref())?;
+    let boxes = args.boxes();
+    let overlays = folder.as_deref().map(|folder| Overlays { folder, boxes });
+    let predicted = model.predict(&found.films, args.reading(), &args.out, overlays)?;
     report(found.films.len(), &predicted, &args.out, out)
 }
 

@@ -31,7 +31,7 @@ mod ranking;
 pub use calibration::{BINS, calibration_error, class_calibration_error};
 pub use confusion::{Confusion, class_accuracy};
 pub use curve::Point;
-pub use ranking::Ranking;
+pub use ranking::{LabelCount, Ranking};
 
 use ndarray::{ArrayView1, ArrayView2, Axis};
 

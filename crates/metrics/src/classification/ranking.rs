@@ -1,11 +1,32 @@
 //! Metrics of the order of scores: AUROC, average precision and the best F1.
 
 use ndarray::ArrayView1;
+use serde::{Deserialize, Serialize};
 
 use super::curve::{self, Point};
 use crate::error::check_numbers;
 use crate::mean::ratio;
 use crate::{Counts, Error, Result};
+
+/// How many samples have a label, and how many lack it. Samples of which this is unknown do not
+/// count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LabelCount {
+    /// Samples with the label.
+    pub with: usize,
+    /// Samples without it.
+    pub without: usize,
+}
+
+impl LabelCount {
+    /// With fewer samples on one side, a threshold or a metric is a matter of chance.
+    pub const FEWEST: usize = 10;
+
+    /// Whether one side has fewer than [`LabelCount::FEWEST`] samples.
+    pub fn is_small(&self) -> bool {
+        self.with.min(self.without) < LabelCount::FEWEST
+    }
+}
 
 /// Samples sorted by their scores. Each metric is then one walk from the highest score down.
 ///
@@ -117,6 +138,15 @@ impl Ranking {
             .filter(|(_, f1)| *f1 > 0.0)
             .max_by(|a, b| a.1.total_cmp(&b.1));
         Ok(best)
+    }
+
+    /// The numbers of samples with and without the label.
+    pub fn known(&self) -> LabelCount {
+        let with = self.present.iter().filter(|present| **present).count();
+        LabelCount {
+            with,
+            without: self.present.len() - with,
+        }
     }
 
     /// The highest score below `score`; `None` if no score is lower.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mflag_core::Named;
 use mflag_film::{Film, Fit, Placement, square};
-use mflag_store::picture::{CYAN, Colour, GREY, LINE, Picture, WHITE, colour};
+use mflag_store::picture::{CYAN, Colour, GREY, Letters, Picture, WHITE, colour};
 use mflag_store::{BoundingBox, Record, Result, Store, mask};
 
 use super::choose::choose;
@@ -24,6 +24,8 @@ const COLUMNS: usize = 8;
 const SIDE: u32 = 256;
 /// Gap between films in pixels.
 const GAP: u32 = 6;
+/// Height of a line of text.
+const LINE: u32 = Letters::Small.line();
 /// Height of a film with its caption of three lines.
 const CELL: u32 = SIDE + 3 * LINE + GAP;
 /// Height of the title.
@@ -43,7 +45,7 @@ pub fn contact_sheet(store: &Store, sheet: &Sheet, path: &Path) -> Result<usize>
     let columns = films.len().clamp(1, COLUMNS) as u32;
     let rows = films.len().div_ceil(COLUMNS) as u32;
     let width = columns * (SIDE + GAP) - GAP;
-    let mut picture = Picture::new(width, TITLE + rows * CELL);
+    let mut picture = Picture::new(width, TITLE + rows * CELL, Letters::Small);
     let title = format!(
         "{}: {} of {} films; # is the line in films.jsonl, ? an uncertain label",
         store.meta().dataset,

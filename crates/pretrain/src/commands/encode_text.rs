@@ -31,9 +31,16 @@ pub(crate) fn run(args: &EncodeTextArgs, out: &mut Output) -> Result<()> {
         "distinct",
         "encoded now",
         "in the cache",
+        "cut at max_tokens",
         "seconds",
     ]);
-    let counts = [texts.len(), filled.distinct, filled.encoded, cache.len()];
+    let counts = [
+        texts.len(),
+        filled.distinct,
+        filled.encoded,
+        cache.len(),
+        cache.count_cut(&texts).cut,
+    ];
     let seconds = format!("{:.1}", begin.elapsed().as_secs_f64());
     table.row(counts.iter().map(ToString::to_string).chain([seconds]));
     out.say("texts", &table, &table);

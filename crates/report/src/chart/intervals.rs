@@ -8,13 +8,15 @@ use super::axis::{Axis, Placed};
 use super::{Ids, WIDTH, figure, px};
 use crate::number::{short, with_interval};
 
-/// Height of a row: the name, and below it the interval.
+/// Height of a row: a line of the name, and below it the interval.
 const ROW: f64 = 38.0;
+/// Height of each further line of the name.
+const LINE: f64 = 16.0;
 const LEFT: f64 = 18.0;
 const RIGHT: f64 = WIDTH - 18.0;
 /// Height of the axis below the rows.
 const BELOW: f64 = 44.0;
-/// Number of letters of a name that fit into a row beside the value.
+/// Number of letters of a name that fit into a line beside the value.
 const LETTERS: usize = 34;
 
 /// A value and its interval.
@@ -38,7 +40,16 @@ pub(crate) struct Intervals {
 impl Intervals {
     /// The chart as a `figure`.
     pub(crate) fn render(&self, ids: &Ids) -> Markup {
-        let bottom = ROW * self.rows.len() as f64 + 8.0;
+        let tops: Vec<f64> = self
+            .rows
+            .iter()
+            .scan(0.0, |below, row| {
+                let top = *below;
+                *below += row.height();
+                Some(top)
+            })
+            .collect();
+        let bottom = self.rows.iter().map(Row::height).sum::<f64>() + 8.0;
         let values = self.rows.iter().flat_map(|row| {
             let [low, high] = row.ends();
             [low, row.value, high]
@@ -48,9 +59,7 @@ impl Intervals {
         let drawing = html! {
             (self.frame(&axis, bottom))
             g class="c0" {
-                @for (index, row) in self.rows.iter().enumerate() {
-                    (row.draw(ROW * index as f64, &axis))
-                }
+                @for (row, top) in self.rows.iter().zip(tops) { (row.draw(top, &axis)) }
             }
         };
         let height = bottom + BELOW;
@@ -92,6 +101,10 @@ impl Row {
         self.interval.unwrap_or([self.value; 2])
     }
 
+    fn height(&self) -> f64 {
+        ROW + LINE * (lines(&self.name).len() - 1) as f64
+    }
+
     fn words(&self) -> String {
         let value = with_interval(self.value, self.interval);
         format!("{}: {value}", self.name)
@@ -99,9 +112,12 @@ impl Row {
 
     fn draw(&self, top: f64, axis: &Placed) -> Markup {
         let [low, high] = self.ends();
-        let (middle, at) = (top + 25.0, axis.at(self.value));
+        let lines = lines(&self.name);
+        let (middle, at) = (top + self.height() - 13.0, axis.at(self.value));
         html! {
-            text class="row" x=(px(LEFT + 5.0)) y=(px(top + 16.0)) { (cut(&self.name)) }
+            @for (number, line) in lines.iter().enumerate() {
+                text class="row" x=(px(LEFT + 5.0)) y=(px(top + 16.0 + LINE * number as f64)) { (line) }
+            }
             text class="row figure" x=(px(RIGHT - 5.0)) y=(px(top + 16.0)) text-anchor="end" { (short(self.value)) }
             path class="bar" d={ "M" (px(axis.at(low))) " " (px(middle)) "H" (px(axis.at(high))) } {}
             circle class="mark" cx=(px(at)) cy=(px(middle)) r="4" { title { (self.words()) } }
@@ -109,11 +125,51 @@ impl Row {
     }
 }
 
-/// A name, cut to fit. The table beside the chart has the full name.
-fn cut(name: &str) -> String {
-    if name.chars().count() <= LETTERS {
-        return name.to_owned();
+/// A name in lines of at most [`LETTERS`] letters, at least one. Only longer words are divided.
+fn lines(name: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in name.split_whitespace() {
+        let letters: Vec<char> = word.chars().collect();
+        for part in letters.chunks(LETTERS) {
+            let Some(line) = lines.last_mut() else {
+                continue;
+            };
+            let used = line.chars().count();
+            if used > 0 && used + 1 + part.len() > LETTERS {
+                lines.push(part.iter().collect());
+                continue;
+            }
+            if used > 0 {
+                line.push(' ');
+            }
+            line.extend(part);
+        }
     }
-    let kept: String = name.chars().take(LETTERS - 1).collect();
-    format!("{kept}…")
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mflag_metrics::catalogue::{self, title_with_note};
+
+    /// Every title is shown whole, and so is a name of one long word.
+    #[test]
+    fn no_name_is_cut() {
+        let titles = catalogue::ALL
+            .iter()
+            .map(|metric| title_with_note(metric.key));
+        for name in titles.chain(["x".repeat(100), String::new()]) {
+            let lines = lines(&name);
+            assert!(!lines.is_empty() && lines.iter().all(|l| l.chars().count() <= LETTERS));
+            let joined = lines.join(" ").replace(' ', "");
+            assert_eq!(joined, name.replace(' ', ""), "{lines:?}");
+        }
+        let long = Row {
+            name: "Average precision, IoU .40 to .75, MGCA's films".to_owned(),
+            value: 0.5,
+            interval: None,
+        };
+        assert_eq!(long.height(), ROW + LINE);
+    }
 }

@@ -150,12 +150,22 @@ impl Chart {
                 path class="bar" d={ "M" (px(x.at(bar[0]))) " " (px(y.at(bar[1]))) "V" (px(y.at(bar[2]))) } {}
             }
             path class=(if dashed { "line dashed" } else { "line" }) d=(self.path(&points, x, y)) {}
-            @if series.stroke != Stroke::Plain {
-                @for (n, point) in shown.iter().enumerate().filter(|(n, _)| marked(*n)) {
+            @for (n, point) in shown.iter().enumerate() {
+                @if self.is_alone(&points, *point) || (series.stroke != Stroke::Plain && marked(n)) {
                     (mark(style, [x.at(point[0]), y.at(point[1])], dashed, Some(&mark_title(series, *point, n))))
                 }
             }
         }
+    }
+
+    /// Whether no line leads to a point, so that only a mark shows it.
+    fn is_alone(&self, points: &[[f64; 2]], point: [f64; 2]) -> bool {
+        let Some(at) = points.iter().position(|p| *p == point) else {
+            return false;
+        };
+        let before = at.checked_sub(1).and_then(|before| points.get(before));
+        let neighbours = [before, points.get(at + 1)];
+        !neighbours.into_iter().flatten().any(|p| self.shows(*p))
     }
 
     /// The line as an SVG path, interrupted where a point has no position.
@@ -359,6 +369,21 @@ mod tests {
         // The line is interrupted at a missing value.
         assert!(!html.contains("NaN"), "{html}");
         assert_eq!(html.matches("<title>").count(), 3);
+    }
+
+    /// A run of a few steps logs one point; a series may have one value between missing ones.
+    #[test]
+    fn a_point_without_a_line_has_a_mark() {
+        for (points, marks) in [
+            (vec![[5.0, 0.7]], 1),
+            (vec![[1.0, 0.7], [2.0, 0.6]], 0),
+            (vec![[1.0, 0.7], [2.0, f64::NAN], [3.0, 0.5], [4.0, 0.4]], 1),
+        ] {
+            let mut drawn = chart(points);
+            drawn.series[0].stroke = Stroke::Plain;
+            let html = drawn.render(&Ids::default()).into_string();
+            assert_eq!(html.matches("class=\"mark\"").count(), marks, "{html}");
+        }
     }
 
     #[test]

@@ -7,10 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 mod homography;
+mod official;
 mod tone;
 mod view;
 
 use homography::Homography;
+use official::Steps;
 use tone::Tone;
 pub use view::View;
 
@@ -37,6 +39,8 @@ pub struct Augment {
     pub flip: f64,
     /// Random perspective.
     pub perspective: Perspective,
+    /// How crop, rotation and perspective are resampled.
+    pub resampling: Resampling,
     /// Probability of stretching the grey values so that the darkest becomes black and the
     /// brightest white.
     #[schemars(range(min = 0.0, max = 1.0))]
@@ -57,11 +61,25 @@ impl Default for Augment {
             probability: 1.0,
             flip: 0.0,
             perspective: Perspective::default(),
+            resampling: Resampling::default(),
             autocontrast: 0.0,
             jitter: Jitter::default(),
             blur: Blur::default(),
         }
     }
+}
+
+/// How a view is resampled.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resampling {
+    /// All changes of place in one bilinear resampling. What a rotation leaves free shows the
+    /// stored square beyond the crop, as far as it reaches.
+    #[default]
+    Once,
+    /// As M-FLAG's authors: the crop, then rotation by the nearest pixel, then perspective by
+    /// bicubic resampling. Outside of the crop is black. Masks and boxes are mapped as with `once`.
+    Official,
 }
 
 /// A range of angles in degrees.
@@ -126,9 +144,24 @@ impl config::Config for Augment {
             ("blur", self.blur.from, self.blur.to),
         ];
         let wrong = ranges.iter().filter(|(_, from, to)| from > to);
-        wrong
+        let mut problems: Vec<String> = wrong
             .map(|(key, from, to)| format!("augment.{key}: from ({from}) is above to ({to})"))
-            .collect()
+            .collect();
+        let others = [
+            ("shift", self.shift),
+            ("scale", self.scale),
+            ("flip", self.flip),
+        ];
+        if self.resampling == Resampling::Official {
+            let others = others.iter().filter(|(_, value)| *value != 0.0);
+            problems.extend(others.map(|(key, value)| {
+                format!(
+                    "augment.{key}: is {value}, but must be 0 with augment.resampling=official, \
+                     which has crop, rotation and perspective alone"
+                )
+            }));
+        }
+        problems
     }
 }
 
@@ -201,6 +234,11 @@ impl Augment {
         }
         View {
             map,
+            official: (self.resampling == Resampling::Official).then(|| Steps {
+                crop: [left as u32, top as u32],
+                degrees: if moved { angle } else { 0.0 },
+                perspective: bent.then(|| Homography::perspective(to, &corners)),
+            }),
             from,
             to,
             tone: Tone {

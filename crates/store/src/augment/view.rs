@@ -4,6 +4,7 @@
 use mflag_film::{Grey, centre_start};
 
 use super::homography::Homography;
+use super::official::Steps;
 use super::tone::Tone;
 use crate::BoundingBox;
 
@@ -12,6 +13,8 @@ use crate::BoundingBox;
 pub struct View {
     /// Maps positions in the view to positions in the square.
     pub(super) map: Homography,
+    /// How the film is resampled instead of by `map` alone.
+    pub(super) official: Option<Steps>,
     pub(super) from: u32,
     pub(super) to: u32,
     /// Changes of the grey values, after the mapping.
@@ -24,6 +27,7 @@ impl View {
         let start = f64::from(centre_start(from, to));
         View {
             map: Homography::shift(start, start),
+            official: None,
             from,
             to,
             tone: Tone::NONE,
@@ -35,10 +39,13 @@ impl View {
         (self.to as usize).pow(2)
     }
 
-    /// Writes the view of the square `film` into `view`, resampled bilinearly. Pixels outside of
-    /// the square are black.
+    /// Writes the view of the square `film` into `view`, resampled bilinearly, or as
+    /// [`Resampling`](super::Resampling) says. Pixels outside of the square are black.
     pub fn film<P: Grey>(&self, film: &[P], view: &mut [P]) {
-        self.resample(film, view);
+        match &self.official {
+            Some(steps) => steps.resample(film, self.from, view, self.to),
+            None => self.resample(film, view),
+        }
         self.tone.apply(view, self.to as usize);
     }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use mflag_encoder::init::linear;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
-    Calibrate, Details, Error, Head, Metrics, OutputKind, Overlay, Result, ShownFilm,
+    Calibrate, Details, Error, Head, Metrics, OutputKind, Overlay, Result, ShownFilm, ViewGeometry,
 };
 use mflag_store::augment::View;
 use mflag_store::labels::Targets;
@@ -53,7 +53,12 @@ impl Head for Classification {
         Ok(move |record: &Record| Target::new(task, &targets, &record.labels).is_known())
     }
 
-    fn fit(settings: &ClassificationConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
+    fn fit(
+        settings: &ClassificationConfig,
+        store: &Store,
+        _view: ViewGeometry,
+        train: &[usize],
+    ) -> Result<Fitted> {
         let targets = settings.targets(&store.meta().labels)?;
         let films = count_films(settings.task, &targets, store, train);
         report_counts(&films, store, train.len())?;
@@ -75,6 +80,7 @@ impl Head for Classification {
         settings: &ClassificationConfig,
         _fitted: &Fitted,
         store: &Store,
+        _view: ViewGeometry,
     ) -> Result<impl Fn(usize) -> Result<Target> + Sync> {
         let task = settings.task;
         let targets = settings.targets(&store.meta().labels)?;

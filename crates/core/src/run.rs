@@ -53,6 +53,9 @@ pub struct Provenance {
     pub started: u64,
     /// Number of processors of the machine.
     pub processors: usize,
+    /// What the network sees of the films, in words. `None` in runs of older versions.
+    #[serde(default)]
+    pub view: Option<String>,
     /// BLAKE3 digests of the files that the run reads, by their role, such as `store`.
     pub digests: BTreeMap<String, String>,
 }
@@ -77,6 +80,7 @@ impl Provenance {
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |d| d.as_secs()),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
+            view: None,
             digests: owned(digests),
         }
     }

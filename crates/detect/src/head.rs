@@ -6,7 +6,7 @@ use mflag_core::suggest;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
     Details, Drawing, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay, Result,
-    ShownFilm,
+    ShownFilm, ViewGeometry,
 };
 use mflag_metrics::catalogue::{self, Metric};
 use mflag_metrics::detection::{
@@ -24,7 +24,7 @@ use crate::anchors::{self, Anchors};
 use crate::boxes::{Limits, PredictedBox, decode};
 use crate::config::{AnchorSource, DetectionConfig};
 use crate::loss::loss;
-use crate::target::{SquareBox, TrueBox, labelled};
+use crate::target::{SquareBox, Target, TrueBox, labelled};
 use crate::writer::{BoxWriter, in_film};
 use crate::yolo::Yolo;
 
@@ -55,7 +55,7 @@ impl Head for Detection {
     type Settings = DetectionConfig;
     type Fitted = Fitted;
     type Annotation = Vec<SquareBox>;
-    type Target = Vec<TrueBox>;
+    type Target = Target;
     /// An f32 tensor for each grid.
     type Output = Vec<Tensor>;
     /// The most confident first.
@@ -70,12 +70,17 @@ impl Head for Detection {
         })
     }
 
-    fn fit(settings: &DetectionConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
+    fn fit(
+        settings: &DetectionConfig,
+        store: &Store,
+        view: ViewGeometry,
+        train: &[usize],
+    ) -> Result<Fitted> {
         check_classes(&settings.classes, store)?;
         let mut shapes = Vec::new();
         for &film in train {
-            let boxes = SquareBox::read(settings, store, film)?;
-            shapes.extend(boxes.iter().map(SquareBox::shape));
+            let boxes = SquareBox::read(settings, store, view, film)?;
+            shapes.extend(boxes.iter().filter_map(SquareBox::shape));
         }
         if shapes.is_empty() {
             return Err(Error::Data(format!(
@@ -102,12 +107,13 @@ impl Head for Detection {
         settings: &DetectionConfig,
         _fitted: &Fitted,
         store: &Store,
+        view: ViewGeometry,
     ) -> Result<impl Fn(usize) -> Result<Vec<SquareBox>> + Sync> {
-        Ok(|film| SquareBox::read(settings, store, film))
+        Ok(move |film| SquareBox::read(settings, store, view, film))
     }
 
-    fn target(boxes: &Vec<SquareBox>, view: &View) -> Vec<TrueBox> {
-        boxes.iter().filter_map(|b| b.in_view(view)).collect()
+    fn target(boxes: &Vec<SquareBox>, view: &View) -> Target {
+        Target::new(boxes, view)
     }
 
     fn new(
@@ -119,8 +125,8 @@ impl Head for Detection {
     ) -> Result<Detection> {
         Ok(Detection {
             decoder: Yolo::new(p, arch, fitted.classes.len()),
-            // A view is cut from the stored square without scaling, so anchors fitted in the square
-            // hold in the view.
+            // A view is cut from the resized square without scaling, so anchors fitted in that
+            // square hold in the view.
             anchors: fitted.anchors.unwrap_or_else(|| anchors::coco(side)),
             side,
             limits: Limits {
@@ -140,7 +146,7 @@ impl Head for Detection {
         outputs.collect()
     }
 
-    fn loss(&self, outputs: &Vec<Tensor>, targets: &[Vec<TrueBox>]) -> Result<Step> {
+    fn loss(&self, outputs: &Vec<Tensor>, targets: &[Target]) -> Result<Step> {
         let parts = loss(outputs, targets, &self.anchors)?;
         Ok(Step {
             loss: parts.sum(),
@@ -157,13 +163,9 @@ impl Head for Detection {
         decode(outputs, &self.anchors, self.side, self.limits)
     }
 
-    fn score(
-        fitted: &Fitted,
-        predicted: &Vec<PredictedBox>,
-        truth: &Vec<TrueBox>,
-    ) -> Result<Vec<Image>> {
+    fn score(fitted: &Fitted, predicted: &Vec<PredictedBox>, truth: &Target) -> Result<Vec<Image>> {
         let mut images = vec![Image::default(); fitted.classes.len()];
-        for TrueBox { class, rect } in truth {
+        for TrueBox { class, rect } in &truth.whole {
             images[*class].truth.push(*rect);
         }
         for &PredictedBox { class, score, rect } in predicted {
@@ -215,9 +217,9 @@ impl Head for Detection {
         _fitted: &Fitted,
         drawing: &mut Drawing,
         predicted: &Vec<PredictedBox>,
-        truth: &Vec<TrueBox>,
+        truth: &Target,
     ) -> String {
-        for true_box in truth {
+        for true_box in &truth.visible {
             drawing.rect(&true_box.rect, Mark::Target);
         }
         for predicted_box in predicted.iter().take(DRAWN) {

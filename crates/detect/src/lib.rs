@@ -12,5 +12,5 @@ pub mod yolo;
 
 pub use config::{AnchorSource, DetectionConfig};
 pub use head::{Detection, Fitted};
-pub use target::{SquareBox, TrueBox};
+pub use target::{SquareBox, Target, TrueBox};
 pub use writer::{BoxWriter, FilmBoxes};

@@ -24,6 +24,7 @@ mod source;
 mod square;
 mod squaring;
 mod tone;
+mod view;
 
 pub use decode::{Options, decode, decode_bytes, decode_stored, decode_with};
 pub use error::{Error, Result};
@@ -34,6 +35,7 @@ pub use png::encode_png;
 pub use square::square;
 pub use squaring::{Depth, Squared, Squaring};
 pub use tone::Window;
+pub use view::ViewGeometry;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

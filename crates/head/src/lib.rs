@@ -31,6 +31,7 @@ pub use head::{
     Calibrate, Details, Head, MetricFn, Metrics, NamedMetric, OutputKind, ShownFilm, Writer,
 };
 pub use labelled_films::LabelledFilms;
+pub use mflag_film::ViewGeometry;
 pub use model::{MODEL, Model};
 pub use overlay::Overlay;
 pub use predict::UnreadableFilm;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use mflag_encoder::Preprocess;
 use mflag_film::{Film, Limits, Squaring};
-use mflag_store::augment::View;
+use mflag_store::Greys;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::film_files::FilmFile;
 use crate::head::{Head, ShownFilm};
 use crate::overlay::Overlay;
@@ -22,23 +22,22 @@ pub(crate) struct PreparedFilm {
 }
 
 impl PreparedFilm {
-    /// Takes the view from the square `squared` of a film whose file has `size` columns and rows.
+    /// Takes the view of the square `squared` of a film whose file has `size` columns and rows.
     pub(crate) fn new(
         name: String,
         file_name: String,
         size: [u32; 2],
-        squared: &[u8],
+        squared: Greys<'_>,
         preprocess: Preprocess,
     ) -> Result<PreparedFilm> {
-        let Preprocess { square, side, .. } = preprocess;
-        let mut view = Film::filled(side, side, 0);
-        View::centre(square.side, side).film(squared, &mut view.pixels);
+        let geometry = preprocess.view().map_err(Error::Data)?;
+        let squaring = preprocess.square;
         Ok(PreparedFilm {
             name,
             file_name,
-            view_to_film: ViewToFilm::new(size, &square, side)?,
-            view,
-            squaring: square,
+            view_to_film: ViewToFilm::new(size, &squaring, geometry)?,
+            view: squared.view(geometry),
+            squaring,
         })
     }
 
@@ -48,8 +47,8 @@ impl PreparedFilm {
         let squared = squared.map_err(mflag_store::Error::from)?;
         let size = [squared.width, squared.height];
         let name = file.path.display().to_string();
-        let pixels = squared.greys.into_eight();
-        PreparedFilm::new(name, file.name.clone(), size, &pixels, preprocess)
+        let greys = Greys::from(&squared.greys);
+        PreparedFilm::new(name, file.name.clone(), size, greys, preprocess)
     }
 
     /// The pixels that the network reads.
@@ -79,6 +78,7 @@ impl PreparedFilm {
         match Overlay::read(film, self.squaring) {
             Ok(mut overlay) => {
                 H::draw_overlay(fitted, &self.shown(), prediction, &mut overlay)?;
+                overlay.shown_part(self.view_to_film.shown_part());
                 overlay.write(&overlays.join(format!("{}.png", self.file_name)))
             }
             Err(error) => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mflag_encoder::{ENCODER_PREFIX, Preprocess};
 use mflag_metrics::Counts;
 use mflag_store::loader::{Batch, Epoch, Source};
-use mflag_store::{Split, Store};
+use mflag_store::{Seen, Split, Store};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{
@@ -32,6 +32,7 @@ pub struct Training<H: Head> {
     validation: LabelledFilms<H>,
     train_cache: Option<FeatureCache>,
     validation_cache: Option<FeatureCache>,
+    seen: Seen,
 }
 
 impl<H: Head> Training<H> {
@@ -53,9 +54,12 @@ impl<H: Head> Training<H> {
             validation.len(),
             config.encoder.network.arch.name()
         );
-        let fitted = H::fit(&config.head, store, &train)?;
+        let view = config.data.films.view_geometry(store)?;
+        let seen = config.data.films.seen(store, &train, &config.augment)?;
+        seen.log();
+        let fitted = H::fit(&config.head, store, view, &train)?;
         config.head = H::resolve_settings(&config.head, &fitted);
-        let preprocess = Preprocess::new(store.squaring(), config.data.films.side);
+        let preprocess = Preprocess::of_views(store.squaring(), view);
         let network = Network::new(&config, &fitted, preprocess, device)?;
         Encoder::load(&network.variables, &config.encoder)?;
         let labelled = |films| LabelledFilms::new(&config, &fitted, store.clone(), films);
@@ -67,6 +71,7 @@ impl<H: Head> Training<H> {
             config,
             fitted,
             network,
+            seen,
         };
         training.cache_features()?;
         Ok(training)
@@ -75,6 +80,11 @@ impl<H: Head> Training<H> {
     /// The configuration, with the settings that the training films determine filled in.
     pub fn config(&self) -> &HeadConfig<H::Settings> {
         &self.config
+    }
+
+    /// How much of the films the network sees.
+    pub fn seen(&self) -> Seen {
+        self.seen
     }
 
     /// The store of the films.

@@ -77,11 +77,17 @@ impl RunKind for PretrainRun {
             indices.validation.len(),
             config.encoder.arch.name()
         );
+        // Refused before texts are encoded, which may take hours.
+        config.data.films.view_geometry(&store)?;
         let (cache, _) = encode_texts(&text, &config.text.cache, &indices.texts(&store))?;
         // Frees the memory of the language model.
         drop(text);
         let pairs = Pairs::new(store, &indices, cache, config)?;
         Ok(Pretraining::new(config.clone(), pairs, device)?)
+    }
+
+    fn view(&self, task: &Pretraining) -> String {
+        task.seen().to_string()
     }
 
     fn finish(

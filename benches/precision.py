@@ -32,6 +32,7 @@ def curve(precision, seed, args):
         shutil.rmtree(run, ignore_errors=True)
         more = {
             "data.side": args.side,
+            "data.resize": "store",
             "data.max_validation": 80,
             "text.pooling": "mean",
             "train.epochs": args.epochs,

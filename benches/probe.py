@@ -15,7 +15,7 @@ EPOCHS = 50
 def ours(films, batch, folder):
     """Returns the seconds of the whole run."""
     shutil.rmtree(folder, ignore_errors=True)
-    sets = {"data.side": 224, "train.epochs": EPOCHS, "train.patience": "null", "train.log_every": 10}
+    sets = {"data.side": 224, "data.resize": 256, "train.epochs": EPOCHS, "train.patience": "null", "train.log_every": 10}
     flags = settings("classification/chexclusion-mimic", films, batch, **sets)
     begin = time.perf_counter()
     call(BIN / "mflag-classify", "train", "--quiet", "--run", folder, *flags)

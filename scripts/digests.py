@@ -91,6 +91,7 @@ MORE_STORES = {
 # Keys of every training.
 SMALL = {
     "data.side": 64,
+    "data.resize": 72,
     "data.num_workers": 1,
     "train.batch_size": 8,
     "train.device": "cpu",

@@ -16,6 +16,7 @@ import pathlib
 import subprocess
 import tempfile
 
+import cv2
 import numpy as np
 import onnx
 import onnxruntime
@@ -38,7 +39,11 @@ def prepared(store, preprocess, count):
     records = [json.loads(line) for line in (store / "films.jsonl").read_text().splitlines()][:count]
     squares = np.concatenate([np.load(shard) for shard in sorted(store.glob("**/*.npy"))])[: len(records)]
     assert squares.dtype == np.uint8
-    side, start = preprocess["side"], (preprocess["square"]["side"] - preprocess["side"]) // 2
+    side, resize = preprocess["side"], preprocess["resize"]
+    if resize != preprocess["square"]["side"]:
+        size = (resize, resize)
+        squares = np.stack([cv2.resize(square[0], size, interpolation=cv2.INTER_AREA)[None] for square in squares])
+    start = (resize - side) // 2
     return squares[:, :, start : start + side, start : start + side], [record["path"] for record in records]
 
 

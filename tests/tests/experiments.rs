@@ -163,6 +163,12 @@ fn what_is_missing_or_fails_is_told() {
     );
     let told = fail(experiments("run", &file).args(["--set", "seed=[0]"]));
     assert!(told.contains("did you mean 'seeds'?"), "{told}");
+    let large = "tasks=[{name: Opacities, program: mflag-segment, config: configs/segmentation/masks.yaml, metric: dice, set: {data.store: STORE, data.side: 96}}]";
+    let store = prepared().join("store").display().to_string();
+    let large = large.replace("STORE", &store);
+    let told = fail(experiments("run", &file).args(["--set", &large]));
+    let reason = "views of 96 px are larger than the store's films of 64 px";
+    assert!(told.contains(&format!("store {store}: {reason}")), "{told}");
     // The error comes before anything runs.
     let unknown = "encoders=[{name: Bad, set: {encoder.arch: resnet19}}]";
     let told = fail(experiments("run", &file).args(["--set", unknown]));

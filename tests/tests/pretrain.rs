@@ -44,7 +44,7 @@ fn configured<'a>(command: &str, folder: &Path) -> &'a mut Command {
         format!("data.store={}", folder.join("store").display()),
         format!("text.cache={}", folder.join("cache").display()),
     ];
-    let small = "data.side=40 data.max_train=30 projector.hidden=16 projector.output=8 train.epochs=3 train.batch_size=6 \
+    let small = "data.side=40 data.resize=48 data.max_train=30 projector.hidden=16 projector.output=8 train.epochs=3 train.batch_size=6 \
                  train.accumulate=2 train.log_every=2 train.checkpoint_every=2 train.device=cpu train.precision=bf16";
     sets.extend(small.split_whitespace().map(str::to_owned));
     let command_line = Box::leak(Box::new(program("mflag-pretrain")));
@@ -248,6 +248,7 @@ fn an_encoder_is_exported_in_every_format_with_a_card() {
         (&"pt".into(), &"resnet18".into())
     );
     assert_eq!(facts["preprocess"]["side"], 40);
+    assert_eq!(facts["preprocess"]["resize"], 48);
     assert_eq!(facts["provenance"]["checkpoint"], "best");
     let began = std::fs::read_to_string(run.join("provenance.json")).unwrap();
     let began: Value = serde_json::from_str(&began).unwrap();
@@ -563,7 +564,7 @@ fn wrong_input_is_answered_in_words() {
         });
         fail(command)
     };
-    let cases: [(&[&str], &[&str]); 10] = [
+    let cases: [(&[&str], &[&str]); 13] = [
         (
             &[
                 "data.store=/none",
@@ -586,7 +587,19 @@ fn wrong_input_is_answered_in_words() {
             &["/nowhere", "mflag-data prepare"],
         ),
         (&["text.model=/nowhere"], &["/nowhere", "config.json"]),
-        (&["data.side=64"], &["48 px", "data.side"]),
+        (
+            &["data.side=64", "data.resize=64"],
+            &["48 px", "lower data.side"],
+        ),
+        (&["data.resize=64"], &["48 px", "lower data.resize"]),
+        (
+            &["data.resize=32"],
+            &["data.resize: 32 is less than data.side (40)"],
+        ),
+        (
+            &["data.resize=null"],
+            &["augment.crop: true needs a data.resize above data.side (40)"],
+        ),
         (
             &["train.batch_size=4000"],
             &["training films", "train.batch_size (4000)"],

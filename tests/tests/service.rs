@@ -29,6 +29,7 @@ static TRIAL: Trial = Trial {
     config: "strict-chexpert",
     sets: &[
         "data.side=64",
+        "data.resize=64",
         "encoder.arch=resnet18",
         "train.epochs=2",
         "train.device=cpu",

@@ -7,6 +7,7 @@ use mflag_encoder::init::linear;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
     Calibrate, Details, DrawnBoxes, Error, Head, Metrics, OutputKind, Overlay, Result, ShownFilm,
+    ViewGeometry,
 };
 use mflag_metrics::classification::LabelCount;
 use mflag_store::augment::View;
@@ -55,7 +56,12 @@ impl Head for Classification {
         Ok(move |record: &Record| Target::new(task, &targets, &record.labels).is_known())
     }
 
-    fn fit(settings: &ClassificationConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
+    fn fit(
+        settings: &ClassificationConfig,
+        store: &Store,
+        _view: ViewGeometry,
+        train: &[usize],
+    ) -> Result<Fitted> {
         let targets = settings.targets(&store.meta().labels)?;
         let films = count_films(settings.task, &targets, store, train);
         report_counts(&films, store, train.len())?;
@@ -95,6 +101,7 @@ impl Head for Classification {
         settings: &ClassificationConfig,
         _fitted: &Fitted,
         store: &Store,
+        _view: ViewGeometry,
     ) -> Result<impl Fn(usize) -> Result<Target> + Sync> {
         let task = settings.task;
         let targets = settings.targets(&store.meta().labels)?;

@@ -60,6 +60,9 @@ pub struct Provenance {
     pub started: u64,
     /// Number of processors of the machine.
     pub processors: usize,
+    /// What the network sees of the films, in words. `None` in runs of older versions.
+    #[serde(default)]
+    pub view: Option<String>,
     /// BLAKE3 digests of the files that the run reads, by their role, such as `store`.
     pub digests: BTreeMap<String, String>,
     /// The later sessions, each begun by `--resume`.
@@ -117,6 +120,7 @@ impl Provenance {
             command: command_line(),
             started: seconds_since_1970(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
+            view: None,
             digests: owned(digests),
             resumed: Vec::new(),
         }

@@ -6,7 +6,7 @@ use mflag_core::suggest;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
     Details, Drawing, DrawnBoxes, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay,
-    Result, ShownFilm, warn_of_few_marked,
+    Result, ShownFilm, ViewGeometry, warn_of_few_marked,
 };
 use mflag_metrics::catalogue::{self, Metric};
 use mflag_metrics::detection::{
@@ -24,7 +24,7 @@ use crate::anchors::{self, Anchors};
 use crate::boxes::{Limits, PredictedBox, decode};
 use crate::config::{AnchorSource, DetectionConfig, Rules};
 use crate::loss::loss;
-use crate::target::{SquareBox, TrueBox, labelled};
+use crate::target::{SquareBox, Target, TrueBox, labelled};
 use crate::writer::{BoxWriter, in_film};
 use crate::yolo::Yolo;
 
@@ -65,7 +65,7 @@ impl Head for Detection {
     type Settings = DetectionConfig;
     type Fitted = Fitted;
     type Annotation = Vec<SquareBox>;
-    type Target = Vec<TrueBox>;
+    type Target = Target;
     /// An f32 tensor for each grid.
     type Output = Vec<Tensor>;
     /// The most confident first.
@@ -101,12 +101,17 @@ impl Head for Detection {
         (!settings.unmarked.is_learned()).then_some(why)
     }
 
-    fn fit(settings: &DetectionConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
+    fn fit(
+        settings: &DetectionConfig,
+        store: &Store,
+        view: ViewGeometry,
+        train: &[usize],
+    ) -> Result<Fitted> {
         check_classes(&settings.classes, store)?;
         let mut shapes = Vec::new();
         for &film in train {
-            let boxes = SquareBox::read(settings, store, film)?;
-            shapes.extend(boxes.iter().map(SquareBox::shape));
+            let boxes = SquareBox::read(settings, store, view, film)?;
+            shapes.extend(boxes.iter().filter_map(SquareBox::shape));
         }
         if shapes.is_empty() {
             return Err(Error::Data(format!(
@@ -133,12 +138,13 @@ impl Head for Detection {
         settings: &DetectionConfig,
         _fitted: &Fitted,
         store: &Store,
+        view: ViewGeometry,
     ) -> Result<impl Fn(usize) -> Result<Vec<SquareBox>> + Sync> {
-        Ok(|film| SquareBox::read(settings, store, film))
+        Ok(move |film| SquareBox::read(settings, store, view, film))
     }
 
-    fn target(boxes: &Vec<SquareBox>, view: &View) -> Vec<TrueBox> {
-        boxes.iter().filter_map(|b| b.in_view(view)).collect()
+    fn target(boxes: &Vec<SquareBox>, view: &View) -> Target {
+        Target::new(boxes, view)
     }
 
     fn new(
@@ -150,8 +156,8 @@ impl Head for Detection {
     ) -> Result<Detection> {
         Ok(Detection {
             decoder: Yolo::new(p, arch, fitted.classes.len()),
-            // A view is cut from the stored square without scaling, so anchors fitted in the square
-            // hold in the view.
+            // A view is cut from the resized square without scaling, so anchors fitted in that
+            // square hold in the view.
             anchors: fitted.anchors.unwrap_or_else(|| anchors::coco(side)),
             side,
             limits: Limits {
@@ -172,7 +178,7 @@ impl Head for Detection {
         outputs.collect()
     }
 
-    fn loss(&self, outputs: &Vec<Tensor>, targets: &[Vec<TrueBox>]) -> Result<Step> {
+    fn loss(&self, outputs: &Vec<Tensor>, targets: &[Target]) -> Result<Step> {
         let parts = loss(outputs, targets, &self.anchors, self.limits.rules)?;
         Ok(Step {
             loss: parts.sum(),
@@ -192,10 +198,10 @@ impl Head for Detection {
     fn score(
         fitted: &Fitted,
         predicted: &Vec<PredictedBox>,
-        truth: &Vec<TrueBox>,
+        truth: &Target,
     ) -> Result<Vec<Scored>> {
         let mut scored = vec![Scored::default(); fitted.classes.len()];
-        for TrueBox { class, rect } in truth {
+        for TrueBox { class, rect } in &truth.whole {
             scored[*class].strict.truth.push(*rect);
             scored[*class].mgca.truth.push(*rect);
         }
@@ -268,9 +274,9 @@ impl Head for Detection {
         _fitted: &Fitted,
         drawing: &mut Drawing,
         predicted: &Vec<PredictedBox>,
-        truth: &Vec<TrueBox>,
+        truth: &Target,
     ) -> String {
-        for true_box in truth {
+        for true_box in &truth.visible {
             drawing.rect(&true_box.rect, Mark::Target);
         }
         for predicted_box in predicted.iter().take(DRAWN) {

@@ -12,5 +12,5 @@ pub mod yolo;
 
 pub use config::{AnchorSource, DetectionConfig, Rules};
 pub use head::{Detection, Fitted, Scored};
-pub use target::{SquareBox, TrueBox};
+pub use target::{SquareBox, Target, TrueBox};
 pub use writer::{BoxWriter, FilmBoxes};

@@ -1,21 +1,25 @@
-//! The labelled boxes of a film: in the stored square, and in a view of it.
+//! The labelled boxes of a film: in the resized square, and in a view of it.
 
-use mflag_head::Result;
+use mflag_head::{Result, ViewGeometry};
 use mflag_metrics::detection::Rect;
 use mflag_store::augment::View;
 use mflag_store::{BoundingBox, Record, Store};
 
 use crate::config::DetectionConfig;
 
-/// Smallest width and height in pixels of a box in a view. Smaller boxes are left out.
+/// Smallest width and height in pixels of the visible part of a box. The network does not learn
+/// smaller ones.
 const MIN_SIDE: f64 = 1.0;
 
-/// A box of a film, in pixels of the stored square.
+/// A box of a film, in pixels of the resized square.
 #[derive(Debug, Clone)]
 pub struct SquareBox {
     /// Index of the box's class.
     class: usize,
-    rect: BoundingBox,
+    /// The part in the square; `None` if the square does not show the box.
+    visible: Option<BoundingBox>,
+    /// The whole box, which may reach beyond the square.
+    whole: BoundingBox,
 }
 
 /// A box of a film, in pixels of a view.
@@ -27,47 +31,96 @@ pub struct TrueBox {
     pub rect: Rect,
 }
 
+/// The boxes of a film, in pixels of a view.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Target {
+    /// The parts of the boxes that the view shows: what the network can learn. Boxes of which less
+    /// than a pixel is visible are left out.
+    pub visible: Vec<TrueBox>,
+    /// All boxes, whole, even if they reach beyond the view or lie outside of it: what predictions
+    /// are compared with. So a box that the view does not show counts as missed.
+    pub whole: Vec<TrueBox>,
+}
+
+impl AsRef<[TrueBox]> for Target {
+    fn as_ref(&self) -> &[TrueBox] {
+        &self.visible
+    }
+}
+
+impl Target {
+    /// The boxes of a film in a view.
+    pub(crate) fn new(boxes: &[SquareBox], view: &View) -> Target {
+        let whole = boxes.iter().filter_map(|b| {
+            let whole = view.whole_box(&b.whole)?;
+            Some(true_box(b.class, &whole))
+        });
+        Target {
+            visible: boxes.iter().filter_map(|b| b.visible_in(view)).collect(),
+            whole: whole.collect(),
+        }
+    }
+}
+
 impl SquareBox {
     /// The boxes of the film with index `film`.
     pub(crate) fn read(
         settings: &DetectionConfig,
         store: &Store,
+        view: ViewGeometry,
         film: usize,
     ) -> Result<Vec<SquareBox>> {
         let (record, squaring) = (&store.records()[film], store.squaring());
         let size = record.size.unwrap_or([squaring.side; 2]);
         let placement = squaring.placement(size).map_err(mflag_store::Error::from)?;
         let boxes = labelled(settings, record).filter_map(|(class, film_box)| {
-            let rect = film_box.to_square(&placement)?;
-            Some(SquareBox { class, rect })
+            let visible = film_box.to_square(&placement);
+            let whole = film_box.to_whole_square(&placement)?;
+            Some(SquareBox {
+                class,
+                visible: visible.map(|visible| resized(&visible, view)),
+                whole: resized(&whole, view),
+            })
         });
         Ok(boxes.collect())
     }
 
-    /// Width and height.
-    pub(crate) fn shape(&self) -> [f64; 2] {
-        [self.rect.width, self.rect.height]
+    /// Width and height of the part in the square.
+    pub(crate) fn shape(&self) -> Option<[f64; 2]> {
+        let visible = self.visible.as_ref()?;
+        Some([visible.width, visible.height])
     }
 
-    /// The box in a view; `None` if too little of it remains.
-    pub(crate) fn in_view(&self, view: &View) -> Option<TrueBox> {
-        let BoundingBox {
-            x,
-            y,
-            width,
-            height,
-            ..
-        } = view.bounding_box(&self.rect)?;
-        let rect = Rect {
-            x,
-            y,
-            width,
-            height,
-        };
-        (width >= MIN_SIDE && height >= MIN_SIDE).then_some(TrueBox {
-            class: self.class,
-            rect,
-        })
+    /// The part of the box in a view; `None` if too little of it is visible.
+    fn visible_in(&self, view: &View) -> Option<TrueBox> {
+        let visible = view.bounding_box(self.visible.as_ref()?)?;
+        let learned = visible.width >= MIN_SIDE && visible.height >= MIN_SIDE;
+        learned.then(|| true_box(self.class, &visible))
+    }
+}
+
+fn true_box(class: usize, edges: &BoundingBox) -> TrueBox {
+    TrueBox {
+        class,
+        rect: Rect {
+            x: edges.x,
+            y: edges.y,
+            width: edges.width,
+            height: edges.height,
+        },
+    }
+}
+
+/// A box of the stored square, in the resized square.
+fn resized(in_square: &BoundingBox, view: ViewGeometry) -> BoundingBox {
+    let (x, y) = view.to_resized((in_square.x, in_square.y));
+    let (width, height) = view.to_resized((in_square.width, in_square.height));
+    BoundingBox {
+        label: in_square.label.clone(),
+        x,
+        y,
+        width,
+        height,
     }
 }
 

@@ -9,7 +9,7 @@ use mflag_store::BoundingBox;
 use serde::Serialize;
 
 use crate::boxes::PredictedBox;
-use crate::target::TrueBox;
+use crate::target::Target;
 
 /// A row of `predictions.csv`.
 type Row = [String; 9];
@@ -87,14 +87,14 @@ fn empty_row(film: &str, warning: &str, error: &str) -> Row {
     row
 }
 
-impl Writer<Vec<PredictedBox>, Vec<TrueBox>> for BoxWriter {
+impl Writer<Vec<PredictedBox>, Target> for BoxWriter {
     type Entry = FilmBoxes;
 
     fn write(
         &self,
         film: &ShownFilm<'_>,
         boxes: &Vec<PredictedBox>,
-        _target: Option<&Vec<TrueBox>>,
+        _target: Option<&Target>,
     ) -> Result<FilmBoxes> {
         let (mut results, mut rows) = (Vec::new(), Vec::new());
         let warning = film.warning();

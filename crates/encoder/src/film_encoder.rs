@@ -183,8 +183,7 @@ impl FilmEncoder {
     }
 
     /// Reads a JPEG, PNG or DICOM file as a square for [`embed`](FilmEncoder::embed): exactly the
-    /// pixels that preparation for training makes of the file. For other [`Limits`] use
-    /// [`Preprocess::read`].
+    /// pixels from which training cuts its views. For other [`Limits`] use [`Preprocess::read`].
     ///
     /// # Errors
     /// [`Error::Io`] if the file cannot be read. [`Error::Film`] if it is not a readable film.

@@ -19,7 +19,7 @@ pub use batcher::{BatchOptions, Batcher, Closed};
 pub use config::EncoderConfig;
 pub use error::{Error, IoError, Result};
 pub use film_encoder::{FilmEncoder, write_encoder};
-pub use mflag_film::{Film, Fit, Limits, Squaring, Window};
+pub use mflag_film::{Film, Fit, Limits, Squaring, ViewGeometry, Window};
 pub use mflag_weights as weights;
 pub use preprocess::Preprocess;
 pub use resnet::{Arch, Features, ResNet};

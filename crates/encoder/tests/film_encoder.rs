@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use mflag_encoder::{
-    Arch, Error, Film, FilmEncoder, Fit, Limits, Preprocess, ResNet, Squaring, ndarray, tch,
+    Arch, Error, Film, FilmEncoder, Fit, Limits, Preprocess, ResNet, Squaring, ViewGeometry,
+    ndarray, tch,
 };
 use mflag_tests::formula;
 use mflag_weights::write_safetensors;
@@ -52,6 +53,29 @@ fn an_encoder_opened_again_gives_the_same_vectors() {
     let again = dir.path().join("again.safetensors");
     opened.write(&again).unwrap();
     assert_eq!(std::fs::read(path).unwrap(), std::fs::read(again).unwrap());
+}
+
+/// Files of older versions have no `resize`: they saw the centre of the square at its full size.
+#[test]
+fn an_encoder_of_an_older_version_gives_the_same_vectors() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("encoder.safetensors");
+    let whole = encoder(Arch::ResNet18, Value::Null);
+    let network = whole.network();
+    let centre = ViewGeometry::new(72, 72, 64).unwrap();
+    let preprocess = Preprocess::of_views(Squaring::new(72, Fit::Pad), centre);
+    let encoder = FilmEncoder::new(network, preprocess, Value::Null).unwrap();
+    let square = json!({"side": 72, "fit": "pad", "window": "voi", "depth": 8});
+    let old = json!({"square": square, "side": 64, "mean": 0.5, "std": 0.5});
+    let mut metadata = encoder.metadata().unwrap();
+    metadata.insert("preprocess".to_owned(), old.to_string());
+    write_safetensors(&path, network.variables(), &metadata).unwrap();
+    let opened = FilmEncoder::open(&path, Device::Cpu).unwrap();
+    assert_eq!(opened.preprocess(), preprocess);
+    let films = [film()];
+    let vectors = opened.embed(&films).unwrap();
+    assert_eq!(vectors, encoder.embed(&films).unwrap());
+    assert_ne!(vectors, whole.embed(&films).unwrap());
 }
 
 #[test]

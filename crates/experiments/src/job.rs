@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mflag_core::config::dotted_keys;
+use mflag_core::config::{self, dotted_keys};
 use mflag_core::run::{BEST, Difference, LAST, MODEL, RunFolder, differences};
 use mflag_core::{Error, Result, atomic};
 use mflag_input::JSON;
@@ -20,6 +20,8 @@ use crate::config::Overrides;
 
 /// Extension of the record.
 const RECORD: &str = "job.json";
+/// Version of the record. Older ones were written when views were cut out of the stored square.
+const FORMAT: u32 = 1;
 
 /// A run, as an experiment specifies it.
 #[derive(Debug, Clone)]
@@ -60,6 +62,9 @@ struct StoredSpec {
 /// The record of a run that was started.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct JobRecord {
+    /// [`FORMAT`]; 0 in records of older versions.
+    #[serde(default)]
+    format: u32,
     /// The specification at the start.
     #[serde(flatten)]
     spec: StoredSpec,
@@ -200,6 +205,7 @@ impl Job {
     pub fn write_record(&mut self, seconds: f64, finished: bool) -> Result<()> {
         let before = self.record.as_ref().map_or(0.0, |record| record.seconds);
         let record = JobRecord {
+            format: FORMAT,
             spec: self.stored.clone(),
             seconds: before + seconds,
             finished,
@@ -237,12 +243,15 @@ impl JobRecord {
             return Ok(None);
         }
         let bytes = mflag_input::read(file, &JSON).map_err(|e| Error::io("read", file, e))?;
-        let record = serde_json::from_slice(&bytes).map_err(|e| Error::Run {
+        let mut record: JobRecord = serde_json::from_slice(&bytes).map_err(|e| Error::Run {
             path: file.to_owned(),
             reason: format!(
                 "is damaged ({e}); remove it and the folder beside it to repeat the run"
             ),
         })?;
+        if record.format < FORMAT {
+            config::update_stored(&mut record.spec.config);
+        }
         Ok(Some(record))
     }
 }
@@ -307,6 +316,24 @@ mod tests {
         again.write_record(1.5, true).unwrap();
         let done = job(root, &[], "a").unwrap();
         assert_eq!(done.state().unwrap(), JobState::Done(3.5));
+    }
+
+    /// Views of older versions were cut out of the stored square: the same configuration now has
+    /// another meaning, and its cells must not get into one table.
+    #[test]
+    fn a_job_of_an_older_version_has_its_meaning() {
+        let root = tempfile::tempdir().unwrap();
+        let job = |sets: &[&str]| job(root.path(), sets, "a").unwrap();
+        job(&["data.store=s"]).write_record(1.0, true).unwrap();
+        let file = root.path().join("cells/0.1.job.json");
+        let mut record: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        record.as_object_mut().unwrap().remove("format");
+        std::fs::write(&file, record.to_string()).unwrap();
+        let state = |sets: &[&str]| job(sets).state().unwrap();
+        let changed = vec!["data.resize: \"store\" → null".to_owned()];
+        assert_eq!(state(&["data.store=s"]), JobState::Changed(changed));
+        let same = ["data.store=s", "data.resize=store"];
+        assert_eq!(state(&same), JobState::Done(1.0));
     }
 
     #[test]

@@ -50,11 +50,23 @@ impl Area {
         map: impl Fn((f64, f64)) -> (f64, f64),
         [width, height]: [u32; 2],
     ) -> Option<Area> {
+        let end = (f64::from(width), f64::from(height));
+        self.mapped_within(map, (0.0, 0.0), end)
+    }
+
+    /// The area with its corners mapped by `map`, cut to the rectangle from `start` to `end`;
+    /// `None` if nothing is left.
+    fn mapped_within(
+        &self,
+        map: impl Fn((f64, f64)) -> (f64, f64),
+        start: (f64, f64),
+        end: (f64, f64),
+    ) -> Option<Area> {
         let (left, top) = map((self.left, self.top));
         let (right, bottom) = map((self.left + self.width, self.top + self.height));
-        let (left, top) = (left.max(0.0), top.max(0.0));
-        let width = right.min(f64::from(width)) - left;
-        let height = bottom.min(f64::from(height)) - top;
+        let (left, top) = (left.max(start.0), top.max(start.1));
+        let width = right.min(end.0) - left;
+        let height = bottom.min(end.1) - top;
         (width > 0.0 && height > 0.0).then_some(Area {
             left,
             top,
@@ -228,6 +240,20 @@ impl Placement {
     /// A box of the film in the square, cut at the square's edges; `None` if it lies outside.
     pub fn box_to_square(&self, on_film: &Area) -> Option<Area> {
         on_film.mapped(|point| self.to_square(point), [self.side; 2])
+    }
+
+    /// A box of the film in pixels of the square, cut only where both the film and the square end:
+    /// with [`Fit::Crop`] it may reach beyond the square. `None` if it lies outside of both.
+    pub fn whole_box_to_square(&self, on_film: &Area) -> Option<Area> {
+        let side = f64::from(self.side);
+        let (left, top) = self.to_square((0.0, 0.0));
+        let [width, height] = self.film.map(f64::from);
+        let (right, bottom) = self.to_square((width, height));
+        let (start, end) = (
+            (left.min(0.0), top.min(0.0)),
+            (right.max(side), bottom.max(side)),
+        );
+        on_film.mapped_within(|point| self.to_square(point), start, end)
     }
 
     /// A box of the square on the film, cut at the film's edges; `None` if it lies in the bars.

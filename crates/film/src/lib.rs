@@ -27,6 +27,7 @@ mod source;
 mod square;
 mod squaring;
 mod tone;
+mod view;
 
 pub use decode::{Options, StoredMask, decode, decode_bytes, decode_mask, decode_with, size};
 pub use error::{Error, Result};
@@ -39,6 +40,7 @@ pub use remark::Remark;
 pub use square::square;
 pub use squaring::{Depth, Squared, Squaring};
 pub use tone::Window;
+pub use view::ViewGeometry;
 
 /// Compiles the example of the README.
 #[cfg(doctest)]

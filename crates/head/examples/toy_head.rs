@@ -19,7 +19,7 @@ use mflag_encoder::{Arch, Features};
 use mflag_head::{
     Calibrate, DataConfig, Details, Drawing, DrawnBoxes, EncoderConfig, Error, Head, HeadConfig,
     Mark, Metrics, Model, OutputKind, Overlay, Reading, Result, Settings, ShownFilm, Training,
-    Writer, find_films,
+    ViewGeometry, Writer, find_films,
 };
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::Bootstrap;
@@ -108,7 +108,12 @@ impl Head for Brightness {
         Ok(|_: &Record| true)
     }
 
-    fn fit(_settings: &BrightnessConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
+    fn fit(
+        _settings: &BrightnessConfig,
+        store: &Store,
+        _view: ViewGeometry,
+        train: &[usize],
+    ) -> Result<Fitted> {
         let sum: f32 = train.iter().map(|&film| brightness(store, film)).sum();
         Ok(Fitted {
             mean: sum / train.len() as f32,
@@ -120,6 +125,7 @@ impl Head for Brightness {
         _settings: &BrightnessConfig,
         _fitted: &Fitted,
         store: &Store,
+        _view: ViewGeometry,
     ) -> Result<impl Fn(usize) -> Result<f32> + Sync> {
         Ok(|film| Ok(brightness(store, film)))
     }

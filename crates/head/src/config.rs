@@ -172,6 +172,7 @@ impl<S: Settings> HeadConfig<S> {
 impl<S: Settings> Config for HeadConfig<S> {
     fn check(&self) -> Vec<String> {
         let mut problems = self.augment.check();
+        problems.extend(self.data.films.check(&self.augment));
         problems.extend(self.head.check(&self.data));
         if self.data.films.side < MIN_SIDE {
             problems.push(format!(

@@ -100,9 +100,8 @@ impl<H: Head> Model<H> {
         // A record without a size belongs to a film that was prepared as a square: its boxes and
         // masks are in pixels of the square.
         let size = record.size.unwrap_or([preprocess.square.side; 2]);
-        let pixels = store.pixels(film);
         let (name, file_name) = (record.film.clone(), file_name.to_owned());
-        PreparedFilm::new(name, file_name, size, &pixels, preprocess)
+        PreparedFilm::new(name, file_name, size, store.greys(film), preprocess)
     }
 }
 

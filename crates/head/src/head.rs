@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mflag_core::Named;
 use mflag_encoder::{Arch, Features};
-use mflag_film::{Film, Remark};
+use mflag_film::{Film, Remark, ViewGeometry};
 use mflag_metrics::Counts;
 use mflag_metrics::bootstrap::{Bootstrap, Patients};
 use mflag_metrics::classification::LabelCount;
@@ -38,7 +38,7 @@ pub type Calibrate<H> =
 
 /// A head: a network on the encoder's features, with its labels, loss and metrics.
 ///
-/// Labels go from [`Record`] to [`Head::Annotation`] (once per film, in pixels of the stored
+/// Labels go from [`Record`] to [`Head::Annotation`] (once per film, in pixels of the resized
 /// square) to [`Head::Target`] (once per view of the film, on the loader's threads).
 ///
 /// Predictions go from [`Head::Output`] (of a batch) to [`Head::Prediction`] (of a film, in pixels
@@ -59,7 +59,7 @@ pub trait Head: Sized {
     /// What is fitted to the data and needed for prediction beside the weights: label names,
     /// anchors, thresholds.
     type Fitted: std::fmt::Debug + Clone + Serialize + DeserializeOwned + Send + Sync;
-    /// The labels of a film; places are in pixels of the stored square.
+    /// The labels of a film; places are in pixels of the resized square.
     type Annotation: Send + Sync + 'static;
     /// The labels of a view of a film; places are in pixels of the view.
     type Target: Send + 'static;
@@ -99,11 +99,16 @@ pub trait Head: Sized {
     }
 
     /// Collects from the training films what prediction needs beside the weights. `train` has the
-    /// indices of these films in the store.
+    /// indices of these films in the store, whose squares become views by `view`.
     ///
     /// # Errors
     /// If the store lacks a label that the settings name, or no training film has one.
-    fn fit(settings: &Self::Settings, store: &Store, train: &[usize]) -> Result<Self::Fitted>;
+    fn fit(
+        settings: &Self::Settings,
+        store: &Store,
+        view: ViewGeometry,
+        train: &[usize],
+    ) -> Result<Self::Fitted>;
 
     /// Replaces settings that depend on the store, such as "all labels", by their values, so that
     /// they have the same meaning with any other store.
@@ -111,7 +116,8 @@ pub trait Head: Sized {
         settings.clone()
     }
 
-    /// Returns a function that reads the annotation of a film, given its index in the store.
+    /// Returns a function that reads the annotation of a film, given its index in the store, whose
+    /// squares become views by `view`.
     ///
     /// # Errors
     /// If the store lacks a label that the settings name. The returned function fails if the
@@ -120,6 +126,7 @@ pub trait Head: Sized {
         settings: &Self::Settings,
         fitted: &Self::Fitted,
         store: &Store,
+        view: ViewGeometry,
     ) -> Result<impl Fn(usize) -> Result<Self::Annotation> + Sync>;
 
     /// Computes the target of a view from the annotation of its film.
@@ -161,7 +168,8 @@ pub trait Head: Sized {
     /// If the output is NaN, or cannot be copied from the device.
     fn predictions(&self, output: &Self::Output) -> Result<Vec<Self::Prediction>>;
 
-    /// Compares the prediction for a film with its target.
+    /// Compares the prediction for a film with its target. What the view does not show of the
+    /// target counts as missed.
     ///
     /// # Errors
     /// If the prediction is NaN.

@@ -60,7 +60,8 @@ impl<H: Head> LabelledFilms<H> {
     /// Reads the annotations of `films`, which are indices into the store.
     ///
     /// # Errors
-    /// If an annotation cannot be read, or `data.side` is larger than the store's films.
+    /// If an annotation cannot be read, or `data.side` or `data.resize` is larger than the store's
+    /// films.
     pub fn new(
         config: &HeadConfig<H::Settings>,
         fitted: &H::Fitted,
@@ -68,9 +69,10 @@ impl<H: Head> LabelledFilms<H> {
         films: Vec<usize>,
     ) -> Result<LabelledFilms<H>> {
         let data = &config.data.films;
-        let options = data.loader_options(config.train.batch_size, false);
+        let view = data.view_geometry(&store)?;
+        let options = data.loader_options(view, config.train.batch_size, false);
         let annotations = {
-            let annotate = H::annotate(&config.head, fitted, &store)?;
+            let annotate = H::annotate(&config.head, fitted, &store, view)?;
             let annotated = films.par_iter().map(|&film| Ok((film, annotate(film)?)));
             annotated.collect::<Result<HashMap<_, _>>>()?
         };

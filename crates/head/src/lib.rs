@@ -32,6 +32,7 @@ pub use head::{
     Writer, warn_of_few_marked,
 };
 pub use labelled_films::LabelledFilms;
+pub use mflag_film::ViewGeometry;
 pub use model::{MODEL, Model};
 pub use overlay::Overlay;
 pub use predict::{Overlays, Predicted, Reading, UnreadableFilm};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use mflag_core::config::rename_old_keys;
+use mflag_core::config::update_stored;
 use mflag_core::device::DeviceSettings;
 pub use mflag_core::run::MODEL;
 use mflag_encoder::Preprocess;
@@ -122,13 +122,13 @@ fn model_file(path: &Path) -> Result<PathBuf> {
     Ok(file)
 }
 
-/// Parses the configuration. Keys of older versions are renamed.
+/// Parses the configuration. That of an older version is brought up to date.
 fn parse_config<T: DeserializeOwned>(
     path: &Path,
     metadata: &BTreeMap<String, String>,
 ) -> Result<T> {
     let mut config: Value = parse(path, metadata, CONFIG)?;
-    rename_old_keys(&mut config);
+    update_stored(&mut config);
     serde_json::from_value(config).map_err(|e| unreadable(path, CONFIG, &e))
 }
 

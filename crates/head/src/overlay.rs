@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mflag_film::{Fit, Limits, Placement, Squaring};
+use mflag_film::{Area, Fit, Limits, Placement, Squaring};
 use mflag_store::picture::{Colour, GREY, Letters, Picture};
 use mflag_store::{BoundingBox, Mask, mask, rle};
 
@@ -81,6 +81,20 @@ impl Overlay {
         if let Some(outlined) = bounding_box.to_square(&self.placement) {
             self.picture
                 .outline(&outlined, caption, (0, 0), SIDE, colour);
+        }
+    }
+
+    /// Outlines the part of the film that the network sees, in grey, if it does not see all of it.
+    pub(crate) fn shown_part(&mut self, part: Option<Area>) {
+        if let Some(part) = part {
+            let seen = BoundingBox {
+                label: String::new(),
+                x: part.left,
+                y: part.top,
+                width: part.width,
+                height: part.height,
+            };
+            self.outline(&seen, "seen by the network", GREY);
         }
     }
 

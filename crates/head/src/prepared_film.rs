@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mflag_encoder::Preprocess;
 use mflag_film::{Film, Limits, Remark, Squaring};
-use mflag_store::augment::View;
+use mflag_store::Greys;
 
 use crate::error::{Error, Result};
 use crate::film_files::FilmFile;
@@ -25,23 +25,22 @@ pub(crate) struct PreparedFilm {
 }
 
 impl PreparedFilm {
-    /// Takes the view from the square `squared` of a film whose file has `size` columns and rows.
+    /// Takes the view of the square `squared` of a film whose file has `size` columns and rows.
     pub(crate) fn new(
         name: String,
         file_name: String,
         size: [u32; 2],
-        squared: &[u8],
+        squared: Greys<'_>,
         preprocess: Preprocess,
     ) -> Result<PreparedFilm> {
-        let Preprocess { square, side, .. } = preprocess;
-        let mut view = Film::filled(side, side, 0);
-        View::centre(square.side, side).film(squared, &mut view.pixels);
+        let geometry = preprocess.view().map_err(Error::Data)?;
+        let squaring = preprocess.square;
         Ok(PreparedFilm {
             name,
             file_name,
-            view_to_film: ViewToFilm::new(size, &square, side)?,
-            view,
-            squaring: square,
+            view_to_film: ViewToFilm::new(size, &squaring, geometry)?,
+            view: squared.view(geometry),
+            squaring,
             remarks: Vec::new(),
         })
     }
@@ -56,7 +55,7 @@ impl PreparedFilm {
             preprocess.square.frame = reading.frame;
         }
         let squared = preprocess.square.read(&file.path, &Limits::default());
-        let mut squared = squared.map_err(mflag_store::Error::from)?;
+        let squared = squared.map_err(mflag_store::Error::from)?;
         if reading.chest_only
             && let Some(remark) = squared.not_chest()
         {
@@ -65,9 +64,9 @@ impl PreparedFilm {
         }
         let size = [squared.width, squared.height];
         let name = file.path.display().to_string();
-        let remarks = std::mem::take(&mut squared.remarks);
-        let pixels = squared.greys.into_eight();
-        let film = PreparedFilm::new(name, file.name.clone(), size, &pixels, preprocess)?;
+        let greys = Greys::from(&squared.greys);
+        let film = PreparedFilm::new(name, file.name.clone(), size, greys, preprocess)?;
+        let remarks = squared.remarks;
         Ok(PreparedFilm { remarks, ..film })
     }
 
@@ -110,6 +109,7 @@ impl PreparedFilm {
                     overlays.boxes,
                     &mut overlay,
                 )?;
+                overlay.shown_part(self.view_to_film.shown_part());
                 overlay.write(&overlays.folder.join(format!("{}.png", self.file_name)))
             }
             Err(error) => {

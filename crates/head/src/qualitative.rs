@@ -4,9 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use mflag_core::atomic;
-use mflag_film::Film;
 use mflag_report::qualitative::{CASES, ExampleFilm, Rank};
-use mflag_store::augment::View;
 
 use crate::drawing::Drawing;
 use crate::error::Result;
@@ -70,7 +68,7 @@ fn draw<H: Head>(
     let mut chosen = chosen.iter();
     let draw_batch = |batch: &PredictedBatch<H>| -> Result<()> {
         for ((film, prediction, target), chosen) in batch.films().zip(&mut chosen) {
-            let mut drawing = Drawing::new(&view(model, &films, film));
+            let mut drawing = Drawing::new(&store.greys(film).view(films.loader().view()));
             let words = H::draw_comparison(&model.fitted, &mut drawing, prediction, target);
             let image = format!("{FOLDER}/{}.png", film + 1);
             drawing.write(&out.join(&image))?;
@@ -90,14 +88,6 @@ fn draw<H: Head>(
         model.network.predict_labelled(&films, None, draw_batch)
     })?;
     Ok(drawn)
-}
-
-/// The view of a film that the network sees.
-fn view<H: Head>(model: &Model<H>, films: &LabelledFilms<H>, film: usize) -> Film {
-    let (store, side) = (films.store(), model.preprocess().side);
-    let mut view = Film::filled(side, side, 0);
-    View::centre(store.side(), side).film(&store.pixels(film), &mut view.pixels);
-    view
 }
 
 /// Creates the folder of the drawings, or removes those of an earlier evaluation and nothing else.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use mflag_encoder::{ENCODER_PREFIX, Preprocess};
 use mflag_metrics::Counts;
 use mflag_metrics::catalogue::LOSS;
-use mflag_store::loader::{Batch, Epoch, Loader, Source};
-use mflag_store::{Split, Store};
+use mflag_store::loader::{Batch, Epoch, Source};
+use mflag_store::{Seen, Split, Store};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
 use mflag_train::{
@@ -33,6 +33,7 @@ pub struct Training<H: Head> {
     validation: LabelledFilms<H>,
     train_cache: Option<FeatureCache>,
     validation_cache: Option<FeatureCache>,
+    seen: Seen,
 }
 
 /// What a training begins with, before it reads films.
@@ -45,6 +46,7 @@ struct Start<H: Head> {
     config: HeadConfig<H::Settings>,
     fitted: H::Fitted,
     network: Network<H>,
+    seen: Seen,
 }
 
 impl<H: Head> Start<H> {
@@ -61,14 +63,15 @@ impl<H: Head> Start<H> {
             validation.len(),
             config.encoder.network.arch.name()
         );
-        let options = config.data.films.loader_options(1, false);
-        Loader::new(store.clone(), &[], options)?;
-        let fitted = H::fit(&config.head, store, &train)?;
+        let view = config.data.films.view_geometry(store)?;
+        let seen = config.data.films.seen(store, &train, &config.augment)?;
+        let fitted = H::fit(&config.head, store, view, &train)?;
         config.head = H::resolve_settings(&config.head, &fitted);
         check_measurable::<H>(&config, store, &validation)?;
         H::warn_of_few(&config.head, store, Split::Train, &train)?;
         H::warn_of_few(&config.head, store, Split::Validate, &validation)?;
-        let preprocess = Preprocess::new(store.squaring(), config.data.films.side);
+        seen.log();
+        let preprocess = Preprocess::of_views(store.squaring(), view);
         let network = Network::new(&config, &fitted, preprocess, device)?;
         Encoder::load(&network.variables, &config.encoder)?;
         Ok(Start {
@@ -77,6 +80,7 @@ impl<H: Head> Start<H> {
             config,
             fitted,
             network,
+            seen,
         })
     }
 }
@@ -138,6 +142,7 @@ impl<H: Head> Training<H> {
             config,
             fitted,
             network,
+            seen,
         } = Start::<H>::new(config, store, device)?;
         let labelled = |films| LabelledFilms::new(&config, &fitted, store.clone(), films);
         let mut training = Training {
@@ -148,6 +153,7 @@ impl<H: Head> Training<H> {
             config,
             fitted,
             network,
+            seen,
         };
         training.cache_features()?;
         Ok(training)
@@ -166,6 +172,11 @@ impl<H: Head> Training<H> {
     /// The configuration, with the settings that the training films determine filled in.
     pub fn config(&self) -> &HeadConfig<H::Settings> {
         &self.config
+    }
+
+    /// How much of the films the network sees.
+    pub fn seen(&self) -> Seen {
+        self.seen
     }
 
     /// The store of the films.

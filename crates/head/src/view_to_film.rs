@@ -1,34 +1,27 @@
 //! Maps the view that a network sees back to the film.
 
-use mflag_film::{Placement, Squaring, centre_start};
+use mflag_film::{Area, Placement, Squaring, ViewGeometry};
 use mflag_store::BoundingBox;
 
 use crate::error::Result;
 
-/// Maps the view, which is the centre of a film's square, back to the film.
+/// Maps the view of a film's square back to the film.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ViewToFilm {
     placement: Placement,
-    /// Pixels of the square before the view, in both directions.
-    start: f64,
-    /// Side of the view in pixels.
-    side: u32,
+    view: ViewGeometry,
 }
 
 impl ViewToFilm {
-    /// The mapping for a film of `size` (columns and rows). `squaring` makes its square, and the
-    /// view is the central `side` × `side` pixels of that square. `side` is at most the square's
-    /// side.
+    /// The mapping for a film of `size` (columns and rows). `squaring` makes its square, of which
+    /// `view` makes the view.
     ///
     /// # Errors
     /// If a side of the film or of the square is 0.
-    pub fn new(size: [u32; 2], squaring: &Squaring, side: u32) -> Result<ViewToFilm> {
+    pub fn new(size: [u32; 2], squaring: &Squaring, view: ViewGeometry) -> Result<ViewToFilm> {
         let placement = squaring.placement(size);
-        Ok(ViewToFilm {
-            placement: placement.map_err(mflag_store::Error::from)?,
-            start: centre_start(squaring.side, side).into(),
-            side,
-        })
+        let placement = placement.map_err(mflag_store::Error::from)?;
+        Ok(ViewToFilm { placement, view })
     }
 
     /// Columns and rows of the film.
@@ -36,12 +29,23 @@ impl ViewToFilm {
         self.placement.film_size()
     }
 
+    /// The part of the film that the view shows; `None` if it shows all of it.
+    pub fn shown_part(&self) -> Option<Area> {
+        if self.view.shown(&self.placement) > 1.0 - 1e-6 {
+            return None;
+        }
+        self.placement.box_to_film(&self.view.part())
+    }
+
     /// Maps a box from the view to the film. `None` if it lies in the bars beside the film.
     pub fn box_to_film(&self, in_view: &BoundingBox) -> Option<BoundingBox> {
+        let (x, y) = self.view.to_square((in_view.x, in_view.y));
         let in_square = BoundingBox {
-            x: in_view.x + self.start,
-            y: in_view.y + self.start,
-            ..in_view.clone()
+            label: in_view.label.clone(),
+            x,
+            y,
+            width: in_view.width / self.view.scale(),
+            height: in_view.height / self.view.scale(),
         };
         in_square.to_film(&self.placement)
     }
@@ -52,14 +56,13 @@ impl ViewToFilm {
         let [width, height] = self.size();
         let in_view = |x: u32, y: u32| {
             let pixel_centre = (f64::from(x) + 0.5, f64::from(y) + 0.5);
-            let (u, v) = self.placement.to_square(pixel_centre);
-            (u - self.start, v - self.start)
+            self.view.to_view(self.placement.to_square(pixel_centre))
         };
         // All rows have the same columns, and all columns the same rows.
         let columns: Vec<f64> = (0..width).map(|x| in_view(x, 0).0).collect();
         let rows = (0..height).map(|y| in_view(0, y).1);
         rows.flat_map(|v| columns.iter().map(move |&u| (u, v)))
-            .map(|position| bilinear(view, self.side as usize, position))
+            .map(|position| bilinear(view, self.view.side() as usize, position))
             .collect()
     }
 }
@@ -90,7 +93,8 @@ mod tests {
     #[test]
     fn a_map_of_the_view_lies_where_the_film_is() {
         // A film of 8×4 padded to a square of 4: rows 1 and 2 of the square.
-        let view_to_film = ViewToFilm::new([8, 4], &Squaring::new(4, Fit::Pad), 4).unwrap();
+        let view_to_film =
+            ViewToFilm::new([8, 4], &Squaring::new(4, Fit::Pad), ViewGeometry::whole(4)).unwrap();
         let mut view = vec![0.0; 16];
         view[4..8].fill(1.0);
         let film = view_to_film.map_to_film(&view);
@@ -101,7 +105,9 @@ mod tests {
 
     #[test]
     fn boxes_are_mapped_to_the_film() {
-        let view_to_film = ViewToFilm::new([80, 40], &Squaring::new(40, Fit::Pad), 32).unwrap();
+        let squaring = Squaring::new(40, Fit::Pad);
+        let of = |view| ViewToFilm::new([80, 40], &squaring, view).unwrap();
+        let view_to_film = of(ViewGeometry::new(40, 40, 32).unwrap());
         let in_view = BoundingBox {
             label: "a".into(),
             x: 6.0,
@@ -117,8 +123,32 @@ mod tests {
         let in_the_bar = BoundingBox {
             y: 0.0,
             height: 2.0,
-            ..in_view
+            ..in_view.clone()
         };
         assert!(view_to_film.box_to_film(&in_the_bar).is_none());
+
+        // The same place in a view of the whole square at half its size.
+        let half = BoundingBox {
+            x: (6.0 + 4.0) / 2.0,
+            y: (12.0 + 4.0) / 2.0,
+            width: 5.0,
+            height: 2.5,
+            ..in_view
+        };
+        let whole = of(ViewGeometry::new(40, 20, 20).unwrap());
+        assert_eq!(whole.box_to_film(&half), Some(on_film));
+
+        let part = |view: &ViewToFilm| {
+            let Area {
+                left,
+                top,
+                width,
+                height,
+            } = view.shown_part()?;
+            Some([left, top, width, height])
+        };
+        assert_eq!(part(&whole), None);
+        // 4 of 40 columns are cut off on each side, and none of the film's rows.
+        assert_eq!(part(&view_to_film), Some([8.0, 0.0, 64.0, 40.0]));
     }
 }

@@ -4,11 +4,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use mflag_film::{Fit, Squaring};
+use mflag_film::{Depth, Fit, Squaring, ViewGeometry};
 use mflag_prepare::prepare::{Options, prepare};
 use mflag_store::augment::Augment;
 use mflag_store::loader::{self, Batch, Epoch, Loader, Source};
-use mflag_store::{BoundingBox, Dataset, Mask, Record, Split, Store};
+use mflag_store::{
+    BoundingBox, Dataset, FilmsConfig, Mask, Record, Resize, ResizeWord, Split, Store,
+};
 
 const FILMS: usize = 40;
 
@@ -331,7 +333,7 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
     let train = store.split(Split::Train);
     let of = |full_only, threads, prefetch| {
         let options = loader::Options {
-            side: 32,
+            view: ViewGeometry::new(40, 40, 32).unwrap(),
             batch_size: 4,
             full_only,
             threads,
@@ -380,16 +382,107 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
     // An iterator that is dropped early ends its threads.
     drop(with(2, 1).in_order(Source::Pixels, |_, _| ()).next());
 
-    let large = loader::Options {
-        side: 64,
+    let other = loader::Options {
+        view: ViewGeometry::new(64, 64, 32).unwrap(),
         batch_size: 4,
         full_only: true,
         threads: 1,
         prefetch: 1,
     };
-    let message = Loader::new(store, &train, large).unwrap_err().to_string();
+    let message = Loader::new(store, &train, other).unwrap_err().to_string();
     assert!(
-        message.contains("40 px") && message.contains("data.side"),
+        message.contains("64 px") && message.contains("40 px"),
         "{message}"
     );
+}
+
+/// Views of a store of 40 px: as the configuration states them, and what does not fit.
+#[test]
+fn a_configuration_says_what_is_seen_of_a_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = prepare(
+        &dataset(dir.path()),
+        &dir.path().join("store"),
+        &of_side(40),
+    )
+    .unwrap();
+    let films = |side, resize| FilmsConfig {
+        side,
+        resize,
+        ..FilmsConfig::default()
+    };
+    let view = |side, resize| films(side, resize).view_geometry(&store).unwrap();
+    let geometry = |resize, side| ViewGeometry::new(40, resize, side).unwrap();
+    let stored = Some(Resize::Word(ResizeWord::Store));
+    assert_eq!(view(32, None), geometry(32, 32));
+    assert_eq!(view(32, Some(Resize::Pixels(36))), geometry(36, 32));
+    assert_eq!(view(32, stored), geometry(40, 32));
+    for (side, resize, key) in [
+        (64, None, "data.side"),
+        (64, stored, "data.side"),
+        (32, Some(Resize::Pixels(48)), "data.resize"),
+    ] {
+        let refused = films(side, resize).view_geometry(&store).unwrap_err();
+        let message = refused.to_string();
+        let named = message.contains("store: ") && message.contains("40 px");
+        assert!(
+            named && message.contains(&format!("lower {key}")),
+            "{message}"
+        );
+    }
+
+    let all: Vec<usize> = (0..store.records().len()).collect();
+    let seen = |side, resize, crop| {
+        let augment = Augment {
+            crop,
+            ..Augment::default()
+        };
+        films(side, resize).seen(&store, &all, &augment).unwrap()
+    };
+    assert!(seen(32, None, false).unseen() < 1e-9);
+    let words = seen(32, None, false).to_string();
+    assert_eq!(words, "the whole square of 40 px, resized to 32 px");
+    let words = seen(40, None, false).to_string();
+    assert_eq!(words, "the whole square of 40 px");
+    let words = seen(32, stored, false).to_string();
+    let start = "32 × 32 px of the square of 40 px (the middle); ";
+    assert!(
+        words.starts_with(start) && words.ends_with(" is never seen"),
+        "{words}"
+    );
+    let words = seen(32, Some(Resize::Pixels(36)), true).to_string();
+    let start = "32 × 32 px of the square of 40 px, resized to 36 px (a random part in training";
+    assert!(
+        words.starts_with(start) && words.ends_with("in training only"),
+        "{words}"
+    );
+}
+
+/// Views in batches, of a store of 8 bits and of one of 16, are those of single films: resized
+/// without loss of depth, then cut.
+#[test]
+fn views_of_a_batch_are_those_of_single_films() {
+    let dir = tempfile::tempdir().unwrap();
+    for depth in [Depth::Eight, Depth::Sixteen] {
+        let mut options = of_side(40);
+        options.squaring.depth = depth;
+        let out = dir.path().join(u8::from(depth).to_string());
+        let store = Arc::new(prepare(&dataset(dir.path()), &out, &options).unwrap());
+        let view = ViewGeometry::new(40, 36, 32).unwrap();
+        let films: Vec<usize> = (0..store.records().len()).collect();
+        let options = loader::Options {
+            view,
+            batch_size: films.len(),
+            full_only: false,
+            threads: 1,
+            prefetch: 1,
+        };
+        let loader = Loader::new(store.clone(), &films, options).unwrap();
+        let mut batches = loader.in_order(Source::Pixels, |_, _| ());
+        let batch = batches.next().unwrap().unwrap();
+        assert_eq!(batch.side, 32);
+        for (film, pixels) in films.iter().zip(batch.pixels.chunks_exact(32 * 32)) {
+            assert_eq!(store.greys(*film).view(view).pixels, pixels);
+        }
+    }
 }

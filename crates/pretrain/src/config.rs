@@ -192,6 +192,7 @@ impl CollapseConfig {
 impl Config for PretrainConfig {
     fn check(&self) -> Vec<String> {
         let mut problems = self.augment.check();
+        problems.extend(self.data.films.check(&self.augment));
         if self.train.batch_size < 2 {
             problems.push("train.batch_size: 1 is too small; BatchNorm needs at least 2".into());
         }

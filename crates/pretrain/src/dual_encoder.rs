@@ -76,7 +76,7 @@ impl DualEncoder {
     pub fn embed_stored(&self, store: &Arc<Store>, films: &[usize]) -> Result<Array2<f32>> {
         store.check_squares(&self.preprocess.square)?;
         let options = Options {
-            side: self.preprocess.side,
+            view: self.preprocess.view().map_err(Error::Data)?,
             batch_size: BATCH,
             full_only: false,
             threads: 0,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use mflag_core::progress::Progress;
 use mflag_encoder::text::TextEncoder;
 use mflag_store::loader::Loader;
-use mflag_store::{Split, Store};
+use mflag_store::{Seen, Split, Store};
 use tch::Tensor;
 
 use crate::config::{DataConfig, PretrainConfig};
@@ -122,6 +122,8 @@ pub struct Pairs {
     pub train: Loader,
     /// Loader of the validation films.
     pub validation: Loader,
+    /// How much of the training films the network sees.
+    pub seen: Seen,
     /// A number for each validation film. Films with the same report have the same number.
     pub groups: Vec<u32>,
     text_width: i64,
@@ -134,17 +136,17 @@ impl Pairs {
     /// Prepares to load the pairs `indices`.
     ///
     /// # Errors
-    /// If the cache lacks a report, or the store's squares are smaller than `data.side`.
+    /// If the cache lacks a report, or the store's squares are smaller than `data.side` or
+    /// `data.resize`.
     pub fn new(
         store: Arc<Store>,
         indices: &PairIndices,
         cache: TextCache,
         config: &PretrainConfig,
     ) -> Result<Pairs> {
-        let options = config
-            .data
-            .films
-            .loader_options(config.train.batch_size, true);
+        let films = &config.data.films;
+        let view = films.view_geometry(&store)?;
+        let options = films.loader_options(view, config.train.batch_size, true);
         let row = |film: usize| {
             let record = &store.records()[film];
             let row = record.text.as_deref().and_then(|text| cache.row(text));
@@ -160,6 +162,7 @@ impl Pairs {
         Ok(Pairs {
             train: Loader::new(store.clone(), &indices.train, options)?,
             validation: Loader::new(store.clone(), &indices.validation, options)?,
+            seen: films.seen(&store, &indices.train, &config.augment)?,
             groups: groups(&store, &indices.validation),
             store,
             text_width: cache.hidden() as i64,

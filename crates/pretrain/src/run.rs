@@ -105,6 +105,8 @@ impl RunKind for PretrainRun {
             indices.validation.len(),
             config.encoder.arch.name()
         );
+        // Refused before texts are encoded, which may take hours.
+        config.data.films.view_geometry(&store)?;
         let (cache, _) = encode_texts(&text, &config.text.cache, &indices.texts(&store))?;
         // Frees the memory of the language model.
         drop(text);
@@ -112,6 +114,10 @@ impl RunKind for PretrainRun {
         let task = Pretraining::new(config.clone(), pairs, device)?;
         verification.finish()?;
         Ok(task)
+    }
+
+    fn view(&self, task: &Pretraining) -> String {
+        task.seen().to_string()
     }
 
     fn finish(

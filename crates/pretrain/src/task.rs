@@ -1,6 +1,7 @@
 //! Pre-training as a task of the training loop.
 
 use mflag_encoder::Preprocess;
+use mflag_store::Seen;
 use mflag_store::loader::{Batch, Epoch, Source};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
@@ -47,7 +48,8 @@ impl Pretraining {
             Some(report) => tracing::info!("initial weights of the encoder: {report}"),
             None => tracing::info!("initial weights of the encoder: random"),
         }
-        let preprocess = Preprocess::new(pairs.store.squaring(), config.data.films.side);
+        pairs.seen.log();
+        let preprocess = Preprocess::of_views(pairs.store.squaring(), pairs.train.view());
         Ok(Pretraining {
             config,
             pairs,
@@ -63,6 +65,11 @@ impl Pretraining {
     /// The preprocessing of films before the encoder.
     pub fn preprocess(&self) -> Preprocess {
         self.preprocess
+    }
+
+    /// How much of the films the network sees.
+    pub fn seen(&self) -> Seen {
+        self.pairs.seen
     }
 
     fn latents(&self, batch: &Batch, train: bool) -> Result<Latents> {

@@ -4,10 +4,11 @@
 use std::path::PathBuf;
 
 use mflag_encoder::Preprocess;
-use mflag_film::{Depth, Fit, Limits, Squaring, Window};
+use mflag_film::{Depth, Fit, Limits, Squaring, ViewGeometry, Window};
 use mflag_prepare::prepare::{Options, prepare};
 use mflag_store::{Dataset, Record, Split};
 use mflag_tests::golden;
+use tch::{Device, Tensor};
 
 /// JPEGs of several kinds, PNGs of 8 and 16 bits, DICOMs with and without compression and windows.
 const FILMS: [&str; 14] = [
@@ -67,7 +68,9 @@ fn a_film_read_for_prediction_equals_that_of_the_store() {
             let out = dir.path().join(number.to_string());
             let store = prepare(&dataset, &out, &options).unwrap();
             assert_eq!(store.records().len(), FILMS.len());
-            let preprocess = Preprocess::new(store.squaring(), 16);
+            // The whole square, which is not resized.
+            let own = ViewGeometry::new(side, side, 16).unwrap();
+            let preprocess = Preprocess::of_views(store.squaring(), own);
             // The encoder file stores the preprocessing as JSON.
             let text = serde_json::to_string(&preprocess).unwrap();
             let preprocess: Preprocess = serde_json::from_str(&text).unwrap();
@@ -80,6 +83,16 @@ fn a_film_read_for_prediction_equals_that_of_the_store() {
                 assert_eq!(decoded, read);
                 // A film that is already a square does not change.
                 assert_eq!(preprocess.square.square_film(&read), read);
+
+                // The view of a resized square is that of the loader, in any depth.
+                let view = ViewGeometry::new(side, 20, 16).unwrap();
+                let resized = Preprocess::of_views(store.squaring(), view);
+                let read = resized.read(&record.path, &Limits::default()).unwrap();
+                assert_eq!((read.width, read.height), (20, 20));
+                let batch = resized.batch(&[read], Device::Cpu).unwrap();
+                let loaded = store.greys(index).view(view).pixels;
+                let loaded = Tensor::from_slice(&loaded).view([1, 1, 16, 16]);
+                assert_eq!(batch, resized.normalise(&loaded).unwrap());
             }
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mflag_encoder::{Arch, Features};
 use mflag_head::{
     Details, Drawing, DrawnBoxes, Error, Head, Mark, Metrics, NamedMetric, OutputKind, Overlay,
-    Result, ShownFilm, warn_of_few_marked,
+    Result, ShownFilm, ViewGeometry, warn_of_few_marked,
 };
 use mflag_metrics::Counts;
 use mflag_metrics::catalogue::{self, Metric};
@@ -62,7 +62,12 @@ impl Head for Segmentation {
         Ok(|record: &Record| settings.unmarked.is_learned() || is_marked(settings, record))
     }
 
-    fn fit(settings: &SegmentationConfig, store: &Store, train: &[usize]) -> Result<Fitted> {
+    fn fit(
+        settings: &SegmentationConfig,
+        store: &Store,
+        _view: ViewGeometry,
+        train: &[usize],
+    ) -> Result<Fitted> {
         let records = store.records();
         if train
             .iter()
@@ -118,8 +123,9 @@ impl Head for Segmentation {
         settings: &SegmentationConfig,
         _fitted: &Fitted,
         store: &Store,
+        view: ViewGeometry,
     ) -> Result<impl Fn(usize) -> Result<SquareMask> + Sync> {
-        Ok(|film| SquareMask::new(settings, store, film))
+        Ok(move |film| SquareMask::new(settings, store, view, film))
     }
 
     fn target(mask: &SquareMask, view: &View) -> Target {
@@ -151,7 +157,10 @@ impl Head for Segmentation {
     }
 
     fn loss(&self, logits: &Tensor, targets: &[Target]) -> Result<Step> {
-        let pixels: Vec<u8> = targets.iter().flat_map(|t| t.0.iter().copied()).collect();
+        let pixels: Vec<u8> = targets
+            .iter()
+            .flat_map(|t| t.pixels.iter().copied())
+            .collect();
         let pixels = Tensor::f_from_data_size(&pixels, &logits.size(), Kind::Uint8)?;
         let targets = upload(pixels, logits.device())?
             .f_gt(0.0)?
@@ -168,7 +177,9 @@ impl Head for Segmentation {
     }
 
     fn score(fitted: &Fitted, probabilities: &Vec<f32>, target: &Target) -> Result<Overlap> {
-        Ok(Overlap::at(probabilities, &target.0, fitted.threshold)?)
+        let mut overlap = Overlap::at(probabilities, &target.pixels, fitted.threshold)?;
+        overlap.truth += target.hidden;
+        Ok(overlap)
     }
 
     fn metrics<'a>(
@@ -203,7 +214,7 @@ impl Head for Segmentation {
         probabilities: &Vec<f32>,
         target: &Target,
     ) -> String {
-        drawing.mask(|i| target.0[i] != 0, Mark::Target);
+        drawing.mask(|i| target.pixels[i] != 0, Mark::Target);
         drawing.mask(|i| probabilities[i] > fitted.threshold, Mark::Prediction);
         "Orange: the true mask; blue: the predicted one.".to_owned()
     }

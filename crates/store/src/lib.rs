@@ -11,12 +11,14 @@ mod mask_file;
 pub mod picture;
 mod record;
 pub mod rle;
+mod seen;
 mod store;
 pub mod subset;
 
-pub use config::FilmsConfig;
+pub use config::{FilmsConfig, Resize, ResizeWord};
 pub use error::{Error, Result};
 pub use record::{BoundingBox, Dataset, Mask, Record, Split, check_boxes};
+pub use seen::Seen;
 pub use store::{
     Greys, STORE_FORMAT, Shard, Store, StoreFiles, StoreMeta, Verification, film_bytes, read_json,
 };

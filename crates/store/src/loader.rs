@@ -1,5 +1,8 @@
 //! Batches of films from a store, made ahead of time by worker threads.
 //!
+//! A stored square is resized first, if the views are of another size ([`ViewGeometry`]); then the
+//! view is cut out of it and augmented.
+//!
 //! A batch has 8 bits a pixel even if the store has 16. Views of a 16-bit store are resampled and
 //! stretched in 16 bits and rounded last: a dark film keeps its grey levels, and only one byte a
 //! pixel goes to the device.
@@ -10,7 +13,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::thread::JoinHandle;
 
 use mflag_core::seed;
-use mflag_film::Grey;
+use mflag_film::{Grey, ViewGeometry};
 
 use crate::augment::{Augment, View};
 use crate::{Error, Greys, Result, Store};
@@ -31,8 +34,8 @@ pub struct Batch<T = ()> {
 /// How batches are made.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
-    /// Side of the views in pixels; at most the store's.
-    pub side: u32,
+    /// How the store's squares become views.
+    pub view: ViewGeometry,
     /// Films in a batch.
     pub batch_size: usize,
     /// Leave out the last, smaller batch of an epoch. Each epoch leaves out other films.
@@ -90,13 +93,13 @@ impl Loader {
     /// A loader of `films`, which are indices into the store.
     ///
     /// # Errors
-    /// If the views are larger than the store's films.
+    /// If the views are of squares of another size than the store's.
     pub fn new(store: Arc<Store>, films: &[usize], options: Options) -> Result<Loader> {
-        if options.side > store.side() {
+        if options.view.square() != store.side() {
             let reason = format!(
-                "views of {} px are larger than the store's films of {} px: prepare larger films \
-                 or lower data.side",
-                options.side,
+                "the views are of squares of {} px, but the store's films have {} px: prepare the \
+                 films with the same side",
+                options.view.square(),
                 store.side()
             );
             return Err(Error::file(store.folder() as &Path, reason));
@@ -106,6 +109,11 @@ impl Loader {
             films: films.into(),
             options,
         })
+    }
+
+    /// How the store's squares become views.
+    pub fn view(&self) -> ViewGeometry {
+        self.options.view
     }
 
     /// Batches in an epoch of training.
@@ -134,7 +142,7 @@ impl Loader {
         let order = seed::permutation(seed, number, self.films.len());
         let films = order.iter().map(|&i| self.films[i as usize]).collect();
         let augment = epoch.augment.clone();
-        let (from, to) = (self.store.side(), self.options.side);
+        let (from, to) = (self.view().resize(), self.view().side());
         let view = move |film: usize| match source {
             Source::Pixels => augment.draw(from, to, &mut seed::rng(seed, number, film as u64)),
             Source::Features => View::centre(from, to),
@@ -154,7 +162,7 @@ impl Loader {
         source: Source,
         target: impl Fn(usize, &View) -> T + Clone + Send + 'static,
     ) -> Batches<T> {
-        let (from, to) = (self.store.side(), self.options.side);
+        let (from, to) = (self.view().resize(), self.view().side());
         let plan = Plan {
             films: self.films.clone(),
             first_batch: 0,
@@ -182,7 +190,7 @@ impl Loader {
             let (sender, receiver) = sync_channel(ahead);
             let maker = Maker {
                 store: self.store.clone(),
-                side: self.options.side,
+                geometry: self.view(),
                 source,
                 view: view.clone(),
                 target: target.clone(),
@@ -220,7 +228,7 @@ struct Plan {
 /// All that a worker thread needs to make batches.
 struct Maker<V, G> {
     store: Arc<Store>,
-    side: u32,
+    geometry: ViewGeometry,
     source: Source,
     view: V,
     target: G,
@@ -239,7 +247,7 @@ impl<V: Fn(usize) -> View, G> Maker<V, G> {
         let targets = films.iter().zip(&views);
         Batch {
             pixels,
-            side: self.side,
+            side: self.geometry.side(),
             targets: targets
                 .map(|(&film, view)| (self.target)(film, view))
                 .collect(),
@@ -248,24 +256,24 @@ impl<V: Fn(usize) -> View, G> Maker<V, G> {
     }
 
     fn pixels(&self, films: &[usize], views: &[View]) -> Vec<u8> {
-        let area = (self.side as usize).pow(2);
+        let area = (self.geometry.side() as usize).pow(2);
         let mut pixels = vec![0; films.len() * area];
         for ((&film, view), out) in films.iter().zip(views).zip(pixels.chunks_exact_mut(area)) {
-            draw(view, self.store.greys(film), out);
+            self.draw(view, self.store.greys(film), out);
         }
         pixels
     }
-}
 
-/// Writes the view of `film` into `out`.
-fn draw(view: &View, film: Greys<'_>, out: &mut [u8]) {
-    match film {
-        Greys::Eight(film) => view.film(film, out),
-        Greys::Sixteen(film) => {
-            let mut deep = vec![0; out.len()];
-            view.film(film, &mut deep);
-            for (pixel, value) in out.iter_mut().zip(deep) {
-                *pixel = value.to_eight();
+    /// Writes the view of the stored square `film` into `out`.
+    fn draw(&self, view: &View, film: Greys<'_>, out: &mut [u8]) {
+        match film {
+            Greys::Eight(film) => view.film(&self.geometry.resized(film), out),
+            Greys::Sixteen(film) => {
+                let mut deep = vec![0; out.len()];
+                view.film(&self.geometry.resized(film), &mut deep);
+                for (pixel, value) in out.iter_mut().zip(deep) {
+                    *pixel = value.to_eight();
+                }
             }
         }
     }

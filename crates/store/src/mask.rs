@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use mflag_film::{Film, Limits, Placement};
+use mflag_film::{Film, Grey, Limits, Placement, ViewGeometry};
 
 use crate::mask_file::set_pixels;
 use crate::{BoundingBox, Error, Mask, Result, rle};
@@ -161,18 +161,71 @@ pub fn to_runs(pixels: &Film) -> Mask {
 }
 
 /// The mask of a film in the film's square: [`SET`] where at least half of a pixel is covered, else
-/// 0.
+/// 0. A mask that covers half of no pixel keeps its most covered pixels, so no mask vanishes.
 ///
 /// # Errors
 /// As [`to_pixels`].
 pub fn to_square(mask: &Mask, placement: &Placement) -> Result<Film> {
     let [width, height] = placement.film_size();
     let pixels = to_pixels(mask, width, height)?;
-    let mut square = mflag_film::square(&pixels, placement.side(), placement.fit());
-    for pixel in &mut square.pixels {
-        *pixel = if *pixel > SET / 2 { SET } else { 0 };
+    let whole = ViewGeometry::whole(placement.side());
+    Ok(to_resized_square(&pixels, placement, whole))
+}
+
+/// As [`to_square`], in the resized square of `view`. `pixels` are those of the mask on its film.
+pub fn to_resized_square(pixels: &Film, placement: &Placement, view: ViewGeometry) -> Film {
+    let square = covered(pixels, placement, view);
+    let half = u8::MAX / 2;
+    if square.iter().any(|cover| *cover > half) || pixels.pixels.iter().all(|pixel| *pixel == 0) {
+        return set_above(half, &square, view);
     }
-    Ok(square)
+    // In 16 bits, a single pixel of the largest film still shows.
+    let deep = pixels.pixels.iter().map(|pixel| u16::from(*pixel) * 257);
+    let deep = Film {
+        width: pixels.width,
+        height: pixels.height,
+        pixels: deep.collect(),
+    };
+    let square: Vec<u16> = covered(&deep, placement, view);
+    let most = square.iter().copied().max().unwrap_or_default();
+    set_above(most.saturating_sub(1), &square, view)
+}
+
+/// The area of a mask that its film's square does not show (`--fit crop`), in pixels of the resized
+/// square of `view`. `pixels` are those of the mask on its film.
+pub fn outside_square(pixels: &Film, placement: &Placement, view: ViewGeometry) -> u64 {
+    let part = placement.part();
+    let inside = |at: usize, low: f64, length: f64| (low..low + length).contains(&(at as f64));
+    let rows = pixels
+        .pixels
+        .chunks_exact(pixels.width as usize)
+        .enumerate();
+    let outside: usize = rows
+        .map(|(y, row)| {
+            let shown = inside(y, part.top, part.height);
+            let row = row.iter().enumerate().filter(|(_, pixel)| **pixel != 0);
+            row.filter(|&(x, _)| !(shown && inside(x, part.left, part.width)))
+                .count()
+        })
+        .sum();
+    let scale = f64::from(placement.side()) / part.width.max(part.height) * view.scale();
+    (outside as f64 * scale.powi(2)).round() as u64
+}
+
+/// The share of each pixel of the resized square that a mask covers; white is all of it.
+fn covered<P: Grey>(pixels: &Film<P>, placement: &Placement, view: ViewGeometry) -> Vec<P> {
+    let square = mflag_film::square(pixels, placement.side(), placement.fit());
+    view.resized(&square.pixels).into_owned()
+}
+
+/// A mask that is [`SET`] where `values`, of a resized square, are above `limit`.
+fn set_above<P: Grey>(limit: P, values: &[P], view: ViewGeometry) -> Film {
+    let pixel = |value: &P| if *value > limit { SET } else { 0 };
+    Film {
+        width: view.resize(),
+        height: view.resize(),
+        pixels: values.iter().map(pixel).collect(),
+    }
 }
 
 /// The union of boxes on a film of `width` × `height`, which makes masks for segmentation of RSNA's

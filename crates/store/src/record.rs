@@ -118,6 +118,14 @@ impl BoundingBox {
         Some(self.with_area(area))
     }
 
+    /// This box of a film, in pixels of the film's square. With `--fit crop`, the square shows less
+    /// than the film, and the box may reach beyond it. The box is cut only where both the film and
+    /// the square end; `None` if it lies outside of both.
+    pub fn to_whole_square(&self, placement: &Placement) -> Option<BoundingBox> {
+        let area = placement.whole_box_to_square(&self.area())?;
+        Some(self.with_area(area))
+    }
+
     /// This box of a square, on the film; `None` if it lies in the bars beside the film.
     pub fn to_film(&self, placement: &Placement) -> Option<BoundingBox> {
         let area = placement.box_to_film(&self.area())?;

@@ -19,7 +19,7 @@ use std::thread::JoinHandle;
 
 use bytemuck::try_cast_slice;
 use mflag_core::npy;
-use mflag_film::{Depth, Grey, Limits, Squaring};
+use mflag_film::{Depth, Film, Grey, Limits, Squaring, ViewGeometry};
 use mflag_input::{JSON, LINE, Mmap, lines};
 use serde::{Deserialize, Serialize};
 
@@ -106,6 +106,34 @@ pub enum Greys<'a> {
     Eight(&'a [u8]),
     /// 16 bits.
     Sixteen(&'a [u16]),
+}
+
+impl<'a> From<&'a mflag_film::Greys> for Greys<'a> {
+    fn from(greys: &'a mflag_film::Greys) -> Greys<'a> {
+        match greys {
+            mflag_film::Greys::Eight(pixels) => Greys::Eight(pixels),
+            mflag_film::Greys::Sixteen(pixels) => Greys::Sixteen(pixels),
+        }
+    }
+}
+
+impl Greys<'_> {
+    /// The view of these pixels, which are a square, in 8 bits: exactly that of the loader
+    /// without augmentation.
+    pub fn view(&self, geometry: ViewGeometry) -> Film {
+        let pixels = match self {
+            Greys::Eight(square) => geometry.view(square),
+            Greys::Sixteen(square) => {
+                let view = geometry.view(square);
+                view.into_iter().map(Grey::to_eight).collect()
+            }
+        };
+        Film {
+            width: geometry.side(),
+            height: geometry.side(),
+            pixels,
+        }
+    }
 }
 
 /// An open store. Records are in memory, pixels are mapped from disk.

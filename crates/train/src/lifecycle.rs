@@ -82,6 +82,9 @@ pub trait RunKind {
         config
     }
 
+    /// What the network sees of the films, in words.
+    fn view(&self, task: &Self::Task) -> String;
+
     /// Writes the results of a trained run, such as the best model, and prints where they are.
     ///
     /// # Errors
@@ -131,7 +134,10 @@ pub fn begin<K: RunKind>(
     let task = kind.task(&config, inputs, device)?;
     let config = kind.complete(config, &task);
     let libraries = [("libtorch", shim::libtorch_version())];
-    let provenance = Provenance::collect(kind.commit(), &libraries, &digests);
+    let provenance = Provenance {
+        view: Some(kind.view(&task)),
+        ..Provenance::collect(kind.commit(), &libraries, &digests)
+    };
     let run = RunFolder::create(folder, &config, &provenance)?;
     train(kind, task, &config, device, &run, out)
 }

@@ -68,9 +68,9 @@ pub fn metadata(path: impl AsRef<Path>) -> Result<BTreeMap<String, String>> {
     safetensors::metadata(&map(path)?).map_err(|reason| Error::file(path, reason))
 }
 
-/// Checks that a weight file, or all files of an index, can hold `parameters` values, before memory for them is allocated: the
-/// number may come from a damaged configuration. Each value takes at least a byte. `model` names
-/// the model in the error.
+/// Checks that a weight file, or all files of an index, can hold `parameters` values, before memory
+/// for them is allocated: the number may come from a damaged configuration. Each value takes at
+/// least a byte. `model` names the model in the error.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read. [`Error::Mismatch`] if it has fewer bytes.

@@ -55,7 +55,8 @@ pub(super) fn read_all(index: &Path) -> Result<Tensors> {
 
 /// The file of each tensor.
 fn weight_map(index: &Path) -> Result<BTreeMap<String, PathBuf>> {
-    let bytes = mflag_input::read(index, &mflag_input::JSON).map_err(|e| IoError::new("read", index, e))?;
+    let bytes =
+        mflag_input::read(index, &mflag_input::JSON).map_err(|e| IoError::new("read", index, e))?;
     let refuse = |reason: String| Error::file(index, reason);
     let json: Value =
         serde_json::from_slice(&bytes).map_err(|e| refuse(format!("is not JSON: {e}")))?;

@@ -206,9 +206,9 @@ fn unknown_key(schema: &Value, pointer: &str, key: &str) -> String {
     }
 }
 
-/// Selects one of several schemas for `value`: the only one (besides `null`), the one whose values
-/// include it, or the one with the `kind` of `value`. If there is none, returns a message that lists
-/// the choices.
+/// Selects one of several schemas for `value`: the only one (besides `null`), the one for numbers if
+/// it is a number, the one whose values include it, or the one with the `kind` of `value`. If there
+/// is none, returns a message that lists the choices.
 fn choose<'a>(choices: &'a [Value], value: &Value) -> Result<&'a Value, String> {
     let (null, choices): (Vec<&Value>, Vec<&Value>) =
         choices.iter().partition(|choice| types(choice) == ["null"]);
@@ -217,12 +217,23 @@ fn choose<'a>(choices: &'a [Value], value: &Value) -> Result<&'a Value, String> 
         (_, [only]) => return Ok(only),
         _ => {}
     }
+    let is_of_numbers = |choice: &&Value| matches!(types(choice)[..], ["integer" | "number"]);
+    let number = choices.iter().copied().find(is_of_numbers);
+    if let (Some(number), true) = (number, value.is_number()) {
+        return Ok(number);
+    }
     let kind = |choice: &'a Value| choice["properties"]["kind"]["const"].as_str();
     let kinds: Vec<&str> = choices.iter().copied().filter_map(kind).collect();
     if kinds.is_empty() {
-        let allowed: Vec<&Value> = choices.iter().flat_map(|c| values(c)).collect();
-        let chosen = choices.into_iter().find(|c| values(c).contains(&value));
-        return chosen.ok_or_else(|| one_of(&names(&allowed), value));
+        let allowed: Vec<&Value> = choices.iter().flat_map(|c| choice_values(c)).collect();
+        let chosen = choices
+            .into_iter()
+            .find(|c| choice_values(c).contains(&value));
+        let names = number
+            .map(|_| "a number")
+            .into_iter()
+            .chain(names(&allowed));
+        return chosen.ok_or_else(|| one_of(&names.collect::<Vec<_>>(), value));
     }
     match value.get("kind") {
         Some(selected) => choices
@@ -245,6 +256,14 @@ fn values(schema: &Value) -> Vec<&Value> {
         (Some(value), _) => vec![value],
         (None, Some(values)) => values.iter().collect(),
         (None, None) => Vec::new(),
+    }
+}
+
+/// The values that a schema or its choices allow.
+fn choice_values(schema: &Value) -> Vec<&Value> {
+    match schema.get("oneOf").and_then(Value::as_array) {
+        Some(choices) => choices.iter().flat_map(values).collect(),
+        None => values(schema),
     }
 }
 

@@ -48,7 +48,7 @@ use serde_json::Value;
 use crate::{Error, Result};
 use layers::Layers;
 
-pub use renamed::rename_old_keys;
+pub use renamed::update_stored;
 
 /// A configuration: a struct with `#[serde(default, deny_unknown_fields)]`, and with ranges as
 /// `schemars` attributes.
@@ -106,8 +106,8 @@ pub fn check_stated(schema: &Value, file: &Path, sets: &[String]) -> Result<()> 
     }
 }
 
-/// Parses and checks the YAML of a stored configuration, such as `config.yaml` of a run. Keys of
-/// older versions are [renamed](rename_old_keys). Error messages name the file `origin`.
+/// Parses and checks the YAML of a stored configuration, such as `config.yaml` of a run. That of an
+/// older version is brought [up to date](update_stored). Error messages name the file `origin`.
 ///
 /// # Errors
 /// As [`load`].
@@ -122,7 +122,7 @@ pub fn from_yaml<T: Config>(text: &str, origin: &Path) -> Result<T> {
 pub fn from_yaml_with<T: Config>(text: &str, origin: &Path, sets: &[String]) -> Result<T> {
     let mut layers = Layers::default();
     layers.add_text(text, origin)?;
-    rename_old_keys(&mut layers.value);
+    update_stored(&mut layers.value);
     for set in sets {
         layers.add_override(set)?;
     }

@@ -177,6 +177,21 @@ fn a_stored_configuration_may_have_old_keys() {
 }
 
 #[test]
+fn a_stored_configuration_keeps_its_meaning() {
+    let updated = |text: &str| {
+        let mut config: Value = serde_json::from_str(text).unwrap();
+        update_stored(&mut config);
+        config["data"]["resize"].clone()
+    };
+    assert_eq!(updated(r#"{"data": {"store": "a", "side": 224}}"#), "store");
+    let new = r#"{"data": {"store": "a", "side": 224, "resize": null}}"#;
+    assert_eq!(updated(new), Value::Null);
+    let new = r#"{"data": {"store": "a", "resize": 256}}"#;
+    assert_eq!(updated(new), 256);
+    assert_eq!(updated(r#"{"data": {"seed": 1}}"#), Value::Null);
+}
+
+#[test]
 fn all_problems_are_listed() {
     assert_eq!(
         refusal(&["epochs=0", "order=x", "optimiser.lr=3"])

@@ -150,8 +150,7 @@ fn read_folder(folder: &Path) -> Result<HashMap<String, Split>> {
 
 /// The lines of a list, trimmed, without empty ones.
 fn lines(path: &Path) -> Result<Vec<String>> {
-    let text =
-        mflag_input::read_text(path, &LIST).map_err(|e| Error::io("read", path, e))?;
+    let text = mflag_input::read_text(path, &LIST).map_err(|e| Error::io("read", path, e))?;
     let lines = text.trim_start_matches('\u{feff}').lines().map(str::trim);
     Ok(lines
         .filter(|line| !line.is_empty())

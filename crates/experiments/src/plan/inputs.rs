@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use mflag_core::{Result, config, digest};
-use mflag_store::{Split, Store};
+use mflag_store::{FilmsConfig, Split, Store};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::job::{Job, JobSpec};
 
@@ -13,6 +15,8 @@ use crate::job::{Job, JobSpec};
 struct StoreSummary {
     digest: String,
     training_films: usize,
+    /// Side of the films in pixels.
+    side: u32,
 }
 
 /// Digests of the inputs, and what is missing.
@@ -34,6 +38,9 @@ impl Inputs {
         let stated = config::stated(&spec.config, &spec.sets)?;
         let path = stated["data"]["store"].as_str();
         let store = path.and_then(|path| self.store(Path::new(path), &spec.config));
+        if let (Some(path), Some(store)) = (path, &store) {
+            self.require_view(&stated["data"], path, store.side);
+        }
         let most = stated["data"]["max_train"].as_u64().unwrap_or(u64::MAX);
         let epochs = stated["train"]["epochs"].as_u64();
         let passes = epochs.zip(store.as_ref()).map(|(epochs, store)| {
@@ -54,6 +61,22 @@ impl Inputs {
                 "encoder {}: the file cannot be read; pre-train the encoder, or download it",
                 path.display()
             ));
+        }
+    }
+
+    /// Adds a problem if the views that the section `data` of a configuration states are larger than
+    /// the films of its store, which have `stored` pixels a side.
+    fn require_view(&mut self, data: &Value, path: &str, stored: u32) {
+        let stated = FilmsConfig {
+            side: parsed(&data["side"]).unwrap_or(FilmsConfig::default().side),
+            resize: parsed(&data["resize"]),
+            ..FilmsConfig::default()
+        };
+        if let Err(reason) = stated.view_of(stored) {
+            let problem = format!("store {path}: {reason}");
+            if !self.problems.contains(&problem) {
+                self.problems.push(problem);
+            }
         }
     }
 
@@ -83,10 +106,16 @@ impl Inputs {
     }
 }
 
+/// A value of a configuration; `None` if it is absent or not of this type.
+fn parsed<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
+}
+
 fn read_store(path: &Path) -> mflag_store::Result<StoreSummary> {
     let store = Store::open(path)?;
     Ok(StoreSummary {
         digest: store.digest()?,
         training_films: store.split(Split::Train).len(),
+        side: store.side(),
     })
 }

@@ -112,6 +112,10 @@ impl<H: Head> RunKind for HeadRun<H> {
         task.config().clone()
     }
 
+    fn view(&self, task: &Training<H>) -> String {
+        task.seen().to_string()
+    }
+
     fn finish(
         &self,
         task: Training<H>,

@@ -1,7 +1,7 @@
 //! The model card: a template, filled with what is known about an encoder.
 
 use mflag_core::table::Table;
-use mflag_encoder::FilmEncoder;
+use mflag_encoder::{FilmEncoder, Preprocess};
 use mflag_train::checkpoint::TrainState;
 use serde_json::Value;
 
@@ -38,6 +38,7 @@ pub(super) fn model_card(
         ("files", files(formats)),
         ("square", preprocess.square.to_string()),
         ("side", preprocess.side.to_string()),
+        ("view", view(preprocess)),
         ("mean", preprocess.mean.to_string()),
         ("std", preprocess.std.to_string()),
         ("data", known(training.and_then(|t| t.data.as_deref()))),
@@ -56,6 +57,27 @@ pub(super) fn model_card(
         .fold(TEMPLATE.to_owned(), |text, (name, value)| {
             text.replace(&format!("{{{{{name}}}}}"), value)
         })
+}
+
+/// A sentence on how the square becomes a view.
+fn view(preprocess: Preprocess) -> String {
+    let Preprocess {
+        square,
+        resize,
+        side,
+        ..
+    } = preprocess;
+    let resized = if resize == square.side {
+        String::new()
+    } else {
+        format!("is resized to {resize} px; each pixel is again the mean over its area. It ")
+    };
+    let used = if side == resize {
+        "is used whole".to_owned()
+    } else {
+        format!("gives its central {side} × {side} pixels")
+    };
+    format!("The square {resized}{used}.")
 }
 
 fn files(formats: &[Format]) -> String {

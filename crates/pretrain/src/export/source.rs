@@ -74,7 +74,8 @@ fn preprocess(run: &RunFolder, config: &PretrainConfig) -> Result<Preprocess> {
     }
     let store = Store::open(&config.data.films.store)?;
     run.same_digest("store", &store.digest()?)?;
-    Ok(Preprocess::new(store.squaring(), config.data.films.side))
+    let view = config.data.films.view_geometry(&store)?;
+    Ok(Preprocess::of_views(store.squaring(), view))
 }
 
 /// Name and counts of the run's data set. `None` if the store has changed or is missing.

@@ -171,6 +171,9 @@ fn facts(run: &Run) -> Table {
             facts.row(["commit of the working folder", git]);
         }
         facts.row(["processors", &p.processors.to_string()]);
+        if let Some(view) = &p.view {
+            facts.row(["the network sees", view]);
+        }
         for (role, digest) in &p.digests {
             facts.row([format!("digest of the {role}"), digest.clone()]);
         }

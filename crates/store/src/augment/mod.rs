@@ -1,5 +1,5 @@
-//! Random views of a film: crop, rotation, shift, scale, mirror and perspective in one resampling,
-//! then changes of grey values, and blur.
+//! Random views of a film's resized square: crop, rotation, shift, scale, mirror and perspective in
+//! one resampling, then changes of grey values, and blur.
 
 use mflag_core::config;
 use rand::Rng;
@@ -17,11 +17,12 @@ use tone::Tone;
 pub use view::View;
 
 /// Random changes of the training films. By default there are none: a view is the centre of the
-/// stored square.
+/// resized square.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Augment {
-    /// Cut the view from a random position of the stored square; otherwise from its centre.
+    /// Cut the view of `data.side` pixels from a random position of the square of `data.resize`
+    /// pixels; otherwise from its centre. Needs a `data.resize` above `data.side`.
     pub crop: bool,
     /// Rotation in degrees, drawn uniformly from this range. Positive turns the film anticlockwise.
     pub rotation: Degrees,
@@ -166,7 +167,7 @@ impl config::Config for Augment {
 }
 
 impl Augment {
-    /// Whether every view is the unchanged centre of the square.
+    /// Whether every view is the unchanged centre of the resized square.
     pub fn is_none(&self) -> bool {
         let Degrees { from, to } = self.rotation;
         let moves =
@@ -183,8 +184,8 @@ impl Augment {
         !(self.crop || moves || bends || self.flip > 0.0 || greys)
     }
 
-    /// Draws a random view of `to` pixels a side from a square of `from` pixels a side. `to` is at
-    /// most `from`.
+    /// Draws a random view of `to` pixels a side from a resized square of `from` pixels a side.
+    /// `to` is at most `from`.
     pub fn draw(&self, from: u32, to: u32, rng: &mut impl Rng) -> View {
         let room = f64::from(from - to);
         let start = |random: f64| {

@@ -1,5 +1,5 @@
-//! Views: the part of a stored square that the network sees. Film, mask and boxes are mapped in the
-//! same way.
+//! Views: the part of a resized square that the network sees. Film, mask and boxes are mapped in
+//! the same way.
 
 use mflag_film::{Grey, centre_start};
 
@@ -8,7 +8,7 @@ use super::official::Steps;
 use super::tone::Tone;
 use crate::BoundingBox;
 
-/// Maps a stored square of `from` pixels a side to a view of `to` pixels a side.
+/// Maps a resized square of `from` pixels a side to a view of `to` pixels a side.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     /// Maps positions in the view to positions in the square.
@@ -58,38 +58,72 @@ impl View {
         }
     }
 
+    /// The number of pixels that are set in the square `mask`, but lie outside of the view. `shown`
+    /// is the mask in the view ([`View::mask`]). Counted for views that only cut, which evaluation
+    /// and prediction use; 0 for views that are moved or bent at random, which only training uses.
+    pub fn hidden(&self, mask: &[u8], shown: &[u8]) -> u64 {
+        let count = |pixels: &[u8]| pixels.iter().filter(|pixel| **pixel != 0).count() as u64;
+        if self.whole_shift().is_none() {
+            return 0;
+        }
+        count(mask) - count(shown)
+    }
+
     /// The upright box around a box of the square, in the view and cut at its edges; `None` if
     /// nothing of the box is visible.
     pub fn bounding_box(&self, in_square: &BoundingBox) -> Option<BoundingBox> {
+        let side = f64::from(self.to);
+        let cut = |(low, high): (f64, f64)| (low.max(0.0), high.min(side));
+        let [across, down] = self.ranges(in_square)?.map(cut);
+        let visible = across.1 > across.0 && down.1 > down.0;
+        visible.then(|| with_ranges(in_square, across, down))
+    }
+
+    /// The upright box around a box of the square, in pixels of the view. It may reach beyond the
+    /// view, or lie outside. `None` for a view that bends the square to a line.
+    pub fn whole_box(&self, in_square: &BoundingBox) -> Option<BoundingBox> {
+        let [across, down] = self.ranges(in_square)?;
+        Some(with_ranges(in_square, across, down))
+    }
+
+    /// The lowest and the highest x, and then y, of a box's corners in the view.
+    fn ranges(&self, in_square: &BoundingBox) -> Option<[(f64, f64); 2]> {
         let to_view = self.map.inverse()?;
         let (left, top) = (in_square.x, in_square.y);
         let (right, bottom) = (left + in_square.width, top + in_square.height);
         let corners = [(left, top), (right, top), (right, bottom), (left, bottom)];
         let corners = corners.map(|corner| to_view.apply(corner));
-        let side = f64::from(self.to);
         let range = |coordinate: fn(&(f64, f64)) -> f64| {
             let values = corners.iter().map(coordinate);
-            let (low, high) = values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
+            values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| {
                 (low.min(v), high.max(v))
-            });
-            (low.max(0.0), high.min(side))
+            })
         };
-        let ((x, right), (y, bottom)) = (range(|c| c.0), range(|c| c.1));
-        (right > x && bottom > y).then(|| BoundingBox {
-            label: in_square.label.clone(),
-            x,
-            y,
-            width: right - x,
-            height: bottom - y,
-        })
+        Some([range(|c| c.0), range(|c| c.1)])
+    }
+
+    /// Left and upper edge of the view in the square, if the view is only cut out of it.
+    fn whole_shift(&self) -> Option<(u32, u32)> {
+        let inside = |&(x, y): &(u32, u32)| x.max(y) + self.to <= self.from;
+        self.map.whole_shift().filter(inside)
     }
 
     fn resample<P: Grey>(&self, square: &[P], view: &mut [P]) {
-        let inside = |&(x, y): &(u32, u32)| x.max(y) + self.to <= self.from;
-        match self.map.whole_shift().filter(inside) {
+        match self.whole_shift() {
             Some(shift) => copy(square, self.from, view, self.to, shift),
             None => resample(square, self.from, view, self.to, &self.map),
         }
+    }
+}
+
+/// A box with these edges and the label of `labelled`.
+fn with_ranges(labelled: &BoundingBox, across: (f64, f64), down: (f64, f64)) -> BoundingBox {
+    BoundingBox {
+        label: labelled.label.clone(),
+        x: across.0,
+        y: down.0,
+        width: across.1 - across.0,
+        height: down.1 - down.0,
     }
 }
 

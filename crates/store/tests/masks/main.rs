@@ -1,4 +1,4 @@
-//! Masks: run-length strings, files and boxes, and their place in a film's square.
+//! Masks: run-length strings, files and boxes, and their place in a film's square and view.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,3 +9,4 @@
 
 mod mask;
 mod rle;
+mod view;

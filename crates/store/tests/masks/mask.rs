@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
-use mflag_film::{Film, Fit, Placement};
-use mflag_store::mask::{SET, from_boxes, from_file, scale, to_pixels, to_runs, to_square};
+use mflag_film::{Film, Fit, Placement, ViewGeometry};
+use mflag_store::mask::{
+    SET, from_boxes, from_file, outside_square, scale, to_pixels, to_resized_square, to_runs,
+    to_square,
+};
 use mflag_store::{BoundingBox, Mask};
 use proptest::prelude::*;
 
@@ -200,6 +203,49 @@ fn a_pixel_is_set_if_half_of_it_is_covered() {
     let square = to_square(&runs(&[[0, 2], [8, 1]]), &placement).unwrap();
     let set: Vec<usize> = (0..16).filter(|i| square.pixels[*i] == SET).collect();
     assert_eq!(set, [4], "the first pixel below the upper bar");
+}
+
+/// However small it is, and wherever it lies, a mask does not vanish in a smaller square.
+#[test]
+fn no_mask_vanishes() {
+    let placement = Placement::new(1000, 700, 64, Fit::Pad).unwrap();
+    for resize in [64, 32, 7] {
+        let view = ViewGeometry::new(64, resize, resize).unwrap();
+        for (x, y) in [(0, 0), (999, 699), (500, 350), (333, 7)] {
+            let mut pixels = Film::filled(1000, 700, 0);
+            pixels.pixels[y * 1000 + x] = SET;
+            let small = to_resized_square(&pixels, &placement, view);
+            assert!((1..=4).contains(&area(&small)), "{resize} {x} {y}");
+            let centre = (x as f64 + 0.5, y as f64 + 0.5);
+            let (u, v) = view.to_resized(placement.to_square(centre));
+            let near = (0..resize * resize).any(|i| {
+                let at = (f64::from(i % resize) + 0.5, f64::from(i / resize) + 0.5);
+                let is_near = (at.0 - u).abs() <= 1.0 && (at.1 - v).abs() <= 1.0;
+                is_near && small.pixels[i as usize] == SET
+            });
+            assert!(near, "{resize} {x} {y}");
+            assert_eq!(outside_square(&pixels, &placement, view), 0);
+        }
+        let none = Film::filled(1000, 700, 0);
+        assert_eq!(area(&to_resized_square(&none, &placement, view)), 0);
+    }
+}
+
+/// What `--fit crop` cuts off of a mask is counted, in pixels of the resized square.
+#[test]
+fn the_area_outside_of_the_square_is_counted() {
+    // 30 of 100 columns are cut off on each side, and the rest is resized from 40 to 10 pixels.
+    let placement = Placement::new(100, 40, 20, Fit::Crop).unwrap();
+    let view = ViewGeometry::new(20, 10, 10).unwrap();
+    let all = Film::filled(100, 40, SET);
+    assert_eq!(outside_square(&all, &placement, view), 2 * 30 * 40 / 16);
+    assert_eq!(area(&to_resized_square(&all, &placement, view)), 100);
+    let mut left = Film::filled(100, 40, 0);
+    left.pixels
+        .chunks_exact_mut(100)
+        .for_each(|row| row[..30].fill(SET));
+    assert_eq!(outside_square(&left, &placement, view), 30 * 40 / 16);
+    assert_eq!(area(&to_resized_square(&left, &placement, view)), 0);
 }
 
 #[test]

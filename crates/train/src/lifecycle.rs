@@ -187,7 +187,7 @@ pub fn resume<K: RunKind>(
     }
     let device = setup(kind.trainer(&config))?;
     let opened = all(kind.open(&adapted, device), weights_digest(kind, &adapted));
-    let (inputs, weights) = opened.map_err(where_to_look)?;
+    let (inputs, weights) = opened.map_err(|error| where_to_look(&error))?;
     for (role, digest) in kind.digests(&inputs)? {
         run.same_digest(role, &digest)?;
     }
@@ -246,7 +246,7 @@ fn refuse_longer_without_checkpoint(run: &RunFolder, changes: &[Difference]) -> 
 }
 
 /// Adds to an error about the inputs of a resumed run how to name their place.
-fn where_to_look(error: Error) -> Error {
+fn where_to_look(error: &Error) -> Error {
     Error::Config(format!(
         "{error}\n(if it has moved, name its place: --resume --set data.store=DIR, text.model=DIR or \
          encoder.weights=FILE)"

@@ -88,7 +88,7 @@ impl SessionClock {
     pub(super) fn seconds_for(&self, batches: usize, validations: usize) -> Option<f64> {
         let validation = self.validation_seconds / self.validations.max(1) as f64;
         let batch = self.training_seconds / self.batches as f64;
-        (self.steps > 0).then(|| batches as f64 * batch + validations as f64 * validation)
+        (self.steps > 0).then_some(batches as f64 * batch + validations as f64 * validation)
     }
 
     /// Seconds since the session began.

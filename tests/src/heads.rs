@@ -274,8 +274,8 @@ impl Trial {
     }
 }
 
-/// Copies the store `from` to `to` with one changed pixel. Its header stays as it is.
-pub fn with_changed_pixel(from: &Path, to: &Path) {
+/// Copies the store `from` to `to`.
+pub fn copy_store(from: &Path, to: &Path) {
     std::fs::create_dir_all(to.join("shards")).unwrap();
     for folder in [".", "shards"] {
         for file in std::fs::read_dir(from.join(folder)).unwrap() {
@@ -285,6 +285,11 @@ pub fn with_changed_pixel(from: &Path, to: &Path) {
             }
         }
     }
+}
+
+/// Copies the store `from` to `to` with one changed pixel. Its header stays as it is.
+pub fn with_changed_pixel(from: &Path, to: &Path) {
+    copy_store(from, to);
     let shard = to.join("shards/00000.npy");
     let mut bytes = std::fs::read(&shard).unwrap();
     *bytes.last_mut().unwrap() ^= 1;

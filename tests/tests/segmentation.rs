@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use mflag_tests::heads::{Trial, assert_films_are_drawn, assert_metrics_near, json, tested};
-use mflag_tests::programs::fail;
+use mflag_tests::heads::{
+    Trial, assert_films_are_drawn, assert_metrics_near, copy_store, json, tested,
+};
+use mflag_tests::programs::{fail, log, succeed};
+use serde_json::Value;
 
 /// Trains for two epochs on phantoms in SIIM-ACR's layout.
 static TRIAL: Trial = Trial {
@@ -169,4 +172,62 @@ fn what_cannot_be_is_said_in_words() {
     let nowhere = folder.join("no*where");
     let said = fail(predict.arg("--out").arg(folder.join("never")).arg(nowhere));
     assert!(said.contains("matches nothing"), "{said}");
+}
+
+/// Copies the store to `name`, and takes the masks of a split away. Returns the override that names
+/// the copy.
+fn without_masks(split: &str, name: &str) -> String {
+    let store = TRIAL.folder().join(name);
+    copy_store(&TRIAL.folder().join("store"), &store);
+    let records = store.join("films.jsonl");
+    let text = std::fs::read_to_string(&records).unwrap();
+    let record = |line: &str| {
+        let mut record: Value = serde_json::from_str(line).unwrap();
+        if record["split"] == split {
+            record.as_object_mut().unwrap().remove("mask");
+        }
+        format!("{record}\n")
+    };
+    std::fs::write(&records, text.lines().map(record).collect::<String>()).unwrap();
+    format!("data.store={}", store.display())
+}
+
+#[test]
+fn what_cannot_be_measured_is_told_before_the_first_epoch() {
+    let dry = |sets: &[&str]| {
+        let mut train = TRIAL.train("dry", sets);
+        train.arg("--dry-run");
+        train
+    };
+    let ready = "nothing stands against this run";
+    assert!(succeed(&mut dry(&[])).contains(ready));
+    let store = without_masks("validate", "no-validation");
+    let left_out = fail(&mut dry(&[&store, "head.unmarked=left_out"]));
+    assert!(
+        left_out.contains("no film of its validate split") && left_out.contains("head.unmarked"),
+        "{left_out}"
+    );
+    let undefined = fail(&mut TRIAL.train("dry", &[&store, "head.unmarked=negative"]));
+    assert!(
+        undefined.contains("none has a mask") && undefined.contains("monitor: loss"),
+        "{undefined}"
+    );
+    let said = succeed(&mut dry(&[
+        &store,
+        "head.unmarked=negative",
+        "monitor=loss",
+    ]));
+    assert!(said.contains(ready), "{said}");
+    assert!(!TRIAL.folder().join("dry").exists());
+
+    // Without masks in the test split, the run warns at its start and ends without an evaluation.
+    let store = without_masks("test", "no-test");
+    let sets = [&store, "head.unmarked=left_out", "train.epochs=1"];
+    let said = log(&mut TRIAL.train("no-test-run", &sets));
+    assert!(
+        said.contains("no film of the test split has labels"),
+        "{said}"
+    );
+    let run = TRIAL.folder().join("no-test-run");
+    assert!(run.join("model.safetensors").exists() && !run.join("test").exists());
 }

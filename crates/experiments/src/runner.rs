@@ -61,6 +61,9 @@ impl Runner {
                 missing.push(*job);
             }
         }
+        if missing.is_empty() {
+            return Ok(Vec::new());
+        }
         let progress = Progress::new("check runs", missing.len() as u64, "runs");
         let threads = available_parallelism().map_or(1, usize::from);
         let mut refused: BTreeMap<String, Vec<&str>> = BTreeMap::new();

@@ -101,7 +101,7 @@ fn check_measurable<H: Head>(
         if config.monitor != LOSS.key {
             return Err(Error::Data(format!(
                 "{problem}, so {} cannot choose the best epoch: prepare a \
-                 validation split that has both, or set monitor: {}",
+                 validation split with films of both kinds, or set monitor: {}",
                 config.monitor, LOSS.key
             )));
         }

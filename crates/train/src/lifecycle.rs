@@ -186,7 +186,11 @@ pub fn resume<K: RunKind>(
         kind.adapt_to_checkpoint(&mut adapted);
     }
     let device = setup(kind.trainer(&config))?;
-    let opened = all(kind.open(&adapted, device), weights_digest(kind, &adapted));
+    let weights = match has_lost_checkpoints(&run) {
+        true => Ok(None),
+        false => weights_digest(kind, &adapted),
+    };
+    let opened = all(kind.open(&adapted, device), weights);
     let (inputs, weights) = opened.map_err(|error| where_to_look(&error))?;
     for (role, digest) in kind.digests(&inputs)? {
         run.same_digest(role, &digest)?;
@@ -229,11 +233,15 @@ fn trained_config<T: Config>(run: &RunFolder) -> Result<Option<T>> {
     Ok(config.transpose()?)
 }
 
+/// Whether the run has finished and its checkpoints were removed.
+fn has_lost_checkpoints(run: &RunFolder) -> bool {
+    run.file(MODEL).exists() && !run.file(LAST).exists()
+}
+
 /// Fails if the changes make a run longer whose checkpoints were removed when it had finished, as
 /// experiments do.
 fn refuse_longer_without_checkpoint(run: &RunFolder, changes: &[Difference]) -> Result<()> {
-    let is_removed = run.file(MODEL).exists() && !run.file(LAST).exists();
-    if is_removed
+    if has_lost_checkpoints(run)
         && changes
             .iter()
             .any(|change| change.key.starts_with("train."))

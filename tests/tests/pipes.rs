@@ -51,7 +51,7 @@ fn every_input_that_may_never_end_is_refused_by_name() {
     }
     let (pipe, store, out) = (at("pipe"), at("store"), at("out"));
     let store_key = format!("data.store={store}");
-    let prepare = ["prepare", "--dataset", "manifest", "--out", &out, "--root"];
+    let prepare = ["prepare", "manifest", "--out", &out, "--root"];
     let train = |config: &'static str| ["train", "--config", config, "--run", "out-run"];
     let classify = train("configs/classification/strict-chexpert.yaml");
     for (name, arguments, named) in [
@@ -89,7 +89,14 @@ fn every_input_that_may_never_end_is_refused_by_name() {
         ),
         (
             "mflag-segment",
-            vec!["predict", "--model", &pipe, "--out", &out, "configs"],
+            vec![
+                "predict",
+                "--model",
+                &pipe,
+                "--out",
+                &out,
+                "tests/golden/film/grey.png",
+            ],
             "pipe",
         ),
         (

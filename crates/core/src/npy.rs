@@ -252,7 +252,8 @@ mod tests {
         assert!(change("False", "True").contains("column by column"));
         assert!(change("False", "None").contains("True or False is missing before \"None"));
         assert!(change("(3,)", "(-3,)").contains("a length is missing before \"-3"));
-        assert!(change("(3,)", "(3").contains("a comma is missing"));
+        assert!(change("(3,)", "(3").contains("a length is missing before \"}\""));
+        assert!(change("(3,)", "(3 3)").contains("a comma is missing before \"3)"));
         assert!(change("shape", "form").contains("unknown key \"form\""));
         assert!(change(", 'shape': (3,)", "").contains("lacks a key"));
         assert!(change("(3,)", &format!("({})", "1,".repeat(65))).contains("64 dimensions"));

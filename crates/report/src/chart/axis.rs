@@ -97,7 +97,7 @@ impl Axis {
     fn widened(&self, [low, high]: [f64; 2]) -> [f64; 2] {
         match self.scale {
             Scale::Linear if high - low >= 1.0 / LARGEST => [low, high],
-            Scale::Log if high > low => [low, high],
+            Scale::Log if high > low * 1.001 => [low, high],
             Scale::Linear if low.abs() < 1.0 / LARGEST => [0.0, 1.0],
             Scale::Linear => [low - low.abs() / 2.0, high + high.abs() / 2.0],
             Scale::Log => [low / 2.0, high * 2.0],

@@ -226,8 +226,13 @@ fn choose<'a>(choices: &'a [Value], value: &Value) -> Result<&'a Value, String> 
     let kinds: Vec<&str> = choices.iter().copied().filter_map(kind).collect();
     if kinds.is_empty() {
         let allowed: Vec<&Value> = choices.iter().flat_map(|c| choice_values(c)).collect();
-        let chosen = choices.into_iter().find(|c| choice_values(c).contains(&value));
-        let names = number.map(|_| "a number").into_iter().chain(names(&allowed));
+        let chosen = choices
+            .into_iter()
+            .find(|c| choice_values(c).contains(&value));
+        let names = number
+            .map(|_| "a number")
+            .into_iter()
+            .chain(names(&allowed));
         return chosen.ok_or_else(|| one_of(&names.collect::<Vec<_>>(), value));
     }
     match value.get("kind") {

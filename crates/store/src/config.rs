@@ -39,7 +39,7 @@ pub struct FilmsConfig {
 pub enum Resize {
     /// In pixels.
     Pixels(#[schemars(range(min = 32, max = 2048))] u32),
-    /// Another word.
+    /// A word that stands for a side.
     Word(ResizeWord),
 }
 

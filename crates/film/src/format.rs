@@ -1,6 +1,5 @@
 //! What a file is by its first bytes.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -76,7 +75,7 @@ impl Format {
     /// If the file cannot be read.
     pub fn of_file(path: &Path) -> Result<Format> {
         let mut bytes = Vec::new();
-        File::open(path)
+        mflag_input::open(path)
             .and_then(|file| file.take(FIRST_BYTES).read_to_end(&mut bytes))
             .map_err(|source| Error::Io {
                 path: path.to_owned(),

@@ -80,8 +80,7 @@ impl RunKind for PretrainRun {
 
     fn check(&self, config: &PretrainConfig, inputs: &Inputs) -> TaskResult<()> {
         PairIndices::select(&inputs.store, &config.data, config.train.batch_size)?;
-        let options = config.data.films.loader_options(1, false);
-        Loader::new(inputs.store.clone(), &[], options)?;
+        config.data.films.view_geometry(&inputs.store)?;
         let variables = VarStore::new(Device::Cpu);
         ResNet::new(&(variables.root() / "encoder"), config.encoder.arch)?;
         config.encoder.load_weights(&variables)?;

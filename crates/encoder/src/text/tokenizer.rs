@@ -8,7 +8,7 @@ use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 use tokenizers::processors::bert::BertProcessing;
-use tokenizers::{AddedToken, ModelWrapper, Tokenizer, TruncationParams};
+use tokenizers::{AddedToken, Encoding, ModelWrapper, Tokenizer, TruncationParams};
 
 use crate::{Error, Result};
 
@@ -181,10 +181,10 @@ impl NormalizerOptions {
     }
 }
 
-/// The token identifiers of a text. A damaged tokenizer can panic on any text.
-pub(super) fn encode(tokenizer: &Tokenizer, text: &str) -> std::result::Result<Vec<u32>, String> {
+/// The tokens of a text. A damaged tokenizer can panic on any text.
+pub(super) fn encode(tokenizer: &Tokenizer, text: &str) -> std::result::Result<Encoding, String> {
     match catch_panic(|| tokenizer.encode_fast(text, true)) {
-        Ok(Ok(encoding)) => Ok(encoding.get_ids().to_vec()),
+        Ok(Ok(encoding)) => Ok(encoding),
         Ok(Err(e)) => Err(e.to_string()),
         Err(panicked) => Err(panicked.to_string()),
     }
@@ -210,7 +210,7 @@ fn check(tokenizer: &Tokenizer, file: &Path, vocab_size: i64) -> Result<()> {
     let empty = encode(tokenizer, "")
         .map_err(|e| Error::model(file, format!("fails on an empty text: {e}")))?;
     let ends = ["[CLS]", "[SEP]"].map(|token| tokenizer.token_to_id(token));
-    if empty.iter().map(|id| Some(*id)).ne(ends) {
+    if empty.get_ids().iter().map(|id| Some(*id)).ne(ends) {
         return Err(Error::model(
             file,
             "does not put texts between [CLS] and [SEP], which BERT needs",

@@ -115,10 +115,11 @@ fn from_vocab(folder: &Path, vocab: &Path) -> Result<Source> {
     })
 }
 
-/// Whether a piece has a capital. Special tokens, such as `[CLS]`, do not count.
+/// Whether a piece has a capital from A to Z. Special tokens, such as `[CLS]`, do not count, nor do
+/// signs such as `ℝ`, which lowercased vocabularies have, too.
 fn is_capitalised(piece: &str) -> bool {
     let is_special = piece.starts_with('[') && piece.ends_with(']');
-    !is_special && piece.chars().any(char::is_uppercase)
+    !is_special && piece.bytes().any(|byte| byte.is_ascii_uppercase())
 }
 
 /// Says so if the case of texts was not stated, or does not fit the vocabulary.

@@ -264,6 +264,29 @@ fn cut_texts_are_told() {
     assert_eq!(begin[0].len(), 16);
 }
 
+/// The tiny model with `piece` as the last one of its vocabulary, and the identifier of this piece.
+fn with_last_piece(piece: &str) -> (TempDir, u32) {
+    let folder = tiny(&["config.json", "model.safetensors", "vocab.txt"]);
+    let path = folder.path().join("vocab.txt");
+    let vocab = fs::read_to_string(&path).unwrap();
+    let mut pieces: Vec<&str> = vocab.lines().collect();
+    let last = pieces.len() - 1;
+    pieces[last] = piece;
+    fs::write(&path, pieces.join("\n")).unwrap();
+    (folder, last as u32)
+}
+
+/// The lowercased vocabulary of MiniLM has a sign that Unicode counts as a capital.
+#[test]
+fn a_sign_is_no_capital() {
+    let (folder, _) = with_last_piece("\u{211d}");
+    let encoder = open(folder.path(), Pooling::Cls);
+    let tokens = encoder
+        .tokenize(&["No".to_owned(), "no".to_owned()])
+        .unwrap();
+    assert_eq!(tokens[0], tokens[1]);
+}
+
 /// A vocabulary with capitals and no statement about them: texts keep their case. With a statement,
 /// they follow it, as transformers does.
 #[rstest]
@@ -274,20 +297,14 @@ fn the_case_of_texts_follows_the_statement_or_else_the_vocabulary(
     #[case] stated: Option<bool>,
     #[case] keeps: bool,
 ) {
-    let folder = tiny(&["config.json", "model.safetensors", "vocab.txt"]);
-    let path = folder.path().join("vocab.txt");
-    let vocab = fs::read_to_string(&path).unwrap();
-    let mut pieces: Vec<&str> = vocab.lines().collect();
-    let last = pieces.len() - 1;
-    pieces[last] = "Lungs";
-    fs::write(&path, pieces.join("\n")).unwrap();
+    let (folder, last) = with_last_piece("Lungs");
     if let Some(stated) = stated {
         let config = json!({ "do_lower_case": stated }).to_string();
         fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
     }
     let encoder = open(folder.path(), Pooling::Cls);
     let tokens = encoder.tokenize(&["Lungs".to_owned()]).unwrap();
-    assert_eq!(tokens[0].contains(&(last as u32)), keeps, "{tokens:?}");
+    assert_eq!(tokens[0].contains(&last), keeps, "{tokens:?}");
 }
 
 #[test]

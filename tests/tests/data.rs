@@ -603,3 +603,24 @@ fn wrong_input_is_answered_in_words() {
         "{error}"
     );
 }
+
+/// What a table says is shown without steering the terminal, and spreadsheets compute no cell.
+#[test]
+fn values_are_shown_and_written_without_effect() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let film = image::GrayImage::from_fn(32, 32, |x, y| image::Luma([(8 * (x ^ y)) as u8]));
+    film.save(at("a.png")).unwrap();
+    std::fs::write(at("=1.png"), "no film").unwrap();
+    std::fs::write(at("own.csv"), "film,patient\na.png,p1\n=1.png,p2\n").unwrap();
+    succeed(&mut prepare("manifest", 16, &at("own.csv"), &at("store")));
+    let bad = std::fs::read_to_string(at("store/bad.csv")).unwrap();
+    assert!(bad.starts_with("film,reason\n'=1.png,"), "{bad}");
+
+    std::fs::write(at("own.csv"), "film,patient\n\u{1b}[2J.png,p1\n").unwrap();
+    let said = fail(&mut prepare("manifest", 16, &at("own.csv"), &at("other")));
+    assert!(
+        said.contains(r"'\u001b[2J.png' is not a file") && !said.contains('\u{1b}'),
+        "{said}"
+    );
+}

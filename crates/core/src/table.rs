@@ -64,8 +64,8 @@ pub fn read_csv(path: &Path) -> csv::Result<(StringRecord, Vec<StringRecord>)> {
     Ok((header, rows.collect::<csv::Result<_>>()?))
 }
 
-/// A cell as it is written to a CSV: with `'` in front if a spreadsheet would compute it, because it
-/// begins with `=`, `+`, `-`, `@`, a tab or a carriage return. Numbers stay as they are.
+/// A cell as it is written to a CSV: with `'` in front if a spreadsheet would compute it, because
+/// it begins with `=`, `+`, `-`, `@`, a tab or a carriage return. Numbers stay as they are.
 /// [`unprotect`] undoes it.
 pub fn protect(cell: &str) -> Cow<'_, str> {
     // A cell that looks protected is protected once more, so that its own quote is kept.

@@ -275,10 +275,30 @@ impl<'a> Row<'a> {
 impl TableFile {
     /// Names a row, and its line if that has another number.
     fn place(&self, row: usize, position: Option<&csv::Position>) -> String {
-        match position.map(|position| position.line() + self.lines_before) {
+        match position.and_then(|position| self.line_at(position.byte())) {
             Some(line) if line != row as u64 => format!("row {row} (line {line})"),
             _ => format!("row {row}"),
         }
+    }
+
+    /// The line of the row that the CSV reader looks for from the byte `start` on, counted from the
+    /// header. The reader's own count is wrong after empty lines and at the ends of lines of
+    /// Windows.
+    fn line_at(&self, start: u64) -> Option<u64> {
+        let mut content = text(&self.path).ok()?;
+        for _ in 0..self.lines_before {
+            first_line(&mut content).ok()?;
+        }
+        let mut line = self.lines_before + 1;
+        for (at, byte) in (0_u64..).zip(content.bytes()) {
+            match byte.ok()? {
+                b'\n' => line += 1,
+                b'\r' => {}
+                _ if at >= start => break,
+                _ => {}
+            }
+        }
+        Some(line)
     }
 
     /// The error for a row that cannot be read.
@@ -446,6 +466,10 @@ mod tests {
             "{latin}"
         );
         assert!(latin.contains("iconv -f WINDOWS-1252 -t UTF-8"), "{latin}");
+        let windows = message(b"a,b\r\n1,2\r\nbad,3\r\n");
+        assert!(windows.contains(": row 3, column 'a'"), "{windows}");
+        let lines = message(b"a,b\n\"1\n2\",2\nbad,3\n");
+        assert!(lines.contains(": row 3 (line 4), column 'a'"), "{lines}");
         let ragged = message(b"a;b\n1;2\n1;2;3\n");
         assert!(
             ragged.contains("put values that contain ';' into quotes"),

@@ -8,7 +8,6 @@ use mflag_core::output::Output;
 use mflag_core::run::RunFolder;
 use mflag_encoder::ResNet;
 use mflag_encoder::text::TextEncoder;
-use mflag_store::loader::Loader;
 use mflag_store::{Store, Verification};
 use mflag_train::lifecycle::RunKind;
 use mflag_train::{TaskResult, TrainerConfig, all};

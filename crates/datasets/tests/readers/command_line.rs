@@ -228,6 +228,7 @@ fn flags_become_options() {
         films: None,
         balance: true,
         split: SplitOptions::from(rule),
+        ..siim::Options::default()
     };
     assert_eq!(args.options, expected);
 }

@@ -379,6 +379,23 @@ fn a_truncated_table_is_refused() {
     );
 }
 
+#[test]
+fn reports_in_latin_1_are_read_and_counted() {
+    let tree = Tree::new();
+    let report = "mimic-cxr-reports/files/p11/p11000002/s50000003.txt";
+    fs::write(
+        tree.path(report),
+        b"FINDINGS: Gr\xf6\xdfe of the heart is normal.\n",
+    )
+    .unwrap();
+    let data = tree.read();
+    let text = data.records[2].text.as_deref();
+    assert_eq!(text, Some("Grosse of the heart is normal."));
+    let note = "report that is not UTF-8, read as Windows-1252";
+    assert_eq!(data.notes, [(note.to_owned(), 1)]);
+    Card::open("mimic-cxr.md").mentions(note);
+}
+
 /// A report that is a folder cannot be read. The message has no identifiers.
 #[test]
 fn an_unreadable_report_is_refused() {

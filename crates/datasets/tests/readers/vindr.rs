@@ -29,6 +29,7 @@ fn all_train(agree: usize) -> Options {
     Options {
         split: by_rule(Rule::Patient, 0.0, 0.0),
         agree,
+        ..Options::default()
     }
 }
 

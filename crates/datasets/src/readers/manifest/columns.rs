@@ -52,8 +52,8 @@ impl Columns {
         })
     }
 
-    /// Refuses labels of boxes that differ from each other, or from the label columns, only in case,
-    /// spaces or Unicode form.
+    /// Refuses labels of boxes that differ from each other, or from the label columns, only in
+    /// case, spaces or Unicode form.
     pub(super) fn check_names_of_boxes(&self, table: &Path, films: &[ListedFilm]) -> Result<()> {
         let of_boxes = films.iter().flat_map(|film| &film.record.boxes);
         let of_boxes = of_boxes.map(|found| found.label.as_str());

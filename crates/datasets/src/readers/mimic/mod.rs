@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 use mflag_store::{Dataset, Record, Result};
 
-use crate::left_out::{LOST_LETTERS, LeftOut, NO_FILM, NO_REPORT, NO_TEXT, NOT_FRONTAL};
+use crate::left_out::{LeftOut, NO_FILM, NO_REPORT, NO_TEXT, NOT_FRONTAL};
 use crate::reader::{Reader, Text, dataset};
 use crate::report_text::{Headings, TextOptions};
 use crate::split::{Offer, Rule, SplitOptions};
@@ -212,11 +212,9 @@ fn with_texts(
 ) -> Vec<Record> {
     films.retain_mut(|film| {
         let reason = match texts.get(&film.study) {
-            Some(Report::Text { text, lost_letters }) => {
+            Some(Report::Text { text, notes }) => {
                 film.text = Some(text.clone());
-                if *lost_letters {
-                    left_out.note(LOST_LETTERS);
-                }
+                notes.iter().for_each(|note| left_out.note(note));
                 return true;
             }
             Some(Report::Empty) => NO_TEXT,

@@ -1,16 +1,22 @@
 //! The reports of MIMIC-CXR: where they are, and their text.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use encoding_rs::WINDOWS_1252;
 use mflag_core::progress::Progress;
 use mflag_input::REPORT;
 use mflag_store::{Error, Record, Result};
 use rayon::prelude::*;
 
+use crate::left_out::LOST_LETTERS;
 use crate::reader::Text;
 use crate::report_text::TextRules;
+
+/// The report's file is not UTF-8.
+const NOT_UTF8: &str = "report that is not UTF-8, read as Windows-1252";
 
 /// The folder of the reports.
 pub(super) struct Reports<'a> {
@@ -25,8 +31,8 @@ pub(super) enum Report {
     Text {
         /// Its cleaned text.
         text: String,
-        /// Whether letters were removed.
-        lost_letters: bool,
+        /// Remarks about how it was read.
+        notes: Vec<&'static str>,
     },
     /// It has fewer than three words of findings or impression.
     Empty,
@@ -99,7 +105,8 @@ impl<'a> Reports<'a> {
     }
 }
 
-/// Reads and cleans a report. `None` if the file does not exist.
+/// Reads and cleans a report. `None` if the file does not exist. A file that is not UTF-8 is taken
+/// for Windows-1252, of which Latin-1 is a part.
 fn read_report(path: &Path, rules: TextRules) -> io::Result<Option<Report>> {
     let raw = match mflag_input::read(path, &REPORT) {
         Ok(raw) => raw,
@@ -109,11 +116,19 @@ fn read_report(path: &Path, rules: TextRules) -> io::Result<Option<Report>> {
         }
         Err(e) => return Err(e),
     };
-    let raw = String::from_utf8_lossy(&raw);
+    let (raw, is_utf8) = match std::str::from_utf8(&raw) {
+        Ok(raw) => (Cow::Borrowed(raw), true),
+        Err(_) => (WINDOWS_1252.decode(&raw).0, false),
+    };
     let Some(text) = rules.clean(&raw) else {
         tracing::debug!("no findings or impression in {}", path.display());
         return Ok(Some(Report::Empty));
     };
-    let lost_letters = rules.loses_letters(&raw);
-    Ok(Some(Report::Text { text, lost_letters }))
+    let remarks = [
+        (!is_utf8, NOT_UTF8),
+        (rules.loses_letters(&raw), LOST_LETTERS),
+    ];
+    let notes = remarks.into_iter().filter(|(applies, _)| *applies);
+    let notes = notes.map(|(_, note)| note).collect();
+    Ok(Some(Report::Text { text, notes }))
 }

@@ -290,7 +290,9 @@ impl TableFile {
             first_line(&mut content).ok()?;
         }
         let mut line = self.lines_before + 1;
-        for (at, byte) in (0_u64..).zip(content.bytes()) {
+        // Empty lines could go on for long.
+        let near = content.take(start.saturating_add(HEADER));
+        for (at, byte) in (0_u64..).zip(near.bytes()) {
             match byte.ok()? {
                 b'\n' => line += 1,
                 b'\r' => {}

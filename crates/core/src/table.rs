@@ -231,11 +231,11 @@ mod tests {
             "{text}"
         );
         let (header, read) = read_csv(&file).unwrap();
-        assert_eq!(header, ["@film", "score"].as_slice());
+        assert_eq!(header, vec!["@film", "score"]);
         assert!(
             read.iter()
                 .zip(rows)
-                .all(|(read, row)| *read == row.as_slice())
+                .all(|(read, row)| *read == row.to_vec())
         );
     }
 

@@ -101,7 +101,7 @@ impl Limit {
 
 /// Whether an error says that an input exceeds its limit.
 pub fn exceeds_limit(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<Exceeded>())
+    matches!(error.get_ref(), Some(inner) if inner.is::<Exceeded>())
 }
 
 #[derive(Debug)]

@@ -101,6 +101,10 @@ schema: setup
         -p mflag-experiments
     scripts/schema.sh
 
+# Feed mutated files to everything that reads files, for hours (`--minutes 60`)
+fuzz *ARGS: setup
+    cargo run --release -p mflag-fuzz -- "$@"
+
 # Install the Python environment that makes the goldens (5 GB, in the cache folder)
 oracle:
     scripts/oracle.sh

@@ -319,7 +319,8 @@ fn memory_of_a_burst_is_returned() {
     assert_eq!(service.post("/film", &film()).0, 200);
     let before = memory(&service);
     // Large films, some of them held while the others are answered.
-    let large = image::GrayImage::from_fn(4000, 4000, |x, y| image::Luma([((x * 7) ^ (y * 13)) as u8]));
+    let large =
+        image::GrayImage::from_fn(4000, 4000, |x, y| image::Luma([((x * 7) ^ (y * 13)) as u8]));
     let mut png = std::io::Cursor::new(Vec::new());
     large.write_to(&mut png, image::ImageFormat::Png).unwrap();
     let png = png.into_inner();

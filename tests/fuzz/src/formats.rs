@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use mflag_core::config;
+use mflag_datasets::Reader;
 use mflag_datasets::readers::{chexpert, manifest, mimic, nih, object_cxr, rsna, siim};
-use mflag_datasets::{Reader, report_text};
-use mflag_encoder::text::{Pooling, TextEncoder};
-use mflag_film::{Fit, Limits, Squaring, decode_stored};
+use mflag_datasets::report_text::{Headings, NonAscii, TextRules};
+use mflag_encoder::text::{Embedded, Pooling, TextEncoder};
+use mflag_film::{Fit, Limits, Squaring, decode_mask};
 use mflag_phantom::{LAYOUTS, Options};
 use mflag_pretrain::config::PretrainConfig;
 use mflag_pretrain::text_cache::TextCache;
@@ -22,13 +23,16 @@ use tch::Device;
 /// What reading a file comes to. An error is a good answer to a bad file.
 pub type Answer = Result<(), Box<dyn Error>>;
 
+/// The files that were made, or why they could not be.
+pub type Filled = Result<Vec<PathBuf>, Box<dyn Error>>;
+
 /// A format of files.
 #[derive(Debug, Clone, Copy)]
 pub struct Format {
     /// Its name.
     pub name: &'static str,
     /// Fills an empty folder with good files, and returns those to mutate.
-    pub fill: fn(&Path) -> Result<Vec<PathBuf>, Box<dyn Error>>,
+    pub fill: fn(&Path) -> Filled,
     /// Reads the folder. The second path is the file that was mutated.
     pub read: fn(&Path, &Path) -> Answer,
 }
@@ -82,8 +86,6 @@ pub const FORMATS: [Format; 9] = [
     },
 ];
 
-type Filled = Result<Vec<PathBuf>, Box<dyn Error>>;
-
 fn golden(path: &str) -> PathBuf {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../golden")).join(path)
 }
@@ -115,7 +117,7 @@ fn read_film(_: &Path, film: &Path) -> Answer {
         side: 4096,
         bytes: 64 << 20,
     };
-    let stored = decode_stored(film, &limits);
+    let stored = decode_mask(film, &limits);
     Squaring::new(32, Fit::Pad).read(film, &limits)?;
     stored?;
     Ok(())
@@ -184,11 +186,20 @@ fn reports(folder: &Path) -> Filled {
 
 fn read_report(_: &Path, report: &Path) -> Answer {
     let raw = String::from_utf8_lossy(&fs::read(report)?).into_owned();
-    let cleaned = report_text::clean(&raw).ok_or("no text is left")?;
-    match cleaned.trim() == cleaned {
-        true => Ok(()),
-        false => panic!("the cleaned report begins or ends with a space: {cleaned:?}"),
+    for headings in [Headings::Capitals, Headings::Any] {
+        for non_ascii in [NonAscii::Fold, NonAscii::Drop] {
+            let rules = TextRules {
+                headings,
+                non_ascii,
+            };
+            let cleaned = rules.clean(&raw).ok_or("no text is left")?;
+            assert!(
+                cleaned.trim() == cleaned,
+                "has spaces at an end: {cleaned:?}"
+            );
+        }
     }
+    Ok(())
 }
 
 /// A store of four phantoms, with labels, boxes and masks.
@@ -205,7 +216,7 @@ fn store(folder: &Path) -> Filled {
     let out = folder.join("store");
     let options = mflag_prepare::prepare::Options {
         squaring: Squaring::new(16, Fit::Pad),
-        limits: Limits::default(),
+        ..mflag_prepare::prepare::Options::default()
     };
     mflag_prepare::prepare::prepare(&data, &out, &options)?;
     Ok(["store.json", "films.jsonl", "shards/00000.npy"]
@@ -229,7 +240,12 @@ fn read_store(folder: &Path, _: &Path) -> Answer {
 
 fn text_cache(folder: &Path) -> Filled {
     let texts = ["one report".to_owned(), "another".to_owned()];
-    let encode = |texts: &[String]| Ok(ndarray::Array2::from_elem((texts.len(), 3), 0.5));
+    let encode = |texts: &[String]| {
+        Ok(Embedded {
+            vectors: ndarray::Array2::from_elem((texts.len(), 3), 0.5),
+            cut: vec![false; texts.len()],
+        })
+    };
     TextCache::open(folder, "model", 3)?.fill(&texts, encode)?;
     Ok(["00000.npy", "00000.keys"]
         .map(|name| folder.join("model").join(name))
@@ -242,7 +258,7 @@ fn read_text_cache(folder: &Path, _: &Path) -> Answer {
         .iter()
         .filter_map(|text| cache.row(text))
         .collect();
-    cache.into_vectors().gather(&rows)?;
+    let _ = cache.into_vectors().gather(&rows)?;
     Ok(())
 }
 

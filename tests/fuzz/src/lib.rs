@@ -7,6 +7,8 @@
 //!
 //! The test reads 10,000 inputs a format. For hours of it, run `./just fuzz`.
 
+#![allow(clippy::panic, reason = "a program of the tests")]
+
 mod allocations;
 pub mod formats;
 mod mutate;
@@ -122,7 +124,7 @@ fn read_inputs(
             let found = read(format, folder.path(), file);
             set(&running, None);
             if let Ok(mut findings) = findings.lock() {
-                findings.add(format, number, file, &input, found, faults);
+                findings.add(format, number, file, &input, &found, faults);
             }
             let _ = fs::write(file, &seeds[chosen]);
         }
@@ -176,7 +178,7 @@ impl Findings {
         number: u64,
         file: &Path,
         input: &[u8],
-        found: Found,
+        found: &Found,
         faults: &Path,
     ) {
         let mut wrong = Vec::new();

@@ -21,6 +21,11 @@ sixteen = np.clip(film * 257 + 31 * ((3 * x + y) % 7), 0, 65535).astype(np.uint1
 mask = (255 * (((x - 8) ** 2 + (y - 11) ** 2 < 30) | ((x == 20) & (y > 4)))).astype(np.uint8)
 
 
+def set_or_half(share):
+    """1 where more than half of a pixel is covered, 0 where less; 2 where it is half, but for rounding."""
+    return np.where(np.abs(share - 127.5) < 1e-3, 2, share > 127.5).astype(int)
+
+
 def view(square, resize, side):
     resized = cv2.resize(square, (resize, resize), interpolation=cv2.INTER_AREA)
     start = (resize - side) // 2
@@ -34,7 +39,7 @@ cases = [
         "eight": view(eight, resize, side).flatten().tolist(),
         "sixteen": view(sixteen, resize, side).flatten().tolist(),
         # In floats, so that the covered share is not rounded before it is compared.
-        "mask": (view(mask.astype(np.float64), resize, side) >= 127.5).astype(int).flatten().tolist(),
+        "mask": set_or_half(view(mask.astype(np.float64), resize, side)).flatten().tolist(),
     }
     for resize, side in SIDES
 ]

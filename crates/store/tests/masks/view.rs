@@ -6,6 +6,9 @@ use mflag_store::augment::View;
 use mflag_store::mask::{SET, to_resized_square};
 use serde_json::Value;
 
+/// In the golden masks: half of the pixel is covered. Rounding decides whether it is set.
+const HALF: u8 = 2;
+
 fn numbers<P: TryFrom<u64>>(value: &Value) -> Vec<P> {
     let number = |v: &Value| P::try_from(v.as_u64().unwrap()).ok().unwrap();
     value.as_array().unwrap().iter().map(number).collect()
@@ -52,7 +55,10 @@ fn films_and_masks_in_views_equal_the_goldens() {
         let centre = View::centre(resize, side);
         centre.mask(&resized.pixels, &mut seen);
         let set: Vec<u8> = seen.iter().map(|pixel| u8::from(*pixel == SET)).collect();
-        assert_eq!(set, numbers::<u8>(&case["mask"]), "{resize} {side}");
+        let golden = numbers::<u8>(&case["mask"]);
+        assert_eq!(set.len(), golden.len());
+        let equal = |(set, golden): (&u8, &u8)| set == golden || *golden == HALF;
+        assert!(set.iter().zip(&golden).all(equal), "{resize} {side}");
         let all = resized.pixels.iter().filter(|pixel| **pixel == SET).count();
         let shown = set.iter().filter(|pixel| **pixel == 1).count();
         assert_eq!(centre.hidden(&resized.pixels, &seen), (all - shown) as u64);

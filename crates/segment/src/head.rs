@@ -177,7 +177,8 @@ impl Head for Segmentation {
     }
 
     fn score(fitted: &Fitted, probabilities: &Vec<f32>, target: &Target) -> Result<Overlap> {
-        let mut overlap = Overlap::at(probabilities, &target.pixels, fitted.threshold)?;
+        let probabilities = target.on_film(probabilities);
+        let mut overlap = Overlap::at(&probabilities, &target.pixels, fitted.threshold)?;
         overlap.truth += target.hidden;
         Ok(overlap)
     }
@@ -215,6 +216,7 @@ impl Head for Segmentation {
         target: &Target,
     ) -> String {
         drawing.mask(|i| target.pixels[i] != 0, Mark::Target);
+        let probabilities = target.on_film(probabilities);
         drawing.mask(|i| probabilities[i] > fitted.threshold, Mark::Prediction);
         "Orange: the true mask; blue: the predicted one.".to_owned()
     }

@@ -575,7 +575,10 @@ fn wrong_input_is_answered_in_words() {
     let mut resized = data("phantom");
     resized.args(["--as", "siim", "--side", "256", "--out"]);
     let fixed = fail(resized.arg(&out));
-    assert!(fixed.contains("films of siim have 1024 pixels"), "{fixed}");
+    assert!(
+        fixed.contains("films of siim must have 1024 pixels"),
+        "{fixed}"
+    );
     assert!(!out.exists());
     std::fs::write(dir.path().join("thesis.tex"), "x").unwrap();
     let taken = fail(

@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(value(&found, "accuracy"), None);
         // With thresholds: label 0 has 1 true positive; label 1 has 1 true and 1 false positive;
         // label 2 has none.
-        let thresholds = [Some(0.6), Some(0.9), None];
+        let thresholds = [Some(0.6), Some(0.8), None];
         let found = metrics_at(Some(thresholds.to_vec()), Task::MultiLabel, &films);
         assert_eq!(value(&found, "f1"), Some((1.0 + 2.0 / 3.0) / 2.0));
         assert_eq!(value(&found, "accuracy"), Some((1.0 + 0.75) / 2.0));

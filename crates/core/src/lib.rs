@@ -22,4 +22,4 @@ mod visible;
 pub use direction::Direction;
 pub use error::{Error, Result};
 pub use named::Named;
-pub use visible::{visible, visible_line};
+pub use visible::{shortened, visible, visible_line};

@@ -245,7 +245,7 @@ mod tests {
         table.row(["a\u{1b}[2J\nb"]);
         assert_eq!(
             table.to_string(),
-            "film\n────────────────────\na\\u001b[2J\\u000ab\n"
+            "film\n─────────────────\na\\u001b[2J\\u000ab\n"
         );
         assert!(table.markdown().ends_with("| a\\u001b[2J\\u000ab |\n"));
     }

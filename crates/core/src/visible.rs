@@ -15,6 +15,23 @@ pub fn visible_line(text: &str) -> Cow<'_, str> {
     escape(text, is_hidden)
 }
 
+/// The most characters of a message: the first and the last are kept.
+const FIRST: usize = 1000;
+const LAST: usize = 500;
+
+/// A text that is short enough for a message. The middle of a longer text is left out: a damaged
+/// file can have values of megabytes.
+pub fn shortened(text: String) -> String {
+    let characters = text.chars().count();
+    if characters <= FIRST + LAST {
+        return text;
+    }
+    let first: String = text.chars().take(FIRST).collect();
+    let last: String = text.chars().skip(characters - LAST).collect();
+    let left_out = characters - FIRST - LAST;
+    format!("{first} … ({left_out} characters) … {last}")
+}
+
 fn escape(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     if !text.contains(&is_escaped) {
         return Cow::Borrowed(text);
@@ -49,6 +66,14 @@ mod tests {
         assert_eq!(visible("größe: ≥ 2 cm\n\tc\r"), "größe: ≥ 2 cm\n\tc\\u000d");
         assert_eq!(visible_line("a\nb\u{202e}c"), "a\\u000ab\\u202ec");
         assert!(matches!(visible("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn the_middle_of_a_long_text_is_left_out() {
+        let text = |length: usize| "ß".repeat(length);
+        assert_eq!(shortened(text(1500)), text(1500));
+        let expected = format!("{} … (1 characters) … {}", text(1000), text(500));
+        assert_eq!(shortened(text(1501)), expected);
     }
 
     proptest! {

@@ -383,7 +383,7 @@ mod tests {
     const SPLITS: [(Split, usize); 3] =
         [(Split::Train, 24), (Split::Validate, 8), (Split::Test, 8)];
 
-    /// A folder with films of one grey each in `films`, and their store in `store`.
+    /// A folder with films of two near greys each in `films`, and their store in `store`.
     fn prepared() -> TempDir {
         let folder = tempfile::tempdir().unwrap();
         let films = folder.path().join("films");
@@ -392,8 +392,11 @@ mod tests {
         let record = |(index, split): (usize, Split)| {
             let film = format!("film-{index:02}");
             let path = films.join(format!("{film}.png"));
-            let grey = (index * 37 % 40 * 6) as u8;
-            let image = image::GrayImage::from_pixel(64, 64, image::Luma([grey]));
+            let grey = (10 + index * 37 % 40 * 6) as u8;
+            // Two greys whose mean is `grey`: a film of one grey is refused as blank.
+            let image = image::GrayImage::from_fn(64, 64, |x, _| {
+                image::Luma([if x % 2 == 0 { grey - 10 } else { grey + 10 }])
+            });
             image.save(&path).unwrap();
             Record::new(film, format!("patient-{index}"), path, split)
         };
@@ -479,11 +482,11 @@ mod tests {
         let table = std::fs::read_to_string(out.join("predictions.csv")).unwrap();
         assert_eq!(table.lines().count(), 12, "{table}");
         assert_eq!(std::fs::read_dir(&overlays).unwrap().count(), 10);
-        // Film 0 is black, film 7 has grey 19 · 6.
+        // The mean grey of film 0 is 10, that of film 7 is 10 + 19 · 6.
         let predicted = |line: &str| line.split(',').nth(1).unwrap().parse::<f32>().unwrap();
         let rows: Vec<&str> = table.lines().skip(1).collect();
-        assert!(predicted(rows[0]).abs() < 0.15, "{table}");
-        assert!((predicted(rows[7]) - 114.0 / 255.0).abs() < 0.15, "{table}");
+        assert!((predicted(rows[0]) - 10.0 / 255.0).abs() < 0.15, "{table}");
+        assert!((predicted(rows[7]) - 124.0 / 255.0).abs() < 0.15, "{table}");
     }
 
     #[test]

@@ -244,8 +244,8 @@ fn sound_splits_are_verified() {
         ("a", "p1", Split::Train, 1),
         ("b", "p1", Split::Train, 1),
         ("c", "p2", Split::Test, 3),
-        ("d", "p3", Split::Validate, 0),
-        ("e", "p2", Split::Test, 0),
+        ("d", "p3", Split::Validate, 5),
+        ("e", "p2", Split::Test, 5),
     ];
     let one = stores.store("one", &films[..3]);
     let other = stores.store("two", &[("a", "p1", Split::Test, 9)]);
@@ -261,8 +261,16 @@ fn sound_splits_are_verified() {
             "p1 of the other data set is another patient"
         );
     }
-    // Black films have equal files, but films of a single grey value are not compared by pixels.
+    // Films of a single grey value, as stores of older versions have them, are not compared by
+    // pixels. Their files are.
     let black = stores.store("black", &films[3..]);
+    let shard = black.folder().join("shards/00000.npy");
+    let mut content = std::fs::read(&shard).unwrap();
+    let header = content.len() - 2 * 32 * 32;
+    content[header..].fill(0);
+    drop(black);
+    std::fs::write(&shard, content).unwrap();
+    let black = Store::open(&stores.0.path().join("black/store")).unwrap();
     let error = verify(&[&black], Same::Files).unwrap_err().to_string();
     assert!(
         error.contains("identical films in validate + test: 1"),

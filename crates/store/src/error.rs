@@ -34,11 +34,11 @@ impl Error {
         Error::Core(mflag_core::Error::io(action, path, source))
     }
 
-    /// A file or folder that cannot be used.
+    /// A file or folder that cannot be used. A reason that shows a huge value is shortened.
     pub fn file(path: &Path, reason: impl Into<String>) -> Error {
         Error::File {
             path: path.to_owned(),
-            reason: reason.into(),
+            reason: mflag_core::shortened(reason.into()),
         }
     }
 }

@@ -105,7 +105,7 @@ pub fn same_shape(one: (u32, u32), other: (u32, u32)) -> bool {
 }
 
 /// A mask scaled to another size. A pixel takes the value of the pixel that contains its centre, as
-/// Pillow's `NEAREST` does.
+/// with Pillow's `NEAREST`; between two pixels, that of the later one.
 fn scaled(mask: &Film, width: u32, height: u32) -> Film {
     if (mask.width, mask.height) == (width, height) {
         return mask.clone();

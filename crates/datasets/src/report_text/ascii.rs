@@ -58,7 +58,7 @@ fn push(ascii: &mut String, c: char, other: impl Fn(char) -> &'static str) {
         '\u{d7}' => ascii.push('x'),
         c if c.is_whitespace() || c.is_control() => ascii.push(' '),
         c if c.is_ascii() => ascii.push(c),
-        c => ascii.push_str(other(c)),
+        c => ascii.extend(other(c).chars().map(|c| if c == '_' { ' ' } else { c })),
     }
 }
 

@@ -310,7 +310,7 @@ fn in_line(line: &str) -> Option<(String, &str, &str)> {
         let starts: Vec<usize> = starts.collect();
         starts.into_iter().rev().find_map(|start| {
             let heading = &before[start..];
-            let name = phrase_name(heading).filter(|_| starts_with_capital(heading))?;
+            let name = starts_with_capital(heading).then(|| phrase_name(heading))??;
             let after = line[colon + 1..].trim();
             Some((name.to_owned(), before[..start].trim(), after))
         })
@@ -341,7 +341,10 @@ fn phrase_name(heading: &str) -> Option<&'static str> {
             .find(|(_, phrases)| phrases.iter().any(|phrase| is_same(phrase)));
         known.map(|(name, _)| *name)
     };
-    let is_near =
-        |phrase: &str| phrase.len() >= FUZZY_MIN && strsim::osa_distance(phrase, &heading) == 1;
+    let is_near = |phrase: &str| {
+        phrase.len() >= FUZZY_MIN
+            && phrase.len().abs_diff(heading.len()) <= 1
+            && strsim::osa_distance(phrase, &heading) == 1
+    };
     find(&|phrase| phrase == heading).or_else(|| find(&is_near))
 }

@@ -258,8 +258,9 @@ fn the_manifest_has_labels_boxes_and_masks_of_what_was_drawn() {
         let Some(Mask::File { path, .. }) = &record.mask else {
             panic!("{:?}", record.mask)
         };
-        let mask = mflag_film::decode(path, &Limits::default()).unwrap();
-        let drawn = located.mask.iter().map(|cell| 255 * cell);
+        let mask = mflag_film::decode_mask(path, &Limits::default()).unwrap();
+        let mask = mask.values;
+        let drawn = located.mask.iter().map(|cell| 255 * u16::from(*cell));
         assert!(mask.pixels.iter().copied().eq(drawn));
     }
     assert!((18..=22).contains(&positive), "{positive} of 40");

@@ -19,7 +19,7 @@ test: setup
 
 # Run the tests of the crates that need no libtorch
 test-light:
-    cargo test -p mflag-core -p mflag-film -p mflag-metrics -p mflag-store -p mflag-datasets -p mflag-phantom -p mflag-prepare -p mflag-report
+    cargo test -p mflag-input -p mflag-core -p mflag-film -p mflag-metrics -p mflag-store -p mflag-datasets -p mflag-phantom -p mflag-prepare -p mflag-report
 
 # Build release binaries into target/release
 build: setup

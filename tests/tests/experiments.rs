@@ -177,11 +177,11 @@ fn what_is_missing_or_fails_is_told() {
         "{told}"
     );
     // What only the head's program knows is told before anything runs, by `plan`, too.
-    let odd = "tasks=[{name: Odd, program: mflag-segment, config: configs/segmentation/masks.yaml, metric: dice, set: {data.side: 112, data.store: STORE}}]";
+    let odd = "tasks=[{name: Odd, program: mflag-segment, config: configs/segmentation/masks.yaml, metric: dice, set: {data.side: 48, data.store: STORE}}]";
     let odd = odd.replace("STORE", &prepared().join("store").display().to_string());
     let told = fail(experiments("run", &file).args(["--set", &odd]));
     assert!(
-        told.contains("nothing was run") && told.contains("data.side: 112 is not a multiple of 32"),
+        told.contains("nothing was run") && told.contains("data.side: 48 is not a multiple of 32"),
         "{told}"
     );
     assert_eq!(

@@ -588,7 +588,7 @@ fn wrong_input_is_answered_in_words() {
         ),
         (&["text.model=/nowhere"], &["/nowhere", "config.json"]),
         (
-            &["data.side=64", "data.resize=64"],
+            &["data.side=64", "data.resize=64", "augment.crop=false"],
             &["48 px", "lower data.side"],
         ),
         (&["data.resize=64"], &["48 px", "lower data.resize"]),

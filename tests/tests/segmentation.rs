@@ -84,7 +84,7 @@ fn a_frozen_encoders_statistics_move_only_if_the_configuration_says_so() {
     let mut statistics = 0;
     for (name, value) in still
         .iter()
-        .filter(|(name, _)| name.starts_with("encoder."))
+        .filter(|(name, _)| name.starts_with("model.encoder."))
     {
         let is_statistic = name.ends_with("running_mean") || name.ends_with("running_var");
         statistics += usize::from(is_statistic);

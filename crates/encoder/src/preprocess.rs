@@ -122,7 +122,12 @@ impl Preprocess {
         self.resized(squared)
     }
 
-    fn resized(&self, squared: Squared) -> Result<Film> {
+    /// The resized square that [`read`](Self::read) returns, from a film that
+    /// [`square`](Self::square) has read or decoded.
+    ///
+    /// # Errors
+    /// [`Error::Input`] as [`Preprocess::check`].
+    pub fn resized(&self, squared: Squared) -> Result<Film> {
         let view = self.view().map_err(Error::Input)?;
         Ok(view.resized_film(squared.greys))
     }

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -42,6 +43,8 @@ pub(crate) struct Service {
     pub(crate) about: Arc<About>,
     /// One permit for each film in the service, from its first byte to the answer.
     pub(crate) places: Arc<Semaphore>,
+    /// Whether a place was taken since freed memory was last returned to the system.
+    pub(crate) used: Arc<AtomicBool>,
     /// The largest file, in bytes.
     pub(crate) max_upload: usize,
 }
@@ -83,6 +86,7 @@ async fn film(State(service): State<Service>, request: Request) -> Result<Json<A
         let busy = "all places are taken; try again".to_owned();
         return Err(Refusal(StatusCode::SERVICE_UNAVAILABLE, busy));
     };
+    service.used.store(true, Ordering::Relaxed);
     let file = upload(request, service.max_upload).await?;
     let preprocess = service.about.preprocess;
     // Decoding keeps a core busy, so it runs outside the threads that listen. The place goes along:
@@ -97,7 +101,9 @@ async fn film(State(service): State<Service>, request: Request) -> Result<Json<A
         )
     })?;
     let warnings = square.remarks.iter().map(ToString::to_string).collect();
-    let answer = service.network.call(square.into_film()).await;
+    let film = preprocess.resized(square);
+    let film = film.map_err(|e| Refusal::internal(&e.into()))?;
+    let answer = service.network.call(film).await;
     let mut answer = answer.map_err(|e| Refusal::internal(&e))?;
     answer.warnings = warnings;
     Ok(Json(answer))

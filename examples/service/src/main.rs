@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -95,10 +96,11 @@ fn run(cli: Cli) -> Result<ExitCode> {
         network: network.clone(),
         about,
         places: Arc::new(Semaphore::new(places)),
+        used: Arc::default(),
         max_upload: (cli.max_upload as usize) << 20,
     };
     let runtime = runtime().context("cannot start the service")?;
-    runtime.spawn(return_memory(service.places.clone(), places));
+    runtime.spawn(return_memory(service.clone(), places));
     let ended = runtime.block_on(async {
         let listener = TcpListener::bind(cli.listen)
             .await
@@ -128,16 +130,18 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// Returns the memory of a burst of films to the system, once none of the `places` is taken.
-async fn return_memory(free: Arc<Semaphore>, places: usize) {
-    let mut used = false;
+/// Returns the memory of films to the system, once none of the `places` is taken.
+async fn return_memory(service: Service, places: usize) {
     loop {
         tokio::time::sleep(TRIM_TIME).await;
-        let idle = free.available_permits() == places;
-        if used && idle {
-            // A fault only costs memory, and the next burst tries again.
-            let _ = tokio::task::spawn_blocking(mflag_train::shim::return_memory).await;
+        if !service.used.swap(false, Ordering::Relaxed) {
+            continue;
         }
-        used = !idle;
+        if service.places.available_permits() == places {
+            // A fault only costs memory, and the next film tries again.
+            let _ = tokio::task::spawn_blocking(mflag_train::shim::return_memory).await;
+        } else {
+            service.used.store(true, Ordering::Relaxed);
+        }
     }
 }

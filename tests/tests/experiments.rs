@@ -222,7 +222,7 @@ fn what_is_missing_or_fails_is_told() {
     assert!(
         std::fs::read_to_string(log)
             .unwrap()
-            .contains("cannot write")
+            .contains("it is a folder, not a regular file")
     );
 }
 

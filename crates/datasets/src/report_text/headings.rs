@@ -304,7 +304,9 @@ fn at_start(line: &str) -> Option<(String, &str)> {
 /// with a capital, and a colon follows it.
 fn in_line(line: &str) -> Option<(String, &str, &str)> {
     line.match_indices(':').find_map(|(colon, _)| {
-        let before = &line[..colon];
+        // Longer headings have no name.
+        let first = line.floor_char_boundary(colon.saturating_sub(HEADING_MAX + 1));
+        let before = &line[first..colon];
         // The beginnings of the last words before the colon, the longest heading first.
         let starts = word_starts(before).rev().take(WORDS_MAX);
         let starts: Vec<usize> = starts.collect();
@@ -312,7 +314,7 @@ fn in_line(line: &str) -> Option<(String, &str, &str)> {
             let heading = &before[start..];
             let name = starts_with_capital(heading).then(|| phrase_name(heading))??;
             let after = line[colon + 1..].trim();
-            Some((name.to_owned(), before[..start].trim(), after))
+            Some((name.to_owned(), line[..first + start].trim(), after))
         })
     })
 }

@@ -84,7 +84,7 @@ pub struct TextRules {
 const SENTENCE_MIN: usize = 2;
 /// The text of a report has at least this many tokens.
 const REPORT_MIN: usize = 3;
-/// A tag of HTML has at most this many characters.
+/// A tag of HTML has at most this many bytes.
 const TAG_MAX: usize = 60;
 /// Characters that are removed from both ends of a sentence.
 const EDGES: [char; 6] = [' ', ',', ';', ':', '-', '*'];
@@ -177,10 +177,11 @@ fn without_markup(raw: &str) -> String {
     while let Some((before, after)) = rest.split_once('<') {
         text.push_str(before);
         let is_tag = after.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-        match after.split_once('>') {
-            Some((tag, after)) if is_tag && tag.len() <= TAG_MAX && !tag.contains('<') => {
+        let end = after.bytes().take(TAG_MAX + 1).position(|b| b == b'>');
+        match end {
+            Some(end) if is_tag && !after[..end].contains('<') => {
                 text.push('\n');
-                rest = after;
+                rest = &after[end + 1..];
             }
             _ => {
                 text.push('<');

@@ -339,7 +339,7 @@ fn masks_are_scaled_as_by_pillow() {
         let expected = from_file(&expected, false, width, height).unwrap().pixels;
         let found = from_file(&plain, true, width, height).unwrap().pixels;
         // A centre may lie exactly between two pixels. Then Pillow's rounding decides.
-        let is_between = |at: u32, side: u32| (2 * at + 1) * 128 % (2 * side) == 0;
+        let is_between = |at: u32, side: u32| ((2 * at + 1) * 128).is_multiple_of(2 * side);
         for (index, pixels) in (0..).zip(found.pixels.iter().zip(&expected.pixels)) {
             let (x, y) = (index % width, index / width);
             let is_open = is_between(x, width) || is_between(y, height);

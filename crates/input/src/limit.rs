@@ -15,9 +15,10 @@ pub struct Limit {
 
 const MIB: u64 = 1 << 20;
 
-/// A configuration, or another YAML file.
+/// A configuration, or another YAML file. The time of the YAML parser grows with the square of the
+/// depth, so the limit is low.
 pub const CONFIGURATION: Limit = Limit {
-    bytes: MIB,
+    bytes: 128 << 10,
     what: "a configuration",
     advice: "check the path, and split a configuration by `extends`",
 };
@@ -116,10 +117,14 @@ impl std::fmt::Display for Exceeded {
             what,
             advice,
         } = self.0;
-        let mib = bytes / MIB;
+        let (size, unit) = if bytes < MIB {
+            (bytes >> 10, "KiB")
+        } else {
+            (bytes / MIB, "MiB")
+        };
         write!(
             f,
-            "it has more bytes than the limit of {mib} MiB for {what}; {advice}"
+            "it has more bytes than the limit of {size} {unit} for {what}; {advice}"
         )
     }
 }

@@ -1,6 +1,6 @@
 //! Feeds mutated files to everything that reads files.
 //!
-//! A folder of good files is made for each [`Format`](formats::Format), from the goldens and from
+//! A folder of good files is made for each [`Format`], from the goldens and from
 //! phantoms. Each input is one of these files, mutated by its number and a seed, so that it can be
 //! made again. Reading it must end within [`TIME`], hold at most [`MEMORY`], and must not panic; an
 //! error is a good answer.

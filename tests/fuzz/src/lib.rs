@@ -28,7 +28,7 @@ use rand::Rng;
 pub const MEMORY: u64 = 256 << 20;
 /// How long reading an input may take. Builds without optimisation on a busy machine need seconds
 /// for the largest films.
-pub const TIME: Duration = Duration::from_secs(30);
+pub const TIME: Duration = Duration::from_secs(60);
 /// An error message of an input has at most this many bytes.
 const MESSAGE: usize = 16 << 10;
 

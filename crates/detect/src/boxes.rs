@@ -72,8 +72,8 @@ pub fn rows(output: &Tensor) -> Result<Tensor> {
 }
 
 /// Decodes the boxes of each film, cuts them at the edges of the view of `side` pixels, and
-/// suppresses duplicates by the rules of `limits`. The most confident box comes first; a film has at most
-/// [`MAX_PREDICTIONS`].
+/// suppresses duplicates by the rules of `limits`. The most confident box comes first; a film has
+/// at most [`MAX_PREDICTIONS`].
 ///
 /// # Errors
 /// If the outputs are not those of [`Yolo::forward`](crate::yolo::Yolo::forward), or are NaN.

@@ -94,7 +94,8 @@ pub fn decode_mask(path: &Path, limits: &Limits) -> Result<StoredMask> {
     })
 }
 
-/// Columns and rows of the upright film in a file, without decoding its pixels if the format allows it.
+/// Columns and rows of the upright film in a file, without decoding its pixels if the format allows
+/// it.
 ///
 /// # Errors
 /// As [`decode_with`], except for damaged pixels.

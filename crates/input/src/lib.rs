@@ -4,7 +4,8 @@
 //! - [`open`] opens regular files only. A named pipe, a device or a socket may block or never end,
 //!   so it is refused by name.
 //! - [`Limit`] says how large a file of a kind may be. [`read`] and [`read_text`] keep to it;
-//!   [`stream`] opens a file of at most that size, and [`Capped`] keeps any stream to it, after decompression, too; [`lines`] keeps each line to it.
+//!   [`stream`] opens a file of at most that size, and [`Capped`] keeps any stream to it, after
+//!   decompression, too; [`lines`] keeps each line to it.
 //! - [`catch_panic`] turns a panic of a library on damaged input into an error.
 //!
 //! All errors are [`std::io::Error`]s without the file's name: the caller adds it.

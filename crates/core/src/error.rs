@@ -12,7 +12,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {}", path.display(), explain(source))]
+    #[error("cannot {action} {}: {}", shortened(path.display().to_string()), explain(source))]
     Io {
         /// The verb: "read", "write", "create".
         action: &'static str,
@@ -27,14 +27,17 @@ pub enum Error {
         /// All problems, each with its key and the fix.
         problems: Vec<String>,
     },
-    /// A run folder cannot be used.
+    /// A run folder, or a file in it, cannot be used.
     #[error("{}: {reason}", path.display())]
     Run {
-        /// The folder.
+        /// The folder or file.
         path: PathBuf,
         /// The problem and the fix.
         reason: String,
     },
+    /// A value cannot be written as JSON or YAML, or the system refused a service.
+    #[error("{0}")]
+    Internal(String),
 }
 
 impl Error {
@@ -103,6 +106,9 @@ mod tests {
         assert_eq!(few.to_string(), expected);
         let long = Error::config("x".repeat(1 << 20)).to_string();
         assert!(long.len() < 2000, "{}", long.len());
+        // A configuration can name a path of any length.
+        let path = Error::io("read", "x".repeat(1 << 20), io::Error::other("no such file"));
+        assert!(path.to_string().len() < 2000);
         let many = Error::Config {
             problems: vec!["unknown key".to_owned(); 10_000],
         };

@@ -13,6 +13,7 @@ use mflag_store::{BoundingBox, Dataset, Error, Record, Result};
 
 use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
+use crate::film_files::FilmFiles;
 use crate::left_out::{LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
@@ -93,11 +94,13 @@ impl Reader for Vindr {
             return Err(Error::Data(reason.to_owned()));
         }
         let films = films(root)?;
+        let folder = root.join("train");
+        let files = FilmFiles::find(&folder, 0)?;
         let mut left_out = LeftOut::new(REASONS);
         let mut records = Vec::with_capacity(films.len());
         let mut sizes = HashMap::new();
         for (id, film) in films {
-            let file = checks::film_file(&root.join("train"), &id, "dicom");
+            let file = files.of_or(&id, &folder, "dicom");
             sizes.extend(film.size.map(|size| (id.clone(), size)));
             records.push(Record {
                 labels: film.labels(options.agree),
@@ -109,7 +112,7 @@ impl Reader for Vindr {
         let original = |record: &Record| sizes.get(&record.film).copied();
         let records =
             annotations::fit(root, records, original, options.annotations, &mut left_out)?;
-        let layout = root.join("train/<image_id>.dicom");
+        let layout = folder.join("<image_id>.dicom");
         dataset(
             Self::NAME,
             Self::LABELS,

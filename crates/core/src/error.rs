@@ -107,7 +107,11 @@ mod tests {
         let long = Error::config("x".repeat(1 << 20)).to_string();
         assert!(long.len() < 2000, "{}", long.len());
         // A configuration can name a path of any length.
-        let path = Error::io("read", "x".repeat(1 << 20), io::Error::other("no such file"));
+        let path = Error::io(
+            "read",
+            "x".repeat(1 << 20),
+            io::Error::other("no such file"),
+        );
         assert!(path.to_string().len() < 2000);
         let many = Error::Config {
             problems: vec!["unknown key".to_owned(); 10_000],

@@ -19,6 +19,9 @@ use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
 use crate::table::{Row, Table};
 
+/// The table of rows and columns of the originals, beside resized copies.
+const SIZES: &str = "train_meta.csv";
+
 /// The labels. The index of each is its `class_id`.
 pub const LABELS: [&str; 14] = [
     "Aortic enlargement",
@@ -183,7 +186,23 @@ fn films(root: &Path) -> Result<BTreeMap<String, Film>> {
         film.findings.insert((label, radiologist.to_owned()));
         Ok(())
     })?;
+    read_sizes(&root.join(SIZES), &mut films)?;
     Ok(films)
+}
+
+/// Reads the sizes of the originals from the table that some resized copies have, if it exists.
+fn read_sizes(path: &Path, films: &mut BTreeMap<String, Film>) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let table = Table::open(path)?;
+    let [id, rows, columns] = table.columns(["image_id", "dim0", "dim1"])?;
+    table.for_each(|row| {
+        if let Some(film) = films.get_mut(checks::file_name(row, id)?) {
+            film.size = Some(size(row, [columns, rows])?);
+        }
+        Ok(())
+    })
 }
 
 /// Reads the label of a row, as an index into [`LABELS`]. `None` if the row has no finding. The

@@ -4,8 +4,9 @@ thread, in turns with torchvision's transforms in a DataLoader with one worker, 
 import argparse
 import sys
 
-from common import BIN, WORK, Worker, call, machine, median, spread, table
+from common import BIN, ROOT, WORK, Worker, call, machine, median, spread, table
 
+PRETRAIN = ROOT / "configs/pretrain"
 # Side of the stored square, side of the views, bits of the store.
 STORES = [(256, 224, 8), (256, 224, 16), (512, 448, 8)]
 
@@ -29,7 +30,7 @@ def main():
     print(machine())
     rows = []
     for stored, side, bits in STORES:
-        for way, config in (("crop", []), ("paper", ["configs/pretrain/paper.yaml"]), ("official", ["configs/pretrain/official.yaml"])):
+        for way, config in (("crop", []), ("paper", [PRETRAIN / "paper.yaml"]), ("official", [PRETRAIN / "official.yaml"])):
             folder = store(args.films, stored, bits)
             sides = {"mflag": Worker("cargo", "bench", "--quiet", "-p", "mflag-store", "--bench", "loader", "--", folder, side, *config)}
             # Pillow's transforms know 8 bits a grey pixel alone.

@@ -58,9 +58,9 @@ impl SquareMask {
         view: ViewGeometry,
         film: usize,
     ) -> Result<SquareMask> {
-        let (record, squaring) = (&store.records()[film], store.squaring());
-        let size = record.size.unwrap_or([squaring.side; 2]);
-        let placement = squaring.placement(size).map_err(mflag_store::Error::from)?;
+        let record = &store.records()[film];
+        let placement = record.placement(&store.squaring())?;
+        let size = placement.film_size();
         let film_mask = match settings.truth {
             Truth::Mask => record.mask.clone(),
             Truth::Boxes => Some(mask::from_boxes(&record.boxes, size[0], size[1])),

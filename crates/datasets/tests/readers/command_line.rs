@@ -49,6 +49,32 @@ fn siim() -> Tree {
     tree
 }
 
+/// The text of the authors' code needs headings in its form, and has no other options.
+#[test]
+fn the_official_text_of_a_report_can_be_chosen() {
+    let tree = Tree::new();
+    tree.write("films/a.png", "film");
+    let report = "FINAL REPORT\n FINDINGS: Clear\n lungs.\n\n IMPRESSION:\n 1. No change from ___.";
+    tree.write(
+        "manifest.csv",
+        format!("film,patient,text\nfilms/a.png,P-1,\"{report}\"\n"),
+    );
+    let root = tree.path("manifest.csv");
+    let words = [
+        "manifest",
+        "--root",
+        root.to_str().unwrap(),
+        "--official-text",
+    ];
+    let data = parse(&words).unwrap().read().unwrap();
+    let text = "1. No change from ___.Clear\n lungs.";
+    assert_eq!(data.records[0].text.as_deref(), Some(text));
+    for other in ["--headings=any", "--non-ascii=drop"] {
+        let refused = parse(&[&words[..], &[other]].concat()).unwrap_err();
+        assert!(refused.contains("cannot be used with"), "{refused}");
+    }
+}
+
 #[test]
 fn a_list_gives_the_splits() {
     let tree = siim();

@@ -6,9 +6,9 @@ use crate::squeeze;
 
 /// Resamples `film` to a square of `side` pixels. `side` and the film's sides are at least 1.
 ///
-/// With [`Fit::Pad`] and [`Fit::Crop`], each pixel of the square is the mean of the area that it covers on the film. Film pixels that
-/// the edge of that area cuts count by their covered share (OpenCV's INTER_AREA). A film that is
-/// smaller than the square grows by the same rule.
+/// With [`Fit::Pad`] and [`Fit::Crop`], each pixel of the square is the mean of the area that it
+/// covers on the film. Film pixels that the edge of that area cuts count by their covered share
+/// (OpenCV's INTER_AREA). A film that is smaller than the square grows by the same rule.
 // Why not `fast_image_resize`: it crops at fractions of a pixel, too, but its box filter counts a
 // pixel wholly or not at all, never by the covered share.
 pub fn square<P: Grey>(film: &Film<P>, side: u32, fit: Fit) -> Film<P> {
@@ -22,9 +22,9 @@ pub fn square<P: Grey>(film: &Film<P>, side: u32, fit: Fit) -> Film<P> {
     }
 }
 
-/// Resamples a picture that lies on a film, such as a mask, to the square of `placement`. It has the
-/// size of the film. Each pixel of the square is the mean of the area that it covers, whatever the
-/// fit.
+/// Resamples a picture that lies on a film, such as a mask, to the square of `placement`. It has
+/// the size of the film. Each pixel of the square is the mean of the area that it covers, whatever
+/// the fit.
 pub fn resampled<P: Grey>(film: &Film<P>, placement: &Placement) -> Film<P> {
     let part = placement.part();
     square_part(&film.pixels, film.width, |pixel| pixel, part, placement)

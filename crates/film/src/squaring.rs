@@ -152,10 +152,11 @@ impl Squaring {
     /// Reads the film in a file and makes its square. Formats are those of
     /// [`decode_with`](crate::decode_with).
     ///
-    /// Large JPEGs, in DICOM files too, are decoded at 1/8 to 4/8 of their size where fit and window
-    /// allow it and the decoded film is at least 4/3 as large as its image in the square. The area
-    /// filter then resamples them. This changes a pixel by half a grey level of 255 on average; in
-    /// 178 real films, the largest change of a film was 2.3. All other films are decoded whole.
+    /// Large JPEGs, in DICOM files too, are decoded at 1/8 to 4/8 of their size where fit and
+    /// window allow it and the decoded film is at least 4/3 as large as its image in the square.
+    /// The area filter then resamples them. This changes a pixel by half a grey level of 255 on
+    /// average; in 178 real films, the largest change of a film was 2.3. All other films are
+    /// decoded whole.
     ///
     /// # Errors
     /// As [`decode_with`](crate::decode_with), and if `side` is 0.

@@ -39,8 +39,8 @@ pub(crate) fn has_one_grey<P: Grey>(film: &Film<P>, part: Part) -> bool {
 }
 
 /// Stretches the greys of `part` from black to white and squeezes it into a square of `side`
-/// pixels, rounded down, as M-FLAG's authors do. Their brightest greys, which reach 256 and overflow
-/// to black, are white here. A part of one grey becomes black.
+/// pixels, rounded down, as M-FLAG's authors do. Their brightest greys, which reach 256 and
+/// overflow to black, are white here. A part of one grey becomes black.
 pub(crate) fn stretched<P: Grey>(film: &Film<P>, part: Part, side: u32) -> Film<P> {
     let (least, largest) = ends(film, part);
     let white = f64::from(P::WHITE);

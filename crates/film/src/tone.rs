@@ -25,8 +25,8 @@ pub enum Window {
     /// all white, and for JPEG and PNG.
     #[default]
     Voi,
-    /// The stored value 0 is black, the film's largest value is white, in films of 8 bits, too. MGCA
-    /// reads the DICOM files of RSNA and SIIM-ACR so.
+    /// The stored value 0 is black, the film's largest value is white, in films of 8 bits, too.
+    /// MGCA reads the DICOM files of RSNA and SIIM-ACR so.
     MaxScaled,
     /// Values up to the `low` percentile are black, values from the `high` percentile on are white,
     /// in films of 8 bits, too.
@@ -63,8 +63,8 @@ impl std::fmt::Display for Window {
     }
 }
 
-/// Parses `full-range`, `voi`, `max-scaled`, `percentile` (0.5 and 99.5) or `percentile:LOW,HIGH`, as on a
-/// command line.
+/// Parses `full-range`, `voi`, `max-scaled`, `percentile` (0.5 and 99.5) or `percentile:LOW,HIGH`,
+/// as on a command line.
 impl FromStr for Window {
     type Err = String;
 

@@ -191,8 +191,14 @@ pub fn to_resized_square(pixels: &Film, placement: &Placement, view: ViewGeometr
     set_above(most.saturating_sub(1), &square, view)
 }
 
-/// The area of a mask that its film's square does not show (`--fit crop` or `official`), in pixels of
-/// the resized square of `view`. `pixels` are those of the mask on its film.
+/// How much of each pixel of the resized square of `view` a mask covers; 255 is all of it. `pixels`
+/// are those of the mask on its film.
+pub fn cover(pixels: &Film, placement: &Placement, view: ViewGeometry) -> Vec<u8> {
+    covered(pixels, placement, view)
+}
+
+/// The area of a mask that its film's square does not show (`--fit crop` or `official`), in pixels
+/// of the resized square of `view`. `pixels` are those of the mask on its film.
 pub fn outside_square(pixels: &Film, placement: &Placement, view: ViewGeometry) -> u64 {
     let part = placement.part();
     let inside = |at: usize, low: f64, length: f64| (low..low + length).contains(&(at as f64));

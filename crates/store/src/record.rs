@@ -136,8 +136,8 @@ impl BoundingBox {
     }
 
     /// This box of a film, in pixels of the film's square. With `--fit crop` and `--fit official`,
-    /// the square shows less than the film, and the box may reach beyond it. The box is cut only where both the film and
-    /// the square end; `None` if it lies outside of both.
+    /// the square shows less than the film, and the box may reach beyond it. The box is cut only
+    /// where both the film and the square end; `None` if it lies outside of both.
     pub fn to_whole_square(&self, placement: &Placement) -> Option<BoundingBox> {
         let area = placement.whole_box_to_square(&self.area())?;
         Some(self.with_area(area))

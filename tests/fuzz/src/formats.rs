@@ -186,6 +186,7 @@ fn reports(folder: &Path) -> Filled {
 
 fn read_report(_: &Path, report: &Path) -> Answer {
     let raw = String::from_utf8_lossy(&fs::read(report)?).into_owned();
+    let _ = TextRules::Official.text_of(&raw);
     for headings in [Headings::Capitals, Headings::Any] {
         for non_ascii in [NonAscii::Fold, NonAscii::Drop] {
             let rules = TextRules::Cleaned {

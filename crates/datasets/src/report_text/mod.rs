@@ -40,8 +40,8 @@
 //! With [`Headings::Capitals`] and [`NonAscii::Drop`], the rules follow the preprocessing of MGCA,
 //! which shortens `2.5 cm` to `5 cm`. Rule 4 avoids that.
 //!
-//! [`TextRules::Official`] has other rules, those of M-FLAG's authors: the last impression, directly
-//! followed by the last findings, as they stand.
+//! [`TextRules::Official`] has other rules, those of M-FLAG's authors: the last impression,
+//! directly followed by the last findings, as they stand.
 
 mod ascii;
 mod headings;

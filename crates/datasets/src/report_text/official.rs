@@ -4,11 +4,11 @@
 //! 1. **Headings.** A heading follows a line break and one blank. It consists of capitals, blanks
 //!    and `( ) / , -`; a colon and white space follow it. On the line in which the text below a
 //!    heading begins, there is no other heading.
-//! 2. **Names.** `impression`, `findings` and some misspelt forms of them name these sections, in any
-//!    longer heading, too; so do `conclusion`, and views of the chest for `findings`.
-//! 3. **Text.** The last impression that is not empty, and right behind it, without a blank, the last
-//!    findings. White space around each is removed. All else stays: numbers of lists, `___` and
-//!    line breaks.
+//! 2. **Names.** `impression`, `findings` and some misspelt forms of them name these sections, in
+//!    any longer heading, too; so do `conclusion`, and views of the chest for `findings`.
+//! 3. **Text.** The last impression that is not empty, and right behind it, without a blank, the
+//!    last findings. White space around each is removed. All else stays: numbers of lists, `___`
+//!    and line breaks.
 //!
 //! MGCA's code leaves out 54 reports of MIMIC-CXR by name; this module does not.
 

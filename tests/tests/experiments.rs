@@ -213,7 +213,7 @@ fn what_is_missing_or_fails_is_told() {
                {name: Random, set: {encoder.arch: resnet18}}]";
     let told = fail(experiments("run", &file).args(["--set", "seeds=[0]", "--set", bad]));
     assert!(
-        told.contains("1 cells failed") && told.contains("bad/50-seed-0.log"),
+        told.contains("cells that failed (1)") && told.contains("bad/50-seed-0.log"),
         "{told}"
     );
     let log = file

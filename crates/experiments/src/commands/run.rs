@@ -53,7 +53,7 @@ pub(crate) fn run(experiment: &Experiment, out: &mut Output) -> Result<ExitCode>
     print_and_write(experiment, &plan, out)?;
     if !failed.is_empty() {
         let (number, list) = (failed.len(), failed.join("\n  - "));
-        bail!("{number} cells failed:\n  - {list}");
+        bail!("cells that failed ({number}):\n  - {list}");
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,10 @@ use crate::toy::{Card, Tree, films, left_out, refusal};
 struct Added {
     #[arg(long, default_value_t = 256)]
     side: u32,
+    #[arg(long, default_value = "pad")]
+    fit: String,
+    #[arg(long, default_value = "voi")]
+    window: String,
 }
 
 /// Parses the words after `mflag-data prepare`.
@@ -238,9 +242,13 @@ fn flags_become_options() {
         "--balance",
         "--side",
         "32",
+        "--fit",
+        "squeeze",
     ];
     let data_set = parse(&words).unwrap();
-    assert_eq!(data_set.added().side, 32);
+    let added = data_set.added();
+    let flags = (added.side, &*added.fit, &*added.window);
+    assert_eq!(flags, (32, "squeeze", "voi"));
     let DataSet::Siim(args) = data_set else {
         panic!("{data_set:?}")
     };

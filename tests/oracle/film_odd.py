@@ -140,6 +140,21 @@ for name, k in [
     golden = grey(film)
     golden = 255 - grey(film) if name == "below" else golden
     write(f"blank_{name}", film, golden, ["full_range"], **twelve, **k)
+# Windows that are not valid (PS3.3 C.11.2.1.2) count as none; for two functions, widths below 1 are valid.
+left_out = ["window_left_out"]
+for name, remarks, k in [
+    ("narrow", left_out, dict(WindowCenter="2000", WindowWidth="0.5")),
+    ("zero", left_out, dict(WindowCenter="2000", WindowWidth="0", VOILUTFunction="LINEAR")),
+    ("negative", left_out, dict(WindowCenter="2000", WindowWidth="-3000", VOILUTFunction="SIGMOID")),
+    ("exact_zero", left_out, dict(WindowCenter="2000", WindowWidth="0", VOILUTFunction="LINEAR_EXACT")),
+    ("no_centre", left_out, dict(WindowWidth="3000")),
+    ("no_width", left_out, dict(WindowCenter="2000")),
+    ("empty", [], dict(WindowCenter="", WindowWidth="")),
+]:
+    write(f"window_{name}", film, grey(film), remarks, **twelve, **k)
+step = np.where(film > 2000, 255, 0).astype(np.uint8)
+assert not (film == 2000).any()
+write("window_exact_narrow", film, step, WindowCenter="2000", WindowWidth="0.5", VOILUTFunction="LINEAR_EXACT", **twelve)
 shallow = picture(3, 250)
 write("blank_8", shallow, grey(shallow), ["full_range"], BitsAllocated=8, BitsStored=8, WindowCenter="900", WindowWidth="10")
 

@@ -170,6 +170,39 @@ def clean(raw, any_heading=False, folded=False):
     return text if len(re.findall(r"[A-Za-z0-9]+", text)) >= 3 else None
 
 
+# The text of M-FLAG's authors: what the file of sections has, read by pandas, joined without a separator.
+VIEWS = re.compile("chest|portable|pa and lat|lateral and pa|ap and lateral|lateral and ap|frontal and|two views|frontal view|"
+                   "pa view|ap view|one view|lateral view|bone window|frontal upright|frontal semi-upright|ribs")
+OTHER_FORMS = {"conclusion": "impression", "ndication": "impression", "finding": "findings"}
+OTHER_FORMS |= {name: "impression" for name in ("impresson imprression imoression impressoin imprssion impresion imperssion "
+                                                "mpression impession").split()}
+OTHER_FORMS |= {name: "findings" for name in "findins findindgs findgings findngs findnings finidngs".split()}
+
+
+def official(raw):
+    raw = raw.replace("\r\n", "\n").replace("\r", "\n")
+    head = re.compile(r"\n ([A-Z ()/,-]+):\s")
+    last = {}
+    match = head.search(raw)
+    while match:
+        begin = match.end()
+        following = head.search(raw, begin + max(raw[begin:].find("\n"), 0))
+        text = raw[begin:following.start() if following else len(raw)].strip()
+        name = match[1].lower().strip()
+        if name in OTHER_FORMS:
+            name = OTHER_FORMS[name]
+        else:
+            parts = [part for part in ("impression", "findings", "history", "comparison", "addendum") if part in name]
+            name = parts[0] if parts else "findings" if VIEWS.search(name) else name
+        if text:
+            last[name] = text
+        match = following
+    if "impression" not in last and "findings" not in last:
+        return None
+    # A blank stands for a missing section. The tokeniser ignores it, so it is left out here.
+    return (last.get("impression", " ") + last.get("findings", " ")).strip()
+
+
 REPORTS = {
     "usual": "                                 FINAL REPORT\n EXAMINATION:  CHEST (PA AND LAT)\n \n INDICATION:  ___-year-old "
              "with cough.\n \n COMPARISON:  ___.\n \n FINDINGS: \n \n The lungs are clear.  Heart size is\n normal.  No "
@@ -222,12 +255,20 @@ REPORTS = {
     "findings below another head": "Indication: Cough.\n\nThe lungs are clear.\n\nThe heart is large.",
     "words that are no heads": "Findings: There are no new findings: stable. On examination\nof the prior film, no change: none.",
     "only a comparison": "Comparison: Chest film of May.",
+    "one blank before the heads alone": "FINAL REPORT\n EXAMINATION: CHEST\n\n FINDINGS: The lungs are clear.\n\n  IMPRESSION: Two "
+                                        "blanks.\nIMPRESSION: No blank.\n\tIMPRESSION: A tab.\n IMPRESSION:No white space.\n",
+    "a head below a head": "FINAL REPORT\n FINDINGS:\n IMPRESSION: Read as findings.\n IMPRESSION: 1. Clear.\n 2. ___ unchanged.\n",
+    "views and other heads in capitals": "\n CHEST, PA AND LATERAL: Clear lungs.\n COMPARISON CHEST FILM: May.\n RIBS: Old fracture.\n "
+                                         "CONCLUSIONS: None.\n CONCLUSION: Old fracture.\n",
+    "misspelt in capitals": "\n FINDNGS: Clear lungs.\n IMPRESION: No acute disease.\n NDICATION: Cough.\n",
+    "empty official sections": "\n FINDINGS: Clear lungs.\n\n IMPRESSION: Clear.\n\n FINDINGS:\n\n IMPRESSION: \n",
     "addendum first": "ADDENDUM: The findings were phoned to the ward.\n\nFindings: New left pneumothorax.",
 }
 
 out = Path(__file__).parent.parent / "golden" / "report"
 out.mkdir(parents=True, exist_ok=True)
 golden = [{"what": what, "raw": raw, "sections": sections(raw), "clean": clean(raw), "folded": clean(raw, folded=True),
-           "sections_any": sections_any(without_markup(raw)), "any": clean(raw, any_heading=True, folded=True)}
+           "sections_any": sections_any(without_markup(raw)), "any": clean(raw, any_heading=True, folded=True),
+           "official": official(raw)}
           for what, raw in REPORTS.items()]
 (out / "report.json").write_text(json.dumps(golden, indent=1) + "\n")

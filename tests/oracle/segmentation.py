@@ -44,6 +44,13 @@ def mixed(logits, targets):
     return 10 * focal - soft_dice(logits, targets).log()
 
 
+def mixed_soft(logits, targets):
+    """MGCA's MixedLoss for targets between 0 and 1."""
+    cross_entropy = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    wrong = (logits * (1 - 2 * targets)).sigmoid()
+    return 10 * (wrong**2 * cross_entropy).mean() - soft_dice(logits, targets).log()
+
+
 losses = {
     "mixed": mixed,
     "dice": lambda x, t: 1 - soft_dice(x, t),
@@ -51,11 +58,12 @@ losses = {
     "dice_bce": lambda x, t: F.binary_cross_entropy_with_logits(x, t) + 1 - soft_dice(x, t),
 }
 cases = []
-for name, empty in (("some", False), ("empty", True)):
+for name in ("some", "empty", "soft"):
     shape = (3, 1, 8, 8)
-    targets = torch.zeros(shape) if empty else (tensor(f"targets/{name}", shape) > 0.6)
-    targets = targets.double()
+    values_of = tensor(f"targets/{name}", shape)
+    targets = {"some": values_of > 0.6, "empty": torch.zeros(shape), "soft": values_of.clamp(0, 1)}[name].double()
     for loss, form in losses.items():
+        form = mixed_soft if (name, loss) == ("soft", "mixed") else form
         logits = (4 * tensor(f"logits/{name}", shape)).requires_grad_()
         value = form(logits, targets)
         value.backward()

@@ -38,6 +38,7 @@ cases = [
         "side": side,
         "eight": view(eight, resize, side).flatten().tolist(),
         "sixteen": view(sixteen, resize, side).flatten().tolist(),
+        "cover": np.rint(view(mask.astype(np.float64), resize, side)).astype(int).flatten().tolist(),
         # In floats, so that the covered share is not rounded before it is compared.
         "mask": set_or_half(view(mask.astype(np.float64), resize, side)).flatten().tolist(),
     }

@@ -16,7 +16,15 @@ static TRIAL: Trial = Trial {
     program: "mflag-segment",
     configs: "segmentation",
     phantom: &["siim", "--films", "48", "--seed", "3"],
-    prepare: &["siim", "--side", "64"],
+    prepare: &[
+        "siim",
+        "--side",
+        "64",
+        "--fit",
+        "squeeze",
+        "--window",
+        "max-scaled",
+    ],
     config: "siim",
     sets: &[
         "data.side=64",

@@ -70,9 +70,8 @@ impl SquareBox {
         view: ViewGeometry,
         film: usize,
     ) -> Result<Vec<SquareBox>> {
-        let (record, squaring) = (&store.records()[film], store.squaring());
-        let size = record.size.unwrap_or([squaring.side; 2]);
-        let placement = squaring.placement(size).map_err(mflag_store::Error::from)?;
+        let record = &store.records()[film];
+        let placement = record.placement(&store.squaring())?;
         let boxes = labelled(settings, record).filter_map(|(class, film_box)| {
             let visible = film_box.to_square(&placement);
             let whole = film_box.to_whole_square(&placement)?;

@@ -53,7 +53,8 @@ pub fn decode(path: &Path, limits: &Limits) -> Result<Film> {
 /// or exceeds the limits, if it has no such frame, or if the window's percentiles are out of range.
 pub fn decode_with(path: &Path, options: &Options) -> Result<Film> {
     read_file(path, &options.limits, |bytes| {
-        open(bytes, options.frame, &options.limits)?.film(options.window)
+        let source = open(bytes, options.frame, &options.limits)?;
+        Ok(source.film(options.window)?.0)
     })
 }
 
@@ -62,7 +63,7 @@ pub fn decode_with(path: &Path, options: &Options) -> Result<Film> {
 /// # Errors
 /// As [`decode_with`].
 pub fn decode_bytes(bytes: &[u8], limits: &Limits) -> std::result::Result<Film, String> {
-    catch_panic(|| open(bytes, None, limits)?.film(Window::default()))
+    catch_panic(|| Ok(open(bytes, None, limits)?.film(Window::default())?.0))
 }
 
 /// The values of a mask's file, which are not greys.

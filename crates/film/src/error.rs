@@ -38,4 +38,15 @@ pub enum Error {
         /// Side of the square in pixels.
         side: u32,
     },
+    /// A part of a film that is empty, or does not lie on the film.
+    #[error(
+        "a part of {}×{} px from column {} and row {} on does not lie on a film of {}×{} px",
+        part[2], part[3], part[0], part[1], film[0], film[1]
+    )]
+    Part {
+        /// Left and upper edge, columns and rows of the part.
+        part: [u32; 4],
+        /// Columns and rows of the film.
+        film: [u32; 2],
+    },
 }

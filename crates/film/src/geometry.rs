@@ -17,6 +17,12 @@ pub enum Fit {
     Pad,
     /// The shorter side fills the square; the longer side is cut off equally at both ends.
     Crop,
+    /// Both sides fill the square, so the film's shape is lost. Resampled bilinearly without a
+    /// filter (OpenCV's `INTER_LINEAR`), as MGCA does for segmentation and detection.
+    Squeeze,
+    /// As M-FLAG's authors prepare films: black borders are cut off, the greys are stretched from
+    /// black to white, and the rest is squeezed as with `squeeze`, rounded down.
+    Official,
 }
 
 /// An upright rectangle in pixels. Its edges may lie within pixels.
@@ -33,6 +39,17 @@ pub struct Area {
 }
 
 impl Area {
+    /// The area of whole pixels: left and upper edge, columns and rows.
+    fn of_pixels(pixels: [u32; 4]) -> Area {
+        let [left, top, width, height] = pixels.map(f64::from);
+        Area {
+            left,
+            top,
+            width,
+            height,
+        }
+    }
+
     /// The same area of a picture that was resized by the factor `by`.
     pub(crate) fn scaled(self, by: f64) -> Area {
         Area {
@@ -155,21 +172,42 @@ impl Placement {
         Ok(Placement::of_nonzero(width, height, side, fit))
     }
 
+    /// The same film, of which the square shows only `part`: left and upper edge, columns and rows.
+    /// For [`Fit::Official`], where the film's content decides what is shown.
+    ///
+    /// # Errors
+    /// If `part` is empty, or does not lie on the film.
+    pub fn with_part(self, part: [u32; 4]) -> Result<Placement> {
+        let [left, top, width, height] = part;
+        let inside = |start: u32, length: u32, all: u32| {
+            length > 0 && u64::from(start) + u64::from(length) <= u64::from(all)
+        };
+        if !(inside(left, width, self.film[0]) && inside(top, height, self.film[1])) {
+            return Err(Error::Part {
+                part,
+                film: self.film,
+            });
+        }
+        let part = Area::of_pixels(part);
+        Ok(Placement {
+            part,
+            across: Axis::new(part.left, part.width, 0, self.side),
+            down: Axis::new(part.top, part.height, 0, self.side),
+            ..self
+        })
+    }
+
     /// As [`Placement::new`], for sizes that are known to be at least 1.
     pub(crate) fn of_nonzero(width: u32, height: u32, side: u32, fit: Fit) -> Placement {
         let (columns, rows) = (f64::from(width), f64::from(height));
+        let whole = Area::of_pixels([0, 0, width, height]);
         let (part, [square_width, square_height]) = match fit {
             Fit::Pad => {
                 let longest = columns.max(rows);
                 let scaled = |a: f64| ((a * f64::from(side) / longest).round() as u32).max(1);
-                let whole = Area {
-                    left: 0.0,
-                    top: 0.0,
-                    width: columns,
-                    height: rows,
-                };
                 (whole, [scaled(columns), scaled(rows)])
             }
+            Fit::Squeeze | Fit::Official => (whole, [side, side]),
             Fit::Crop => {
                 let shortest = width.min(height);
                 let centre = Area {
@@ -215,6 +253,11 @@ impl Placement {
         self.part
     }
 
+    /// Pixels of the square for each pixel of the film, across and down.
+    pub fn scales(&self) -> [f64; 2] {
+        [self.across.scale, self.down.scale]
+    }
+
     /// Left and upper edge of the film in the square.
     pub(crate) fn start(&self) -> [u32; 2] {
         [self.across.start, self.down.start]
@@ -243,7 +286,8 @@ impl Placement {
     }
 
     /// A box of the film in pixels of the square, cut only where both the film and the square end:
-    /// with [`Fit::Crop`] it may reach beyond the square. `None` if it lies outside of both.
+    /// with [`Fit::Crop`] and [`Fit::Official`] it may reach beyond the square. `None` if it lies
+    /// outside of both.
     pub fn whole_box_to_square(&self, on_film: &Area) -> Option<Area> {
         let side = f64::from(self.side);
         let (left, top) = self.to_square((0.0, 0.0));
@@ -292,6 +336,39 @@ mod tests {
             Some(area(0.0, 40.0, 20.0, 40.0))
         );
         assert_eq!(cropped.box_to_square(&area(0.0, 0.0, 250.0, 500.0)), None);
+        // Squeezed: a fifth across, two fifths down.
+        let squeezed = Placement::new(1000, 500, 200, Fit::Squeeze).unwrap();
+        assert_eq!(squeezed.to_square((500.0, 500.0)), (100.0, 200.0));
+        assert_eq!(squeezed.scales(), [0.2, 0.4]);
+        // A part: 400 columns from 100 on, 250 rows from 200 on.
+        let part = Placement::new(1000, 500, 200, Fit::Official).unwrap();
+        let part = part.with_part([100, 200, 400, 250]).unwrap();
+        assert_eq!(part.to_square((300.0, 325.0)), (100.0, 100.0));
+        assert_eq!(
+            part.box_to_square(&area(0.0, 0.0, 200.0, 250.0)),
+            Some(area(0.0, 0.0, 50.0, 40.0))
+        );
+        assert_eq!(
+            part.whole_box_to_square(&area(0.0, 0.0, 200.0, 250.0)),
+            Some(area(-50.0, -160.0, 100.0, 200.0))
+        );
+    }
+
+    #[test]
+    fn parts_beyond_the_film_are_refused() {
+        let film = Placement::new(10, 5, 4, Fit::Official).unwrap();
+        for part in [
+            [0, 0, 11, 5],
+            [9, 0, 2, 5],
+            [0, 0, 0, 5],
+            [u32::MAX, 0, 1, 1],
+        ] {
+            assert!(film.with_part(part).is_err(), "{part:?}");
+        }
+        let error = film.with_part([9, 0, 2, 5]).unwrap_err().to_string();
+        let expected =
+            "a part of 2×5 px from column 9 and row 0 on does not lie on a film of 10×5 px";
+        assert_eq!(error, expected);
     }
 
     #[test]

@@ -26,6 +26,7 @@ mod remark;
 mod source;
 mod square;
 mod squaring;
+mod squeeze;
 mod tone;
 mod view;
 
@@ -37,7 +38,7 @@ pub use geometry::{Area, Fit, Placement, centre_start};
 pub use limits::Limits;
 pub use png::encode_png;
 pub use remark::Remark;
-pub use square::square;
+pub use square::{resampled, square};
 pub use squaring::{Depth, Squared, Squaring};
 pub use tone::Window;
 pub use view::ViewGeometry;

@@ -27,6 +27,9 @@ pub enum Remark {
     TableCorrected,
     /// A DICOM look-up table is incomplete. It was left out.
     TableLeftOut,
+    /// The DICOM file's window is not valid: its width is below 1 (of the functions LINEAR_EXACT and
+    /// SIGMOID: not above 0), or it has a centre or a width alone. It was left out.
+    WindowLeftOut,
     /// The window, look-up table or slope leaves nearly all pixels black or nearly all white. The
     /// full range of the values was used.
     FullRange,
@@ -51,6 +54,9 @@ impl Remark {
             Remark::UpperBits => "bits above the stated ones were left out",
             Remark::TableCorrected => "a look-up table's descriptor was wrong: its entries count",
             Remark::TableLeftOut => "an incomplete look-up table was left out",
+            Remark::WindowLeftOut => {
+                "a window without a centre or without a valid width was left out"
+            }
             Remark::NotChest(_) => "not a chest film by its DICOM file",
             Remark::OtherView(_) => "neither PA nor AP view by its DICOM file",
             Remark::FullRange => {

@@ -112,12 +112,17 @@ impl<'a> Source<'a> {
         matches!(self.values, Values::Jpeg(_))
     }
 
-    /// Decodes the whole film and applies `window`.
-    pub(crate) fn film<P: Grey>(self, window: Window) -> Result<Film<P>, String> {
-        self.whole(|tone, values| match values {
-            Raw::Eight(values) => greys(tone, &values, window),
-            Raw::Sixteen(values) => greys(tone, &values, window),
-        })
+    /// Decodes the whole film and applies `window`. Returns what is unusual about it, too.
+    pub(crate) fn film<P: Grey>(
+        mut self,
+        window: Window,
+    ) -> Result<(Film<P>, Vec<Remark>), String> {
+        let mut remarks = std::mem::take(&mut self.remarks);
+        let film = self.whole(|tone, values| match values {
+            Raw::Eight(values) => greys(tone, &values, window, &mut remarks),
+            Raw::Sixteen(values) => greys(tone, &values, window, &mut remarks),
+        })?;
+        Ok((film, remarks))
     }
 
     /// Decodes the whole film and applies no window.
@@ -202,8 +207,14 @@ impl<'a> Source<'a> {
 }
 
 /// The greys of all values of a picture.
-fn greys<V: Grey, P: Grey>(tone: &Tone, values: &[V], window: Window) -> Result<Vec<P>, String> {
-    let shades = tone.shades(values, window)?;
+fn greys<V: Grey, P: Grey>(
+    tone: &Tone,
+    values: &[V],
+    window: Window,
+    remarks: &mut Vec<Remark>,
+) -> Result<Vec<P>, String> {
+    let mut shades = tone.shades(values, window)?;
+    remarks.extend(shades.remark.take());
     Ok(values.iter().map(|value| shades.of(*value)).collect())
 }
 

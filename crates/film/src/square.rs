@@ -2,18 +2,32 @@
 
 use crate::film::{Film, Grey};
 use crate::geometry::{Area, Fit, Placement};
+use crate::squeeze;
 
 /// Resamples `film` to a square of `side` pixels. `side` and the film's sides are at least 1.
 ///
-/// Each pixel of the square is the mean of the area that it covers on the film. Film pixels that
-/// the edge of that area cuts count by their covered share (OpenCV's INTER_AREA). A film that is
-/// smaller than the square grows by the same rule.
+/// With [`Fit::Pad`] and [`Fit::Crop`], each pixel of the square is the mean of the area that it
+/// covers on the film. Film pixels that the edge of that area cuts count by their covered share
+/// (OpenCV's INTER_AREA). A film that is smaller than the square grows by the same rule.
 // Why not `fast_image_resize`: it crops at fractions of a pixel, too, but its box filter counts a
 // pixel wholly or not at all, never by the covered share.
 pub fn square<P: Grey>(film: &Film<P>, side: u32, fit: Fit) -> Film<P> {
-    let placement = Placement::of_nonzero(film.width, film.height, side, fit);
+    match fit {
+        Fit::Pad | Fit::Crop => {
+            let placement = Placement::of_nonzero(film.width, film.height, side, fit);
+            resampled(film, &placement)
+        }
+        Fit::Squeeze => squeeze::squeezed(film, side),
+        Fit::Official => squeeze::stretched(film, squeeze::inside_borders(film), side),
+    }
+}
+
+/// Resamples a picture that lies on a film, such as a mask, to the square of `placement`. It has
+/// the size of the film. Each pixel of the square is the mean of the area that it covers, whatever
+/// the fit.
+pub fn resampled<P: Grey>(film: &Film<P>, placement: &Placement) -> Film<P> {
     let part = placement.part();
-    square_part(&film.pixels, film.width, |pixel| pixel, part, &placement)
+    square_part(&film.pixels, film.width, |pixel| pixel, part, placement)
 }
 
 /// Resamples `part` of a picture to its place in the square. `values` are the picture's values, row

@@ -12,7 +12,9 @@ use crate::geometry::{Fit, Placement};
 use crate::limits::Limits;
 use crate::open::open;
 use crate::remark::Remark;
+use crate::source::Source;
 use crate::square::square;
+use crate::squeeze;
 use crate::tone::Window;
 
 /// How films become squares.
@@ -85,6 +87,8 @@ impl std::fmt::Display for Squaring {
         let fit = match fit {
             Fit::Pad => "padded",
             Fit::Crop => "cropped",
+            Fit::Squeeze => "squeezed",
+            Fit::Official => "inside its black borders, stretched and squeezed",
         };
         write!(
             f,
@@ -109,6 +113,9 @@ pub struct Squared {
     pub width: u32,
     /// Rows of the upright film.
     pub height: u32,
+    /// The part of the film that the square shows, where the film's content decides it
+    /// ([`Fit::Official`]): left and upper edge, columns and rows.
+    pub part: Option<[u32; 4]>,
     /// What is unusual about the film.
     pub remarks: Vec<Remark>,
 }
@@ -145,10 +152,11 @@ impl Squaring {
     /// Reads the film in a file and makes its square. Formats are those of
     /// [`decode_with`](crate::decode_with).
     ///
-    /// Large JPEGs, in DICOM files too, are decoded at 1/8 to 4/8 of their size where the window
-    /// allows it and the decoded film is at least 4/3 as large as its image in the square. The area
-    /// filter then resamples them. This changes a pixel by half a grey level of 255 on average; in
-    /// 178 real films, the largest change of a film was 2.3. All other films are decoded whole.
+    /// Large JPEGs, in DICOM files too, are decoded at 1/8 to 4/8 of their size where fit and
+    /// window allow it and the decoded film is at least 4/3 as large as its image in the square.
+    /// The area filter then resamples them. This changes a pixel by half a grey level of 255 on
+    /// average; in 178 real films, the largest change of a film was 2.3. All other films are
+    /// decoded whole.
     ///
     /// # Errors
     /// As [`decode_with`](crate::decode_with), and if `side` is 0.
@@ -171,33 +179,63 @@ impl Squaring {
         square(film, self.side, self.fit)
     }
 
-    /// Where a film of this size lies in its square.
+    /// Where a film of this size lies in its square. `part` is the part of the film that the square
+    /// shows, where the film's content decides it ([`Squared::part`]).
     ///
     /// # Errors
-    /// If a side of the film or of the square is 0.
-    pub fn placement(&self, [width, height]: [u32; 2]) -> Result<Placement> {
-        Placement::new(width, height, self.side, self.fit)
+    /// If a side of the film or of the square is 0, or if `part` does not lie on the film.
+    pub fn placement(&self, size: [u32; 2], part: Option<[u32; 4]>) -> Result<Placement> {
+        let [width, height] = size;
+        let placement = Placement::new(width, height, self.side, self.fit)?;
+        match part {
+            Some(part) => placement.with_part(part),
+            None => Ok(placement),
+        }
     }
 
     fn square(&self, bytes: &[u8], limits: &Limits) -> std::result::Result<Squared, String> {
         let source = open(bytes, self.frame, limits)?;
+        match self.depth {
+            Depth::Eight => self.squared::<u8>(source),
+            Depth::Sixteen => self.squared::<u16>(source),
+        }
+    }
+
+    /// The square of a source, in pixels of the type `P`.
+    fn squared<P: Grey>(&self, source: Source<'_>) -> std::result::Result<Squared, String> {
         let [width, height] = source.size();
-        let placement = self.placement([width, height]).map_err(|e| e.to_string())?;
-        let (greys, remarks) = match self.depth {
-            Depth::Eight => greys::<u8>(source.square(&placement, self.window)?),
-            Depth::Sixteen => greys::<u16>(source.square(&placement, self.window)?),
+        let placement = self.placement([width, height], None);
+        let placement = placement.map_err(|e| e.to_string())?;
+        let (square, part, remarks) = match self.fit {
+            Fit::Pad | Fit::Crop => {
+                let (square, remarks) = source.square::<P>(&placement, self.window)?;
+                (square, None, remarks)
+            }
+            Fit::Squeeze => {
+                let (film, remarks) = source.film::<P>(self.window)?;
+                (squeeze::squeezed(&film, self.side), None, remarks)
+            }
+            Fit::Official => {
+                let (film, remarks) = source.film::<P>(self.window)?;
+                let part = squeeze::inside_borders(&film);
+                if squeeze::has_one_grey(&film, part) {
+                    return Err(ONE_GREY.into());
+                }
+                let square = squeeze::stretched(&film, part, self.side);
+                (square, Some(part), remarks)
+            }
         };
         Ok(Squared {
-            greys,
+            greys: P::into_greys(square.pixels),
             side: self.side,
             width,
             height,
+            part,
             remarks,
         })
     }
 }
 
-/// The pixels of a square without their type, beside the remarks.
-fn greys<P: Grey>((square, remarks): (Film<P>, Vec<Remark>)) -> (Greys, Vec<Remark>) {
-    (P::into_greys(square.pixels), remarks)
-}
+/// The error for a film without a picture inside its black borders.
+const ONE_GREY: &str = "is blank: all its pixels inside the black borders have one grey; check the \
+                        file, or leave the film out";

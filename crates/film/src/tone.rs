@@ -25,6 +25,9 @@ pub enum Window {
     /// all white, and for JPEG and PNG.
     #[default]
     Voi,
+    /// The stored value 0 is black, the film's largest value is white, in films of 8 bits, too.
+    /// MGCA reads the DICOM files of RSNA and SIIM-ACR so.
+    MaxScaled,
     /// Values up to the `low` percentile are black, values from the `high` percentile on are white,
     /// in films of 8 bits, too.
     Percentile {
@@ -54,13 +57,14 @@ impl std::fmt::Display for Window {
         match self {
             Window::FullRange => f.write_str("full-range"),
             Window::Voi => f.write_str("voi"),
+            Window::MaxScaled => f.write_str("max-scaled"),
             Window::Percentile { low, high } => write!(f, "percentile:{low},{high}"),
         }
     }
 }
 
-/// Parses `full-range`, `voi`, `percentile` (0.5 and 99.5) or `percentile:LOW,HIGH`, as on a
-/// command line.
+/// Parses `full-range`, `voi`, `max-scaled`, `percentile` (0.5 and 99.5) or `percentile:LOW,HIGH`,
+/// as on a command line.
 impl FromStr for Window {
     type Err = String;
 
@@ -69,6 +73,7 @@ impl FromStr for Window {
         let (low, high) = match (name, ends) {
             ("full-range", "") => return Ok(Window::FullRange),
             ("voi", "") => return Ok(Window::Voi),
+            ("max-scaled", "") => return Ok(Window::MaxScaled),
             ("percentile", "") => PERCENTILES,
             ("percentile", ends) => {
                 let number = |text: &str| text.trim().parse().ok();
@@ -76,7 +81,11 @@ impl FromStr for Window {
                     .and_then(|(low, high)| Some((number(low)?, number(high)?)))
                     .ok_or("give two percentages, as in percentile:0.5,99.5")?
             }
-            _ => return Err("give full-range, voi, percentile or percentile:LOW,HIGH".into()),
+            _ => {
+                return Err(
+                    "give full-range, voi, max-scaled, percentile or percentile:LOW,HIGH".into(),
+                );
+            }
         };
         Window::Percentile { low, high }.checked()
     }
@@ -192,7 +201,8 @@ impl Tone {
     /// Whether it makes no difference if pixels are averaged before or after they become greys.
     /// This holds for values of 8 bits that stay as they are or are inverted.
     pub(crate) fn keeps_means(&self, window: Window) -> bool {
-        if self.bits != 8 || matches!(window, Window::Percentile { .. }) {
+        let depends_on_values = matches!(window, Window::MaxScaled | Window::Percentile { .. });
+        if self.bits != 8 || depends_on_values {
             return false;
         }
         let Ok(greys) = self.greys::<u8>(window, &Counts(Vec::new())) else {
@@ -294,6 +304,7 @@ impl Tone {
             (Window::Voi, Some(voi)) => return Ok(self.table(|value| voi.apply(value))),
             (Window::Voi | Window::FullRange, _) if self.bits == 8 => self.least_and_largest(),
             (Window::Voi | Window::FullRange, _) => counts.ends(),
+            (Window::MaxScaled, _) => (0, counts.ends().1),
             (Window::Percentile { low, high }, _) => {
                 let percentile = |percent| counts.percentile(f64::from(percent));
                 (percentile(low), percentile(high))

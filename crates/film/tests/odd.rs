@@ -135,3 +135,29 @@ fn a_file_that_is_no_chest_film_says_so() {
         assert_eq!(said(name), None);
     }
 }
+
+/// Without its black borders, a film of one grey shows nothing.
+#[test]
+fn a_film_of_one_grey_inside_black_borders_is_refused() {
+    let mut film = image::GrayImage::new(12, 9);
+    for (x, y) in [(3, 2), (4, 2), (3, 3), (4, 3)] {
+        film.put_pixel(x, y, image::Luma([90]));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("film.png");
+    film.save(&path).unwrap();
+    let read = |fit| Squaring::new(4, fit).read(&path, &Limits::default());
+    assert!(read(Fit::Squeeze).is_ok());
+    let error = read(Fit::Official).unwrap_err().to_string();
+    assert!(
+        error.contains("film.png: is blank: all its pixels inside"),
+        "{error}"
+    );
+    film.put_pixel(4, 3, image::Luma([91]));
+    film.save(&path).unwrap();
+    let read = read(Fit::Official).unwrap();
+    assert_eq!(read.part, Some([3, 2, 2, 2]));
+    // The darkest grey becomes black, the brightest white.
+    let pixels = read.greys.into_eight();
+    assert_eq!((pixels[0], pixels[15]), (0, 255));
+}

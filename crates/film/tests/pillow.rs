@@ -62,6 +62,44 @@ fn films_and_their_squares_equal_the_goldens() {
     }
 }
 
+/// Against OpenCV and scikit-image (`tests/oracle/squeeze.py`). Tolerance: 1 grey level of 255; in
+/// 15 % of the pixels for OpenCV, whose shares have 11 bits, and in 0.1 % for M-FLAG's form, whose
+/// greys are rounded down.
+#[test]
+fn squeezed_squares_equal_the_goldens() {
+    let cases = std::fs::read_to_string(folder().join("squeeze.json")).unwrap();
+    let cases: Vec<Value> = serde_json::from_str(&cases).unwrap();
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        let name = case["file"].as_str().unwrap();
+        for golden in case["squares"].as_array().unwrap() {
+            let side = golden["side"].as_u64().unwrap() as u32;
+            for (key, fit, window, share) in [
+                ("squeeze", Fit::Squeeze, Window::Voi, 0.15),
+                ("max_scaled", Fit::Squeeze, Window::MaxScaled, 0.15),
+                ("official", Fit::Official, Window::Voi, 0.001),
+            ] {
+                let squaring = Squaring {
+                    window,
+                    ..Squaring::new(side, fit)
+                };
+                let read = squaring
+                    .read(&folder().join(name), &Limits::default())
+                    .unwrap();
+                let part: Option<[u32; 4]> = serde_json::from_value(case["part"].clone()).unwrap();
+                assert_eq!(read.part, part.filter(|_| fit == Fit::Official));
+                let found = read.greys.into_eight();
+                let far = farthest(&found, &golden[key]);
+                assert!(far <= 1, "{name} {key} {side}: {far}");
+                let golden: Vec<u8> = serde_json::from_value(golden[key].clone()).unwrap();
+                let others = found.iter().zip(&golden).filter(|(a, b)| a != b).count();
+                let allowed = share * found.len() as f64;
+                assert!(others as f64 <= allowed, "{name} {key} {side}: {others}");
+            }
+        }
+    }
+}
+
 /// The square is the one of the upright film, for JPEGs that are decoded small otherwise, too.
 #[test]
 fn turned_films_become_squares_of_the_upright_film() {

@@ -97,11 +97,9 @@ impl<H: Head> Model<H> {
     fn prepare_film(&self, store: &Store, film: usize, file_name: &str) -> Result<PreparedFilm> {
         let record = &store.records()[film];
         let preprocess = self.preprocess();
-        // A record without a size belongs to a film that was prepared as a square: its boxes and
-        // masks are in pixels of the square.
-        let size = record.size.unwrap_or([preprocess.square.side; 2]);
+        let placement = record.placement(&preprocess.square)?;
         let (name, file_name) = (record.film.clone(), file_name.to_owned());
-        PreparedFilm::new(name, file_name, size, store.greys(film), preprocess)
+        PreparedFilm::new(name, file_name, placement, store.greys(film), preprocess)
     }
 }
 

@@ -48,7 +48,7 @@ impl Overlay {
         };
         let squared = squaring.read(file, &Limits::default());
         let squared = squared.map_err(mflag_store::Error::from)?;
-        let placement = squaring.placement([squared.width, squared.height]);
+        let placement = squaring.placement([squared.width, squared.height], None);
         let mut picture = Picture::new(SIDE, SIDE + 2 * GAP + (1 + LINES) * LINE, Letters::Large);
         picture.film(&squared.into_film(), (0, 0));
         let name = end_of(&file.display().to_string(), LETTERS);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mflag_encoder::Preprocess;
-use mflag_film::{Film, Limits, Remark, Squaring};
+use mflag_film::{Film, Limits, Placement, Remark, Squaring};
 use mflag_store::Greys;
 
 use crate::error::{Error, Result};
@@ -25,22 +25,21 @@ pub(crate) struct PreparedFilm {
 }
 
 impl PreparedFilm {
-    /// Takes the view of the square `squared` of a film whose file has `size` columns and rows.
+    /// Takes the view of the square `squared` of a film, which lies there by `placement`.
     pub(crate) fn new(
         name: String,
         file_name: String,
-        size: [u32; 2],
+        placement: Placement,
         squared: Greys<'_>,
         preprocess: Preprocess,
     ) -> Result<PreparedFilm> {
         let geometry = preprocess.view().map_err(Error::Data)?;
-        let squaring = preprocess.square;
         Ok(PreparedFilm {
             name,
             file_name,
-            view_to_film: ViewToFilm::new(size, &squaring, geometry)?,
+            view_to_film: ViewToFilm::new(placement, geometry),
             view: squared.view(geometry),
-            squaring,
+            squaring: preprocess.square,
             remarks: Vec::new(),
         })
     }
@@ -63,9 +62,11 @@ impl PreparedFilm {
             return Err(Error::file(&file.path, reason));
         }
         let size = [squared.width, squared.height];
+        let placement = preprocess.square.placement(size, squared.part);
+        let placement = placement.map_err(mflag_store::Error::from)?;
         let name = file.path.display().to_string();
         let greys = Greys::from(&squared.greys);
-        let film = PreparedFilm::new(name, file.name.clone(), size, greys, preprocess)?;
+        let film = PreparedFilm::new(name, file.name.clone(), placement, greys, preprocess)?;
         let remarks = squared.remarks;
         Ok(PreparedFilm { remarks, ..film })
     }

@@ -1,9 +1,7 @@
 //! Maps the view that a network sees back to the film.
 
-use mflag_film::{Area, Placement, Squaring, ViewGeometry};
+use mflag_film::{Area, Placement, ViewGeometry};
 use mflag_store::BoundingBox;
-
-use crate::error::Result;
 
 /// Maps the view of a film's square back to the film.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,15 +11,10 @@ pub struct ViewToFilm {
 }
 
 impl ViewToFilm {
-    /// The mapping for a film of `size` (columns and rows). `squaring` makes its square, of which
-    /// `view` makes the view.
-    ///
-    /// # Errors
-    /// If a side of the film or of the square is 0.
-    pub fn new(size: [u32; 2], squaring: &Squaring, view: ViewGeometry) -> Result<ViewToFilm> {
-        let placement = squaring.placement(size);
-        let placement = placement.map_err(mflag_store::Error::from)?;
-        Ok(ViewToFilm { placement, view })
+    /// The mapping for a film that lies in its square by `placement`, of which `view` makes the
+    /// view.
+    pub fn new(placement: Placement, view: ViewGeometry) -> ViewToFilm {
+        ViewToFilm { placement, view }
     }
 
     /// Columns and rows of the film.
@@ -93,8 +86,8 @@ mod tests {
     #[test]
     fn a_map_of_the_view_lies_where_the_film_is() {
         // A film of 8×4 padded to a square of 4: rows 1 and 2 of the square.
-        let view_to_film =
-            ViewToFilm::new([8, 4], &Squaring::new(4, Fit::Pad), ViewGeometry::whole(4)).unwrap();
+        let placement = Placement::new(8, 4, 4, Fit::Pad).unwrap();
+        let view_to_film = ViewToFilm::new(placement, ViewGeometry::whole(4));
         let mut view = vec![0.0; 16];
         view[4..8].fill(1.0);
         let film = view_to_film.map_to_film(&view);
@@ -104,9 +97,20 @@ mod tests {
     }
 
     #[test]
+    fn a_map_of_a_film_without_its_borders_lies_inside_them() {
+        // The square of 2 shows columns 4 to 8 and rows 2 and 3 of the film.
+        let placement = Placement::new(10, 6, 2, Fit::Official).unwrap();
+        let placement = placement.with_part([4, 2, 4, 2]).unwrap();
+        let film = ViewToFilm::new(placement, ViewGeometry::whole(2)).map_to_film(&[1.0; 4]);
+        let shown = (0..60).filter(|i| film[*i] > 0.0);
+        let expected = (2..4).flat_map(|row| (4..8).map(move |column| row * 10 + column));
+        assert!(shown.eq(expected), "{film:?}");
+    }
+
+    #[test]
     fn boxes_are_mapped_to_the_film() {
-        let squaring = Squaring::new(40, Fit::Pad);
-        let of = |view| ViewToFilm::new([80, 40], &squaring, view).unwrap();
+        let placement = Placement::new(80, 40, 40, Fit::Pad).unwrap();
+        let of = |view| ViewToFilm::new(placement, view);
         let view_to_film = of(ViewGeometry::new(40, 40, 32).unwrap());
         let in_view = BoundingBox {
             label: "a".into(),

@@ -15,6 +15,10 @@ pub struct SegmentationConfig {
     pub truth: Truth,
     /// How films without a mask or box are used.
     pub unmarked: Unmarked,
+    /// Soft targets: in the loss, a pixel of the view that a mask covers in part is that part, from
+    /// 0 to 1, as in MGCA; otherwise it is 0 or 1. In Dice, a pixel is set if more than half of it
+    /// is covered; with soft targets, a mask that covers half of no pixel counts as empty.
+    pub soft_targets: bool,
 }
 
 /// The loss.

@@ -12,6 +12,7 @@ use mflag_metrics::Counts;
 use mflag_metrics::catalogue::{self, Metric};
 use mflag_metrics::segmentation::{Empty, Overlap, Overlaps};
 use mflag_store::augment::View;
+use mflag_store::mask::SET;
 use mflag_store::picture::colour;
 use mflag_store::{Record, Split, Store};
 use mflag_train::{Step, upload};
@@ -157,14 +158,14 @@ impl Head for Segmentation {
     }
 
     fn loss(&self, logits: &Tensor, targets: &[Target]) -> Result<Step> {
-        let pixels: Vec<u8> = targets
+        let cover: Vec<u8> = targets
             .iter()
-            .flat_map(|t| t.pixels.iter().copied())
+            .flat_map(|t| t.cover.iter().copied())
             .collect();
-        let pixels = Tensor::f_from_data_size(&pixels, &logits.size(), Kind::Uint8)?;
-        let targets = upload(pixels, logits.device())?
-            .f_gt(0.0)?
-            .f_to_kind(Kind::Float)?;
+        let cover = Tensor::f_from_data_size(&cover, &logits.size(), Kind::Uint8)?;
+        let targets = upload(cover, logits.device())?
+            .f_to_kind(Kind::Float)?
+            .f_div_scalar_(f64::from(SET))?;
         Ok(Step {
             loss: loss(self.loss, logits, &targets)?,
             parts: vec![],
@@ -178,7 +179,7 @@ impl Head for Segmentation {
 
     fn score(fitted: &Fitted, probabilities: &Vec<f32>, target: &Target) -> Result<Overlap> {
         let probabilities = target.on_film(probabilities);
-        let mut overlap = Overlap::at(&probabilities, &target.pixels, fitted.threshold)?;
+        let mut overlap = Overlap::at(&probabilities, &target.mask(), fitted.threshold)?;
         overlap.truth += target.hidden;
         Ok(overlap)
     }
@@ -215,7 +216,7 @@ impl Head for Segmentation {
         probabilities: &Vec<f32>,
         target: &Target,
     ) -> String {
-        drawing.mask(|i| target.pixels[i] != 0, Mark::Target);
+        drawing.mask(|i| target.is_set(i), Mark::Target);
         let probabilities = target.on_film(probabilities);
         drawing.mask(|i| probabilities[i] > fitted.threshold, Mark::Prediction);
         "Orange: the true mask; blue: the predicted one.".to_owned()

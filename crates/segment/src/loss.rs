@@ -1,5 +1,5 @@
-//! The losses of segmentation, over all pixels of a batch together. Logits and targets (0 or 1)
-//! have one shape.
+//! The losses of segmentation, over all pixels of a batch together. Logits and targets (from 0 to
+//! 1) have one shape.
 
 use mflag_head::Result;
 use tch::{Reduction, Tensor};
@@ -41,7 +41,8 @@ fn bce_reduced(logits: &Tensor, targets: &Tensor, reduction: Reduction) -> Resul
     )?)
 }
 
-/// Mean over pixels of `(1 − p)^γ · BCE`, where p is the probability of the true class.
+/// Mean over pixels of `(1 − p)^γ · BCE`, where p is the probability of the true class. For a soft
+/// target t, p is `sigmoid (logit · (2 t − 1))`, as in MGCA.
 fn focal(logits: &Tensor, targets: &Tensor) -> Result<Tensor> {
     let bce = bce_reduced(logits, targets, Reduction::None)?;
     // log (1 − p) of the true class: −logits where the target is 1, logits where it is 0.

@@ -12,8 +12,9 @@ use crate::config::{SegmentationConfig, Truth};
 /// A mask in a view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// The pixels of the view: 255 where the mask is set, else 0.
-    pub pixels: Vec<u8>,
+    /// How much of each pixel of the view the mask covers; 255 is all of it. Without
+    /// `head.soft_targets`, 0 or 255.
+    pub cover: Vec<u8>,
     /// Pixels of the mask that the view does not show, in pixels of the view. No prediction can
     /// find them.
     pub hidden: u64,
@@ -23,9 +24,19 @@ pub struct Target {
 }
 
 impl Target {
+    /// Whether a pixel of the view belongs to the mask.
+    pub(crate) fn is_set(&self, pixel: usize) -> bool {
+        is_half(self.cover[pixel])
+    }
+
+    /// The mask that metrics compare with: 255 where it is set, else 0.
+    pub(crate) fn mask(&self) -> Vec<u8> {
+        set(&self.cover)
+    }
+
     /// The probabilities of a view, with 0 beside the film. NaN stays.
     pub(crate) fn on_film(&self, probabilities: &[f32]) -> Vec<f32> {
-        let side = self.pixels.len().isqrt().max(1);
+        let side = self.cover.len().isqrt().max(1);
         let [columns, rows] = &self.film;
         let value = |(at, probability): (usize, &f32)| {
             let shows_film = columns.contains(&(at % side)) && rows.contains(&(at / side));
@@ -39,11 +50,26 @@ impl Target {
     }
 }
 
+/// Whether a pixel is covered at least by half.
+fn is_half(cover: u8) -> bool {
+    cover > u8::MAX / 2
+}
+
+/// 255 for the pixels that are covered at least by half, else 0.
+fn set(cover: &[u8]) -> Vec<u8> {
+    let pixel = |cover: &u8| if is_half(*cover) { mask::SET } else { 0 };
+    cover.iter().map(pixel).collect()
+}
+
 /// A mask in the resized square, as runs, which take less memory than pixels.
 #[derive(Debug)]
 pub struct SquareMask {
     side: u32,
+    /// The pixels that the mask covers wholly.
     runs: Vec<[u32; 2]>,
+    /// The pixels that it covers in part, counted row by row, each with its cover. Only for soft
+    /// targets.
+    partly: Option<Vec<(u32, u8)>>,
     /// Pixels of the mask that the square does not show.
     outside: u64,
     /// The film in the resized square.
@@ -58,9 +84,9 @@ impl SquareMask {
         view: ViewGeometry,
         film: usize,
     ) -> Result<SquareMask> {
-        let (record, squaring) = (&store.records()[film], store.squaring());
-        let size = record.size.unwrap_or([squaring.side; 2]);
-        let placement = squaring.placement(size).map_err(mflag_store::Error::from)?;
+        let record = &store.records()[film];
+        let placement = record.placement(&store.squaring())?;
+        let size = placement.film_size();
         let film_mask = match settings.truth {
             Truth::Mask => record.mask.clone(),
             Truth::Boxes => Some(mask::from_boxes(&record.boxes, size[0], size[1])),
@@ -71,15 +97,23 @@ impl SquareMask {
             return Ok(SquareMask {
                 side,
                 runs: Vec::new(),
+                partly: None,
                 outside: 0,
                 film,
             });
         };
         let pixels = mask::to_pixels(&film_mask, size[0], size[1])?;
-        let square = mask::to_resized_square(&pixels, &placement, view);
+        let (square, partly) = if settings.soft_targets {
+            let (square, partly) = divided(&mask::cover(&pixels, &placement, view));
+            (square, Some(partly))
+        } else {
+            let square = mask::to_resized_square(&pixels, &placement, view);
+            (square.pixels, None)
+        };
         Ok(SquareMask {
             side,
-            runs: rle::mask_to_runs(&square.pixels, side),
+            runs: rle::mask_to_runs(&square, side),
+            partly,
             outside: mask::outside_square(&pixels, &placement, view),
             film,
         })
@@ -87,20 +121,40 @@ impl SquareMask {
 
     /// The mask in a view.
     pub(crate) fn target(&self, view: &View) -> Target {
-        let mut pixels = vec![0; view.pixels()];
+        let mut cover = vec![0; view.pixels()];
         let mut hidden = self.outside;
-        if !self.runs.is_empty() {
+        let partly = self.partly.as_deref().unwrap_or_default();
+        if !(self.runs.is_empty() && partly.is_empty()) {
             let mut square = Film::filled(self.side, self.side, 0);
             rle::runs_to_mask(&self.runs, &mut square.pixels, self.side, mask::SET);
-            view.mask(&square.pixels, &mut pixels);
-            hidden += view.hidden(&square.pixels, &pixels);
+            if self.partly.is_none() {
+                view.mask(&square.pixels, &mut cover);
+                hidden += view.hidden(&square.pixels, &cover);
+            } else {
+                for (pixel, share) in partly {
+                    square.pixels[*pixel as usize] = *share;
+                }
+                view.soft_mask(&square.pixels, &mut cover);
+                hidden += view.hidden(&set(&square.pixels), &set(&cover));
+            }
         }
         Target {
-            pixels,
+            cover,
             hidden,
             film: pixels_in(view.bounding_box(&self.film)),
         }
     }
+}
+
+/// The pixels that are covered wholly, 255 each and all others 0, and those that are covered in
+/// part.
+fn divided(cover: &[u8]) -> (Vec<u8>, Vec<(u32, u8)>) {
+    let whole = |cover: &u8| if *cover == mask::SET { mask::SET } else { 0 };
+    let partly = cover.iter().zip(0..).filter_map(|(cover, pixel)| {
+        let in_part = *cover > 0 && *cover < mask::SET;
+        in_part.then_some((pixel, *cover))
+    });
+    (cover.iter().map(whole).collect(), partly.collect())
 }
 
 /// The part of the resized square that shows the film.
@@ -149,5 +203,53 @@ pub(crate) fn is_marked(settings: &SegmentationConfig, record: &Record) -> bool 
     match settings.truth {
         Truth::Mask => record.mask.is_some(),
         Truth::Boxes => !record.boxes.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn square_mask(cover: &[u8], soft: bool) -> SquareMask {
+        let side = cover.len().isqrt() as u32;
+        let (square, partly) = divided(cover);
+        SquareMask {
+            side,
+            runs: rle::mask_to_runs(&square, side),
+            partly: soft.then_some(partly),
+            outside: 3,
+            film: BoundingBox {
+                label: String::new(),
+                x: 0.0,
+                y: 0.0,
+                width: side.into(),
+                height: side.into(),
+            },
+        }
+    }
+
+    #[test]
+    fn soft_targets_keep_the_share_of_each_pixel() {
+        #[rustfmt::skip]
+        let cover = [
+            255, 0,   0,   130,
+            0,   255, 127, 0,
+            9,   128, 0,   0,
+            0,   0,   0,   120,
+        ];
+        let whole = square_mask(&cover, true).target(&View::centre(4, 4));
+        assert_eq!((&whole.cover[..], whole.hidden), (&cover[..], 3));
+        let half = [0, 5, 3, 9].map(|pixel| whole.is_set(pixel));
+        assert_eq!(half, [true, true, true, true]);
+        assert_eq!(whole.mask().iter().filter(|pixel| **pixel != 0).count(), 4);
+        // Of the four pixels that are set, the middle shows two.
+        let middle = square_mask(&cover, true).target(&View::centre(4, 2));
+        assert_eq!(
+            (&middle.cover[..], middle.hidden),
+            (&[255, 127, 128, 0][..], 5)
+        );
+        assert_eq!(middle.mask(), [255, 0, 255, 0]);
+        let binary = square_mask(&cover, false).target(&View::centre(4, 2));
+        assert_eq!((&binary.cover[..], binary.hidden), (&[255, 0, 0, 0][..], 4));
     }
 }

@@ -82,6 +82,7 @@ fn losses_and_gradients_match_the_formulas() {
         let case = golden["case"].as_str().unwrap();
         let targets = match case {
             "empty" => Tensor::zeros(shape, (Kind::Double, Device::Cpu)),
+            "soft" => filled("targets/soft", &shape).clamp(0.0, 1.0),
             _ => filled(&format!("targets/{case}"), &shape)
                 .gt(0.6)
                 .to_kind(Kind::Double),

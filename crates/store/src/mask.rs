@@ -191,8 +191,14 @@ pub fn to_resized_square(pixels: &Film, placement: &Placement, view: ViewGeometr
     set_above(most.saturating_sub(1), &square, view)
 }
 
-/// The area of a mask that its film's square does not show (`--fit crop`), in pixels of the resized
-/// square of `view`. `pixels` are those of the mask on its film.
+/// How much of each pixel of the resized square of `view` a mask covers; 255 is all of it. `pixels`
+/// are those of the mask on its film.
+pub fn cover(pixels: &Film, placement: &Placement, view: ViewGeometry) -> Vec<u8> {
+    covered(pixels, placement, view)
+}
+
+/// The area of a mask that its film's square does not show (`--fit crop` or `official`), in pixels
+/// of the resized square of `view`. `pixels` are those of the mask on its film.
 pub fn outside_square(pixels: &Film, placement: &Placement, view: ViewGeometry) -> u64 {
     let part = placement.part();
     let inside = |at: usize, low: f64, length: f64| (low..low + length).contains(&(at as f64));
@@ -208,13 +214,13 @@ pub fn outside_square(pixels: &Film, placement: &Placement, view: ViewGeometry) 
                 .count()
         })
         .sum();
-    let scale = f64::from(placement.side()) / part.width.max(part.height) * view.scale();
-    (outside as f64 * scale.powi(2)).round() as u64
+    let [across, down] = placement.scales();
+    (outside as f64 * across * down * view.scale().powi(2)).round() as u64
 }
 
 /// The share of each pixel of the resized square that a mask covers; white is all of it.
 fn covered<P: Grey>(pixels: &Film<P>, placement: &Placement, view: ViewGeometry) -> Vec<P> {
-    let square = mflag_film::square(pixels, placement.side(), placement.fit());
+    let square = mflag_film::resampled(pixels, placement);
     view.resized(&square.pixels).into_owned()
 }
 

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use mflag_core::Named;
-use mflag_film::{Area, Placement};
+use mflag_film::{Area, Placement, Squaring};
 use serde::{Deserialize, Serialize};
+
+use crate::Result;
 
 /// The official part of a data set that a film belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -59,6 +61,10 @@ pub struct Record {
     /// Columns and rows of the film in its file; `None` until the film is prepared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<[u32; 2]>,
+    /// The part of the film that its square shows, where the film's content decides it
+    /// ([`mflag_film::Squared::part`]): left and upper edge, columns and rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<[u32; 4]>,
     /// Boxes around findings; empty if the film or the data set has none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub boxes: Vec<BoundingBox>,
@@ -85,9 +91,20 @@ impl Record {
             text: None,
             labels: Vec::new(),
             size: None,
+            part: None,
             boxes: Vec::new(),
             mask: None,
         }
+    }
+
+    /// Where the film lies in the square that `squaring` makes of it. A film without a size was
+    /// prepared as a square, and its boxes and mask are in pixels of the square.
+    ///
+    /// # Errors
+    /// If a side of the film or of the square is 0, or if the part does not lie on the film.
+    pub fn placement(&self, squaring: &Squaring) -> Result<Placement> {
+        let size = self.size.unwrap_or([squaring.side; 2]);
+        Ok(squaring.placement(size, self.part)?)
     }
 }
 
@@ -118,9 +135,9 @@ impl BoundingBox {
         Some(self.with_area(area))
     }
 
-    /// This box of a film, in pixels of the film's square. With `--fit crop`, the square shows less
-    /// than the film, and the box may reach beyond it. The box is cut only where both the film and
-    /// the square end; `None` if it lies outside of both.
+    /// This box of a film, in pixels of the film's square. With `--fit crop` and `--fit official`,
+    /// the square shows less than the film, and the box may reach beyond it. The box is cut only
+    /// where both the film and the square end; `None` if it lies outside of both.
     pub fn to_whole_square(&self, placement: &Placement) -> Option<BoundingBox> {
         let area = placement.whole_box_to_square(&self.area())?;
         Some(self.with_area(area))

@@ -35,9 +35,7 @@ impl Seen {
         let squaring = store.squaring();
         let mut unseen = 0.0;
         for &film in films {
-            // A film without a size was prepared as a square.
-            let size = store.records()[film].size.unwrap_or([squaring.side; 2]);
-            unseen += 1.0 - view.shown(&squaring.placement(size)?);
+            unseen += 1.0 - view.shown(&store.records()[film].placement(&squaring)?);
         }
         Ok(Seen {
             view,

@@ -188,13 +188,14 @@ fn reports(folder: &Path) -> Filled {
 
 fn read_report(_: &Path, report: &Path) -> Answer {
     let raw = String::from_utf8_lossy(&fs::read(report)?).into_owned();
+    let _ = TextRules::Official.text_of(&raw);
     for headings in [Headings::Capitals, Headings::Any] {
         for non_ascii in [NonAscii::Fold, NonAscii::Drop] {
-            let rules = TextRules {
+            let rules = TextRules::Cleaned {
                 headings,
                 non_ascii,
             };
-            let cleaned = rules.clean(&raw).ok_or("no text is left")?;
+            let cleaned = rules.text_of(&raw).ok_or("no text is left")?;
             assert!(
                 cleaned.trim() == cleaned,
                 "has spaces at an end: {cleaned:?}"
@@ -231,7 +232,7 @@ fn read_store(folder: &Path, _: &Path) -> Answer {
     for (index, record) in store.records().iter().enumerate() {
         let _ = store.pixels(index);
         if let (Some(mask), Some([width, height])) = (&record.mask, record.size) {
-            let placement = store.squaring().placement([width, height])?;
+            let placement = record.placement(&store.squaring())?;
             let _ = mask::to_pixels(mask, width, height).map(|film| film.pixels.len());
             let _ = placement.side();
         }

@@ -43,7 +43,8 @@ impl Reader for ObjectCxr {
     const NAME: &'static str = "object-cxr";
     const TITLE: &'static str = "Object-CXR";
     const EXAMPLES: &'static str = "Example:
-  mflag-data prepare object-cxr --root OBJECT-CXR --side 224 --out data/object-cxr/store-224";
+  mflag-data prepare object-cxr --root OBJECT-CXR --side 224 --fit squeeze \\
+    --out data/object-cxr/store-mgca-224";
     const LABELS: &'static [&'static str] = &LABELS;
     const SPLITS: &'static [Offer] = &[
         Offer {

@@ -58,7 +58,8 @@ impl Reader for Rsna {
     const NAME: &'static str = "rsna-pneumonia";
     const TITLE: &'static str = "RSNA Pneumonia Detection Challenge";
     const EXAMPLES: &'static str = "Example:
-  mflag-data prepare rsna --root RSNA --side 224 --out data/rsna/store-224";
+  mflag-data prepare rsna --root RSNA --side 224 --fit squeeze --window max-scaled \\
+    --out data/rsna/store-mgca-224";
     const LABELS: &'static [&'static str] = &LABELS;
     const SPLITS: &'static [Offer] = &[
         Offer {

@@ -73,7 +73,7 @@ impl Reader for Siim {
     const EXAMPLES: &'static str = "Examples:
   mflag-data prepare siim --root SIIM-ACR --out data/siim-acr/store-256
   mflag-data prepare siim --root SIIM-ACR --split mgca --balance --side 224 \\
-    --out data/siim-acr/store-224";
+    --fit squeeze --window max-scaled --out data/siim-acr/store-mgca-224";
     const LABELS: &'static [&'static str] = &LABELS;
     const SPLITS: &'static [Offer] = &[
         Offer {

@@ -39,9 +39,13 @@
 //!
 //! With [`Headings::Capitals`] and [`NonAscii::Drop`], the rules follow the preprocessing of MGCA,
 //! which shortens `2.5 cm` to `5 cm`. Rule 4 avoids that.
+//!
+//! [`TextRules::Official`] has other rules, those of M-FLAG's authors: the last impression,
+//! directly followed by the last findings, as they stand.
 
 mod ascii;
 mod headings;
+mod official;
 
 pub use ascii::NonAscii;
 pub use headings::{Headings, sections};
@@ -59,25 +63,37 @@ pub struct TextOptions {
     /// What happens to letters and signs of a report that are not ASCII
     #[arg(long, value_enum, value_name = "RULE", default_value_t)]
     pub non_ascii: NonAscii,
+    /// Take the text as M-FLAG's code does: the last impression, directly followed by the last
+    /// findings, with list numbers, ___ and line breaks
+    #[arg(long, conflicts_with_all = ["headings", "non_ascii"])]
+    pub official_text: bool,
 }
 
 impl TextOptions {
     /// The rules, with the data set's own rule for headings unless another one is chosen.
     pub fn rules(&self, own: Headings) -> TextRules {
-        TextRules {
+        if self.official_text {
+            return TextRules::Official;
+        }
+        TextRules::Cleaned {
             headings: self.headings.unwrap_or(own),
             non_ascii: self.non_ascii,
         }
     }
 }
 
-/// The choices that the rules leave.
+/// How the text of a report is found.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TextRules {
-    /// Which words of a report are headings.
-    pub headings: Headings,
-    /// What happens to letters that are not ASCII.
-    pub non_ascii: NonAscii,
+pub enum TextRules {
+    /// By the rules of [this module](self), with the choices that they leave.
+    Cleaned {
+        /// Which words of a report are headings.
+        headings: Headings,
+        /// What happens to letters that are not ASCII.
+        non_ascii: NonAscii,
+    },
+    /// By those of M-FLAG's authors.
+    Official,
 }
 
 /// A sentence has at least this many tokens.
@@ -91,40 +107,58 @@ const EDGES: [char; 6] = [' ', ',', ';', ':', '-', '*'];
 
 impl TextRules {
     /// The rules for the reports of MIMIC-CXR.
-    pub const MIMIC: TextRules = TextRules {
+    pub const MIMIC: TextRules = TextRules::Cleaned {
         headings: Headings::Capitals,
         non_ascii: NonAscii::Fold,
     };
 
-    /// The text of a report by the rules of [this module](self). `None` if it has fewer than three
-    /// tokens.
+    /// The text of a report. `None` if it has fewer than three tokens, or by
+    /// [`TextRules::Official`] if it has neither impression nor findings.
     ///
     /// ```
     /// use mflag_datasets::report_text::TextRules;
     ///
     /// let raw = "FINAL REPORT\n FINDINGS: Nodule of 2.5 cm in ___. Stable.\n \
     ///            IMPRESSION:\n 1. Known nodule.";
-    /// let text = TextRules::MIMIC.clean(raw);
+    /// let text = TextRules::MIMIC.text_of(raw);
     /// assert_eq!(text.as_deref(), Some("Known nodule. Nodule of 2.5 cm in."));
+    /// let text = TextRules::Official.text_of(raw);
+    /// assert_eq!(text.as_deref(), Some("1. Known nodule.Nodule of 2.5 cm in ___. Stable."));
     /// ```
-    pub fn clean(&self, raw: &str) -> Option<String> {
-        let tidied: Vec<String> = chosen(raw, self.headings)
-            .iter()
-            .map(|text| tidy(text, self.non_ascii))
-            .filter(|text| !text.is_empty())
-            .collect();
-        let text = tidied.join(" ");
-        (tokens(&text) >= REPORT_MIN).then_some(text)
+    pub fn text_of(&self, raw: &str) -> Option<String> {
+        match *self {
+            TextRules::Cleaned {
+                headings,
+                non_ascii,
+            } => cleaned(raw, headings, non_ascii),
+            TextRules::Official => official::text(raw),
+        }
     }
 
     /// Whether letters of the report's text are removed, because they have no similar letter in
     /// ASCII.
     pub fn loses_letters(&self, raw: &str) -> bool {
-        let chosen = chosen(raw, self.headings);
-        chosen
-            .iter()
-            .any(|text| ascii::loses_letters(text, self.non_ascii))
+        match *self {
+            TextRules::Cleaned {
+                headings,
+                non_ascii,
+            } => chosen(raw, headings)
+                .iter()
+                .any(|text| ascii::loses_letters(text, non_ascii)),
+            TextRules::Official => false,
+        }
     }
+}
+
+/// The text by [`TextRules::Cleaned`].
+fn cleaned(raw: &str, headings: Headings, non_ascii: NonAscii) -> Option<String> {
+    let tidied: Vec<String> = chosen(raw, headings)
+        .iter()
+        .map(|text| tidy(text, non_ascii))
+        .filter(|text| !text.is_empty())
+        .collect();
+    let text = tidied.join(" ");
+    (tokens(&text) >= REPORT_MIN).then_some(text)
 }
 
 /// The parts of a report that rule 2 chooses.
@@ -285,6 +319,7 @@ mod tests {
         folded: Option<String>,
         sections_any: Vec<(String, String)>,
         any: Option<String>,
+        official: Option<String>,
     }
 
     /// Without tolerance: the oracle implements the same rules.
@@ -294,11 +329,11 @@ mod tests {
         let golden: Vec<Golden> = serde_json::from_str(golden).unwrap();
         assert!(golden.len() >= 40);
         let clean = |raw: &str, headings, non_ascii| {
-            let rules = TextRules {
+            let rules = TextRules::Cleaned {
                 headings,
                 non_ascii,
             };
-            rules.clean(raw)
+            rules.text_of(raw)
         };
         for g in golden {
             let (what, raw) = (&g.what, &g.raw);
@@ -315,6 +350,8 @@ mod tests {
             assert_eq!(folded, g.folded, "folded text of {what}");
             let any = clean(raw, Headings::Any, NonAscii::Fold);
             assert_eq!(any, g.any, "text of {what} by any heading");
+            let official = TextRules::Official.text_of(raw);
+            assert_eq!(official, g.official, "official text of {what}");
         }
     }
 
@@ -322,7 +359,7 @@ mod tests {
     fn removed_letters_are_noticed() {
         let loses = |raw, non_ascii| {
             let headings = Headings::Any;
-            TextRules {
+            TextRules::Cleaned {
                 headings,
                 non_ascii,
             }
@@ -437,7 +474,7 @@ mod tests {
         fn clean_text_is_ascii_of_three_tokens(raw in prop_oneof![reports(), any::<String>()]) {
             for headings in [Headings::Capitals, Headings::Any] {
                 for non_ascii in [NonAscii::Fold, NonAscii::Drop] {
-                    let Some(text) = TextRules { headings, non_ascii }.clean(&raw) else {
+                    let Some(text) = TextRules::Cleaned { headings, non_ascii }.text_of(&raw) else {
                         continue;
                     };
                     prop_assert!(text.is_ascii());
@@ -479,8 +516,8 @@ mod tests {
             };
             let expected = [of("impression"), of("findings")].concat().join(" ");
             let expected = (!expected.is_empty()).then_some(expected);
-            let rules = TextRules { headings: Headings::Any, non_ascii: NonAscii::Fold };
-            prop_assert_eq!(rules.clean(&raw), expected, "{}", raw);
+            let rules = TextRules::Cleaned { headings: Headings::Any, non_ascii: NonAscii::Fold };
+            prop_assert_eq!(rules.text_of(&raw), expected, "{}", raw);
         }
     }
 }

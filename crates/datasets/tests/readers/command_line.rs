@@ -15,6 +15,10 @@ use crate::toy::{Card, Tree, films, left_out, refusal};
 struct Added {
     #[arg(long, default_value_t = 256)]
     side: u32,
+    #[arg(long, default_value = "pad")]
+    fit: String,
+    #[arg(long, default_value = "voi")]
+    window: String,
 }
 
 /// Parses the words after `mflag-data prepare`.
@@ -47,6 +51,32 @@ fn siim() -> Tree {
         tree.write(&format!("dicom-images-train/{film}.dcm"), "film");
     }
     tree
+}
+
+/// The text of the authors' code needs headings in its form, and has no other options.
+#[test]
+fn the_official_text_of_a_report_can_be_chosen() {
+    let tree = Tree::new();
+    tree.write("films/a.png", "film");
+    let report = "FINAL REPORT\n FINDINGS: Clear\n lungs.\n\n IMPRESSION:\n 1. No change from ___.";
+    tree.write(
+        "manifest.csv",
+        format!("film,patient,text\nfilms/a.png,P-1,\"{report}\"\n"),
+    );
+    let root = tree.path("manifest.csv");
+    let words = [
+        "manifest",
+        "--root",
+        root.to_str().unwrap(),
+        "--official-text",
+    ];
+    let data = parse(&words).unwrap().read().unwrap();
+    let text = "1. No change from ___.Clear\n lungs.";
+    assert_eq!(data.records[0].text.as_deref(), Some(text));
+    for other in ["--headings=any", "--non-ascii=drop"] {
+        let refused = parse(&[&words[..], &[other]].concat()).unwrap_err();
+        assert!(refused.contains("cannot be used with"), "{refused}");
+    }
 }
 
 #[test]
@@ -212,9 +242,13 @@ fn flags_become_options() {
         "--balance",
         "--side",
         "32",
+        "--fit",
+        "squeeze",
     ];
     let data_set = parse(&words).unwrap();
-    assert_eq!(data_set.added().side, 32);
+    let added = data_set.added();
+    let flags = (added.side, &*added.fit, &*added.window);
+    assert_eq!(flags, (32, "squeeze", "voi"));
     let DataSet::Siim(args) = data_set else {
         panic!("{data_set:?}")
     };

@@ -425,6 +425,7 @@ fn reports_have_headings_in_any_form_and_letters_of_any_kind() {
         rules: TextOptions {
             headings: Some(Headings::Capitals),
             non_ascii: NonAscii::Drop,
+            ..TextOptions::default()
         },
         ..Options::default()
     };

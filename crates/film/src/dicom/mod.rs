@@ -147,7 +147,7 @@ fn tone(elements: &Elements<'_>, numbers: Numbers, remarks: &mut Vec<Remark>) ->
     let values = tone.modality_range();
     tone.voi = table(elements, tags::VOILUT_SEQUENCE, numbers, values, remarks)
         .map(Voi::Table)
-        .or_else(|| window(elements));
+        .or_else(|| window(elements, remarks));
     tone
 }
 
@@ -160,15 +160,24 @@ fn padding(elements: &Elements<'_>, tone: &Tone) -> Option<(i32, i32)> {
     Some((value.min(limit), value.max(limit)))
 }
 
-/// The file's first window; `None` if it has none, or one of an invalid width.
-fn window(elements: &Elements<'_>) -> Option<Voi> {
-    let centre = elements.number(tags::WINDOW_CENTER)?;
-    let width = elements.number(tags::WINDOW_WIDTH)?;
-    match elements.text(tags::VOILUT_FUNCTION) {
-        Some("SIGMOID") if width > 0.0 => Some(Voi::Sigmoid { centre, width }),
-        Some("LINEAR_EXACT") if width > 0.0 => Some(Voi::LinearExact { centre, width }),
-        Some("SIGMOID" | "LINEAR_EXACT") => None,
-        _ if width >= 1.0 => Some(Voi::Linear { centre, width }),
-        _ => None,
+/// The file's first window; `None` if it has none, or one that is not valid, which is a remark.
+fn window(elements: &Elements<'_>, remarks: &mut Vec<Remark>) -> Option<Voi> {
+    let centre = elements.number(tags::WINDOW_CENTER);
+    let width = elements.number(tags::WINDOW_WIDTH);
+    if centre.is_none() && width.is_none() {
+        return None;
     }
+    let function = elements.text(tags::VOILUT_FUNCTION);
+    let window = centre.zip(width).and_then(|(centre, width)| {
+        // DICOM PS3.3 C.11.2.1.2: which widths are valid depends on the function.
+        match function {
+            Some("SIGMOID") => (width > 0.0).then_some(Voi::Sigmoid { centre, width }),
+            Some("LINEAR_EXACT") => (width > 0.0).then_some(Voi::LinearExact { centre, width }),
+            _ => (width >= 1.0).then_some(Voi::Linear { centre, width }),
+        }
+    });
+    if window.is_none() {
+        remarks.push(Remark::WindowLeftOut);
+    }
+    window
 }

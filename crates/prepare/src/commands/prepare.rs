@@ -36,7 +36,8 @@ struct StoreArgs {
     #[arg(long, value_enum, default_value_t)]
     fit: FitFlag,
     /// Which values become black and white: `voi` (the window that a DICOM file names; without one,
-    /// the full range), `full-range` or `percentile:LOW,HIGH`
+    /// the full range), `full-range`, `max-scaled` (from 0 to the film's largest value) or
+    /// `percentile:LOW,HIGH`
     #[arg(long, default_value_t)]
     window: Window,
     /// Bits per pixel, 8 or 16; 16 keeps the precision of films with more than 8 bits
@@ -60,6 +61,11 @@ enum FitFlag {
     Pad,
     /// Cut off both ends of the longer side
     Crop,
+    /// Squeeze the film, bilinearly without an area filter, as MGCA does for segmentation and
+    /// detection
+    Squeeze,
+    /// As M-FLAG's authors: cut off black borders, stretch the greys from black to white, squeeze
+    Official,
 }
 
 fn depth(text: &str) -> std::result::Result<Depth, String> {
@@ -75,6 +81,8 @@ impl StoreArgs {
                 fit: match self.fit {
                     FitFlag::Pad => Fit::Pad,
                     FitFlag::Crop => Fit::Crop,
+                    FitFlag::Squeeze => Fit::Squeeze,
+                    FitFlag::Official => Fit::Official,
                 },
                 window: self.window,
                 depth: self.depth,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mflag_core::Named;
-use mflag_film::{Film, Fit, Placement, square};
+use mflag_film::{Film, Fit, Squaring, square};
 use mflag_store::picture::{CYAN, Colour, GREY, Letters, Picture, WHITE, colour};
 use mflag_store::{BoundingBox, Record, Result, Store, mask};
 
@@ -71,8 +71,11 @@ fn draw(picture: &mut Picture, store: &Store, film: usize, at: (u32, u32)) -> Re
         pixels: store.pixels(film).to_vec(),
     };
     picture.film(&square(&whole, SIDE, Fit::Pad), at);
-    if let Some([width, height]) = record.size {
-        let placement = Placement::new(width, height, SIDE, store.meta().squaring.fit)?;
+    if record.size.is_some() {
+        let placement = record.placement(&Squaring {
+            side: SIDE,
+            ..store.squaring()
+        })?;
         if let Some(mask) = &record.mask {
             let colour = match store.meta().labels.len() {
                 1 => colour(0),

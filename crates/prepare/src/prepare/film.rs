@@ -11,6 +11,9 @@ use super::Options;
 pub(super) struct PreparedFilm {
     /// Columns and rows of the original film.
     pub(super) size: [u32; 2],
+    /// The part of the film that its square shows, where the film's content decides it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) part: Option<[u32; 4]>,
     /// The film's mask as runs, if the data set has it as an image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) mask: Option<Mask>,
@@ -69,6 +72,7 @@ fn read(record: &Record, options: &Options) -> Result<(PreparedFilm, Greys)> {
     };
     let prepared = PreparedFilm {
         size: [width, height],
+        part: squared.part,
         soft_mask: file_mask.as_ref().is_some_and(|mask| mask.soft),
         mask: file_mask.map(|mask| mask::to_runs(&mask.pixels)),
         remarks: squared.remarks,

@@ -170,6 +170,7 @@ fn write_records(
 ) -> Result<()> {
     let complete = |(record, prepared): (&Record, &PreparedFilm)| Record {
         size: Some(prepared.size),
+        part: prepared.part,
         mask: prepared.mask.clone().or_else(|| record.mask.clone()),
         ..record.clone()
     };

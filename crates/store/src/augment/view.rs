@@ -53,10 +53,16 @@ impl View {
     /// Writes the view of the square `mask`, whose pixels are 0 or 255, into `view`. It is
     /// resampled like the film; then values above 127 become 255, and all others 0.
     pub fn mask(&self, mask: &[u8], view: &mut [u8]) {
-        self.resample(mask, view);
+        self.soft_mask(mask, view);
         for pixel in view {
             *pixel = if *pixel > 127 { 255 } else { 0 };
         }
+    }
+
+    /// Writes the view of the square `cover`, which says how much of each pixel a mask covers, into
+    /// `view`. It is resampled like the film with [`Resampling::Once`](super::Resampling::Once).
+    pub fn soft_mask(&self, cover: &[u8], view: &mut [u8]) {
+        self.resample(cover, view);
     }
 
     /// The number of pixels that are set in the square `mask`, but lie outside of the view. `shown`

@@ -24,7 +24,19 @@ fn bounding_box(x: f64, y: f64, width: f64, height: f64) -> BoundingBox {
 }
 
 fn fits() -> impl Strategy<Value = Fit> {
-    prop_oneof![Just(Fit::Pad), Just(Fit::Crop)]
+    prop::sample::select(vec![Fit::Pad, Fit::Crop, Fit::Squeeze, Fit::Official])
+}
+
+/// Where a film lies in its square. For [`Fit::Official`], a tenth of it at three edges is black.
+fn placement(width: u32, height: u32, side: u32, fit: Fit) -> Placement {
+    let placement = Placement::new(width, height, side, fit).unwrap();
+    if fit != Fit::Official {
+        return placement;
+    }
+    let (left, top) = (width / 10, height / 10);
+    placement
+        .with_part([left, top, width - 2 * left, height - top])
+        .unwrap()
 }
 
 fn corners(b: &BoundingBox) -> [f64; 4] {
@@ -55,16 +67,16 @@ fn boxes() -> impl Strategy<Value = (u32, u32, BoundingBox)> {
 }
 
 proptest! {
-    /// Padding changes no box; cropping may cut a box but never enlarges it.
+    /// Padding and squeezing change no box; cropping may cut a box but never enlarges it.
     #[test]
     fn boxes_return_to_where_they_were(
         (width, height, film_box) in boxes(),
         side in 32u32..512,
         fit in fits(),
     ) {
-        let placement = Placement::new(width, height, side, fit).unwrap();
+        let placement = placement(width, height, side, fit);
         let squared = film_box.to_square(&placement);
-        if fit == Fit::Pad {
+        if matches!(fit, Fit::Pad | Fit::Squeeze) {
             let back = squared.unwrap().to_film(&placement).unwrap();
             prop_assert!(near(corners(&back), corners(&film_box), 1e-9), "{back:?}");
         } else if let Some(squared) = squared {
@@ -86,7 +98,7 @@ proptest! {
         side in 32u32..400,
         fit in fits(),
     ) {
-        let placement = Placement::new(width, height, side, fit).unwrap();
+        let placement = placement(width, height, side, fit);
         let mask = from_boxes(std::slice::from_ref(&film_box), width, height);
         let square = to_square(&mask, &placement).unwrap();
         let Some(squared) = film_box.to_square(&placement) else {
@@ -105,11 +117,8 @@ proptest! {
         };
         let (left, right) = range(set.iter().map(|p| p.0).collect());
         let (top, bottom) = range(set.iter().map(|p| p.1).collect());
-        let fitted = match fit {
-            Fit::Pad => width.max(height),
-            Fit::Crop => width.min(height),
-        };
-        let scale = f64::from(side) / f64::from(fitted);
+        let [across, down] = placement.scales();
+        let scale = across.max(down);
         let tolerance = 0.51 + 0.5 * scale.min(1.0);
         let found = [left, top, right, bottom];
         prop_assert!(near(found, corners(&squared), tolerance), "{found:?} {squared:?}");

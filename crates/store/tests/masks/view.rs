@@ -1,9 +1,9 @@
 //! Views against goldens of OpenCV's area filter (`tests/oracle/view.py`). Tolerance: 1 grey level,
-//! as OpenCV rounds sums in another order; for masks 0.
+//! as OpenCV rounds sums in another order; for masks 0, for their cover 1 of 255.
 
 use mflag_film::{Fit, Grey, Placement, ViewGeometry};
 use mflag_store::augment::View;
-use mflag_store::mask::{SET, to_resized_square};
+use mflag_store::mask::{SET, cover, to_resized_square};
 use serde_json::Value;
 
 /// In the golden masks: half of the pixel is covered. Rounding decides whether it is set.
@@ -49,6 +49,10 @@ fn films_and_masks_in_views_equal_the_goldens() {
         let far = farthest(&view.view(&eight), &numbers::<u8>(&case["eight"]));
         assert!(far <= 1, "{resize} {side}: {far}");
         let far = farthest(&view.view(&sixteen), &numbers::<u16>(&case["sixteen"]));
+        assert!(far <= 1, "{resize} {side}: {far}");
+        let mut shares = vec![0; (side * side) as usize];
+        View::centre(resize, side).soft_mask(&cover(&mask, &placement, view), &mut shares);
+        let far = farthest(&shares, &numbers::<u8>(&case["cover"]));
         assert!(far <= 1, "{resize} {side}: {far}");
         let resized = to_resized_square(&mask, &placement, view);
         let mut seen = vec![0; (side * side) as usize];

@@ -55,7 +55,7 @@ impl<'a> Rows<'a> {
         let labels = columns.labels.iter();
         let record = Record {
             study: cell(columns.study).unwrap_or(&film).to_owned(),
-            text: report.and_then(|report| self.rules.clean(report)),
+            text: report.and_then(|report| self.rules.text_of(report)),
             labels: labels
                 .map(|(_, column)| checks::label(row, *column))
                 .collect::<Result<_>>()?,

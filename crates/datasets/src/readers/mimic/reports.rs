@@ -120,7 +120,7 @@ fn read_report(path: &Path, rules: TextRules) -> io::Result<Option<Report>> {
         Ok(raw) => (Cow::Borrowed(raw), true),
         Err(_) => (WINDOWS_1252.decode(&raw).0, false),
     };
-    let Some(text) = rules.clean(&raw) else {
+    let Some(text) = rules.text_of(&raw) else {
         tracing::debug!("no findings or impression in {}", path.display());
         return Ok(Some(Report::Empty));
     };

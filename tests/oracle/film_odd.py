@@ -20,7 +20,7 @@ from pydicom.filewriter import write_dataset
 from pydicom.pixels import apply_color_lut
 from pydicom.sequence import Sequence
 from pydicom.uid import (
-    ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000, JPEG2000Lossless, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless,
+    DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, JPEG2000, JPEG2000Lossless, JPEGBaseline8Bit, JPEGExtended12Bit, RLELossless,
 )  # fmt: skip
 
 warnings.filterwarnings("ignore")
@@ -206,6 +206,21 @@ for number in (None, 2, 3):
     write("frames_jpeg_2000", coded, grey(frames[at]), remarks, JPEG2000, frame=number, NumberOfFrames=3)
 for syntax, name in [(ExplicitVRLittleEndian, "explicit"), (ImplicitVRLittleEndian, "implicit")]:
     write(f"no_header_{name}", film, grey(film), ["no_header"], syntax, header=False, **twelve)
+
+# A deflated data set, and high-throughput JPEG 2000: exact, signed, rounded, in colour.
+write("deflated", film, grey(film), syntax=DeflatedExplicitVRLittleEndian, **twelve)
+write("deflated_window", film, grey(film, 1000, 3000), syntax=DeflatedExplicitVRLittleEndian, WindowCenter="2000.5", WindowWidth="2001", **twelve)
+high_throughput = "1.2.840.10008.1.2.4."
+coded = imagecodecs.htj2k_encode(film.astype(np.uint16))
+write("htj2k", [coded], grey(film), syntax=high_throughput + "201")
+write("htj2k_12", [coded], grey(film), other, syntax=high_throughput + "202", **twelve)
+coded = imagecodecs.htj2k_encode(signed.astype(np.int16))
+write("htj2k_signed", [coded], grey(signed), syntax=high_throughput + "201", PixelRepresentation=1)
+coded = imagecodecs.htj2k_encode(deep.astype(np.uint16), reversible=False, level=0.001)
+golden = grey(imagecodecs.htj2k_decode(coded).astype(np.int64))
+write("htj2k_lossy", [coded], golden, syntax=high_throughput + "203", tolerance=1)
+coded = imagecodecs.htj2k_encode(pixels.astype(np.uint8))
+write("htj2k_colour", [coded], tone, was_colour, syntax=high_throughput + "201", **rgb | dict(PhotometricInterpretation="YBR_RCT"))
 
 # What the file says that it shows.
 write("shoulder", film, grey(film), [{"not_chest": "modality MR, body part SHOULDER"}], Modality="MR", BodyPartExamined="SHOULDER")

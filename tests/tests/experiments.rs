@@ -213,7 +213,7 @@ fn what_is_missing_or_fails_is_told() {
                {name: Random, set: {encoder.arch: resnet18}}]";
     let told = fail(experiments("run", &file).args(["--set", "seeds=[0]", "--set", bad]));
     assert!(
-        told.contains("1 cells failed") && told.contains("bad/50-seed-0.log"),
+        told.contains("cells that failed (1)") && told.contains("bad/50-seed-0.log"),
         "{told}"
     );
     let log = file
@@ -224,6 +224,83 @@ fn what_is_missing_or_fails_is_told() {
             .unwrap()
             .contains("it is a folder, not a regular file")
     );
+}
+
+/// The values of a column of the table of runs.
+fn runs(file: &Path, key: &str) -> Vec<String> {
+    let said = succeed(experiments("plan", file).arg("--json"));
+    let plan: Value = serde_json::from_str(&said).unwrap();
+    let runs = plan["runs"].as_array().unwrap().iter();
+    let text = |run: &Value| match &run[key] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    runs.map(text).collect()
+}
+
+#[test]
+fn several_processes_share_the_cells() {
+    let file = experiment("shared");
+    let begin = || {
+        experiments("run", &file)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    };
+    let processes = [begin(), begin(), begin()];
+    let said = processes.map(|process| {
+        let output = process.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{said}");
+        // Each process waits for all cells, and prints the whole tables.
+        assert_eq!(said.matches("± ").count(), 3, "{said}");
+        said
+    });
+    let done: usize = said
+        .iter()
+        .map(|said| said.matches("done in").count())
+        .sum();
+    assert_eq!(done, 4, "no cell was run twice: {said:?}");
+    assert_eq!(runs(&file, "state"), ["done"; 4]);
+}
+
+#[test]
+fn a_cell_can_be_run_alone() {
+    let file = experiment("alone");
+    let ids = runs(&file, "id");
+    assert_eq!(ids[0], "opacities/random/50-seed-0");
+    assert_eq!(runs(&file, "needs"), ["[]"; 4]);
+    let said = succeed(experiments("cell", &file).arg(&ids[0]));
+    assert!(said.contains("random/50-seed-0 done in"), "{said}");
+    let said = succeed(experiments("cell", &file).arg(&ids[0]));
+    assert!(said.contains("was done before"), "{said}");
+    assert_eq!(
+        runs(&file, "state"),
+        ["done", "missing", "missing", "missing"]
+    );
+    let said = fail(experiments("cell", &file).arg("opacities/random/50-seed-7"));
+    assert!(
+        said.contains("did you mean 'opacities/random/50-seed-"),
+        "{said}"
+    );
+
+    // Another process works on the cell.
+    let log = file.with_file_name("runs").join(format!("{}.log", ids[1]));
+    std::fs::create_dir_all(log.parent().unwrap()).unwrap();
+    let log = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(log)
+        .unwrap();
+    log.lock().unwrap();
+    let said = fail(experiments("cell", &file).arg(&ids[1]));
+    assert!(said.contains("another process works on this run"), "{said}");
+
+    let pretrained = "encoders=[{name: New, pretrain: {config: configs/pretrain/demo.yaml}}]";
+    let cell = ["opacities/new/50-seed-0", "--set", pretrained];
+    let said = fail(experiments("cell", &file).args(cell));
+    assert!(said.contains("run the cell encoders/new first"), "{said}");
 }
 
 #[test]

@@ -11,7 +11,7 @@ use mflag_metrics::Counts;
 use mflag_metrics::detection::{Image, MAX_PREDICTIONS, Matches, Prediction, Protocol, Rect};
 use mflag_metrics::segmentation::{Empty, Overlap};
 use mflag_tests::heads::{json, tested};
-use mflag_tests::programs::{folder, program, succeed};
+use mflag_tests::programs::{folder, log, program, succeed};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
@@ -263,7 +263,9 @@ fn a_model_of_an_older_version_predicts_as_it_did() {
     let mut predict = program(MASKS[0]);
     predict.args(["predict", "--device", "cpu", "--overlays", "--model"]);
     predict.arg(&old).arg("--out").arg(&out);
-    succeed(predict.arg(prepared().join("33.png")));
+    let said = log(predict.arg(prepared().join("33.png")));
+    // 80 of 160 pixels a side.
+    assert!(said.contains("sees the middle 25 %"), "{said}");
     let name = |folder: &str| {
         let files = std::fs::read_dir(out.join(folder)).unwrap();
         files.map(|file| file.unwrap().path()).next().unwrap()

@@ -66,7 +66,8 @@ fn report_panic(fault: &str) {
     }
     if let Some(message) = out_of_memory(fault) {
         print_error(format_args!(
-            "error: {message}; use a smaller train.batch_size or data.side, or free some memory"
+            "error: {message}; free some memory, or choose smaller batches or views \
+             (train.batch_size, data.side)"
         ));
         std::process::exit(1);
     }

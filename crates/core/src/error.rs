@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::shortened;
+
 /// Result of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -10,7 +12,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {}", path.display(), explain(source))]
+    #[error("cannot {action} {}: {}", shortened(path.display().to_string()), explain(source))]
     Io {
         /// The verb: "read", "write", "create".
         action: &'static str,
@@ -37,14 +39,17 @@ pub enum Error {
         /// All problems, each with its variable.
         problems: Vec<String>,
     },
-    /// A run folder cannot be used.
+    /// A run folder, or a file in it, cannot be used.
     #[error("{}: {reason}", path.display())]
     Run {
-        /// The folder.
+        /// The folder or file.
         path: PathBuf,
         /// The problem and the fix.
         reason: String,
     },
+    /// A value cannot be written as JSON or YAML, or the system refused a service.
+    #[error("{0}")]
+    Internal(String),
 }
 
 impl Error {
@@ -64,10 +69,22 @@ impl Error {
     }
 }
 
-/// One line per problem.
+/// A message about a configuration has about this many bytes: a damaged file can have thousands of
+/// problems.
+const MOST: usize = 8 << 10;
+
+/// One line per problem, up to [`MOST`] bytes. The others are counted.
 fn list(problems: &[String]) -> String {
-    let lines: Vec<String> = problems.iter().map(|p| format!("  - {p}")).collect();
-    lines.join("\n")
+    let mut text = String::new();
+    for (index, problem) in problems.iter().enumerate() {
+        if text.len() > MOST {
+            let others = problems.len() - index;
+            return format!("{text}\n  - and {others} more; mend these, and run again");
+        }
+        let line_break = if index == 0 { "" } else { "\n" };
+        text += &format!("{line_break}  - {}", shortened(problem.clone()));
+    }
+    text
 }
 
 /// The message of the system, with a fix for the usual causes.
@@ -86,4 +103,36 @@ fn explain(error: &io::Error) -> String {
         _ => "",
     };
     format!("{error}{fix}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_about_a_configuration_is_bounded() {
+        let few = Error::Config {
+            problems: vec!["a".to_owned(), "b".to_owned()],
+        };
+        let expected = "the configuration has errors:\n  - a\n  - b";
+        assert_eq!(few.to_string(), expected);
+        let long = Error::config("x".repeat(1 << 20)).to_string();
+        assert!(long.len() < 2000, "{}", long.len());
+        // A configuration can name a path of any length.
+        let path = Error::io(
+            "read",
+            "x".repeat(1 << 20),
+            io::Error::other("no such file"),
+        );
+        assert!(path.to_string().len() < 2000);
+        let many = Error::Config {
+            problems: vec!["unknown key".to_owned(); 10_000],
+        };
+        let text = many.to_string();
+        assert!(text.len() < 10_000, "{}", text.len());
+        assert!(
+            text.ends_with("9487 more; mend these, and run again"),
+            "{text}"
+        );
+    }
 }

@@ -97,7 +97,7 @@ fn may_change(change: &Difference) -> bool {
 /// # Errors
 /// If the configuration has no JSON form.
 pub fn moved_paths<T: Config>(run: &Path, config: &T, sets: &[String]) -> Result<Vec<String>> {
-    let json = serde_json::to_value(config).map_err(|e| Error::config(e.to_string()))?;
+    let json = serde_json::to_value(config).map_err(|e| Error::Internal(e.to_string()))?;
     let values = dotted_keys(&json);
     let found = PATHS.iter().filter(|key| !is_set(key, sets));
     let found = found.filter_map(|key| {

@@ -410,7 +410,7 @@ impl Display for Difference {
 /// # Errors
 /// If a configuration has no JSON form.
 pub fn differences<T: Serialize>(old: &T, new: &T) -> Result<Vec<Difference>> {
-    let json = |v: &T| serde_json::to_value(v).map_err(|e| Error::config(e.to_string()));
+    let json = |v: &T| serde_json::to_value(v).map_err(|e| Error::Internal(e.to_string()));
     let (old, new) = (json(old)?, json(new)?);
     let (old, new) = (config::dotted_keys(&old), config::dotted_keys(&new));
     let keys: BTreeSet<&String> = old.keys().chain(new.keys()).collect();

@@ -56,7 +56,9 @@ impl Signals {
             flag::register_conditional_shutdown(signal, 128 + signal, again.clone())
                 .and_then(|_| flag::register(signal, again.clone()))
                 .and_then(|_| flag::register_usize(signal, received.clone(), signal as usize))
-                .map_err(|e| Error::config(format!("signal handlers cannot be installed: {e}")))?;
+                .map_err(|e| {
+                    Error::Internal(format!("signal handlers cannot be installed: {e}"))
+                })?;
         }
         Ok(Signals(received))
     }

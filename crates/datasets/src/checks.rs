@@ -1,6 +1,4 @@
-//! What several readers need: checks of cells, files of films, boxes around points.
-
-use std::path::{Path, PathBuf};
+//! What several readers need: checks of cells, boxes around points.
 
 use mflag_store::{BoundingBox, Result};
 
@@ -60,20 +58,6 @@ pub(crate) fn file_name<'a>(row: &Row<'a>, column: usize) -> Result<&'a str> {
 pub(crate) fn is_file_name(name: &str) -> bool {
     let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(is_allowed)
-}
-
-/// Extensions of a film's file in a folder of films that are named by identifiers. The originals
-/// come first.
-pub(crate) const EXTENSIONS: [&str; 5] = ["dicom", "dcm", "png", "jpg", "jpeg"];
-
-/// The file of the film `id` in `folder`, with one of the [`EXTENSIONS`]; the first, if none
-/// exists.
-pub(crate) fn film_file(folder: &Path, id: &str, first: &str) -> PathBuf {
-    let path = |extension: &str| folder.join(format!("{id}.{extension}"));
-    let mut paths = EXTENSIONS.into_iter().map(path);
-    paths
-        .find(|path| path.is_file())
-        .unwrap_or_else(|| path(first))
 }
 
 /// The smallest box that contains all `points`. `None` if it has no area.

@@ -44,8 +44,10 @@ impl LeftOut {
 
     /// Counts a film under one of the reasons.
     pub(crate) fn count(&mut self, reason: &str) {
-        for (known, count) in self.reasons.iter().zip(&mut self.counts) {
-            *count += usize::from(*known == reason);
+        match self.reasons.iter().position(|known| *known == reason) {
+            Some(index) => self.counts[index] += 1,
+            // A reason that the reader does not list still counts.
+            None => self.note(&format!("left out: {reason}")),
         }
     }
 

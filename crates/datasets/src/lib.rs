@@ -20,6 +20,7 @@
 
 mod annotations;
 mod checks;
+mod film_files;
 mod left_out;
 pub mod reader;
 pub mod readers;

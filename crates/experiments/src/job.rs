@@ -3,10 +3,11 @@
 //! ```text
 //! <folder>/           the run folder, written by the program
 //! <folder>.job.json   configuration, digests of the inputs, seconds so far, whether it is finished
-//! <folder>.log        what the program printed
+//! <folder>.log        what the program printed; locked while the run is claimed
 //! ```
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use mflag_core::config::{self, dotted_keys};
@@ -26,6 +27,9 @@ const FORMAT: u32 = 1;
 /// A run, as an experiment specifies it.
 #[derive(Debug, Clone)]
 pub struct JobSpec {
+    /// The run folder, relative to the folder of the experiment's runs, such as
+    /// `chexpert/m-flag/1-seed-0`.
+    pub id: String,
     /// Name for people.
     pub name: String,
     /// The program's binary.
@@ -71,6 +75,17 @@ struct JobRecord {
     /// Wall time so far.
     seconds: f64,
     finished: bool,
+    /// The exit code, if the program failed when it ran last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    failed: Option<i32>,
+}
+
+/// A run that this process alone may work on. It ends when this value is dropped and the program
+/// that writes the log has ended, also if they are killed.
+#[derive(Debug)]
+pub struct Claim {
+    /// The log, locked.
+    pub(crate) log: File,
 }
 
 /// The keys of inputs that may lie elsewhere than at the start, with the roles of their digests.
@@ -132,6 +147,49 @@ impl Job {
             record if record.finished => JobState::Done(record.seconds),
             _ => JobState::Started,
         })
+    }
+
+    /// Fails if the run was started with another configuration or other inputs.
+    ///
+    /// # Errors
+    /// Names the differences.
+    pub fn check_unchanged(&self) -> Result<()> {
+        let JobState::Changed(changes) = self.state()? else {
+            return Ok(());
+        };
+        Err(Error::Run {
+            path: self.spec.folder.clone(),
+            reason: format!(
+                "was run with other settings ({}); undo the change, or remove this folder and the \
+                 .job.json beside it, or choose another folder by --set runs=FOLDER",
+                changes.join(", ")
+            ),
+        })
+    }
+
+    /// Claims the job, so that several processes can work on one experiment, and reads what other
+    /// processes have recorded. `None` if another process works on the job.
+    ///
+    /// # Errors
+    /// If the log cannot be opened, or the record is damaged.
+    pub fn claim(&mut self) -> Result<Option<Claim>> {
+        let path = self.log();
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+        }
+        let log = File::options().create(true).append(true).open(&path);
+        let log = log.map_err(|e| Error::io("write", &path, e))?;
+        // As in `atomic::lock`: on a file system without locks, every claim succeeds.
+        if let Err(TryLockError::WouldBlock) = log.try_lock() {
+            return Ok(None);
+        }
+        self.record = JobRecord::read(&self.spec.beside(RECORD))?;
+        Ok(Some(Claim { log }))
+    }
+
+    /// The exit code of the program, if it failed when it ran last.
+    pub fn failure(&self) -> Option<i32> {
+        self.record.as_ref().and_then(|record| record.failed)
     }
 
     /// Whether a difference from the start is only that an input lies elsewhere, with the same
@@ -197,18 +255,19 @@ impl Job {
         self.spec.beside("log")
     }
 
-    /// Adds `seconds` of work (0 at the start) to the record, and sets whether the run has
-    /// finished.
+    /// Adds `seconds` of work (0 at the start) to the record, and how the program ended; `None` at
+    /// the start, and after an interruption.
     ///
     /// # Errors
     /// If the record cannot be written.
-    pub fn write_record(&mut self, seconds: f64, finished: bool) -> Result<()> {
+    pub fn write_record(&mut self, seconds: f64, exit_code: Option<i32>) -> Result<()> {
         let before = self.record.as_ref().map_or(0.0, |record| record.seconds);
         let record = JobRecord {
             format: FORMAT,
             spec: self.stored.clone(),
             seconds: before + seconds,
-            finished,
+            finished: exit_code == Some(0),
+            failed: exit_code.filter(|code| *code != 0),
         };
         let file = self.spec.beside(RECORD);
         if let Some(folder) = file.parent() {
@@ -283,6 +342,7 @@ mod tests {
         let config = root.join("c.yaml");
         std::fs::write(&config, "train: { epochs: 3 }\n").unwrap();
         let spec = JobSpec {
+            id: "cells/0.1".into(),
             name: "cell".into(),
             program: "mflag-segment",
             config,
@@ -301,8 +361,8 @@ mod tests {
         let mut first = job(root, &[], "a").unwrap();
         assert_eq!(first.state().unwrap(), JobState::Missing);
         assert!(first.arguments().contains(&"--config".to_owned()));
-        first.write_record(0.0, false).unwrap();
-        first.write_record(2.0, false).unwrap();
+        first.write_record(0.0, None).unwrap();
+        first.write_record(2.0, Some(1)).unwrap();
         // The program refused to begin: the settings may be mended.
         let mended = job(root, &["train.epochs=4"], "b").unwrap();
         assert_eq!(mended.state().unwrap(), JobState::Missing);
@@ -313,7 +373,7 @@ mod tests {
         std::fs::write(folder.join("config.yaml"), "").unwrap();
         assert_eq!(again.state().unwrap(), JobState::Started);
         assert_eq!(again.arguments().last().unwrap(), "--resume");
-        again.write_record(1.5, true).unwrap();
+        again.write_record(1.5, Some(0)).unwrap();
         let done = job(root, &[], "a").unwrap();
         assert_eq!(done.state().unwrap(), JobState::Done(3.5));
     }
@@ -324,7 +384,7 @@ mod tests {
     fn a_job_of_an_older_version_has_its_meaning() {
         let root = tempfile::tempdir().unwrap();
         let job = |sets: &[&str]| job(root.path(), sets, "a").unwrap();
-        job(&["data.store=s"]).write_record(1.0, true).unwrap();
+        job(&["data.store=s"]).write_record(1.0, Some(0)).unwrap();
         let file = root.path().join("cells/0.1.job.json");
         let mut record: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         record.as_object_mut().unwrap().remove("format");
@@ -334,6 +394,24 @@ mod tests {
         assert_eq!(state(&["data.store=s"]), JobState::Changed(changed));
         let same = ["data.store=s", "data.resize=store"];
         assert_eq!(state(&same), JobState::Done(1.0));
+    }
+
+    #[test]
+    fn one_process_at_a_time_claims_a_job() {
+        let root = tempfile::tempdir().unwrap();
+        let job = || job(root.path(), &[], "a").unwrap();
+        let (mut first, mut second) = (job(), job());
+        let claim = first.claim().unwrap().unwrap();
+        assert!(second.claim().unwrap().is_none());
+        first.write_record(1.0, Some(3)).unwrap();
+        assert_eq!(second.failure(), None);
+        // A program that writes the log keeps the claim.
+        let log = claim.log.try_clone().unwrap();
+        drop(claim);
+        assert!(second.claim().unwrap().is_none());
+        drop(log);
+        assert!(second.claim().unwrap().is_some());
+        assert_eq!(second.failure(), Some(3), "the record was read again");
     }
 
     #[test]
@@ -359,7 +437,7 @@ mod tests {
         let folder = here.spec.folder.clone();
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("config.yaml"), "").unwrap();
-        here.write_record(1.0, false).unwrap();
+        here.write_record(1.0, None).unwrap();
         let moved = job(root, &["data.store=there"], "a").unwrap();
         assert_eq!(moved.state().unwrap(), JobState::Started);
         let arguments = moved.arguments().join(" ");
@@ -377,7 +455,7 @@ mod tests {
         let root = root.path();
         job(root, &[], "a")
             .unwrap()
-            .write_record(1.0, true)
+            .write_record(1.0, Some(0))
             .unwrap();
         let changed = job(root, &["train.epochs=4"], "b").unwrap();
         let changes = ["train.epochs: 3 → 4", "the store has other content"].map(String::from);

@@ -9,7 +9,7 @@ mod published;
 mod results;
 mod runner;
 
-pub use job::{Job, JobSpec, JobState};
+pub use job::{Claim, Job, JobSpec, JobState};
 pub use plan::{Cell, Plan};
 pub use published::Published;
 pub use results::Results;

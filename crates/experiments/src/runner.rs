@@ -1,7 +1,6 @@
 //! Runs jobs one after the other, each by its program.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::IsTerminal;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -11,12 +10,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use mflag_core::progress::Progress;
+use mflag_core::run::RunFolder;
 use mflag_core::signals::{PARENT, Signals, exit_code};
 use mflag_core::{Error, config};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::job::{Job, JobSpec, JobState};
+use crate::job::{Claim, Job, JobSpec, JobState};
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,8 @@ impl Runner {
             .stdin(Stdio::null())
             .output()
             .with_context(|| cannot_start(&program))?;
-        if output.status.success() {
+        // Another process may have begun the run in the meantime.
+        if output.status.success() || RunFolder::exists(&job.spec.folder) {
             return Ok(None);
         }
         let printed = String::from_utf8_lossy(&output.stderr);
@@ -143,32 +144,46 @@ impl Runner {
             .with_context(|| format!("{} printed no schema; build all programs", path.display()))
     }
 
-    /// Runs a job until it ends or a signal arrives.
+    /// Runs a job that this process has claimed, until it ends or a signal arrives.
     ///
     /// # Errors
     /// If the program cannot be started, or the log or the record cannot be written.
-    pub fn run(&self, job: &mut Job) -> Result<JobOutcome> {
-        job.write_record(0.0, false)?;
+    pub fn run(&self, job: &mut Job, claim: Claim) -> Result<JobOutcome> {
+        job.write_record(0.0, None)?;
         let start = Instant::now();
-        let outcome = self.wait(self.start(job)?)?;
-        let finished = outcome == JobOutcome::Finished;
-        job.write_record(start.elapsed().as_secs_f64(), finished)?;
-        if finished {
+        let outcome = self.wait(self.start(job, claim)?)?;
+        let exit_code = match outcome {
+            JobOutcome::Finished => Some(0),
+            JobOutcome::Failed(code) => Some(code),
+            JobOutcome::Interrupted(_) => None,
+        };
+        job.write_record(start.elapsed().as_secs_f64(), exit_code)?;
+        if outcome == JobOutcome::Finished {
             job.remove_checkpoints()?;
         }
         Ok(outcome)
     }
 
-    fn start(&self, job: &Job) -> Result<Child> {
-        let path = job.log();
-        let log = File::options().create(true).append(true).open(&path);
-        let log = log.map_err(|e| Error::io("write", &path, e))?;
+    /// Waits for other processes, at most `time`. Returns the signal if one arrives.
+    pub fn pause(&self, time: Duration) -> Option<i32> {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            if let Some(signal) = self.signals.received() {
+                return Some(signal);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        None
+    }
+
+    /// Starts the program. Until it ends, it keeps the claim, as it writes the log.
+    fn start(&self, job: &Job, Claim { log }: Claim) -> Result<Child> {
         // Progress bars belong on a terminal. Without one, errors belong in the log.
         let stderr = if std::io::stderr().is_terminal() {
             Stdio::inherit()
         } else {
             log.try_clone()
-                .map_err(|e| Error::io("write", &path, e))?
+                .map_err(|e| Error::io("write", job.log(), e))?
                 .into()
         };
         let program = self.programs.join(job.spec.program);

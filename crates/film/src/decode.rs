@@ -7,9 +7,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::film::Film;
 use crate::limits::Limits;
-use crate::open::open;
+use crate::open::{self, open, open_mask};
 use crate::tone::Window;
-use crate::{orientation, png};
 
 /// How films are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -82,11 +81,7 @@ pub struct StoredMask {
 /// As [`decode_with`].
 pub fn decode_mask(path: &Path, limits: &Limits) -> Result<StoredMask> {
     read_file(path, limits, |bytes| {
-        let source = if bytes.starts_with(&png::START) {
-            png::open_mask(bytes, limits)?.turned(orientation::of_png(bytes))
-        } else {
-            open(bytes, None, limits)?
-        };
+        let source = open_mask(bytes, limits)?;
         Ok(StoredMask {
             lossy: source.is_jpeg(),
             values: source.stored()?,
@@ -94,19 +89,13 @@ pub fn decode_mask(path: &Path, limits: &Limits) -> Result<StoredMask> {
     })
 }
 
-/// Columns and rows of the upright film in a file, without decoding its pixels if the format allows
-/// it.
+/// Columns and rows of the upright film in a file, without decoding its pixels.
 ///
 /// # Errors
 /// As [`decode_with`], except for damaged pixels.
 pub fn size(path: &Path, limits: &Limits) -> Result<(u32, u32)> {
     read_file(path, limits, |bytes| {
-        let [width, height] = if bytes.starts_with(&png::START) {
-            let (width, height) = png::size(bytes)?;
-            orientation::upright_size([width, height], orientation::of_png(bytes))
-        } else {
-            open(bytes, None, limits)?.size()
-        };
+        let [width, height] = open::size(bytes, limits)?;
         Ok((width, height))
     })
 }

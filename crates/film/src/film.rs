@@ -36,6 +36,9 @@ pub trait Grey: Copy + Default + Ord + Into<u16> + Into<f32> + Send + Sync + 'st
     /// Rounds `value` down; it must be in the pixel's range.
     fn floor(value: f32) -> Self;
 
+    /// The pixel with this value, which must be in the pixel's range.
+    fn of_value(value: u16) -> Self;
+
     /// Converts a share of white, 0 to 1, rounded.
     fn from_share(share: f64) -> Self;
 
@@ -58,6 +61,10 @@ impl Grey for u8 {
         value as u8
     }
 
+    fn of_value(value: u16) -> u8 {
+        value as u8
+    }
+
     fn from_share(share: f64) -> u8 {
         (share * 255.0).round() as u8
     }
@@ -76,6 +83,10 @@ impl Grey for u16 {
 
     fn floor(value: f32) -> u16 {
         value as u16
+    }
+
+    fn of_value(value: u16) -> u16 {
+        value
     }
 
     fn from_share(share: f64) -> u16 {

@@ -13,6 +13,31 @@ const FORMATS: &str = "JPEG nor PNG nor DICOM";
 #[cfg(not(feature = "dicom"))]
 const FORMATS: &str = "JPEG nor PNG";
 
+/// Columns and rows of the upright film in `bytes`, the content of a file. Its pixels are not
+/// decoded, and a DICOM file's are not checked.
+pub(crate) fn size(bytes: &[u8], limits: &Limits) -> Result<[u32; 2], String> {
+    match Format::of(bytes) {
+        Format::Png => {
+            let stored = png::size(bytes)?;
+            Ok(orientation::upright_size(
+                stored,
+                orientation::of_png(bytes),
+            ))
+        }
+        #[cfg(feature = "dicom")]
+        Format::Dicom => crate::dicom::size(bytes, limits),
+        _ => Ok(open(bytes, None, limits)?.size()),
+    }
+}
+
+/// Opens the values of the mask in `bytes`, the content of a file.
+pub(crate) fn open_mask<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Source<'a>, String> {
+    match Format::of(bytes) {
+        Format::Png => Ok(png::open_mask(bytes, limits)?.turned(orientation::of_png(bytes))),
+        _ => open(bytes, None, limits),
+    }
+}
+
 /// Opens the film in `bytes`, the content of a file. Its first bytes decide the format. `frame` is
 /// the number of a frame, from 1, for DICOM files that have several.
 pub(crate) fn open<'a>(

@@ -27,9 +27,10 @@ pub(crate) fn open_mask(
 }
 
 /// Columns and rows.
-pub(crate) fn size(bytes: &[u8]) -> std::result::Result<(u32, u32), String> {
+pub(crate) fn size(bytes: &[u8]) -> std::result::Result<[u32; 2], String> {
     let reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Png);
-    reader.into_dimensions().map_err(|e| reason(&e))
+    let (width, height) = reader.into_dimensions().map_err(|e| reason(&e))?;
+    Ok([width, height])
 }
 
 fn reason(error: &ImageError) -> String {

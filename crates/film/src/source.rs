@@ -39,6 +39,15 @@ pub(crate) enum Raw<'a> {
 }
 
 impl Raw<'_> {
+    /// The same values, copied if they are borrowed.
+    #[cfg(feature = "dicom")]
+    fn into_owned(self) -> Raw<'static> {
+        match self {
+            Raw::Eight(values) => Raw::Eight(Cow::Owned(values.into_owned())),
+            Raw::Sixteen(values) => Raw::Sixteen(Cow::Owned(values.into_owned())),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Raw::Eight(values) => values.len(),
@@ -73,6 +82,18 @@ impl<'a> Source<'a> {
             self.remarks.push(Remark::Turned);
         }
         self
+    }
+
+    /// The same film, which borrows nothing from the content of its file.
+    #[cfg(feature = "dicom")]
+    pub(crate) fn into_owned(self) -> Source<'static> {
+        Source {
+            values: match self.values {
+                Values::Decoded(values) => Values::Decoded(values.into_owned()),
+                Values::Jpeg(jpeg) => Values::Jpeg(jpeg.into_owned()),
+            },
+            ..self
+        }
     }
 
     /// The same film with these remarks.

@@ -172,9 +172,17 @@ fn windows_are_written_in_snake_case() {
     );
 }
 
+fn file(name: &str) -> Vec<u8> {
+    std::fs::read(folder().join(name)).unwrap()
+}
+
+/// As [`file`], for one of the unusual files.
+fn odd(name: &str) -> Vec<u8> {
+    file(&format!("../film_odd/{name}"))
+}
+
 /// A file with the value of a word element (explicit, little endian) replaced.
-fn with_word(name: &str, tag: [u8; 4], value: u16) -> Vec<u8> {
-    let mut bytes = std::fs::read(folder().join(name)).unwrap();
+fn with_word(mut bytes: Vec<u8>, tag: [u8; 4], value: u16) -> Vec<u8> {
     let at = bytes
         .windows(6)
         .position(|w| w[..4] == tag && &w[4..] == b"US")
@@ -185,7 +193,7 @@ fn with_word(name: &str, tag: [u8; 4], value: u16) -> Vec<u8> {
 
 /// A JPEG 2000 with such small precincts that a film of full size would need gigabytes.
 fn with_precincts_of_one_pixel() -> Vec<u8> {
-    let mut bytes = std::fs::read(folder().join("jpeg_2000_16.dcm")).unwrap();
+    let mut bytes = file("jpeg_2000_16.dcm");
     let find = |bytes: &[u8], marker: [u8; 2]| bytes.windows(2).rposition(|w| w == marker).unwrap();
     // The comment is replaced by a coding style with precincts for the three resolutions.
     let comment = find(&bytes, [0xff, 0x64]);
@@ -221,34 +229,38 @@ fn invalid_files_are_refused_with_the_reason() {
             "cut short",
         ),
         (plain[..200].to_vec(), Limits::default(), "transfer syntax"),
-        (with_word("plain_8.dcm", rows, 0), Limits::default(), "29×0"),
         (
-            with_word("plain_8.dcm", rows, 9000),
+            with_word(file("plain_8.dcm"), rows, 0),
+            Limits::default(),
+            "29×0",
+        ),
+        (
+            with_word(file("plain_8.dcm"), rows, 9000),
             Limits::default(),
             "cut short",
         ),
         (
-            with_word("plain_8.dcm", allocated, 32),
+            with_word(file("plain_8.dcm"), allocated, 32),
             Limits::default(),
             "32 bits",
         ),
         (
-            with_word("plain_8.dcm", high, 12),
+            with_word(file("plain_8.dcm"), high, 12),
             Limits::default(),
             "12 do not fit into 8 bits",
         ),
         (
-            with_word("rle_16.dcm", rows, 9000),
+            with_word(file("rle_16.dcm"), rows, 9000),
             Limits::default(),
             "cut short",
         ),
         (
-            with_word("rle_8.dcm", allocated, 16),
+            with_word(file("rle_8.dcm"), allocated, 16),
             Limits::default(),
             "RLE segments",
         ),
         (
-            with_word("jpeg_8.dcm", rows, 9000),
+            with_word(file("jpeg_8.dcm"), rows, 9000),
             Limits::default(),
             "a picture of 29×22, but its elements state 29×9000",
         ),
@@ -258,7 +270,25 @@ fn invalid_files_are_refused_with_the_reason() {
             "precincts of 1 pixels",
         ),
         (
-            with_word("jpeg_2000_16.dcm", rows, 9000),
+            with_word(file("jpeg_2000_16.dcm"), rows, 9000),
+            Limits::default(),
+            "a picture of 29×22, but its elements state 29×9000",
+        ),
+        (
+            odd("deflated.dcm")[..900].to_vec(),
+            Limits::default(),
+            "its data set cannot be inflated",
+        ),
+        (
+            odd("deflated.dcm"),
+            Limits {
+                bytes: 1200,
+                ..Limits::default()
+            },
+            "has more than 1200 bytes when inflated",
+        ),
+        (
+            with_word(odd("htj2k.dcm"), rows, 9000),
             Limits::default(),
             "a picture of 29×22, but its elements state 29×9000",
         ),

@@ -67,10 +67,26 @@ impl<H: Head> Model<H> {
         out: &Path,
         overlays: Option<Overlays<'_>>,
     ) -> Result<Predicted> {
+        self.log_unseen_part()?;
         let mut writer = H::writer(&self.fitted, out, OutputKind::Prediction)?;
         let predicted = self.predict_batches(files, reading, &mut writer, overlays)?;
         writer.finish()?;
         Ok(predicted)
+    }
+
+    /// Says in the log if the model sees only the middle of each film's square.
+    fn log_unseen_part(&self) -> Result<()> {
+        let view = self.preprocess().view().map_err(Error::Data)?;
+        if !view.is_whole() {
+            let (square, part) = (f64::from(view.square()), view.part());
+            let seen = part.width * part.height / (square * square);
+            tracing::warn!(
+                "the model sees the middle {:.0} % of a film's square, as in its training: \
+                 findings outside are missed",
+                100.0 * seen
+            );
+        }
+        Ok(())
     }
 
     /// Predicts batch by batch. A thread reads the next films while the network computes.

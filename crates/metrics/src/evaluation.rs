@@ -188,8 +188,8 @@ impl Evaluation {
     pub fn read(folder: &Path) -> mflag_core::Result<Evaluation> {
         let file = folder.join(EVALUATION);
         let bytes = mflag_input::read(&file, &JSON).map_err(|e| Error::io("read", &file, e))?;
-        let mut evaluation: Evaluation = serde_json::from_slice(&bytes)
-            .map_err(|e| Error::io("read", &file, std::io::Error::other(e)))?;
+        let mut evaluation: Evaluation =
+            serde_json::from_slice(&bytes).map_err(|e| damaged(&file, e))?;
         for (metric, values) in read_columns(&folder.join(RESAMPLES))? {
             if let Some(estimate) = evaluation.value(&metric) {
                 let replicates = Replicates { estimate, values };
@@ -200,9 +200,19 @@ impl Evaluation {
     }
 }
 
+fn damaged(file: &Path, why: impl std::fmt::Display) -> Error {
+    Error::Run {
+        path: file.to_owned(),
+        reason: format!("is damaged ({why}); evaluate the model again"),
+    }
+}
+
 /// The columns of a CSV of numbers with their heads. Empty cells are `None`.
 fn read_columns(file: &Path) -> mflag_core::Result<Vec<(String, Vec<Option<f64>>)>> {
-    let unreadable = |e: csv::Error| Error::io("read", file, e.into());
+    let unreadable = |e: csv::Error| match e.is_io_error() {
+        true => Error::io("read", file, e.into()),
+        false => damaged(file, e),
+    };
     let (heads, rows) = read_csv(file).map_err(unreadable)?;
     let mut columns: Vec<(String, Vec<Option<f64>>)> =
         heads.iter().map(|head| (head.to_owned(), vec![])).collect();
@@ -250,5 +260,6 @@ mod tests {
         std::fs::write(folder.path().join(EVALUATION), "{").unwrap();
         let message = Evaluation::read(folder.path()).unwrap_err().to_string();
         assert!(message.contains(EVALUATION), "{message}");
+        assert!(message.contains("is damaged"), "{message}");
     }
 }

@@ -88,6 +88,19 @@ impl Kind {
         }
     }
 
+    /// The name, in words.
+    #[must_use]
+    pub fn name(self) -> String {
+        let mut words = String::new();
+        for letter in format!("{self:?}").chars() {
+            if letter.is_uppercase() && !words.is_empty() {
+                words.push(' ');
+            }
+            words.extend(letter.to_lowercase());
+        }
+        words
+    }
+
     /// Whether it is a device and not a disease. A film with only devices counts as "No Finding".
     #[must_use]
     pub fn is_device(self) -> bool {

@@ -382,12 +382,24 @@ fn squares_that_differ_are_not_compared() {
             .to_string();
         assert!(error.contains("identical films in train of"), "{error}");
     }
+    let records = small.folder().join("films.jsonl");
+    let text = std::fs::read_to_string(&records).unwrap();
+    std::fs::write(&records, text.replacen("train", "test", 1)).unwrap();
+    let error = verify(&[&small], Same::Pixels).unwrap_err().to_string();
+    assert!(
+        error.contains("films.jsonl: differs from its digest"),
+        "{error}"
+    );
+    std::fs::write(&records, text).unwrap();
     let shard = small.folder().join("shards/00000.npy");
     let mut pixels = std::fs::read(&shard).unwrap();
     *pixels.last_mut().unwrap() ^= 1;
     std::fs::write(&shard, pixels).unwrap();
     let error = verify(&[&small], Same::Pixels).unwrap_err().to_string();
-    assert!(error.contains("differs from its digest"), "{error}");
+    assert!(
+        error.contains("00000.npy: differs from its digest"),
+        "{error}"
+    );
     std::fs::remove_file(stores.0.path().join("one/a.png")).unwrap();
     let error = verify(&[&small], Same::Files).unwrap_err().to_string();
     assert!(error.contains("one/a.png"), "{error}");

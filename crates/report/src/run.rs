@@ -118,7 +118,7 @@ impl Run {
         }
         if damaged > 0 {
             self.missing.push(format!(
-                "metrics: {damaged} damaged lines of {METRICS} are left out"
+                "metrics: lines of {METRICS} that are damaged and left out: {damaged}"
             ));
         }
     }

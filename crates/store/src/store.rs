@@ -47,6 +47,9 @@ pub struct StoreMeta {
     /// How many films have each kind of unusual file; `warnings.csv` lists the films.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub warnings: BTreeMap<String, usize>,
+    /// BLAKE3 digest of `films.jsonl`. Stores that earlier versions prepared have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records_blake3: Option<String>,
     /// The shards in order.
     pub shards: Vec<Shard>,
 }
@@ -290,20 +293,28 @@ impl Store {
         Ok(mflag_core::digest::bytes(digests?.concat().as_bytes()))
     }
 
-    /// Reads every shard and compares its digest.
+    /// Reads the records and every shard, and compares their digests.
     ///
     /// # Errors
-    /// If a shard cannot be read, or its digest differs. The message names the shard.
+    /// If a file cannot be read, or its digest differs. The message names the file.
     pub fn verify(&self) -> Result<()> {
+        if let Some(digest) = &self.meta.records_blake3 {
+            check_digest(&self.files.films(), digest)?;
+        }
         for (number, shard) in self.meta.shards.iter().enumerate() {
-            let path = self.files.shard(number);
-            if mflag_core::digest::file(&path)? != shard.blake3 {
-                let reason = format!("differs from its digest in store.json: {PREPARE_AGAIN}");
-                return Err(Error::file(&path, reason));
-            }
+            check_digest(&self.files.shard(number), &shard.blake3)?;
         }
         Ok(())
     }
+}
+
+/// Compares a file of a store with its digest.
+fn check_digest(path: &Path, blake3: &str) -> Result<()> {
+    if mflag_core::digest::file(path)? == blake3 {
+        return Ok(());
+    }
+    let reason = format!("differs from its digest in store.json: {PREPARE_AGAIN}");
+    Err(Error::file(path, reason))
 }
 
 impl Store {

@@ -212,7 +212,7 @@ fn agree<K: RunKind>(
 /// The digest of the encoder's initial weights, if they come from a file.
 fn weights_digest<K: RunKind>(kind: &K, config: &K::Config) -> TaskResult<Option<String>> {
     let weights = kind.initial_weights(config);
-    Ok(weights.map(digest::file).transpose()?)
+    Ok(weights.map(digest::weights).transpose()?)
 }
 
 /// Resumes the run in `folder` by its own configuration, from its last checkpoint if there is one.

@@ -31,8 +31,9 @@ pub(crate) fn print_resume_command(program: &str, run: &Path, out: &Output) {
 
 fn metrics_table(validations: &BTreeMap<usize, Value>, result: &FitResult) -> Table {
     let last = result.state.epoch;
-    let best = result.state.best.map_or(0, |best| best.epoch);
-    let (best_head, last_head) = (format!("best ({best})"), format!("last ({last})"));
+    let best = result.state.best.map(|best| best.epoch);
+    let best_head = best.map_or("no best epoch".to_owned(), |best| format!("best ({best})"));
+    let last_head = format!("last ({last})");
     let mut table = Table::new(&["metric", "untrained", &best_head, &last_head]);
     for (name, _) in &result.state.latest {
         let value = |epoch: usize| {
@@ -40,7 +41,8 @@ fn metrics_table(validations: &BTreeMap<usize, Value>, result: &FitResult) -> Ta
             let value = line.and_then(|line| line[name.as_str()].as_f64());
             value.map_or(String::new(), |v| format!("{v:.4}"))
         };
-        table.row([name.clone(), value(0), value(best), value(last)]);
+        let at_best = best.map_or(String::new(), value);
+        table.row([name.clone(), value(0), at_best, value(last)]);
     }
     table
 }

@@ -108,7 +108,9 @@ fn films(folder: &Path) -> Filled {
     for ending in ["png", "jpg"] {
         films.extend(copy(&golden("film").join(format!("*.{ending}")), folder)?);
     }
-    films.extend(copy(&golden("film_dicom/*.dcm"), folder)?);
+    for kind in ["film_dicom", "film_odd"] {
+        films.extend(copy(&golden(kind).join("*.dcm"), folder)?);
+    }
     Ok(films)
 }
 

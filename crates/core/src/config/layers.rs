@@ -186,7 +186,9 @@ fn relative_to(file: &Path, path: &str) -> PathBuf {
 
 /// Parses YAML into a JSON value. Parses it as a YAML value first, which refuses duplicate keys.
 fn parse(text: &str) -> std::result::Result<Value, String> {
-    let value: serde_yaml::Value = serde_yaml::from_str(text).map_err(|e| e.to_string())?;
+    let value: serde_yaml::Value = mflag_input::catch_panic(|| serde_yaml::from_str(text))
+        .map_err(|e| e.to_string())?
+        .map_err(|e| e.to_string())?;
     serde_json::to_value(value).map_err(|e| e.to_string())
 }
 

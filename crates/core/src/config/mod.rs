@@ -135,7 +135,7 @@ pub fn from_yaml_with<T: Config>(text: &str, origin: &Path, sets: &[String]) -> 
 /// If the value has no YAML form, such as a map with maps as keys.
 pub fn to_yaml<T: Serialize>(value: &T) -> Result<String> {
     serde_yaml::to_string(value)
-        .map_err(|e| Error::config(format!("cannot be written as YAML: {e}")))
+        .map_err(|e| Error::Internal(format!("a value cannot be written as YAML: {e}")))
 }
 
 /// The values of a configuration by dotted key, such as `train.epochs`. An empty map counts as a

@@ -8,7 +8,7 @@
 //! `datasets/nih-chestxray14.md` describes the layout, the rules and the terms of access.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use mflag_core::suggest;
 use mflag_input::LIST;
@@ -16,6 +16,7 @@ use mflag_store::{BoundingBox, Dataset, Error, Record, Result, Split};
 
 use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
+use crate::film_files::FilmFiles;
 use crate::left_out::{DUPLICATE, LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
@@ -106,11 +107,12 @@ impl Reader for Nih {
         table.for_each(|row| {
             let film = checks::file_name(row, name)?;
             let labels = labels(row, findings)?;
-            let reason = match (lists.get(film), folders.get(film)) {
+            let file = folders.iter().find_map(|films| films.of_name(film));
+            let reason = match (lists.get(film), file) {
                 _ if !seen.insert(film.to_owned()) => DUPLICATE,
                 (None, _) => NO_SPLIT,
                 (_, None) => NO_FILM,
-                (Some(&official), Some(folder)) => {
+                (Some(&official), Some(file)) => {
                     let patient = checks::identifier(row, patient)?;
                     let split = match (splitter.rule, official) {
                         (Rule::Official, Split::Test) => Split::Test,
@@ -119,7 +121,7 @@ impl Reader for Nih {
                     records.push(Record {
                         labels,
                         boxes: boxes.remove(film).unwrap_or_default(),
-                        ..Record::new(film, patient, folder.join(film), split)
+                        ..Record::new(film, patient, file.clone(), split)
                     });
                     return Ok(());
                 }
@@ -205,29 +207,15 @@ fn official_splits(root: &Path) -> Result<HashMap<String, Split>> {
     Ok(splits)
 }
 
-/// The folder of every image.
-fn image_folders(root: &Path) -> Result<HashMap<String, PathBuf>> {
+/// The films in each folder of images.
+fn image_folders(root: &Path) -> Result<Vec<FilmFiles>> {
     let numbered = (1..=12).map(|n| root.join(format!("images_{n:03}")));
-    let folders = std::iter::once(root.join("images")).chain(numbered);
-    let mut image_folders = HashMap::new();
-    for folder in folders
-        .flat_map(|f| [f.join("images"), f])
+    std::iter::once(root.join("images"))
+        .chain(numbered)
+        .flat_map(|folder| [folder.join("images"), folder])
         .chain([root.to_owned()])
-    {
-        if !folder.is_dir() {
-            continue;
-        }
-        let io = |e| Error::io("read", &folder, e);
-        for entry in std::fs::read_dir(&folder).map_err(io)? {
-            let Ok(name) = entry.map_err(io)?.file_name().into_string() else {
-                continue;
-            };
-            if name.ends_with(".png") {
-                image_folders.entry(name).or_insert_with(|| folder.clone());
-            }
-        }
-    }
-    Ok(image_folders)
+        .map(|folder| FilmFiles::find(&folder, 0))
+        .collect()
 }
 
 /// Reads the labels of a film: 1 for those that the cell names, 0 for the others.

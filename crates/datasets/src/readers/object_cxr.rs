@@ -73,6 +73,10 @@ impl Reader for ObjectCxr {
                 film.split = split;
             }
             records.extend(part("dev", Split::Test)?);
+            // A list may name films of the test set, too.
+            if splitter.list.is_some() && root.join("test.csv").exists() {
+                records.extend(part("test", Split::Test)?);
+            }
         }
         let records = left_out.keep_existing_files(records);
         let records =

@@ -14,6 +14,7 @@ use mflag_store::{BoundingBox, Dataset, Error, Record, Result, Split};
 
 use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
+use crate::film_files::FilmFiles;
 use crate::left_out::{LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
@@ -82,8 +83,9 @@ impl Reader for Rsna {
             _ => films.keys().map(|id| splitter.by_hash(id)).collect(),
         };
         let folder = root.join("stage_2_train_images");
+        let files = FilmFiles::find(&folder, 0)?;
         let records = films.into_iter().zip(splits).map(|((id, boxes), split)| {
-            let file = checks::film_file(&folder, &id, "dcm");
+            let file = files.of_or(&id, &folder, "dcm");
             Record {
                 labels: labels(!boxes.is_empty(), classes.get(&id).copied()),
                 boxes,

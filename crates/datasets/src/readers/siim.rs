@@ -12,10 +12,10 @@ use std::path::{Path, PathBuf};
 use mflag_core::seed;
 use mflag_store::rle::{self, Encoding};
 use mflag_store::{Dataset, Error, Mask, Record, Result, Split};
-use rayon::prelude::*;
 
 use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
+use crate::film_files::FilmFiles;
 use crate::left_out::{LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
@@ -98,19 +98,21 @@ impl Reader for Siim {
             _ => masks.iter().map(|(id, _)| splitter.by_hash(id)).collect(),
         };
         let folder = options.films.clone().unwrap_or(folder);
-        let mut files = files(&folder)?;
+        let files = files(&folder)?;
         let mut left_out = LeftOut::new(REASONS);
         let mut records = Vec::with_capacity(masks.len());
+        let mut listed = HashSet::new();
         for ((id, runs), split) in masks.into_iter().zip(splits) {
-            match files.remove(&id) {
-                Some(file) => records.push(record(&id, runs, file, split)),
+            listed.insert(id.clone());
+            match files.of(&id) {
+                Some(file) => records.push(record(&id, runs, file.clone(), split)),
                 None => {
                     tracing::debug!("no film file of {id}");
                     left_out.count(NO_FILM);
                 }
             }
         }
-        for id in files.keys() {
+        for id in files.ids().filter(|id| !listed.contains(*id)) {
             tracing::debug!("{id}: {NO_ROW}");
             left_out.count(NO_ROW);
         }
@@ -228,45 +230,18 @@ fn runs(table: &Path, row: &Row<'_>, column: usize) -> Result<Runs> {
     }
 }
 
-/// Finds the file of every film, by the film's identifier.
-fn files(folder: &Path) -> Result<HashMap<String, PathBuf>> {
+/// Finds the file of every film.
+fn files(folder: &Path) -> Result<FilmFiles> {
     if !folder.is_dir() {
         let reason = "no such folder of films; unpack the films, or give the folder that holds \
                       their files (.dcm, .png or .jpg) with --films";
         return Err(Error::file(folder, reason));
     }
-    let mut files = HashMap::new();
-    for path in film_files(folder, DEPTH)? {
-        let Some(id) = path.file_stem().and_then(|stem| stem.to_str()) else {
-            continue;
-        };
-        if let Some(other) = files.insert(id.to_owned(), path.clone()) {
-            tracing::debug!("twice: {} and {}", path.display(), other.display());
-            let reason = "this folder holds two files of one film (-v names them); keep one";
-            return Err(Error::file(folder, reason));
-        }
+    let files = FilmFiles::find(folder, DEPTH)?;
+    if let Some([first, second]) = files.twice() {
+        tracing::debug!("twice: {} and {}", first.display(), second.display());
+        let reason = "this folder holds two files of one film (-v names them); keep one";
+        return Err(Error::file(folder, reason));
     }
     Ok(files)
-}
-
-/// All files of films in `folder` and up to `depth` folders below it, by their extension.
-fn film_files(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
-    let io = |e| Error::io("read", folder, e);
-    let entries: std::io::Result<Vec<_>> = std::fs::read_dir(folder).map_err(io)?.collect();
-    let files = entries.map_err(io)?.into_par_iter().map(|entry| {
-        let path = entry.path();
-        let extension = path
-            .extension()
-            .and_then(|e| e.to_str())
-            .unwrap_or_default();
-        if checks::EXTENSIONS.contains(&extension.to_ascii_lowercase().as_str()) {
-            return Ok(vec![path]);
-        }
-        if depth > 0 && path.is_dir() {
-            return film_files(&path, depth - 1);
-        }
-        Ok(Vec::new())
-    });
-    let files: Result<Vec<Vec<PathBuf>>> = files.collect();
-    Ok(files?.concat())
 }

@@ -13,10 +13,14 @@ use mflag_store::{BoundingBox, Dataset, Error, Record, Result};
 
 use crate::annotations::{self, AnnotationOptions};
 use crate::checks;
+use crate::film_files::FilmFiles;
 use crate::left_out::{LeftOut, NO_FILM, OTHER_SIZE};
 use crate::reader::{Reader, dataset};
 use crate::split::{Offer, Rule, SplitOptions};
 use crate::table::{Row, Table};
+
+/// The table of rows and columns of the originals, beside resized copies.
+const SIZES: &str = "train_meta.csv";
 
 /// The labels. The index of each is its `class_id`.
 pub const LABELS: [&str; 14] = [
@@ -93,11 +97,13 @@ impl Reader for Vindr {
             return Err(Error::Data(reason.to_owned()));
         }
         let films = films(root)?;
+        let folder = root.join("train");
+        let files = FilmFiles::find(&folder, 0)?;
         let mut left_out = LeftOut::new(REASONS);
         let mut records = Vec::with_capacity(films.len());
         let mut sizes = HashMap::new();
         for (id, film) in films {
-            let file = checks::film_file(&root.join("train"), &id, "dicom");
+            let file = files.of_or(&id, &folder, "dicom");
             sizes.extend(film.size.map(|size| (id.clone(), size)));
             records.push(Record {
                 labels: film.labels(options.agree),
@@ -109,7 +115,7 @@ impl Reader for Vindr {
         let original = |record: &Record| sizes.get(&record.film).copied();
         let records =
             annotations::fit(root, records, original, options.annotations, &mut left_out)?;
-        let layout = root.join("train/<image_id>.dicom");
+        let layout = folder.join("<image_id>.dicom");
         dataset(
             Self::NAME,
             Self::LABELS,
@@ -180,7 +186,23 @@ fn films(root: &Path) -> Result<BTreeMap<String, Film>> {
         film.findings.insert((label, radiologist.to_owned()));
         Ok(())
     })?;
+    read_sizes(&root.join(SIZES), &mut films)?;
     Ok(films)
+}
+
+/// Reads the sizes of the originals from the table that some resized copies have, if it exists.
+fn read_sizes(path: &Path, films: &mut BTreeMap<String, Film>) -> Result<()> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let table = Table::open(path)?;
+    let [id, rows, columns] = table.columns(["image_id", "dim0", "dim1"])?;
+    table.for_each(|row| {
+        if let Some(film) = films.get_mut(checks::file_name(row, id)?) {
+            film.size = Some(size(row, [columns, rows])?);
+        }
+        Ok(())
+    })
 }
 
 /// Reads the label of a row, as an index into [`LABELS`]. `None` if the row has no finding. The

@@ -93,7 +93,7 @@ impl From<RuleOptions> for SplitOptions {
 pub(crate) struct Splitter {
     pub(crate) rule: Rule,
     by_hash: HashSplit,
-    pub(super) list: Option<PathBuf>,
+    pub(crate) list: Option<PathBuf>,
     pub(super) test_patients: Option<PathBuf>,
 }
 

@@ -235,7 +235,7 @@ fn a_bad_header_is_explained(#[case] table: &str, #[case] expected: &str) {
 )]
 #[case::no_files(
     "film,patient\nx,P-1\nfilms/a.png,P-1\ny,P-1\n",
-    "row 2, column 'film': 'x' is not a file: write its path relative to the table's folder, or delete the row (and 1 more rows)"
+    "row 2, column 'film': 'x' is not a file: write its path relative to the table's folder, or delete the row (and 1 more)"
 )]
 #[case::no_mask(
     "film,patient,mask\nfilms/a.png,P-1,masks/b.png\n",

@@ -235,6 +235,17 @@ fn a_bad_table_is_explained(#[case] file: &str, #[case] rows: &str, #[case] expe
     assert!(message(&tree).contains(expected), "{}", message(&tree));
 }
 
+#[test]
+fn films_converted_to_another_format_are_found() {
+    let tree = tree();
+    let folder = tree.root().join("images_001/images");
+    std::fs::rename(folder.join("1_0.png"), folder.join("1_0.JPEG")).unwrap();
+    let data = all_train(&tree);
+    assert!(data.left_out.is_empty());
+    assert_eq!(data.records[0].film, "1_0.png");
+    assert_eq!(data.records[0].path, folder.join("1_0.JPEG"));
+}
+
 #[rstest]
 #[case::in_both(
     "1_0.png\n",

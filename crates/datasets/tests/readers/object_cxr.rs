@@ -32,6 +32,24 @@ fn read_all(tree: &Tree) -> Dataset {
     ObjectCxr::read(tree.root(), &mgca(0.0)).unwrap()
 }
 
+#[test]
+fn a_list_may_name_films_of_the_test_set() {
+    let tree = tree();
+    tree.write("test.csv", format!("{HEADER}d.jpg,\n"));
+    tree.image("test/d.jpg", 64, 48);
+    let list = "film,split\ntrain/a.jpg,train\ndev/c.jpg,validate\ntest/d.jpg,test\n";
+    tree.write("list.csv", list);
+    let mut options = mgca(0.0);
+    options.split.list = Some(tree.root().join("list.csv"));
+    let data = ObjectCxr::read(tree.root(), &options).unwrap();
+    let expected = [
+        ("dev/c.jpg", Split::Validate),
+        ("test/d.jpg", Split::Test),
+        ("train/a.jpg", Split::Train),
+    ];
+    assert_eq!(films(&data), expected);
+}
+
 fn message(tree: &Tree) -> String {
     refusal(ObjectCxr::read(tree.root(), &Options::default()))
 }

@@ -174,14 +174,20 @@ fn a_bad_row_is_explained(#[case] row: &str, #[case] expected: &str) {
 }
 
 /// Tables of resized copies state the size of the originals, so boxes can be scaled.
-#[test]
-fn boxes_of_resized_copies_are_scaled_by_the_size_in_the_table() {
+#[rstest]
+#[case::in_the_table(true)]
+#[case::in_a_table_of_its_own(false)]
+fn boxes_of_resized_copies_are_scaled_by_the_size_of_the_original(#[case] in_table: bool) {
     let tree = tree();
-    let header = HEADER.replace('\n', ",width,height\n");
-    tree.write(
-        "train.csv",
-        format!("{header}a,ILD,5.0,R9,20,30,40,50,640,480\n"),
-    );
+    if in_table {
+        let header = HEADER.replace('\n', ",width,height\n");
+        let row = "a,ILD,5.0,R9,20,30,40,50,640,480\n";
+        tree.write("train.csv", format!("{header}{row}"));
+    } else {
+        let row = "a,ILD,5.0,R9,20,30,40,50\n";
+        tree.write("train.csv", format!("{HEADER}{row}"));
+        tree.write("train_meta.csv", "image_id,dim0,dim1\na,480,640\nb,9,9\n");
+    }
     let error = message(&tree);
     assert!(
         error.contains("are in pixels of a film of 640×480 px"),

@@ -147,6 +147,29 @@ fn a_tokenizer_of_another_model_is_refused() {
 }
 
 #[test]
+fn a_tokenizer_that_the_library_fails_on_is_refused() {
+    let folder = tiny_json();
+    // The template names a token that is not defined: the library looks it up, and panics.
+    let template = json!({
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "[CLS]", "type_id": 0}}],
+        "pair": [],
+        "special_tokens": {},
+    });
+    change(
+        folder.path(),
+        "tokenizer.json",
+        "post_processor",
+        Some(template),
+    );
+    let message = refusal(folder.path());
+    assert!(
+        message.contains("tokenizer.json") && message.contains("failed on it"),
+        "{message}"
+    );
+}
+
+#[test]
 fn inputs_that_do_not_fit_are_refused() {
     let bert = tiny_bert();
     let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, Device::Cpu));

@@ -1,5 +1,6 @@
 //! The subcommands of `mflag-experiments`, a file each.
 
+pub(crate) mod cell;
 pub(crate) mod plan;
 pub(crate) mod run;
 pub(crate) mod schema;
@@ -23,6 +24,17 @@ pub(crate) struct ExperimentArgs {
 }
 
 impl ExperimentArgs {
+    /// The arguments again, for the command line of another process.
+    fn repeated(&self) -> Vec<String> {
+        let sets = self
+            .sets
+            .iter()
+            .flat_map(|set| ["--set".to_owned(), set.clone()]);
+        std::iter::once(self.file.display().to_string())
+            .chain(sets)
+            .collect()
+    }
+
     /// Reads and checks the experiment.
     pub(crate) fn load(&self) -> mflag_core::Result<Experiment> {
         Ok(config::load(Some(&self.file), &self.sets)?.config)

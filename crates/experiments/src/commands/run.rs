@@ -1,14 +1,14 @@
 //! `run`: runs what is missing, and prints the tables.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 use mflag_core::output::Output;
 use mflag_core::progress::clock;
 use mflag_core::signals::exit_code;
-use mflag_core::{Error, atomic};
 use mflag_experiments::config::Experiment;
-use mflag_experiments::{Job, JobOutcome, JobState, Plan, Runner};
+use mflag_experiments::{Claim, Job, JobOutcome, JobState, Plan, Runner};
 
 use super::plan::print_cost;
 use super::table::print_and_write;
@@ -22,9 +22,6 @@ pub(crate) fn run(experiment: &Experiment, out: &mut Output) -> Result<ExitCode>
         bail!("nothing was run, because something is missing:\n  - {list}");
     }
     plan.check_unchanged()?;
-    std::fs::create_dir_all(&experiment.runs)
-        .map_err(|e| Error::io("create", &experiment.runs, e))?;
-    let _lock = atomic::lock(&experiment.runs)?;
     let runner = Runner::new()?;
     runner.check(plan.jobs())?;
     let refusals = runner.refusals(&plan.jobs().collect::<Vec<_>>())?;
@@ -53,7 +50,7 @@ pub(crate) fn run(experiment: &Experiment, out: &mut Output) -> Result<ExitCode>
     print_and_write(experiment, &plan, out)?;
     if !failed.is_empty() {
         let (number, list) = (failed.len(), failed.join("\n  - "));
-        bail!("{number} cells failed:\n  - {list}");
+        bail!("cells that failed ({number}):\n  - {list}");
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -66,31 +63,76 @@ enum Ran {
     Interrupted(ExitCode),
 }
 
-/// Runs the jobs that are not done.
+/// How often this process looks whether another one has ended its run.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Runs the jobs that are not done. Jobs that another process works on are left to it; if it ends
+/// without finishing them, this process continues them.
 fn run_missing(runner: &Runner, jobs: Vec<&mut Job>, out: &Output) -> Result<Ran> {
     let all = jobs.len();
     let mut failed = Vec::new();
-    for (index, job) in jobs.into_iter().enumerate() {
-        if matches!(job.state()?, JobState::Done(_)) {
-            continue;
+    let mut open: Vec<(usize, &mut Job)> = jobs.into_iter().enumerate().collect();
+    let mut is_told = false;
+    loop {
+        let mut elsewhere = Vec::new();
+        for (index, job) in open {
+            let known = job.failure();
+            let Some(claim) = job.claim()? else {
+                elsewhere.push((index, job));
+                continue;
+            };
+            if matches!(job.state()?, JobState::Done(_)) {
+                continue;
+            }
+            job.check_unchanged()?;
+            if let (None, Some(code)) = (known, job.failure()) {
+                // It failed in another process since this one has begun.
+                failed.push(failure(job, code));
+                continue;
+            }
+            out.remark(format!("{} of {all}: {}\n", index + 1, job.spec.name));
+            match run_one(runner, job, claim, out)? {
+                JobOutcome::Finished => {}
+                JobOutcome::Failed(code) => failed.push(failure(job, code)),
+                JobOutcome::Interrupted(signal) => return Ok(interrupted(signal, out)),
+            }
         }
-        out.remark(format!("{} of {all}: {}\n", index + 1, job.spec.name));
-        match runner.run(job)? {
-            JobOutcome::Finished => {
-                if let JobState::Done(seconds) = job.state()? {
-                    out.remark(format!("  done in {}\n", clock(seconds.ceil() as u64)));
-                }
-            }
-            JobOutcome::Failed(code) => {
-                let (name, log) = (&job.spec.name, job.log());
-                failed.push(format!("{name} (exit code {code}): {}", log.display()));
-                out.remark(format!("  failed: {}\n", log.display()));
-            }
-            JobOutcome::Interrupted(signal) => {
-                out.remark("interrupted; run the same command again to continue\n");
-                return Ok(Ran::Interrupted(exit_code(signal).into()));
-            }
+        if elsewhere.is_empty() {
+            return Ok(Ran::All { failed });
         }
+        if !is_told {
+            let number = elsewhere.len();
+            out.remark(format!("waiting for other processes: {number} runs\n"));
+            is_told = true;
+        }
+        if let Some(signal) = runner.pause(PAUSE) {
+            return Ok(interrupted(signal, out));
+        }
+        open = elsewhere;
     }
-    Ok(Ran::All { failed })
+}
+
+/// Runs a job, and says how it ended.
+fn run_one(runner: &Runner, job: &mut Job, claim: Claim, out: &Output) -> Result<JobOutcome> {
+    let outcome = runner.run(job, claim)?;
+    match outcome {
+        JobOutcome::Finished => {
+            if let JobState::Done(seconds) = job.state()? {
+                out.remark(format!("  done in {}\n", clock(seconds.ceil() as u64)));
+            }
+        }
+        JobOutcome::Failed(_) => out.remark(format!("  failed: {}\n", job.log().display())),
+        JobOutcome::Interrupted(_) => {}
+    }
+    Ok(outcome)
+}
+
+fn interrupted(signal: i32, out: &Output) -> Ran {
+    out.remark("interrupted; run the same command again to continue\n");
+    Ran::Interrupted(exit_code(signal).into())
+}
+
+fn failure(job: &Job, code: i32) -> String {
+    let (name, log) = (&job.spec.name, job.log());
+    format!("{name} (exit code {code}): {}", log.display())
 }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use anyhow::Result;
-use mflag_core::Error;
 use mflag_core::output::Output;
+use mflag_core::{Error, atomic};
 use mflag_experiments::config::Experiment;
 use mflag_experiments::{Plan, Results};
 
@@ -28,6 +28,8 @@ pub(super) fn print_and_write(
     out.say("results", results.cells()?, tables);
     let folder = &experiment.runs;
     std::fs::create_dir_all(folder).map_err(|e| Error::io("create", folder, e))?;
+    // Several processes may work on one experiment.
+    let _lock = atomic::lock_in_turn(folder)?;
     let file = results.write(folder)?;
     out.remark(format!("\ntables: {}\n", file.display()));
     if let Some(report) = mflag_report::write_beside(folder) {

@@ -3,7 +3,7 @@
 mod check;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use mflag_metrics::catalogue::{CLASSIFICATION, DETECTION, Metric, SEGMENTATION};
 use schemars::JsonSchema;
@@ -149,6 +149,12 @@ impl Experiment {
     /// The run folder of an encoder's pre-training.
     pub fn pretraining_folder(&self, encoder: &EncoderConfig) -> PathBuf {
         self.runs.join("encoders").join(folder_name(&encoder.name))
+    }
+
+    /// The identifier of the run in `folder`: its path below the folder of the runs.
+    pub(crate) fn id_of(&self, folder: &Path) -> String {
+        let below = folder.strip_prefix(&self.runs).unwrap_or(folder);
+        below.display().to_string()
     }
 
     /// The weights of an encoder, which its pre-training may still have to make; `None` for a

@@ -101,7 +101,7 @@ impl Inputs {
     fn weights(&mut self, path: &Path) -> Option<String> {
         self.weights
             .entry(path.to_owned())
-            .or_insert_with(|| digest::file(path).ok())
+            .or_insert_with(|| digest::weights(path).ok())
             .clone()
     }
 }

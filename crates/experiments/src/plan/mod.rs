@@ -5,11 +5,11 @@ mod inputs;
 
 use std::path::PathBuf;
 
-use mflag_core::Result;
 use mflag_core::table::{Table, percent};
+use mflag_core::{Result, suggest};
 
 use crate::config::{EncoderConfig, Experiment, Overrides, PretrainConfig, folder_name};
-use crate::job::{Job, JobSpec, JobState, set_arguments};
+use crate::job::{Job, JobSpec, set_arguments};
 use cost::Cost;
 use inputs::Inputs;
 
@@ -82,10 +82,34 @@ impl Plan {
     }
 
     /// All runs: pre-trainings first, as the cells need their encoders.
-    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> + Clone {
         self.encoders
             .iter()
             .chain(self.cells.iter().map(|cell| &cell.job))
+    }
+
+    /// The run with this identifier, and the pre-training that makes its encoder, if one does.
+    ///
+    /// # Errors
+    /// If there is no such run. Names a similar one.
+    pub fn find(&self, experiment: &Experiment, id: &str) -> Result<(&Job, Option<&Job>)> {
+        if let Some(pretraining) = self.encoders.iter().find(|job| job.spec.id == id) {
+            return Ok((pretraining, None));
+        }
+        if let Some(cell) = self.cells.iter().find(|cell| cell.job.spec.id == id) {
+            return Ok((&cell.job, self.needed_by(experiment, cell)));
+        }
+        let hint = suggest::hint(id, self.jobs().map(|job| job.spec.id.as_str()));
+        Err(mflag_core::Error::Run {
+            path: experiment.runs.clone(),
+            reason: format!("the experiment has no run {id}{hint}"),
+        })
+    }
+
+    /// The pre-training that makes the encoder of a cell, if one does.
+    pub fn needed_by(&self, experiment: &Experiment, cell: &Cell) -> Option<&Job> {
+        let folder = experiment.pretraining_folder(&experiment.encoders[cell.encoder]);
+        self.encoders.iter().find(|job| job.spec.folder == folder)
     }
 
     /// Fails if a run was started with another configuration or other inputs.
@@ -93,20 +117,7 @@ impl Plan {
     /// # Errors
     /// Names the first such run and the differences.
     pub fn check_unchanged(&self) -> Result<()> {
-        for job in self.jobs() {
-            if let JobState::Changed(changes) = job.state()? {
-                let reason = format!(
-                    "was run with other settings ({}); undo the change, or remove this folder and \
-                     the .job.json beside it, or choose another folder by --set runs=FOLDER",
-                    changes.join(", ")
-                );
-                return Err(mflag_core::Error::Run {
-                    path: job.spec.folder.clone(),
-                    reason,
-                });
-            }
-        }
-        Ok(())
+        self.jobs().try_for_each(Job::check_unchanged)
     }
 
     /// A table of what is done, and what the rest will cost.
@@ -145,12 +156,14 @@ fn pretraining_spec(
     encoder: &EncoderConfig,
     pretrain: &PretrainConfig,
 ) -> JobSpec {
+    let folder = experiment.pretraining_folder(encoder);
     JobSpec {
+        id: experiment.id_of(&folder),
         name: format!("pre-training of {}", encoder.name),
         program: "mflag-pretrain",
         config: pretrain.config.clone(),
         sets: set_arguments(&pretrain.set).collect(),
-        folder: experiment.pretraining_folder(encoder),
+        folder,
     }
 }
 
@@ -163,16 +176,18 @@ fn cell_spec(experiment: &Experiment, [task, encoder, fraction]: [usize; 3], see
         .chain(at_fraction.map(|at| &at.set))
         .chain([&encoder.set, &cell]);
     let percent = percent(fraction);
+    let folder = experiment
+        .runs
+        .join(folder_name(&task.name))
+        .join(folder_name(&encoder.name))
+        .join(format!("{}-seed-{seed}", folder_name(&percent)));
     JobSpec {
+        id: experiment.id_of(&folder),
         name: format!("{}, {}, {percent}, seed {seed}", task.name, encoder.name),
         program: task.program.name(),
         config: task.config.clone(),
         sets: overrides.flat_map(set_arguments).collect(),
-        folder: experiment
-            .runs
-            .join(folder_name(&task.name))
-            .join(folder_name(&encoder.name))
-            .join(format!("{}-seed-{seed}", folder_name(&percent))),
+        folder,
     }
 }
 

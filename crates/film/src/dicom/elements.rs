@@ -22,6 +22,8 @@ const PREAMBLE: usize = 132;
 /// UIDs of the transfer syntaxes of data sets that state none.
 const IMPLICIT: &str = "1.2.840.10008.1.2";
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+/// UID of the transfer syntax of deflated data sets.
+pub(super) const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
 
 /// Longest value that is kept, in bytes: a look-up table of 65,536 entries.
 const MAX_VALUE: u32 = 1 << 17;
@@ -97,7 +99,7 @@ pub(super) enum Pixels<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// Reads the elements of a file up to its pixel data.
+    /// Reads the elements of a file up to its pixel data. A deflated data set must be inflated.
     pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, String> {
         let Start {
             syntax,
@@ -107,7 +109,6 @@ impl<'a> Elements<'a> {
         let (encoding, big_endian) = match syntax.as_str() {
             IMPLICIT => (IMPLICIT_VR_LITTLE_ENDIAN.erased(), false),
             "1.2.840.10008.1.2.2" => (EXPLICIT_VR_BIG_ENDIAN.erased(), true),
-            "1.2.840.10008.1.2.1.99" => return Err(DEFLATED.into()),
             _ => (EXPLICIT_VR_LITTLE_ENDIAN.erased(), false),
         };
         let data = &bytes[at..];
@@ -292,18 +293,18 @@ impl<'a> Collector<'a> {
 }
 
 /// Where a data set begins, and how it is encoded.
-struct Start {
+pub(super) struct Start {
     /// UID of the transfer syntax.
-    syntax: String,
+    pub(super) syntax: String,
     syntax_is_guessed: bool,
     /// Position of the data set in the file.
-    at: usize,
+    pub(super) at: usize,
 }
 
 impl Start {
     /// A file begins with a preamble and the file meta group, with this group alone, or with the
     /// data set itself.
-    fn read(bytes: &[u8]) -> Result<Start, String> {
+    pub(super) fn read(bytes: &[u8]) -> Result<Start, String> {
         let has_preamble = bytes.get(PREAMBLE - 4..PREAMBLE) == Some(b"DICM");
         let begin = if has_preamble { PREAMBLE } else { 0 };
         if has_preamble || bytes.starts_with(&[2, 0]) {
@@ -372,9 +373,6 @@ fn borrow<'a>(
     let end = start.saturating_add(length as usize);
     data.get(start..end).ok_or_else(|| CUT_SHORT.into())
 }
-
-const DEFLATED: &str = "is a deflated DICOM file (transfer syntax 1.2.840.10008.1.2.1.99), which is \
-                        not supported: inflate it, for example by DCMTK: dcmconv +te IN OUT";
 
 const CUT_SHORT: &str = "is cut short or damaged: an element is longer than the file";
 

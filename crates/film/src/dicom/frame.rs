@@ -166,6 +166,10 @@ fn compressed<'a>(
         Some("4.90" | "4.91" | "4.92" | "4.93") => {
             jpeg_2000::decode(&by_marker(&jpeg_2000::START)?, format, limits)?
         }
+        Some("4.201" | "4.202" | "4.203") => {
+            let frame = by_marker(&jpeg_2000::START)?;
+            jpeg_2000::decode_high_throughput(&frame, format, limits)?
+        }
         _ => return Err(unsupported(syntax)),
     };
     reduced(elements, decoded, format)
@@ -212,7 +216,6 @@ fn unsupported(syntax: &str) -> String {
     let (name, way) = match syntax.strip_prefix(SYNTAX) {
         Some("4.80" | "4.81") => ("JPEG-LS (read only with the feature jpeg-ls)", BY_PYDICOM),
         Some("4.110" | "4.111" | "4.112") => ("JPEG XL", ""),
-        Some("4.201" | "4.202" | "4.203") => ("high-throughput JPEG 2000", BY_PYDICOM),
         _ => ("an unknown method", ""),
     };
     format!(

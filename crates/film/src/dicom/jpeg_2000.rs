@@ -1,7 +1,9 @@
 //! JPEG 2000 codestreams. Their headers are checked before the decoder allocates memory for what
-//! they claim.
+//! they claim. The usual ones are decoded by a library in safe Rust; it cannot read high-throughput
+//! ones, which are decoded by OpenJPEG.
 
 use hayro_jpeg2000::{DecodeError, DecodeSettings, DecoderContext, Image};
+use jpeg2k::DecodeParameters;
 
 use super::frame::{Coded, Decoded};
 use super::size::PixelFormat;
@@ -22,16 +24,73 @@ pub(super) fn decode(
     format: &PixelFormat,
     limits: &Limits,
 ) -> Result<Decoded, String> {
+    let (stream, size) = checked(frame, format, limits)?;
     let failed = |e: DecodeError| format!("its JPEG 2000 cannot be decoded: {e}");
+    let image = Image::new(stream, &DecodeSettings::default()).map_err(failed)?;
+    let mut context = DecoderContext::default();
+    let decoded = image.decode(&mut context).map_err(failed)?;
+    let planes: Vec<Plane<'_, f32>> = decoded
+        .components()
+        .iter()
+        .map(|plane| (u32::from(plane.bit_depth()), plane.samples()))
+        .collect();
+    // Lossy values may leave their range. The decoder adds half the range to signed values; it is
+    // subtracted again here.
+    let top = (1u32 << size.bits) - 1;
+    let lift = if size.signed {
+        top.div_ceil(2) as i32
+    } else {
+        0
+    };
+    let value = |sample: &f32| (sample.round().clamp(0.0, top as f32) as i32 - lift) as u16;
+    size.interleaved(&planes, format, value)
+}
+
+/// As [`decode`], for high-throughput JPEG 2000 (ISO 15444-15).
+pub(super) fn decode_high_throughput(
+    frame: &[u8],
+    format: &PixelFormat,
+    limits: &Limits,
+) -> Result<Decoded, String> {
+    let (stream, size) = checked(frame, format, limits)?;
+    let image = jpeg2k::Image::from_bytes_with(stream, DecodeParameters::new().strict(true))
+        .map_err(|e| format!("its high-throughput JPEG 2000 cannot be decoded: {e}"))?;
+    let planes: Vec<Plane<'_, i32>> = image
+        .components()
+        .iter()
+        .map(|plane| (plane.precision(), plane.data()))
+        .collect();
+    // Lossy values may leave their range.
+    let top = (1i32 << size.bits) - 1;
+    let lift = if size.signed { (top + 1) / 2 } else { 0 };
+    let value = |sample: &i32| (*sample).clamp(-lift, top - lift) as u16;
+    size.interleaved(&planes, format, value)
+}
+
+/// Bits of a value, and the values of a channel, row by row.
+type Plane<'a, T> = (u32, &'a [T]);
+
+/// The codestream in `frame`, after its headers were checked.
+fn checked<'a>(
+    frame: &'a [u8],
+    format: &PixelFormat,
+    limits: &Limits,
+) -> Result<(&'a [u8], Size), String> {
     // The codestream may lie in a JP2 file.
     let start = frame.windows(4).position(|w| w == START);
     let stream = &frame[start.ok_or("is damaged: its JPEG 2000 codestream is missing")?..];
     let size = Size::read(stream).ok_or("its JPEG 2000 codestream is cut short")?;
     format.check_frame_size(size.width, size.height)?;
-    let channels = usize::from(size.components);
+    let channels = size.components;
     if channels != 1 && channels != 3 {
         return Err(format!(
             "its JPEG 2000 has {channels} channels: films have 1, or 3"
+        ));
+    }
+    if size.bits > 16 {
+        return Err(format!(
+            "its JPEG 2000 has {} bits a pixel, more than 16",
+            size.bits
         ));
     }
     if size.tiles > MAX_TILES {
@@ -49,50 +108,8 @@ pub(super) fn decode(
     }
     // Memory for coefficients, samples and two buffers of the wavelet transform, 4 bytes a pixel
     // each, and for the code blocks.
-    limits.check(size.width, size.height, 28 * channels as u64)?;
-    let image = Image::new(stream, &DecodeSettings::default()).map_err(failed)?;
-    let mut context = DecoderContext::default();
-    let decoded = image.decode(&mut context).map_err(failed)?;
-    let bits = u32::from(size.bits);
-    if bits > 16 {
-        return Err(format!(
-            "its JPEG 2000 has {bits} bits a pixel, more than 16"
-        ));
-    }
-    // Lossy values may leave their range. The decoder adds half the range to signed values; it is
-    // subtracted again here.
-    let top = (1u32 << bits) - 1;
-    let lift = if size.signed {
-        top.div_ceil(2) as i32
-    } else {
-        0
-    };
-    let value = |sample: &f32| (sample.round().clamp(0.0, top as f32) as i32 - lift) as u16;
-    let planes = decoded.components();
-    if planes.len() != channels {
-        return Err(
-            "is damaged: its JPEG 2000 has another number of channels than it states".into(),
-        );
-    }
-    let count = format.pixels();
-    let mut values = vec![0; count * channels];
-    for (channel, plane) in planes.iter().enumerate() {
-        if plane.samples().len() != count || u32::from(plane.bit_depth()) != bits {
-            return Err("its JPEG 2000 has channels of different kinds".into());
-        }
-        let places = values.iter_mut().skip(channel).step_by(channels);
-        for (place, sample) in places.zip(plane.samples()) {
-            *place = value(sample);
-        }
-    }
-    Ok(Decoded {
-        values,
-        channels,
-        coded: Coded {
-            bits,
-            signed: size.signed,
-        },
-    })
+    limits.check(size.width, size.height, 28 * u64::from(channels))?;
+    Ok((stream, size))
 }
 
 /// The smallest exponent of a precinct's side in the headers of `stream` and of its tile-parts; 15
@@ -151,7 +168,7 @@ struct Size {
     components: u16,
     tiles: u64,
     /// Bits of a value of the first component.
-    bits: u8,
+    bits: u32,
     signed: bool,
 }
 
@@ -174,8 +191,42 @@ impl Size {
             height: bottom.checked_sub(top)?,
             components: u16::from_be_bytes([*rest.first()?, *rest.get(1)?]),
             tiles: along(right, tile_x, tile_w)? * along(bottom, tile_y, tile_h)?,
-            bits: (rest.get(2)? & 0x7f) + 1,
+            bits: u32::from(rest.get(2)? & 0x7f) + 1,
             signed: rest.get(2)? & 0x80 != 0,
+        })
+    }
+
+    /// The values of all channels, side by side.
+    fn interleaved<T>(
+        &self,
+        planes: &[Plane<'_, T>],
+        format: &PixelFormat,
+        value: impl Fn(&T) -> u16,
+    ) -> Result<Decoded, String> {
+        let channels = usize::from(self.components);
+        if planes.len() != channels {
+            return Err(
+                "is damaged: its JPEG 2000 has another number of channels than it states".into(),
+            );
+        }
+        let count = format.pixels();
+        let mut values = vec![0; count * channels];
+        for (channel, (bits, samples)) in planes.iter().enumerate() {
+            if samples.len() != count || *bits != self.bits {
+                return Err("its JPEG 2000 has channels of different kinds".into());
+            }
+            let places = values.iter_mut().skip(channel).step_by(channels);
+            for (place, sample) in places.zip(*samples) {
+                *place = value(sample);
+            }
+        }
+        Ok(Decoded {
+            values,
+            channels,
+            coded: Coded {
+                bits: self.bits,
+                signed: self.signed,
+            },
         })
     }
 }

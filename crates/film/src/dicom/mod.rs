@@ -1,6 +1,7 @@
 //! DICOM files: a frame of a grey picture.
 
 mod colour;
+mod deflated;
 mod elements;
 mod frame;
 mod jpeg_2000;
@@ -26,6 +27,26 @@ use table::table;
 /// Opens a frame of the DICOM file in `bytes`: the one of this number, from 1, or else the first.
 /// The number counts only for files with several frames.
 pub(crate) fn open<'a>(
+    bytes: &'a [u8],
+    number: Option<u32>,
+    limits: &Limits,
+) -> Result<Source<'a>, String> {
+    if let Some(file) = deflated::inflated(bytes, limits)? {
+        return Ok(open_plain(&file, number, limits)?.into_owned());
+    }
+    open_plain(bytes, number, limits)
+}
+
+/// Columns and rows of the picture in the DICOM file in `bytes`. Its pixels are not decoded.
+pub(crate) fn size(bytes: &[u8], limits: &Limits) -> Result<[u32; 2], String> {
+    let inflated = deflated::inflated(bytes, limits)?;
+    let elements = Elements::read(inflated.as_deref().unwrap_or(bytes))?;
+    let format = PixelFormat::read(&elements)?;
+    Ok([format.width.into(), format.height.into()])
+}
+
+/// As [`open`], for a file that is not deflated.
+fn open_plain<'a>(
     bytes: &'a [u8],
     number: Option<u32>,
     limits: &Limits,

@@ -74,6 +74,15 @@ impl<'a> Jpeg<'a> {
         })
     }
 
+    /// The same JPEG, with its bytes copied if they are borrowed.
+    #[cfg(feature = "dicom")]
+    pub(crate) fn into_owned(self) -> Jpeg<'static> {
+        Jpeg {
+            bytes: Cow::Owned(self.bytes.into_owned()),
+            ..self
+        }
+    }
+
     /// Decodes the picture in grey, at `eighths`/8 of its size (1 to 8). Returns the number of
     /// columns and the pixels, row by row. Sides are rounded up, so the last pixels may reach
     /// beyond the picture.

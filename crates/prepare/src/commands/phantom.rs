@@ -56,7 +56,7 @@ impl PhantomArgs {
             row(split.name(), summary.splits[*split as usize]);
         }
         for (kind, films) in &summary.kinds {
-            row(&format!("with {kind:?}").to_lowercase(), *films);
+            row(&format!("with {}", kind.name()), *films);
         }
         if summary.objects > 0 {
             row("with foreign objects", summary.objects);

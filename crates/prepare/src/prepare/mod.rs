@@ -131,6 +131,7 @@ fn finish(
         films,
         bad: bad.len(),
         warnings,
+        records_blake3: Some(mflag_core::digest::file(&files.films())?),
         shards: shards.iter().map(|content| content.shard.clone()).collect(),
     };
     Ok(atomic::write_json(&files.meta(), &meta)?)

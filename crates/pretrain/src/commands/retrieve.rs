@@ -58,10 +58,11 @@ pub(crate) fn run(args: &RetrieveArgs, output: &mut Output) -> Result<()> {
         None => (0..store.records().len()).collect(),
     };
     if films.is_empty() {
-        bail!(
-            "{} has no films in this split: choose another --split",
-            args.source.store.display()
-        );
+        let store = args.source.store.display();
+        match args.split {
+            Some(_) => bail!("{store} has no films in this split: choose another --split"),
+            None => bail!("{store} has no films: prepare it again"),
+        }
     }
     let model = DualEncoder::open(&args.source.run, args.source.device.into())?;
     verification.finish()?;

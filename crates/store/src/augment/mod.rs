@@ -6,6 +6,7 @@ use rand::Rng;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod bilinear;
 mod homography;
 mod official;
 mod tone;

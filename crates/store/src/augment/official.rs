@@ -63,32 +63,47 @@ fn rotate<P: Grey>(film: &[P], view: &mut [P], side: usize, degrees: f64) {
 
 /// Resamples bicubically (a = −1, rounded down). Pixels outside of `film` are black.
 fn bend<P: Grey>(film: &[P], view: &mut [P], side: usize, map: &Homography) {
-    let end = side as i64 - 1;
-    let at = |x: i64, y: i64| -> f64 {
-        let [x, y] = [x, y].map(|v| v.clamp(0, end) as usize);
-        let grey: f32 = film[y * side + x].into();
-        f64::from(grey)
-    };
     let inside = |v: f64| (0.0..side as f64).contains(&v);
     for (row, line) in view.chunks_exact_mut(side).enumerate() {
         for (column, pixel) in line.iter_mut().enumerate() {
             let (x, y) = map.apply((column as f64 + 0.5, row as f64 + 0.5));
-            *pixel = P::default();
-            if !(inside(x) && inside(y)) {
-                continue;
-            }
-            let (x, y) = (x - 0.5, y - 0.5);
-            let (left, top) = (x.floor(), y.floor());
-            let (first, upper) = (left as i64 - 1, top as i64 - 1);
-            let rows = [0, 1, 2, 3].map(|down| {
-                // A row below the film is the last row of the film.
-                let row = (upper + down).clamp(0, end);
-                cubic([0, 1, 2, 3].map(|across| at(first + across, row)), x - left)
-            });
-            let grey = cubic(rows, y - top).clamp(0.0, f64::from(P::WHITE));
-            *pixel = P::floor(grey as f32);
+            *pixel = if inside(x) && inside(y) {
+                bicubic(film, side, [x - 0.5, y - 0.5])
+            } else {
+                P::default()
+            };
         }
     }
+}
+
+/// The value at the position (x, y) of `film`, from the sixteen pixels around it. Beyond an edge,
+/// the pixels of the edge are repeated.
+fn bicubic<P: Grey>(film: &[P], side: usize, position: [f64; 2]) -> P {
+    // As `floor`, which is slow without SSE 4.1.
+    let start = |v: f64| v as i64 - i64::from((v as i64) as f64 > v);
+    let [x, y] = position;
+    let (left, top) = (start(x), start(y));
+    let (across, down) = (x - left as f64, y - top as f64);
+    let (first, upper) = (left - 1, top - 1);
+    let end = side as i64 - 1;
+    let grey = |pixel: P| f64::from(Into::<f32>::into(pixel));
+    let is_inner = |first: i64| (0..=end - 3).contains(&first);
+    let rows = if is_inner(first) && is_inner(upper) {
+        let around = &film[upper as usize * side + first as usize..];
+        [0, 1, 2, 3].map(|row| {
+            let line = &around[row * side..][..4];
+            cubic([0, 1, 2, 3].map(|column| grey(line[column])), across)
+        })
+    } else {
+        let clamped = |position: i64| position.clamp(0, end) as usize;
+        [0, 1, 2, 3].map(|row| {
+            let line = &film[clamped(upper + row) * side..][..side];
+            let at = |column| grey(line[clamped(first + column)]);
+            cubic([0, 1, 2, 3].map(at), across)
+        })
+    };
+    let value = cubic(rows, down).clamp(0.0, f64::from(P::WHITE));
+    P::floor(value as f32)
 }
 
 /// The cubic through four values at −1, 0, 1 and 2, at `t` from 0 to 1.

@@ -1,9 +1,9 @@
 //! Views against goldens of torchvision (`tests/oracle/augment.py`). Tolerance: 1 grey level, as
 //! views are rounded to 8 bits.
 
+use super::bilinear::resample;
 use super::homography::Homography;
 use super::tone::autocontrast;
-use super::view::resample;
 use super::*;
 use crate::BoundingBox;
 use mflag_core::seed::rng;

@@ -49,8 +49,18 @@ impl Tone {
 /// Changes each pixel. The result is clamped to black and white and rounded down, as in
 /// torchvision.
 fn change_pixels<P: Grey>(view: &mut [P], change: impl Fn(f32) -> f32) {
+    let changed = |value: f32| P::floor(change(value).clamp(0.0, P::WHITE));
+    if P::WHITE <= 255.0 {
+        // Fewer values than pixels: each is changed once.
+        let table: [P; 256] = std::array::from_fn(|value| changed(value as f32));
+        for pixel in view {
+            let value: u16 = (*pixel).into();
+            *pixel = table[usize::from(value)];
+        }
+        return;
+    }
     for pixel in view {
-        *pixel = P::floor(change((*pixel).into()).clamp(0.0, P::WHITE));
+        *pixel = changed((*pixel).into());
     }
 }
 
@@ -70,8 +80,9 @@ fn contrast<P: Grey>(view: &mut [P], factor: f32) {
     if factor == 1.0 {
         return;
     }
-    let value = |pixel: &P| f64::from(Into::<f32>::into(*pixel));
-    let mean = (view.iter().map(value).sum::<f64>() / view.len() as f64) as f32;
+    let value = |pixel: &P| u64::from(Into::<u16>::into(*pixel));
+    let sum: u64 = view.iter().map(value).sum();
+    let mean = (sum as f64 / view.len() as f64) as f32;
     change_pixels(view, |value| factor * value + (1.0 - factor) * mean);
 }
 
@@ -83,28 +94,52 @@ fn blur<P: Grey>(view: &mut [P], side: usize, sigma: f32) {
     let weights: Vec<f32> = (0..=reach).map(weight).collect();
     let total = weights[0] + 2.0 * weights[1..].iter().sum::<f32>();
     let weights: Vec<f32> = weights.iter().map(|w| w / total).collect();
-    let mut line = vec![0.0; side + 2 * reach];
-    // Blurs a line of values that lie `step` apart, from `start` on.
-    let mut blur_line = |values: &mut [f32], start: usize, step: usize| {
-        for (index, padded) in line.iter_mut().enumerate() {
-            let from_edge = index.abs_diff(reach);
-            let mirrored = from_edge.min((2 * (side - 1)).saturating_sub(from_edge));
-            *padded = values[start + mirrored * step];
-        }
-        for index in 0..side {
-            let middle = index + reach;
-            let pairs = (1..=reach).map(|d| weights[d] * (line[middle - d] + line[middle + d]));
-            values[start + index * step] = weights[0] * line[middle] + pairs.sum::<f32>();
-        }
-    };
+
     let mut values: Vec<f32> = view.iter().map(|pixel| (*pixel).into()).collect();
-    for row in 0..side {
-        blur_line(&mut values, row * side, 1);
+    let mut line = vec![0.0; side + 2 * reach];
+    let mut sum = vec![0.0; side];
+    for row in values.chunks_exact_mut(side) {
+        for (index, padded) in line.iter_mut().enumerate() {
+            *padded = row[mirrored(index, reach, side)];
+        }
+        let shifted = |by: usize| &line[by..][..side];
+        let pair = |distance: usize| (shifted(reach - distance), shifted(reach + distance));
+        weigh(&weights, shifted(reach), pair, &mut sum);
+        row.copy_from_slice(&sum);
     }
-    for column in 0..side {
-        blur_line(&mut values, column, side);
+    for (row, pixels) in view.chunks_exact_mut(side).enumerate() {
+        let at = |index: usize| &values[mirrored(index, reach, side) * side..][..side];
+        let middle = row + reach;
+        let pair = |distance: usize| (at(middle - distance), at(middle + distance));
+        weigh(&weights, at(middle), pair, &mut sum);
+        for (pixel, value) in pixels.iter_mut().zip(&sum) {
+            *pixel = P::rounded(value.min(P::WHITE));
+        }
     }
-    for (pixel, value) in view.iter_mut().zip(values) {
-        *pixel = P::rounded(value.min(P::WHITE));
+}
+
+/// The index in a line of `side` values of a place in the line that is mirrored at both ends, where
+/// `reach` places come before the first value.
+fn mirrored(place: usize, reach: usize, side: usize) -> usize {
+    let from_first = place.abs_diff(reach);
+    from_first.min((2 * (side - 1)).saturating_sub(from_first))
+}
+
+/// Writes the weighted sum of `middle` and of the two lines at each distance from it into `sum`.
+fn weigh<'a>(
+    weights: &[f32],
+    middle: &[f32],
+    pair: impl Fn(usize) -> (&'a [f32], &'a [f32]),
+    sum: &mut [f32],
+) {
+    sum.fill(0.0);
+    for (distance, weight) in weights.iter().enumerate().skip(1) {
+        let (before, after) = pair(distance);
+        for ((sum, before), after) in sum.iter_mut().zip(before).zip(after) {
+            *sum += weight * (before + after);
+        }
+    }
+    for (sum, value) in sum.iter_mut().zip(middle) {
+        *sum += weights[0] * value;
     }
 }

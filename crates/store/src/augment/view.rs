@@ -3,6 +3,7 @@
 
 use mflag_film::{Grey, centre_start};
 
+use super::bilinear::resample;
 use super::homography::Homography;
 use super::official::Steps;
 use super::tone::Tone;
@@ -134,40 +135,5 @@ fn copy<P: Grey>(square: &[P], from: u32, view: &mut [P], to: u32, (left, top): 
     for (row, line) in view.chunks_exact_mut(to).enumerate() {
         let begin = first + row * from;
         line.copy_from_slice(&square[begin..begin + to]);
-    }
-}
-
-/// Resamples bilinearly. Pixels outside of the square `film` are black.
-pub(super) fn resample<P: Grey>(film: &[P], from: u32, view: &mut [P], to: u32, map: &Homography) {
-    let m = map.0.map(|v| v as f32);
-    let side = from as i32;
-    let at = |x: i32, y: i32| {
-        let inside = x >= 0 && y >= 0 && x < side && y < side;
-        if inside {
-            film[(y * side + x) as usize].into()
-        } else {
-            0.0
-        }
-    };
-    for (row, line) in view.chunks_exact_mut(to as usize).enumerate() {
-        let y = row as f32 + 0.5;
-        for (column, pixel) in line.iter_mut().enumerate() {
-            let x = column as f32 + 0.5;
-            let depth = m[6] * x + m[7] * y + m[8];
-            let u = (m[0] * x + m[1] * y + m[2]) / depth - 0.5;
-            let v = (m[3] * x + m[4] * y + m[5]) / depth - 0.5;
-            let (left, top) = (u.floor(), v.floor());
-            let (right_share, lower_share) = (u - left, v - top);
-            let (left, top) = (left as i32, top as i32);
-            let mix = |a: f32, b: f32, share: f32| a + (b - a) * share;
-            let upper = mix(at(left, top), at(left.saturating_add(1), top), right_share);
-            let below = top.saturating_add(1);
-            let lower = mix(
-                at(left, below),
-                at(left.saturating_add(1), below),
-                right_share,
-            );
-            *pixel = P::rounded(mix(upper, lower, lower_share));
-        }
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn check(
     };
     let more = match wrong.len() - 1 {
         0 => String::new(),
-        n => format!(" (and {n} more rows)"),
+        n => format!(" (and {n} more)"),
     };
     Err(Error::file(table, format!("row {row}, {reason}{more}")))
 }

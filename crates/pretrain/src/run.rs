@@ -138,7 +138,7 @@ impl RunKind for PretrainRun {
         let texts = indices.texts(&store);
         let encode = || encode_texts(&text, &config.text.cache, &texts);
         let (cache, _) = match &self.world {
-            Some(world) => world.main_first("texts", encode)?,
+            Some(world) => world.main_first(encode)?,
             None => encode()?,
         };
         // Frees the memory of the language model.

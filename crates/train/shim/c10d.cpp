@@ -248,8 +248,13 @@ char* mflag_broadcast(Group* group, Tensor* x) {
   });
 }
 
-char* mflag_barrier(Group* group) {
-  return guarded([&] { group->open().barrier()->wait(); });
+// Waits until all ranks are here, for at most this time.
+char* mflag_barrier(Group* group, int64_t timeout_ms) {
+  return guarded([&] {
+    c10d::BarrierOptions options;
+    options.timeout = milliseconds(timeout_ms);
+    group->open().barrier(options)->wait();
+  });
 }
 
 // BatchNorm in training mode over the batches of all ranks. `weight` and `bias` must be defined.

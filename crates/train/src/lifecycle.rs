@@ -359,6 +359,10 @@ fn train<K: RunKind>(
     run: &RunFolder,
     out: &mut Output,
 ) -> Result<ExitCode> {
+    if let Some(world) = kind.world() {
+        // Reading the inputs may take some ranks much longer than others.
+        world.barrier()?;
+    }
     let result = fit(&mut task, kind.trainer(config), device, run.path())?;
     if !is_main(kind) {
         return Ok(ExitCode::from(result.exit_code()));

@@ -61,7 +61,7 @@ unsafe extern "C" {
         rows: *mut *mut C_tensor,
     ) -> *mut c_char;
     fn mflag_broadcast(group: *mut Opaque, x: *const C_tensor) -> *mut c_char;
-    fn mflag_barrier(group: *mut Opaque) -> *mut c_char;
+    fn mflag_barrier(group: *mut Opaque, timeout_ms: i64) -> *mut c_char;
     fn mflag_sync_batch_norm(
         group: *mut Opaque,
         x: *const C_tensor,
@@ -234,10 +234,10 @@ impl Group {
         checked(unsafe { mflag_broadcast(self.0.pointer(), x.as_ptr()) })
     }
 
-    /// Waits until all ranks are here.
-    pub(crate) fn barrier(&self) -> Result<()> {
+    /// Waits until all ranks are here, for at most `timeout`.
+    pub(crate) fn barrier(&self, timeout: Duration) -> Result<()> {
         // SAFETY: a live group.
-        checked(unsafe { mflag_barrier(self.0.pointer()) })
+        checked(unsafe { mflag_barrier(self.0.pointer(), milliseconds(timeout)) })
     }
 
     /// BatchNorm in training mode over the batches of all ranks.

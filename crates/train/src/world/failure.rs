@@ -4,6 +4,7 @@
 //! another rank is gone, notes that it is still there. So rank 0 learns which rank failed and why, and
 //! which ranks ended without a word.
 
+use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mflag_core::launch::Launch;
@@ -39,6 +40,15 @@ impl World {
         if !waited {
             write_error_file(self.launch(), error);
         }
+        // If the network is lost, the store does not answer for a quarter of an hour.
+        let (sender, receiver) = channel();
+        let (world, own) = (self.clone(), error.to_owned());
+        std::thread::spawn(move || sender.send(world.speak(waited, &own)));
+        let spoken = receiver.recv_timeout(3 * GRACE);
+        spoken.unwrap_or_else(|_| self.without_store(waited, error))
+    }
+
+    fn speak(&self, waited: bool, error: &str) -> Option<String> {
         let words = if waited { "" } else { error };
         if self
             .0
@@ -67,11 +77,6 @@ impl World {
             write_error_file(self.launch(), &message);
         }
         Some(message)
-    }
-
-    /// Whether `rank` has said its last words.
-    pub(super) fn has_failed(&self, rank: usize) -> bool {
-        !matches!(self.last(rank), Ok(Last::Silent))
     }
 
     /// Rank 0 served the store and is gone. If it has failed by itself, it has said why.

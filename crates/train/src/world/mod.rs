@@ -23,6 +23,8 @@ use crate::shim::c10d::{Group, Reducer, Store};
 /// files, while the others wait.
 pub const TIMEOUT: Duration = Duration::from_secs(600);
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What the ranks do with the result of a collective that has a gradient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Then {
@@ -100,38 +102,32 @@ impl World {
         self.done(self.0.group.broadcast(x))
     }
 
-    /// Waits until all ranks are here.
+    /// Waits until all ranks are here, for work that takes some ranks much longer than others. Waits up
+    /// to a day; other collectives wait for [`TIMEOUT`].
     ///
     /// # Errors
     /// As [`World::sum`].
     pub fn barrier(&self) -> Result<()> {
-        self.done(self.0.group.barrier())
+        self.done(self.0.group.barrier(DAY))
     }
 
     /// Lets rank 0 do `work` before the others do it, for work that writes files which the others then
-    /// find. The others wait as long as it takes. `name` must be unique in the life of the process.
+    /// find.
     ///
     /// # Errors
-    /// If `work` fails here or on rank 0, or rank 0 is lost.
+    /// If `work` fails here, or a rank is lost.
     pub fn main_first<T, E: From<Error>>(
         &self,
-        name: &str,
         work: impl FnOnce() -> std::result::Result<T, E>,
     ) -> std::result::Result<T, E> {
-        let key = format!("first/{name}");
         if self.is_main() {
             let result = work()?;
-            self.done(self.0.store.set(&key, &[]))?;
-            return Ok(result);
+            self.barrier()?;
+            Ok(result)
+        } else {
+            self.barrier()?;
+            work()
         }
-        while self.done(self.0.store.get(&key))?.is_none() {
-            if self.has_failed(0) {
-                let failed = Error::Launch("rank 0 has failed".to_owned());
-                self.done(Err(failed))?;
-            }
-            std::thread::sleep(connect::POLL);
-        }
-        work()
     }
 
     /// The bytes of each rank.

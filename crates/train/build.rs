@@ -8,7 +8,7 @@ use std::path::Path;
 
 fn main() {
     rpath::link();
-    println!("cargo::rerun-if-changed=shim/shim.cpp");
+    println!("cargo::rerun-if-changed=shim");
     println!("cargo::rerun-if-env-changed=LIBTORCH_CXX11_ABI");
     let lib = std::env::var("DEP_TCH_LIBTORCH_LIB").unwrap_or_default();
     let Some(torch) = Path::new(&lib).parent() else {
@@ -21,10 +21,15 @@ fn main() {
     cc::Build::new()
         .cpp(true)
         .std("c++17")
+        .include("shim")
         .include(torch.join("include"))
+        .include(torch.join("include/torch/csrc/api/include"))
         .define("_GLIBCXX_USE_CXX11_ABI", abi.as_str())
+        .define("USE_DISTRIBUTED", None)
+        .define("USE_C10D_GLOO", None)
         .warnings(false)
         .opt_level(1)
         .file("shim/shim.cpp")
+        .file("shim/c10d.cpp")
         .compile("mflag_shim");
 }

@@ -5,6 +5,7 @@
 pub mod formula;
 pub mod heads;
 pub mod programs;
+pub mod ranks;
 pub mod service;
 
 use std::path::PathBuf;

@@ -27,7 +27,13 @@ impl Common {
     /// Starts logging to standard error. A progress bar stays below the log lines. `RUST_LOG`
     /// overrides the flags. Lines are coloured on a terminal, unless `NO_COLOR` is set.
     pub fn init(&self) {
-        let level = match (self.quiet, self.verbose) {
+        self.init_unless(false);
+    }
+
+    /// As [`Common::init`]. With `muted`, logs only errors if no flag asks for more: another process
+    /// logs the same.
+    pub fn init_unless(&self, muted: bool) {
+        let level = match (self.quiet || (muted && self.verbose == 0), self.verbose) {
             (true, _) => "error",
             (_, 0) => "info",
             (_, 1) => "debug",

@@ -15,4 +15,4 @@ pub use config_args::{ConfigArgs, TrainArgs};
 pub use device_args::DeviceArgs;
 pub use help::{after_help_of_service, parse, try_parse, with_examples};
 pub use named::named;
-pub use program::{OutputArgs, run_main};
+pub use program::{OutputArgs, chain, run_main};

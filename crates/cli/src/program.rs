@@ -86,7 +86,7 @@ fn out_of_memory(fault: &str) -> Option<&str> {
 }
 
 /// The message of an error and its causes. Causes that an outer message contains are left out.
-fn chain(error: &(dyn Error + Send + Sync)) -> String {
+pub fn chain(error: &(dyn Error + Send + Sync)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -27,6 +27,18 @@ pub enum Error {
         /// All problems, each with its key and the fix.
         problems: Vec<String>,
     },
+    /// The environment variables of a launcher of several processes are wrong.
+    #[error(
+        "the environment of {launcher} has errors:\n{}\nStart the program by {launcher}, or unset \
+         these variables to train in one process",
+        list(problems)
+    )]
+    Launch {
+        /// The launcher's command.
+        launcher: &'static str,
+        /// All problems, each with its variable.
+        problems: Vec<String>,
+    },
     /// A run folder, or a file in it, cannot be used.
     #[error("{}: {reason}", path.display())]
     Run {

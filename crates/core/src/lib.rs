@@ -7,6 +7,7 @@ pub mod device;
 pub mod digest;
 mod direction;
 mod error;
+pub mod launch;
 mod named;
 pub mod npy;
 pub mod output;

@@ -18,6 +18,7 @@ pub struct Output {
     /// The first error of a write to standard output. After it, the program goes on and prints
     /// nothing.
     failed: OnceCell<io::Error>,
+    muted: bool,
 }
 
 impl Output {
@@ -26,7 +27,13 @@ impl Output {
         Output {
             json: json.then(Map::new),
             failed: OnceCell::new(),
+            muted: false,
         }
+    }
+
+    /// Prints nothing from now on: another process prints the results.
+    pub fn mute(&mut self) {
+        self.muted = true;
     }
 
     /// Reports a result: prints `text`, which includes its newlines, or stores `value` under `key`
@@ -58,7 +65,8 @@ impl Output {
     }
 
     fn print(&self, text: impl Display) {
-        if self.failed.get().is_none()
+        if !self.muted
+            && self.failed.get().is_none()
             && let Err(error) = io::stdout()
                 .write_all(visible(&text.to_string()).as_bytes())
                 .and_then(|()| io::stdout().flush())

@@ -60,6 +60,9 @@ pub struct Provenance {
     pub started: u64,
     /// Number of processors of the machine.
     pub processors: usize,
+    /// Number of processes that began the run together. `None` for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world_size: Option<usize>,
     /// What the network sees of the films, in words. `None` in runs of older versions.
     #[serde(default)]
     pub view: Option<String>,
@@ -81,6 +84,9 @@ pub struct Session {
     pub command: Vec<String>,
     /// When the program was started, in seconds since 1970 (UTC).
     pub started: u64,
+    /// As [`Provenance::world_size`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world_size: Option<usize>,
     /// The changes of the configuration, each as `key: old → new`.
     pub changes: Vec<String>,
 }
@@ -93,6 +99,7 @@ impl Session {
             git: git.map(str::to_owned),
             command: command_line(),
             started: seconds_since_1970(),
+            world_size: None,
             changes,
         }
     }
@@ -120,6 +127,7 @@ impl Provenance {
             command: command_line(),
             started: seconds_since_1970(),
             processors: std::thread::available_parallelism().map_or(1, usize::from),
+            world_size: None,
             view: None,
             digests: owned(digests),
             resumed: Vec::new(),
@@ -269,15 +277,20 @@ impl RunFolder {
         Ok(())
     }
 
+    /// The folder of a run that another process writes. Nothing is read or locked.
+    pub fn of_another(path: &Path) -> RunFolder {
+        RunFolder {
+            path: path.to_owned(),
+            _lock: None,
+        }
+    }
+
     /// Opens the run in the folder `path` to read it. Returns the folder and the configuration.
     ///
     /// # Errors
     /// If the folder holds no run, or its configuration cannot be read.
     pub fn open<T: Config>(path: &Path) -> Result<(RunFolder, T)> {
-        let run = RunFolder {
-            path: path.to_owned(),
-            _lock: None,
-        };
+        let run = RunFolder::of_another(path);
         if !RunFolder::exists(path) {
             let reason = "holds no run (it has no config.yaml): check the path".into();
             return Err(Error::Run {

@@ -20,6 +20,7 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// | [`Error::Closed`] | the encoder's thread has ended | 503 |
 /// | [`Error::Io`], [`Error::Model`] | a file on the server: a fault of its operator | 500 |
 /// | [`Error::Input`] | an argument that does not fit: a fault of the program | 500 |
+/// | [`Error::BatchNorm`] | in training only | |
 /// | [`Error::Torch`], [`Error::Thread`] | the machine, usually too little memory | 500 |
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -45,6 +46,9 @@ pub enum Error {
     /// libtorch failed, for example for lack of memory.
     #[error("libtorch: {0}")]
     Torch(#[from] tch::TchError),
+    /// A [`BatchNorm`](crate::BatchNorm) over several processes failed.
+    #[error(transparent)]
+    BatchNorm(Box<dyn std::error::Error + Send + Sync>),
     /// The operating system could not start the thread of a [`SharedEncoder`].
     ///
     /// [`SharedEncoder`]: crate::SharedEncoder

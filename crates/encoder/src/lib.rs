@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod batch_norm;
 mod batcher;
 #[cfg(feature = "text")]
 pub mod bert;
@@ -15,6 +16,7 @@ mod shared;
 #[cfg(feature = "text")]
 pub mod text;
 
+pub use batch_norm::BatchNorm;
 pub use batcher::{BatchOptions, Batcher, Closed};
 pub use config::EncoderConfig;
 pub use error::{Error, IoError, Result};

@@ -1,11 +1,13 @@
 //! ResNet-18/34/50/101 (He et al., CVPR 2016) as torchvision builds them: the same parameter names
 //! and initial values, and the stride in the 3×3 convolution of a bottleneck ("v1.5").
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor, nn};
 
-use crate::{Error, Result};
+use crate::{BatchNorm, Error, Result};
 
 /// Architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -132,6 +134,14 @@ impl ResNet {
     /// The architecture.
     pub fn arch(&self) -> Arch {
         self.arch
+    }
+
+    /// Lets `norm` compute each BatchNorm in training mode.
+    pub fn set_batch_norm(&mut self, norm: &Arc<dyn BatchNorm>) {
+        let blocks = self.stages.iter_mut().flatten();
+        let layers = blocks.flat_map(|block| block.layers.iter_mut().chain(&mut block.downsample));
+        let norms = layers.map(|(_, norm)| norm).chain([&mut self.bn1]);
+        norms.for_each(|layer| layer.in_training = Some(norm.clone()));
     }
 
     /// The features of films `[B, 3, H, W]`, or of grey films `[B, 1, H, W]`, which give the same
@@ -413,7 +423,12 @@ pub(crate) struct Norm {
     pub(crate) bias: Tensor,
     pub(crate) running_mean: Tensor,
     pub(crate) running_var: Tensor,
+    /// Computes the layer in training mode, in place of libtorch.
+    in_training: Option<Arc<dyn BatchNorm>>,
 }
+
+/// The share by which running statistics move to those of a batch.
+const MOMENTUM: f64 = 0.1;
 
 /// Added to the variance before its square root is taken.
 pub(crate) const EPSILON: f64 = 1e-5;
@@ -425,6 +440,7 @@ impl Norm {
             bias: p.f_var("bias", &[channels], nn::Init::Const(0.0))?,
             running_mean: p.f_zeros_no_train("running_mean", &[channels])?,
             running_var: p.f_ones_no_train("running_var", &[channels])?,
+            in_training: None,
         })
     }
 
@@ -434,17 +450,24 @@ impl Norm {
             bias: tensor(&self.bias)?,
             running_mean: tensor(&self.running_mean)?,
             running_var: tensor(&self.running_var)?,
+            in_training: None,
         })
     }
 
     fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        if let (Some(norm), true) = (&self.in_training, train) {
+            let affine = [&self.weight, &self.bias];
+            let running = [&self.running_mean, &self.running_var];
+            let y = norm.forward(x, affine, running, MOMENTUM, EPSILON);
+            return y.map_err(Error::BatchNorm);
+        }
         Ok(x.f_batch_norm(
             Some(&self.weight),
             Some(&self.bias),
             Some(&self.running_mean),
             Some(&self.running_var),
             train,
-            0.1,
+            MOMENTUM,
             EPSILON,
             false,
         )?)

@@ -363,6 +363,23 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
     }
     assert_eq!(features, all);
 
+    // Two processes share each batch: films 0 and 2 of it, and films 1 and 3.
+    let shares = [0, 1].map(|rank| {
+        let loader = with(2, 2).for_rank(rank, 2);
+        assert_eq!(loader.batches_per_epoch(), 7);
+        batches(&loader, Source::Pixels, 3, 0)
+    });
+    let area = 32 * 32;
+    for (n, whole) in all.iter().enumerate() {
+        for (film, pixels) in whole.pixels.chunks_exact(area).enumerate() {
+            let (share, place) = (&shares[film % 2][n], film / 2);
+            assert_eq!(share.films[place], whole.films[film]);
+            assert_eq!(share.pixels[place * area..][..area], *pixels);
+        }
+    }
+    let later = batches(&with(1, 1).for_rank(1, 2), Source::Pixels, 3, 5);
+    assert_eq!(later, shares[1][5..]);
+
     let every = batches(&of(false, 2, 2), Source::Pixels, 3, 0);
     assert_eq!(every[..7], all);
     assert_eq!(every[7].films.len(), 1);
@@ -379,6 +396,21 @@ fn batches_depend_on_seed_epoch_and_number_alone() {
         train
     );
     assert_eq!(ordered.last().unwrap().films.len(), 1);
+    // Of the 8 batches in order, each of three processes makes every third.
+    for (rank, expected) in [vec![0, 3, 6], vec![1, 4, 7], vec![2, 5]]
+        .iter()
+        .enumerate()
+    {
+        let own = with(2, 2)
+            .for_rank(rank, 3)
+            .in_order(Source::Pixels, |_, _| ());
+        let own: Vec<Batch<()>> = own.map(std::result::Result::unwrap).collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|&n: &usize| ordered[n].clone())
+            .collect();
+        assert_eq!(own, expected);
+    }
     // An iterator that is dropped early ends its threads.
     drop(with(2, 1).in_order(Source::Pixels, |_, _| ()).next());
 

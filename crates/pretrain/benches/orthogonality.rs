@@ -22,7 +22,7 @@ fn main() {
 
 fn time(x: &Tensor, gram: Gram) -> f64 {
     let begin = Instant::now();
-    if let Some(loss) = orthogonality(x, OrthogonalityForm::Official, 0.0051, gram) {
+    if let Ok(Some(loss)) = orthogonality(x, OrthogonalityForm::Official, 0.0051, gram, None) {
         loss.backward();
     }
     let _ = x.grad().zero_();

@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
+use crate::error::{Error, Result};
 use crate::loss::OrthogonalityForm;
 use crate::model::ProjectorConfig;
 
@@ -110,6 +111,18 @@ impl TextConfig {
     }
 }
 
+/// The batch over which a loss is computed if several processes train together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LossBatch {
+    /// The joined batch of all processes: the loss and its gradient are those of one process.
+    #[default]
+    Global,
+    /// Each process's own share of the batch, as the authors did; gradients are averaged. The
+    /// orthogonality loss then has another value and another minimum.
+    Process,
+}
+
 /// The two losses: `alignment · L_align + orthogonality · L_orth`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -125,6 +138,8 @@ pub struct LossConfig {
     /// Weight of the off-diagonal entries within the orthogonality loss.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub lambda: f64,
+    /// The batch over which several processes compute the losses. In one process, this changes nothing.
+    pub batch: LossBatch,
     /// Optimiser steps over which the weight of the orthogonality loss rises from 0 to its value.
     pub warm_up_steps: u64,
 }
@@ -136,6 +151,7 @@ impl Default for LossConfig {
             orthogonality: 1.0,
             form: OrthogonalityForm::Official,
             lambda: 0.0051,
+            batch: LossBatch::Global,
             warm_up_steps: 0,
         }
     }
@@ -189,6 +205,35 @@ impl CollapseConfig {
     }
 }
 
+impl PretrainConfig {
+    /// Whether several processes share the statistics of BatchNorm.
+    pub fn sync_batch_norm(&self) -> bool {
+        let is_global = self.loss.batch == LossBatch::Global;
+        self.train.sync_batch_norm.unwrap_or(is_global)
+    }
+
+    /// Checks that `ranks` processes can share a batch.
+    ///
+    /// # Errors
+    /// If the batch size is no multiple of their number, or a share is too small for BatchNorm.
+    pub fn check_share(&self, ranks: usize) -> Result<()> {
+        let batch = self.train.batch_size;
+        if !batch.is_multiple_of(ranks) {
+            return Err(Error::Data(format!(
+                "train.batch_size: {ranks} processes cannot share {batch} pairs equally; choose a \
+                 multiple of {ranks}"
+            )));
+        }
+        if batch == ranks && !self.sync_batch_norm() {
+            return Err(Error::Data(format!(
+                "train.batch_size: each of {ranks} processes would have 1 pair, and BatchNorm needs at \
+                 least 2; choose a larger batch, or train.sync_batch_norm=true"
+            )));
+        }
+        Ok(())
+    }
+}
+
 impl Config for PretrainConfig {
     fn check(&self) -> Vec<String> {
         let mut problems = self.augment.check();
@@ -207,6 +252,26 @@ impl Config for PretrainConfig {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn processes_share_a_batch_equally() {
+        let mut config = PretrainConfig::default();
+        let problem =
+            |config: &PretrainConfig, ranks| config.check_share(ranks).err().map(|e| e.to_string());
+        config.train.batch_size = 4;
+        assert_eq!(problem(&config, 1), None);
+        assert_eq!(problem(&config, 4), None);
+        let unequal = problem(&config, 3).unwrap();
+        assert!(unequal.starts_with("train.batch_size: 3 processes cannot share 4 pairs equally"));
+        config.loss.batch = LossBatch::Process;
+        assert!(
+            problem(&config, 4)
+                .unwrap()
+                .contains("BatchNorm needs at least 2")
+        );
+        config.train.sync_batch_norm = Some(true);
+        assert_eq!(problem(&config, 4), None);
+    }
 
     #[test]
     fn the_alarm_names_the_limits_that_are_crossed_and_no_others() {

@@ -129,7 +129,7 @@ impl DualEncoder {
         let shape = [texts.len() as i64, self.text.hidden() as i64];
         let values: Vec<f32> = vectors.into_iter().collect();
         let vectors = Tensor::f_from_slice(&values)?.f_view(shape)?;
-        let projected = self.model.reports(&self.upload.send(vectors)?, false);
+        let projected = self.model.reports(&self.upload.send(vectors)?, false)?;
         to_array2(&unit_rows(&projected))
     }
 

@@ -6,10 +6,11 @@ use mflag_metrics::catalogue::{
     UNIFORMITY,
 };
 use mflag_metrics::{latent, retrieval};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 use crate::arrays::to_array2;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::loss::{full, unit_rows};
 use crate::model::Latents;
 
@@ -28,6 +29,51 @@ pub struct Measured {
     /// of the largest. Ranks are spaced evenly on a logarithmic scale. Empty if a value is not
     /// finite.
     pub spectrum: Vec<[f64; 2]>,
+}
+
+/// What [`Measured::to_bytes`] writes: JSON has neither NaN nor infinity, so values are bits.
+#[derive(Serialize, Deserialize)]
+struct Bits {
+    metrics: Vec<(String, u64)>,
+    spectrum: Vec<[u64; 2]>,
+}
+
+impl Measured {
+    /// The same values as bytes, for other processes.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let metrics = self.metrics.iter();
+        let bits = Bits {
+            metrics: metrics
+                .map(|(name, v)| (name.clone(), v.to_bits()))
+                .collect(),
+            spectrum: self
+                .spectrum
+                .iter()
+                .map(|point| point.map(f64::to_bits))
+                .collect(),
+        };
+        serde_json::to_vec(&bits).unwrap_or_default()
+    }
+
+    /// Reads what [`Measured::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not from there.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Measured> {
+        let bits: Bits = serde_json::from_slice(bytes)
+            .map_err(|e| Error::Data(format!("the metrics of rank 0 cannot be read: {e}")))?;
+        let metrics = bits.metrics.into_iter();
+        Ok(Measured {
+            metrics: metrics
+                .map(|(name, bits)| (name, f64::from_bits(bits)))
+                .collect(),
+            spectrum: bits
+                .spectrum
+                .into_iter()
+                .map(|point| point.map(f64::from_bits))
+                .collect(),
+        })
+    }
 }
 
 /// Measures the validation pairs. Pairs with the same text have the same number in `groups`.
@@ -98,6 +144,19 @@ fn singular_values(x: &Tensor) -> Result<Vec<f64>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn measured_values_pass_between_processes_bit_for_bit() {
+        let measured = Measured {
+            metrics: vec![("a".into(), 0.1), ("b".into(), f64::INFINITY)],
+            spectrum: vec![[1.0, 1.0 / 3.0]],
+        };
+        assert_eq!(
+            Measured::from_bytes(&measured.to_bytes()).unwrap(),
+            measured
+        );
+        assert!(Measured::from_bytes(b"").is_err());
+    }
 
     #[test]
     fn the_spectrum_is_that_of_the_centred_rows() {

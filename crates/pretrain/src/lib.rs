@@ -12,6 +12,7 @@ pub mod loss;
 pub mod model;
 pub mod pairs;
 pub mod run;
+pub mod sync_batch_norm;
 pub mod task;
 pub mod text_cache;
 pub mod zero_shot;

@@ -1,10 +1,16 @@
 //! The two losses of M-FLAG, as in the authors' code (arXiv 2307.08347, MICCAI 2023).
 //!
 //! Features in half precision are converted to float32. Call the losses outside autocast.
+//!
+//! With a [`World`], a loss is that of the joined batch of all ranks, and so is its gradient, once
+//! gradients are averaged over the ranks. The alignment loss needs no more than this average.
 
+use mflag_train::{Then, World};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
+
+use crate::error::Result;
 
 /// The matrix that the orthogonality loss computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,37 +76,64 @@ pub fn unit_rows(x: &Tensor) -> Tensor {
 ///
 /// The normalised form first standardises each column of `x` over the batch (biased variance,
 /// epsilon 1e-5).
+///
+/// With `world`, the batch is that of all ranks, which have the same number of rows. The ranks then
+/// exchange their features for [`Gram::Samples`], and their sums `xᵀx` for [`Gram::Features`].
+///
+/// # Errors
+/// If a rank is lost.
 pub fn orthogonality(
     x: &Tensor,
     form: OrthogonalityForm,
     lambda: f64,
     gram: Gram,
-) -> Option<Tensor> {
-    let x = full(x);
-    match form {
-        OrthogonalityForm::Off => None,
-        OrthogonalityForm::Official => Some(decorrelation(&x, lambda, gram)),
-        OrthogonalityForm::Normalised => Some(decorrelation(&standardise(&x), lambda, gram)),
-    }
+    world: Option<&World>,
+) -> Result<Option<Tensor>> {
+    let x = match form {
+        OrthogonalityForm::Off => return Ok(None),
+        OrthogonalityForm::Official => full(x),
+        OrthogonalityForm::Normalised => standardise(&full(x), world)?,
+    };
+    Ok(Some(decorrelation(&x, lambda, gram, world)?))
 }
 
 /// Scales the columns of `x`, `[B, D]`, to mean 0 and variance 1 over the batch.
-fn standardise(x: &Tensor) -> Tensor {
-    let centred = x - x.mean_dim([0i64].as_slice(), true, None);
-    let variance = centred.square().mean_dim([0i64].as_slice(), true, None);
-    centred * (variance + 1e-5).rsqrt()
+fn standardise(x: &Tensor, world: Option<&World>) -> Result<Tensor> {
+    let mean = |x: &Tensor| {
+        let mean = x.mean_dim([0i64].as_slice(), true, None);
+        match world {
+            Some(world) => world.mean(&mean, Then::Own),
+            None => Ok(mean),
+        }
+    };
+    let centred = x - mean(x)?;
+    let variance = mean(&centred.square())?;
+    Ok(centred * (variance + 1e-5).rsqrt())
 }
 
-fn decorrelation(x: &Tensor, lambda: f64, gram: Gram) -> Tensor {
-    let batch = x.size()[0] as f64;
-    let diagonal = x.square().sum_dim_intlist([0i64].as_slice(), false, None) / batch;
+fn decorrelation(x: &Tensor, lambda: f64, gram: Gram, world: Option<&World>) -> Result<Tensor> {
+    let x = match (world, gram) {
+        (Some(world), Gram::Samples) => world.gather(x, Then::Same)?,
+        _ => x.shallow_clone(),
+    };
+    // The sum over all rows: for `Gram::Samples`, this rank has them all.
+    let sum = |of_own_rows: Tensor| match (world, gram) {
+        (Some(world), Gram::Features) => world.sum(&of_own_rows, Then::Same),
+        _ => Ok(of_own_rows),
+    };
+    let ranks = match (world, gram) {
+        (Some(world), Gram::Features) => world.size() as f64,
+        _ => 1.0,
+    };
+    let batch = x.size()[0] as f64 * ranks;
+    let diagonal = sum(x.square().sum_dim_intlist([0i64].as_slice(), false, None))? / batch;
     // Σ_ij C_ij² = ‖XᵀX‖²_F / B² = ‖XXᵀ‖²_F / B².
     let product = match gram {
-        Gram::Features => x.tr().matmul(x),
+        Gram::Features => sum(x.tr().matmul(&x))?,
         Gram::Samples => x.matmul(&x.tr()),
     };
     let all = (product / batch).square().sum(None);
     let on_diagonal = (&diagonal - 1.0).square().sum(None);
     let off_diagonal = all - diagonal.square().sum(None);
-    (on_diagonal + off_diagonal * lambda) * 0.5
+    Ok((on_diagonal + off_diagonal * lambda) * 0.5)
 }

@@ -1,7 +1,9 @@
 //! The trainable network: a film encoder and two projectors.
 
+use std::sync::Arc;
+
 use mflag_encoder::init::{batch_norm, linear};
-use mflag_encoder::{Arch, ResNet};
+use mflag_encoder::{Arch, BatchNorm, ResNet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tch::{Tensor, nn, nn::ModuleT};
@@ -45,6 +47,8 @@ struct Projector {
     hidden_norm: nn::BatchNorm,
     output: nn::Linear,
     output_norm: nn::BatchNorm,
+    /// Computes both norms in training mode, in place of libtorch.
+    in_training: Option<Arc<dyn BatchNorm>>,
 }
 
 impl Projector {
@@ -58,14 +62,29 @@ impl Projector {
             hidden_norm: nn::batch_norm1d(p / 1, width.hidden, batch_norm()),
             output: linear(p / 3, width.hidden, width.output),
             output_norm: nn::batch_norm1d(p / 4, width.output, plain),
+            in_training: None,
         }
     }
 
-    fn forward(&self, x: &Tensor, train: bool) -> Tensor {
-        let hidden = x.apply(&self.hidden);
-        let hidden = self.hidden_norm.forward_t(&hidden, train).relu();
-        self.output_norm
-            .forward_t(&hidden.apply(&self.output), train)
+    fn forward(&self, x: &Tensor, train: bool) -> Result<Tensor> {
+        let hidden = self.norm(&self.hidden_norm, &x.apply(&self.hidden), train)?;
+        let output = hidden.relu().apply(&self.output);
+        self.norm(&self.output_norm, &output, train)
+    }
+
+    fn norm(&self, layer: &nn::BatchNorm, x: &Tensor, train: bool) -> Result<Tensor> {
+        let Some(norm) = self.in_training.as_ref().filter(|_| train) else {
+            return Ok(layer.forward_t(x, train));
+        };
+        let running = [&layer.running_mean, &layer.running_var];
+        let config = nn::BatchNormConfig::default();
+        let (one, zero) = (running[1].ones_like(), running[0].zeros_like());
+        let affine = [
+            layer.ws.as_ref().unwrap_or(&one),
+            layer.bs.as_ref().unwrap_or(&zero),
+        ];
+        let y = norm.forward(x, affine, running, config.momentum, config.eps);
+        Ok(y.map_err(mflag_encoder::Error::BatchNorm)?)
     }
 }
 
@@ -121,7 +140,7 @@ impl Model {
         Ok(Latents {
             pooled,
             films,
-            reports: self.reports(reports, train),
+            reports: self.reports(reports, train)?,
         })
     }
 
@@ -131,12 +150,22 @@ impl Model {
     /// As [`Model::forward`].
     pub fn films(&self, films: &Tensor, train: bool) -> Result<(Tensor, Tensor)> {
         let pooled = self.encoder.forward(films, train)?;
-        let projected = self.film_projector.forward(&pooled, train);
+        let projected = self.film_projector.forward(&pooled, train)?;
         Ok((pooled, projected))
     }
 
     /// Projects report embeddings: `[B, output]`.
-    pub fn reports(&self, reports: &Tensor, train: bool) -> Tensor {
+    ///
+    /// # Errors
+    /// Only with [`Model::set_batch_norm`]: as its norm.
+    pub fn reports(&self, reports: &Tensor, train: bool) -> Result<Tensor> {
         self.report_projector.forward(reports, train)
+    }
+
+    /// Lets `norm` compute each BatchNorm in training mode.
+    pub fn set_batch_norm(&mut self, norm: &Arc<dyn BatchNorm>) {
+        self.encoder.set_batch_norm(norm);
+        self.film_projector.in_training = Some(norm.clone());
+        self.report_projector.in_training = Some(norm.clone());
     }
 }

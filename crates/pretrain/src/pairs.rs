@@ -8,6 +8,7 @@ use mflag_core::progress::Progress;
 use mflag_encoder::text::TextEncoder;
 use mflag_store::loader::Loader;
 use mflag_store::{Seen, Split, Store};
+use mflag_train::{World, threads_of_rank};
 use tch::Tensor;
 
 use crate::config::{DataConfig, PretrainConfig};
@@ -133,7 +134,7 @@ pub struct Pairs {
 }
 
 impl Pairs {
-    /// Prepares to load the pairs `indices`.
+    /// Prepares to load the pairs `indices`, or this rank's share of their batches.
     ///
     /// # Errors
     /// If the cache lacks a report, or the store's squares are smaller than `data.side` or
@@ -143,10 +144,22 @@ impl Pairs {
         indices: &PairIndices,
         cache: TextCache,
         config: &PretrainConfig,
+        world: Option<&World>,
     ) -> Result<Pairs> {
         let films = &config.data.films;
         let view = films.view_geometry(&store)?;
-        let options = films.loader_options(view, config.train.batch_size, true);
+        let mut options = films.loader_options(view, config.train.batch_size, true);
+        if let Some(world) = world
+            && options.threads == 0
+        {
+            // As without other ranks: a quarter of the cores.
+            options.threads = threads_of_rank(world.launch()).div_ceil(4);
+        }
+        let loader = |films| {
+            let loader = Loader::new(store.clone(), films, options)?;
+            let (rank, ranks) = world.map_or((0, 1), |world| (world.rank(), world.size()));
+            Ok::<_, Error>(loader.for_rank(rank, ranks))
+        };
         let row = |film: usize| {
             let record = &store.records()[film];
             let row = record.text.as_deref().and_then(|text| cache.row(text));
@@ -160,8 +173,8 @@ impl Pairs {
         };
         let rows = indices.films().map(row).collect::<Result<_>>()?;
         Ok(Pairs {
-            train: Loader::new(store.clone(), &indices.train, options)?,
-            validation: Loader::new(store.clone(), &indices.validation, options)?,
+            train: loader(&indices.train)?,
+            validation: loader(&indices.validation)?,
             seen: films.seen(&store, &indices.train, &config.augment)?,
             groups: groups(&store, &indices.validation),
             store,

@@ -10,7 +10,7 @@ use mflag_encoder::ResNet;
 use mflag_encoder::text::TextEncoder;
 use mflag_store::{Store, Verification};
 use mflag_train::lifecycle::RunKind;
-use mflag_train::{TaskResult, TrainerConfig, all};
+use mflag_train::{TaskResult, TrainerConfig, World, all};
 use tch::Device;
 use tch::nn::VarStore;
 
@@ -20,8 +20,13 @@ use crate::pairs::{LANGUAGE_MODEL, PairIndices, Pairs, encode_texts};
 use crate::task::Pretraining;
 
 /// A run of pre-training.
-#[derive(Debug, Clone, Copy)]
-pub struct PretrainRun;
+#[derive(Debug, Clone, Default)]
+pub struct PretrainRun {
+    /// The processes that train together; `None`: this one alone.
+    pub world: Option<World>,
+    /// Whether a run may be resumed by another number of processes than before.
+    pub other_world_size: bool,
+}
 
 /// What a run of pre-training reads.
 #[derive(Debug)]
@@ -29,6 +34,12 @@ pub struct Inputs {
     store: Arc<Store>,
     verification: Verification,
     text: TextEncoder,
+}
+
+impl PretrainRun {
+    fn ranks(&self) -> usize {
+        self.world.as_ref().map_or(1, World::size)
+    }
 }
 
 impl RunKind for PretrainRun {
@@ -42,6 +53,14 @@ impl RunKind for PretrainRun {
 
     fn commit(&self) -> Option<&str> {
         option_env!("MFLAG_COMMIT")
+    }
+
+    fn world(&self) -> Option<&World> {
+        self.world.as_ref()
+    }
+
+    fn accepts_other_world_size(&self) -> bool {
+        self.other_world_size
     }
 
     fn trainer<'a>(&self, config: &'a PretrainConfig) -> &'a TrainerConfig {
@@ -78,6 +97,7 @@ impl RunKind for PretrainRun {
     }
 
     fn check(&self, config: &PretrainConfig, inputs: &Inputs) -> TaskResult<()> {
+        config.check_share(self.ranks())?;
         PairIndices::select(&inputs.store, &config.data, config.train.batch_size)?;
         config.data.films.view_geometry(&inputs.store)?;
         let variables = VarStore::new(Device::Cpu);
@@ -96,6 +116,7 @@ impl RunKind for PretrainRun {
         }: Inputs,
         device: Device,
     ) -> TaskResult<Pretraining> {
+        config.check_share(self.ranks())?;
         let indices = PairIndices::select(&store, &config.data, config.train.batch_size)?;
         tracing::info!(
             "{} training pairs, {} validation pairs, {}, {device:?}",
@@ -103,13 +124,28 @@ impl RunKind for PretrainRun {
             indices.validation.len(),
             config.encoder.arch.name()
         );
+        if let Some(world) = &self.world {
+            let (ranks, share) = (world.size(), config.train.batch_size / world.size());
+            let sync = config.sync_batch_norm();
+            let batch = config.loss.batch;
+            tracing::info!(
+                "{ranks} processes with {share} pairs of each batch; loss.batch: {batch:?}, \
+                 sync_batch_norm: {sync}"
+            );
+        }
         // Refused before texts are encoded, which may take hours.
         config.data.films.view_geometry(&store)?;
-        let (cache, _) = encode_texts(&text, &config.text.cache, &indices.texts(&store))?;
+        let texts = indices.texts(&store);
+        let encode = || encode_texts(&text, &config.text.cache, &texts);
+        let (cache, _) = match &self.world {
+            Some(world) => world.main_first(encode)?,
+            None => encode()?,
+        };
         // Frees the memory of the language model.
         drop(text);
-        let pairs = Pairs::new(store, &indices, cache, config)?;
-        let task = Pretraining::new(config.clone(), pairs, device)?;
+        let world = self.world.clone();
+        let pairs = Pairs::new(store, &indices, cache, config, world.as_ref())?;
+        let task = Pretraining::new(config.clone(), pairs, device, world)?;
         verification.finish()?;
         Ok(task)
     }

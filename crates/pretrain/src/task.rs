@@ -1,19 +1,22 @@
 //! Pre-training as a task of the training loop.
 
-use mflag_encoder::Preprocess;
+use std::sync::Arc;
+
+use mflag_encoder::{BatchNorm, Preprocess};
 use mflag_store::Seen;
 use mflag_store::loader::{Batch, Epoch, Source};
 use mflag_train::optim::Group;
 use mflag_train::shim::Autocast;
-use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload};
-use tch::{Device, Tensor, nn};
+use mflag_train::{Batches, Direction, Monitor, Position, Step, Task, TaskResult, Upload, World};
+use tch::{Device, Kind, Tensor, nn};
 
-use crate::config::PretrainConfig;
+use crate::config::{LossBatch, PretrainConfig};
 use crate::error::Result;
 use crate::latent::{self, MONITORED, Measured};
-use crate::loss::{Gram, alignment, orthogonality};
+use crate::loss::{Gram, alignment, full, orthogonality};
 use crate::model::{Latents, Model, REPORT_PROJECTOR};
 use crate::pairs::Pairs;
+use crate::sync_batch_norm::SyncBatchNorm;
 
 /// A pre-training task: model, pairs and losses.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Pretraining {
     preprocess: Preprocess,
     upload: Upload,
     device: Device,
+    /// The processes that train together; `None`: this one alone.
+    world: Option<World>,
     /// The spectrum of the latest validation.
     spectrum: Vec<[f64; 2]>,
 }
@@ -35,15 +40,24 @@ impl Pretraining {
     ///
     /// # Errors
     /// If `encoder.weights` cannot be read, or belongs to another architecture.
-    pub fn new(config: PretrainConfig, pairs: Pairs, device: Device) -> Result<Pretraining> {
+    pub fn new(
+        config: PretrainConfig,
+        pairs: Pairs,
+        device: Device,
+        world: Option<World>,
+    ) -> Result<Pretraining> {
         let variables = nn::VarStore::new(device);
         let root = variables.root();
-        let model = Model::new(
+        let mut model = Model::new(
             &root,
             config.encoder.arch,
             pairs.text_width(),
             config.projector,
         )?;
+        if let Some(world) = world.clone().filter(|_| config.sync_batch_norm()) {
+            let norm: Arc<dyn BatchNorm> = Arc::new(SyncBatchNorm(world));
+            model.set_batch_norm(&norm);
+        }
         match config.encoder.load_weights(&variables)? {
             Some(report) => tracing::info!("initial weights of the encoder: {report}"),
             None => tracing::info!("initial weights of the encoder: random"),
@@ -58,6 +72,7 @@ impl Pretraining {
             preprocess,
             upload: Upload::new(device)?,
             device,
+            world,
             spectrum: Vec::new(),
         })
     }
@@ -86,6 +101,35 @@ impl Pretraining {
         loss.orthogonality * warm_up.min(1.0)
     }
 
+    /// The metrics of the validation pairs of all ranks, of which this rank has `batches`. Rank 0
+    /// measures, so that no rank decides otherwise by a rounding error.
+    fn measure_with(&self, world: &World, batches: Vec<Latents>) -> Result<Measured> {
+        let rows = |width| Tensor::f_zeros([0, width], (Kind::Float, self.device));
+        let (width, output) = (
+            self.config.encoder.arch.width(),
+            self.config.projector.output,
+        );
+        let none = Latents {
+            pooled: rows(width)?,
+            films: rows(output)?,
+            reports: rows(output)?,
+        };
+        let own: Vec<Latents> = [none].into_iter().chain(batches).collect();
+        let own = joined(&own)?;
+        let (batch_size, pairs) = (self.config.train.batch_size, self.pairs.groups.len());
+        let gather = |rows: &Tensor| world.gather_batches(&full(rows), batch_size, pairs);
+        let all = Latents {
+            pooled: gather(&own.pooled)?,
+            films: gather(&own.films)?,
+            reports: gather(&own.reports)?,
+        };
+        let bytes = match world.is_main() {
+            true => latent::measure(&all, &self.pairs.groups)?.to_bytes(),
+            false => Vec::new(),
+        };
+        Measured::from_bytes(&world.broadcast_bytes(&bytes)?)
+    }
+
     /// Whether the latent space has collapsed. Logs a warning if it has.
     fn has_collapsed(&self, epoch: usize, metrics: &[(String, f64)]) -> bool {
         let crossed = self.config.collapse.crossed(metrics);
@@ -99,6 +143,18 @@ impl Pretraining {
         }
         collapsed
     }
+}
+
+/// The latent vectors of all `batches`, one after the other.
+fn joined(batches: &[Latents]) -> Result<Latents> {
+    let concatenate = |part: fn(&Latents) -> &Tensor| {
+        Tensor::f_cat(&batches.iter().map(part).collect::<Vec<_>>(), 0)
+    };
+    Ok(Latents {
+        pooled: concatenate(|latents| &latents.pooled)?,
+        films: concatenate(|latents| &latents.films)?,
+        reports: concatenate(|latents| &latents.reports)?,
+    })
 }
 
 impl Task for Pretraining {
@@ -152,10 +208,13 @@ impl Task for Pretraining {
         // The losses sum squares over the batch, which needs full precision.
         let _full_precision = Autocast::enter(self.device, None)?;
         let align = alignment(&latents.films, &latents.reports);
-        let (batch, width) = latents.pooled.size2()?;
         let config = &self.config.loss;
-        let gram = Gram::cheaper(batch, width);
-        let orth = orthogonality(&latents.pooled, config.form, config.lambda, gram);
+        let is_global = config.batch == LossBatch::Global;
+        let world = self.world.as_ref().filter(|_| is_global);
+        let (batch, width) = latents.pooled.size2()?;
+        let joined = batch * world.map_or(1, World::size) as i64;
+        let gram = Gram::cheaper(joined, width);
+        let orth = orthogonality(&latents.pooled, config.form, config.lambda, gram, world)?;
 
         let mut loss = &align * config.alignment;
         let mut parts = vec![("alignment_loss", align)];
@@ -172,18 +231,13 @@ impl Task for Pretraining {
             batches.push(self.latents(&batch?, false)?);
         }
         let _full_precision = Autocast::enter(self.device, None)?;
-        let concatenate = |part: fn(&Latents) -> &Tensor| {
-            Tensor::f_cat(&batches.iter().map(part).collect::<Vec<_>>(), 0)
-        };
-        let latents = Latents {
-            pooled: concatenate(|latents| &latents.pooled)?,
-            films: concatenate(|latents| &latents.films)?,
-            reports: concatenate(|latents| &latents.reports)?,
-        };
         let Measured {
             mut metrics,
             spectrum,
-        } = latent::measure(&latents, &self.pairs.groups)?;
+        } = match &self.world {
+            None => latent::measure(&joined(&batches)?, &self.pairs.groups)?,
+            Some(world) => self.measure_with(world, batches)?,
+        };
         self.spectrum = spectrum;
         let collapsed = self.has_collapsed(epoch, &metrics);
         metrics.push(("collapsed".to_owned(), f64::from(u8::from(collapsed))));
@@ -192,6 +246,10 @@ impl Task for Pretraining {
 
     fn series(&self) -> Vec<(String, Vec<[f64; 2]>)> {
         vec![("spectrum".to_owned(), self.spectrum.clone())]
+    }
+
+    fn world(&self) -> Option<&World> {
+        self.world.as_ref()
     }
 
     fn monitor(&self) -> Monitor {

@@ -78,7 +78,9 @@ fn orthogonality_agrees_with_torch_in_both_forms_and_both_grams() {
         ] {
             for gram in [Gram::Features, Gram::Samples] {
                 let x = tensor(case, "x").set_requires_grad(true);
-                let loss = loss::orthogonality(&x, form, lambda, gram).unwrap();
+                let loss = loss::orthogonality(&x, form, lambda, gram, None)
+                    .unwrap()
+                    .unwrap();
                 loss.backward();
                 assert_value(&loss, &case[name]["value"]);
                 assert_gradient(&x.grad(), &case[name]["gradient"]);
@@ -90,7 +92,8 @@ fn orthogonality_agrees_with_torch_in_both_forms_and_both_grams() {
 #[test]
 fn the_form_off_computes_nothing() {
     let x = Tensor::ones([2, 3], (Kind::Float, tch::Device::Cpu));
-    assert!(loss::orthogonality(&x, OrthogonalityForm::Off, 0.0051, Gram::Samples).is_none());
+    let off = loss::orthogonality(&x, OrthogonalityForm::Off, 0.0051, Gram::Samples, None);
+    assert!(off.unwrap().is_none());
 }
 
 #[test]
@@ -107,7 +110,10 @@ fn both_grams_agree_at_the_papers_width() {
     let start = Tensor::rand([64, 2048], (Kind::Float, tch::Device::Cpu));
     let run = |gram| {
         let x = start.copy().set_requires_grad(true);
-        let loss = loss::orthogonality(&x, OrthogonalityForm::Official, 0.0051, gram).unwrap();
+        let form = OrthogonalityForm::Official;
+        let loss = loss::orthogonality(&x, form, 0.0051, gram, None)
+            .unwrap()
+            .unwrap();
         loss.backward();
         (loss.double_value(&[]), x.grad())
     };

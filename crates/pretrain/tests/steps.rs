@@ -64,7 +64,9 @@ fn ten_steps_equal_those_of_pytorch(#[case] name: &str, #[case] form: Orthogonal
         let reports = input(&format!("texts{step}"), &[BATCH, TEXT]);
         let latents = model.forward(&films, &reports, true).unwrap();
         let align = alignment(&latents.films, &latents.reports);
-        let orth = orthogonality(&latents.pooled, form, 0.0051, Gram::Samples).unwrap();
+        let orth = orthogonality(&latents.pooled, form, 0.0051, Gram::Samples, None)
+            .unwrap()
+            .unwrap();
         optimiser.zero_grad().unwrap();
         (&align + &orth).backward();
         let norm = optimiser.gradient_norm().unwrap();

@@ -87,6 +87,14 @@ pub struct Loader {
     store: Arc<Store>,
     films: Arc<[usize]>,
     options: Options,
+    share: Share,
+}
+
+/// The share of each batch for one of several processes that train together.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    rank: usize,
+    ranks: usize,
 }
 
 impl Loader {
@@ -108,7 +116,19 @@ impl Loader {
             store,
             films: films.into(),
             options,
+            share: Share { rank: 0, ranks: 1 },
         })
+    }
+
+    /// The loader of process `rank` of `ranks`. Of each batch of [`Loader::shuffled`], it makes every
+    /// `ranks`-th film, beginning with number `rank`; of the batches of [`Loader::in_order`], it makes
+    /// every `ranks`-th, beginning with number `rank`. `ranks` must divide the batch size.
+    #[must_use]
+    pub fn for_rank(self, rank: usize, ranks: usize) -> Loader {
+        Loader {
+            share: Share { rank, ranks },
+            ..self
+        }
     }
 
     /// How the store's squares become views.
@@ -140,7 +160,10 @@ impl Loader {
             ..
         } = epoch;
         let order = seed::permutation(seed, number, self.films.len());
-        let films = order.iter().map(|&i| self.films[i as usize]).collect();
+        let order: Vec<usize> = order.iter().map(|&i| self.films[i as usize]).collect();
+        let Share { rank, ranks } = self.share;
+        let batches = order.chunks(self.options.batch_size);
+        let films = batches.flat_map(|batch| batch.iter().skip(rank).step_by(ranks));
         let augment = epoch.augment.clone();
         let (from, to) = (self.view().resize(), self.view().side());
         let view = move |film: usize| match source {
@@ -148,7 +171,8 @@ impl Loader {
             Source::Features => View::centre(from, to),
         };
         let plan = Plan {
-            films,
+            films: films.copied().collect(),
+            batch_size: self.options.batch_size / ranks,
             first_batch,
             end: self.batches_per_epoch(),
         };
@@ -163,10 +187,14 @@ impl Loader {
         target: impl Fn(usize, &View) -> T + Clone + Send + 'static,
     ) -> Batches<T> {
         let (from, to) = (self.view().resize(), self.view().side());
+        let Share { rank, ranks } = self.share;
+        let batch_size = self.options.batch_size;
+        let batches = self.films.chunks(batch_size).skip(rank).step_by(ranks);
         let plan = Plan {
-            films: self.films.clone(),
             first_batch: 0,
-            end: self.films.len().div_ceil(self.options.batch_size),
+            end: batches.len(),
+            films: batches.flatten().copied().collect(),
+            batch_size,
         };
         self.start(plan, source, move |_| View::centre(from, to), target)
     }
@@ -181,6 +209,7 @@ impl Loader {
     {
         let Plan {
             films,
+            batch_size: size,
             first_batch,
             end,
         } = plan;
@@ -195,7 +224,7 @@ impl Loader {
                 view: view.clone(),
                 target: target.clone(),
             };
-            let (films, size) = (films.clone(), self.options.batch_size);
+            let films = films.clone();
             let work = move || {
                 for number in (first_batch + k..end).step_by(threads) {
                     let begin = number * size;
@@ -221,6 +250,7 @@ impl Loader {
 /// `first_batch..end`.
 struct Plan {
     films: Arc<[usize]>,
+    batch_size: usize,
     first_batch: usize,
     end: usize,
 }

@@ -1,6 +1,6 @@
-// Functions of libtorch that tch 0.26 lacks. Each returns nullptr on success, else a malloc'ed
-// message that the caller frees with mflag_free, so that no exception reaches Rust. A tensor is the
-// `at::Tensor*` of torch-sys.
+// Functions of libtorch that tch 0.26 lacks. A tensor is the `at::Tensor*` of torch-sys.
+
+#include "guarded.h"
 
 #include <ATen/ATen.h>
 #include <ATen/Context.h>
@@ -12,7 +12,6 @@
 #include <malloc.h>
 #include <torch/headeronly/version.h>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -21,20 +20,6 @@ using at::Tensor;
 using Tensors = std::vector<Tensor>;
 
 namespace {
-
-template <typename F>
-char* guarded(F&& body) noexcept {
-  try {
-    body();
-    return nullptr;
-  } catch (const c10::Error& e) {
-    return strdup(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return strdup(e.what());
-  } catch (...) {
-    return strdup("an unknown C++ exception");
-  }
-}
 
 at::Device device_of(int index) {
   return index < 0 ? at::Device(at::kCPU) : at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));

@@ -78,6 +78,9 @@ pub struct TrainState {
     pub batches_per_epoch: usize,
     /// Batches in an optimiser step. A run resumes only with the same number.
     pub accumulate: usize,
+    /// Processes that train together. `None`: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub world_size: Option<usize>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -171,6 +174,14 @@ impl Checkpoint {
             config: meta.config,
             tensors: mflag_weights::read(path).map_err(|e| unreadable(path, e))?,
         })
+    }
+
+    /// Reads [`Checkpoint::state`] without the tensors.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`].
+    pub fn read_state(path: &Path) -> Result<TrainState> {
+        Ok(read_meta(path)?.state)
     }
 
     /// Reads [`Checkpoint::config`] without the tensors.

@@ -14,13 +14,17 @@ pub struct TrainerConfig {
     /// Passes over the training samples.
     #[schemars(range(min = 1))]
     pub epochs: usize,
-    /// Samples in a batch.
+    /// Samples in a batch. If several processes train together, they share them equally, so this
+    /// number must be a multiple of theirs.
     #[schemars(range(min = 1))]
     pub batch_size: usize,
     /// Batches whose gradients are averaged into one optimiser step. The last step of an epoch
     /// takes the remaining batches.
     #[schemars(range(min = 1))]
     pub accumulate: usize,
+    /// Compute the statistics of BatchNorm over the batches of all processes that train together. If
+    /// absent: if loss.batch is global. The heads train in one process, where this changes nothing.
+    pub sync_batch_norm: Option<bool>,
     /// Number format of the forward pass.
     pub precision: Precision,
     /// Store convolution weights and activations in channels-last order, a faster layout of the
@@ -28,7 +32,7 @@ pub struct TrainerConfig {
     pub channels_last: bool,
     /// Device to train on.
     pub device: DeviceChoice,
-    /// Threads that compute on the CPU; 0: one per core. Sums depend on this number in their last
+    /// Threads that compute on the CPU; 0: one per core, or this process's share of the cores. Sums depend on this number in their last
     /// bits, so a run repeats bit for bit only with the same number.
     #[schemars(range(min = 0, max = 1024))]
     pub threads: usize,
@@ -70,6 +74,7 @@ impl Default for TrainerConfig {
             epochs: 50,
             batch_size: 32,
             accumulate: 1,
+            sync_batch_norm: None,
             precision: Precision::Auto,
             channels_last: true,
             device: DeviceChoice::Auto,

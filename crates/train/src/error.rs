@@ -17,6 +17,17 @@ pub enum Error {
     /// The chosen device or precision is not available.
     #[error("{0}")]
     Device(String),
+    /// The processes that were started together cannot find each other.
+    #[error("{0}")]
+    Launch(String),
+    /// An operation of all ranks has failed.
+    #[error("rank {rank} could not work with the other ranks: {reason}")]
+    Collective {
+        /// This process.
+        rank: usize,
+        /// What libtorch says.
+        reason: String,
+    },
     /// The configuration does not match the task.
     #[error("{0}")]
     Config(String),

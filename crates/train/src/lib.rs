@@ -17,6 +17,7 @@ mod sinks;
 pub mod task;
 mod trainer;
 pub mod upload;
+pub mod world;
 
 pub use checkpoint::Checkpoint;
 pub use config::TrainerConfig;
@@ -27,7 +28,8 @@ pub use mflag_core::run::{BEST, LAST, METRICS};
 pub use mflag_weights::sorted_variables;
 pub use optim::AdamW;
 pub use precision::Precision;
-pub use setup::{resolve_device, setup, setup_inference};
+pub use setup::{resolve_device, setup, setup_inference, threads_of_rank};
 pub use task::{Batches, Monitor, Position, Step, Task};
 pub use trainer::fit;
 pub use upload::{Upload, upload};
+pub use world::{Then, World};

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use mflag_core::config::{self, Config};
+use mflag_core::config::{self, Config, dotted_keys};
 use mflag_core::output::Output;
 use mflag_core::run::{Difference, LAST, MODEL, Provenance, RunFolder, Session};
 use mflag_core::{digest, resume};
@@ -13,7 +13,9 @@ use crate::checkpoint::Checkpoint;
 use crate::config::TrainerConfig;
 use crate::error::{Error, Result, TaskResult, all};
 use crate::print::{print_result, print_resume_command};
+use crate::setup::setup_rank;
 use crate::task::Task;
+use crate::world::{Facts, World};
 use crate::{fit, setup, shim};
 
 /// The name of the encoder's initial weights among the digests of a run's inputs.
@@ -33,6 +35,16 @@ pub trait RunKind {
 
     /// The commit from which the program was built; `None` if it was built outside a checkout.
     fn commit(&self) -> Option<&str>;
+
+    /// The processes that train the run together. By default: this one alone.
+    fn world(&self) -> Option<&World> {
+        None
+    }
+
+    /// Whether a run may be resumed by another number of processes than before. By default it may not.
+    fn accepts_other_world_size(&self) -> bool {
+        false
+    }
 
     /// The settings of the training loop.
     fn trainer<'a>(&self, config: &'a Self::Config) -> &'a TrainerConfig;
@@ -127,18 +139,23 @@ pub fn begin<K: RunKind>(
     out: &mut Output,
 ) -> Result<ExitCode> {
     RunFolder::check_free(folder)?;
-    let device = setup(kind.trainer(&config))?;
+    let device = setup_process(kind, &config)?;
     let (inputs, weights) = all(kind.open(&config, device), weights_digest(kind, &config))?;
     let mut digests = kind.digests(&inputs)?;
     digests.extend(weights.map(|digest| (ENCODER, digest)));
+    agree(kind, &config, &digests, device)?;
     let task = kind.task(&config, inputs, device)?;
     let config = kind.complete(config, &task);
     let libraries = [("libtorch", shim::libtorch_version())];
     let provenance = Provenance {
         view: Some(kind.view(&task)),
+        world_size: kind.world().map(World::size),
         ..Provenance::collect(kind.commit(), &libraries, &digests)
     };
-    let run = RunFolder::create(folder, &config, &provenance)?;
+    let run = match is_main(kind) {
+        true => RunFolder::create(folder, &config, &provenance)?,
+        false => RunFolder::of_another(folder),
+    };
     train(kind, task, &config, device, &run, out)
 }
 
@@ -148,10 +165,48 @@ pub fn begin<K: RunKind>(
 /// As [`begin`], up to the first film.
 pub fn check<K: RunKind>(kind: &K, config: &K::Config, folder: &Path) -> Result<()> {
     RunFolder::check_free(folder)?;
-    let device = setup(kind.trainer(config))?;
+    let device = setup_process(kind, config)?;
     let (inputs, _) = all(kind.open(config, device), weights_digest(kind, config))?;
     kind.check(config, &inputs)?;
     Ok(())
+}
+
+/// Prepares this process for training. Returns the device.
+fn setup_process<K: RunKind>(kind: &K, config: &K::Config) -> Result<Device> {
+    match kind.world() {
+        None => setup(kind.trainer(config)),
+        Some(world) => setup_rank(kind.trainer(config), world),
+    }
+}
+
+/// Whether this process writes the run and prints its results.
+pub fn is_main<K: RunKind>(kind: &K) -> bool {
+    kind.world().is_none_or(World::is_main)
+}
+
+/// Checks that all processes of the run have the same program, configuration and inputs.
+fn agree<K: RunKind>(
+    kind: &K,
+    config: &K::Config,
+    digests: &[(&'static str, String)],
+    device: Device,
+) -> Result<()> {
+    let Some(world) = kind.world() else {
+        return Ok(());
+    };
+    let json = serde_json::to_value(config).map_err(|e| Error::Config(e.to_string()))?;
+    let values = dotted_keys(&json).into_iter();
+    let mut facts: Facts = values.map(|(key, value)| (key, value.clone())).collect();
+    let precision = kind.trainer(config).precision.resolve(device)?;
+    facts.extend([
+        ("the precision".to_owned(), format!("{precision:?}").into()),
+        ("mflag".to_owned(), env!("CARGO_PKG_VERSION").into()),
+        ("the commit of mflag".to_owned(), kind.commit().into()),
+        ("libtorch".to_owned(), shim::libtorch_version().into()),
+    ]);
+    let digests = digests.iter();
+    facts.extend(digests.map(|(role, d)| (format!("the digest of the {role}"), d.clone().into())));
+    world.agree(&facts)
 }
 
 /// The digest of the encoder's initial weights, if they come from a file.
@@ -164,15 +219,19 @@ fn weights_digest<K: RunKind>(kind: &K, config: &K::Config) -> TaskResult<Option
 /// The overrides `sets` (`a.b=value`) may change the settings of [`mflag_core::resume`].
 ///
 /// # Errors
-/// If `folder` holds no run, `sets` change another setting, `config.yaml` was edited, an input
-/// differs from what the run began with, or building, training or finishing the task fails.
+/// If `folder` holds no run, `sets` change another setting, `config.yaml` was edited, the number of
+/// processes is another one and [`RunKind::accepts_other_world_size`] is false, an input differs from what the run began with, or building, training or finishing the task fails.
 pub fn resume<K: RunKind>(
     kind: &K,
     folder: &Path,
     sets: &[String],
     out: &mut Output,
 ) -> Result<ExitCode> {
-    let (run, stored) = RunFolder::resume::<K::Config>(folder)?;
+    let (run, stored) = match is_main(kind) {
+        true => RunFolder::resume::<K::Config>(folder)?,
+        false => RunFolder::open(folder)?,
+    };
+    check_world_size(kind, &run)?;
     let moved = resume::moved_paths(folder, &stored, sets)?;
     let sets = [sets, &moved].concat();
     let config: K::Config = run.config(&sets)?;
@@ -185,16 +244,18 @@ pub fn resume<K: RunKind>(
     if run.file(LAST).exists() {
         kind.adapt_to_checkpoint(&mut adapted);
     }
-    let device = setup(kind.trainer(&config))?;
+    let device = setup_process(kind, &config)?;
     let weights = match has_lost_checkpoints(&run) {
         true => Ok(None),
         false => weights_digest(kind, &adapted),
     };
     let opened = all(kind.open(&adapted, device), weights);
     let (inputs, weights) = opened.map_err(|error| where_to_look(&error))?;
-    for (role, digest) in kind.digests(&inputs)? {
-        run.same_digest(role, &digest)?;
+    let digests = kind.digests(&inputs)?;
+    for (role, digest) in &digests {
+        run.same_digest(role, digest)?;
     }
+    agree(kind, &config, &digests, device)?;
     if kind.finish_again(&run, &inputs, device, out)? {
         return Ok(ExitCode::SUCCESS);
     }
@@ -205,8 +266,37 @@ pub fn resume<K: RunKind>(
     for change in &changes {
         tracing::info!("changed: {change}");
     }
-    run.begin_session(Session::begin(kind.commit(), changes), &config)?;
+    if is_main(kind) {
+        let session = Session {
+            world_size: kind.world().map(World::size),
+            ..Session::begin(kind.commit(), changes)
+        };
+        run.begin_session(session, &config)?;
+    }
     train(kind, task, &config, device, &run, out)
+}
+
+/// Fails if another number of processes has trained the run so far, unless the user accepts it.
+fn check_world_size<K: RunKind>(kind: &K, run: &RunFolder) -> Result<()> {
+    let file = run.file(LAST);
+    if !file.exists() {
+        return Ok(());
+    }
+    let before = Checkpoint::read_state(&file)?.world_size.unwrap_or(1);
+    let now = kind.world().map_or(1, World::size);
+    if before == now {
+        return Ok(());
+    }
+    if !kind.accepts_other_world_size() {
+        return Err(Error::Launch(format!(
+            "{}: {before} processes have trained this run, and now there are {now}. Start {before}, or \
+             add --other-world-size: the sums of a step then have another order, so that the result is \
+             not the same bit for bit",
+            run.path().display()
+        )));
+    }
+    tracing::warn!("resuming with {now} processes; before, there were {before}");
+    Ok(())
 }
 
 /// Checks that `config`, the content of the run's `config.yaml`, still describes the model in its
@@ -269,7 +359,14 @@ fn train<K: RunKind>(
     run: &RunFolder,
     out: &mut Output,
 ) -> Result<ExitCode> {
+    if let Some(world) = kind.world() {
+        // Reading the inputs may take some ranks much longer than others.
+        world.barrier()?;
+    }
     let result = fit(&mut task, kind.trainer(config), device, run.path())?;
+    if !is_main(kind) {
+        return Ok(ExitCode::from(result.exit_code()));
+    }
     print_result(run.path(), &result, out)?;
     if result.ended.is_end() {
         kind.finish(task, config, run, device, out)?;

@@ -149,7 +149,8 @@ impl AdamW {
         self.slots.iter().map(|slot| slot.parameter.numel()).sum()
     }
 
-    fn parameters(&self) -> Vec<&Tensor> {
+    /// The parameters, in the order of their groups.
+    pub(crate) fn parameters(&self) -> Vec<&Tensor> {
         self.slots.iter().map(|slot| &slot.parameter).collect()
     }
 

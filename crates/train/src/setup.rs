@@ -1,12 +1,14 @@
 //! Prepares the process for a network: device, threads, kernels, seed.
 
 use mflag_core::device::{DeviceChoice, DeviceSettings};
+use mflag_core::launch::Launch;
 use tch::{Cuda, Device};
 
 use crate::config::TrainerConfig;
 use crate::error::{Error, Result};
 use crate::precision::Precision;
 use crate::shim::{self, Kernels};
+use crate::world::World;
 
 /// Prepares the process for training: sets the threads, memory and kernels that `config` names,
 /// and seeds libtorch's generators. Call it before the model is built. Returns the device.
@@ -32,6 +34,33 @@ pub fn setup(config: &TrainerConfig) -> Result<Device> {
     .set()?;
     tch::manual_seed(config.seed.cast_signed());
     Ok(device)
+}
+
+/// As [`setup`], for one of the processes `world` that train together.
+///
+/// # Errors
+/// As [`setup`], or if the device is a GPU.
+pub(crate) fn setup_rank(config: &TrainerConfig, world: &World) -> Result<Device> {
+    let device = setup(config)?;
+    if device != Device::Cpu {
+        return Err(Error::Device(
+            "device: several processes can train together on CPUs only, because NCCL, which GPUs need \
+             for it, is not built in; set train.device=cpu, or start one process"
+                .to_owned(),
+        ));
+    }
+    // torchrun sets OMP_NUM_THREADS to 1 unless it is set.
+    if config.threads == 0 {
+        let threads = threads_of_rank(world.launch());
+        tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    }
+    Ok(device)
+}
+
+/// The share of the cores of this host for one of its processes.
+pub fn threads_of_rank(launch: &Launch) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / launch.local_world_size).max(1)
 }
 
 /// Prepares the process for inference with a model that was trained by the configuration

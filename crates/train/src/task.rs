@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result, TaskResult};
 use crate::optim::Group;
+use crate::world::World;
 use mflag_core::Direction;
 use tch::Tensor;
 
@@ -110,4 +111,11 @@ pub trait Task {
 
     /// The metric that selects the best checkpoint.
     fn monitor(&self) -> Monitor;
+
+    /// The processes that train together. Then [`Task::batches`] has this process's share of each
+    /// batch, [`Task::step`] its loss, and [`Task::validate`] returns the same metrics on all ranks. By
+    /// default: this process alone.
+    fn world(&self) -> Option<&World> {
+        None
+    }
 }

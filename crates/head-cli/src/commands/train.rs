@@ -14,7 +14,7 @@ use mflag_head::{Head, HeadConfig, MODEL, Model, Training};
 use mflag_metrics::bootstrap::Bootstrap;
 use mflag_store::{Split, Store, Verification};
 use mflag_train::lifecycle::{self, RunKind};
-use mflag_train::{TaskResult, TrainerConfig};
+use mflag_train::{TaskResult, TrainerConfig, World};
 use tch::Device;
 
 use super::eval::evaluate;
@@ -30,6 +30,7 @@ pub(crate) fn run<H: Head>(
         program: *program,
         head: PhantomData,
     };
+    World::refuse(program.name)?;
     if args.dry_run {
         let config = args.config.load()?.config;
         lifecycle::check(&kind, &config, &args.run)?;

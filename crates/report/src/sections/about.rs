@@ -13,7 +13,7 @@ use crate::run::Run;
 /// The largest number of key figures.
 const FIGURES: usize = 6;
 /// The keys of the configuration in the table of a run.
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "data.store",
     "encoder.arch",
     "encoder.weights",
@@ -21,6 +21,7 @@ const KEYS: [&str; 8] = [
     "data.fraction",
     "train.epochs",
     "train.batch_size",
+    "loss.batch",
     "train.seed",
 ];
 
@@ -171,6 +172,7 @@ fn facts(run: &Run) -> Table {
             facts.row(["commit of the working folder", git]);
         }
         facts.row(["processors", &p.processors.to_string()]);
+        facts.row(["processes", &p.world_size.unwrap_or(1).to_string()]);
         if let Some(view) = &p.view {
             facts.row(["the network sees", view]);
         }
@@ -180,10 +182,14 @@ fn facts(run: &Run) -> Table {
         for session in p
             .resumed
             .iter()
-            .filter(|s| s.git != p.git || !s.changes.is_empty())
+            .filter(|s| s.git != p.git || s.world_size != p.world_size || !s.changes.is_empty())
         {
             let changes = session.changes.join(", ");
-            let words = format!("by commit {}; {changes}", commit(&session.git));
+            let processes = session.world_size.unwrap_or(1);
+            let words = format!(
+                "by commit {}, processes: {processes}; {changes}",
+                commit(&session.git)
+            );
             facts.row([format!("resumed {}", date_and_time(session.started)), words]);
         }
     }

@@ -17,7 +17,11 @@ use crate::task::Task;
 type Part = (&'static str, Vec<(String, Tensor)>);
 
 impl<T: Task> Trainer<'_, T> {
+    /// Writes the checkpoint to resume from. Of several processes, only rank 0 does.
     pub(super) fn save_last(&mut self) -> Result<()> {
+        if !self.is_main() {
+            return Ok(());
+        }
         self.sinks.flush()?;
         let mut checkpoint = self.checkpoint();
         for (part, tensors) in self.tensors()? {
@@ -44,6 +48,7 @@ impl<T: Task> Trainer<'_, T> {
         self.restore_generators(&checkpoint.part("rng"))?;
         self.state = TrainState {
             epochs: self.config.epochs,
+            world_size: self.state.world_size,
             ..checkpoint.state.clone()
         };
         Ok((checkpoint.state, checkpoint.config))

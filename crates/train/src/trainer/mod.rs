@@ -3,6 +3,7 @@
 mod checkpointing;
 mod clock;
 mod finite_check;
+mod ranks;
 mod step;
 
 use std::io::ErrorKind;
@@ -21,14 +22,15 @@ use crate::fit_result::{Ended, FitResult, peak_memory};
 use crate::meter::Meter;
 use crate::optim::AdamW;
 use crate::precision::{GradScaler, Precision};
-use crate::shim;
+use crate::shim::{self, c10d::Reducer};
 use crate::sinks::Sinks;
 use crate::task::Task;
+use crate::world::World;
 use clock::SessionClock;
 use finite_check::FiniteCheck;
 
 /// Trains `task` on `device` and writes metrics.jsonl, TensorBoard events, last.safetensors and
-/// best.safetensors into `folder`, a run folder. Resumes from last.safetensors if it exists. Each
+/// best.safetensors into `folder`, a run folder; of several processes, only rank 0 writes. Resumes from last.safetensors if it exists. Each
 /// checkpoint holds the values of the folder's config.yaml, if there is one.
 ///
 /// # Errors
@@ -40,7 +42,7 @@ pub fn fit<T: Task>(
     folder: &Path,
 ) -> Result<FitResult> {
     let mut trainer = Trainer::new(task, config, device, folder)?;
-    if folder.join(LAST).exists() {
+    if trainer.decide(folder.join(LAST).exists())? {
         trainer.resume()?;
     } else {
         trainer.begin()?;
@@ -65,6 +67,10 @@ struct Trainer<'a, T> {
     /// No files are open before [`Trainer::begin`] or [`Trainer::resume`].
     sinks: Sinks,
     signals: Signals,
+    /// The processes that train together, and what averages their gradients.
+    ranks: Option<(World, Reducer)>,
+    /// Whether a rank has received a signal. Only used with several ranks.
+    rank_has_signal: bool,
     clock: SessionClock,
     /// The training loss in the latest line of metrics.
     loss: Option<f64>,
@@ -86,6 +92,7 @@ impl<'a, T: Task> Trainer<'a, T> {
         let mut optimiser = AdamW::new(task.groups(), &config.optimiser)?;
         // An earlier call that failed within a step may have left gradients on the same task.
         optimiser.zero_grad()?;
+        let ranks = ranks::connect(task, &optimiser)?;
         let scaler = match precision {
             Precision::Fp16 => Some(GradScaler::new(device)?),
             _ => None,
@@ -94,6 +101,7 @@ impl<'a, T: Task> Trainer<'a, T> {
             epochs: config.epochs,
             batches_per_epoch: task.batches_per_epoch(),
             accumulate: config.accumulate,
+            world_size: ranks.as_ref().map(|(world, _)| world.size()),
             ..TrainState::default()
         };
         Ok(Trainer {
@@ -112,6 +120,8 @@ impl<'a, T: Task> Trainer<'a, T> {
             finite_check: FiniteCheck::new(device)?,
             sinks: Sinks::default(),
             signals: Signals::listen()?,
+            ranks,
+            rank_has_signal: false,
             clock: SessionClock::start(),
             loss: None,
         })
@@ -119,8 +129,11 @@ impl<'a, T: Task> Trainer<'a, T> {
 
     /// Begins a run: validates the untrained model and writes the first checkpoint.
     fn begin(&mut self) -> Result<()> {
-        check_not_trained(&self.folder)?;
-        self.sinks = Sinks::open(&self.folder, 0, 0)?;
+        self.agree_on_weights()?;
+        if self.is_main() {
+            check_not_trained(&self.folder)?;
+            self.sinks = Sinks::open(&self.folder, 0, 0)?;
+        }
         self.validate()?;
         self.save_last()
     }
@@ -131,7 +144,10 @@ impl<'a, T: Task> Trainer<'a, T> {
         let TrainState {
             epoch, batch, step, ..
         } = self.state;
-        self.sinks = Sinks::open(&self.folder, self.state.metrics_bytes, step)?;
+        self.agree_on_weights()?;
+        if self.is_main() {
+            self.sinks = Sinks::open(&self.folder, self.state.metrics_bytes, step)?;
+        }
         let steps = self.total_steps();
         tracing::info!("resuming after epoch {epoch}, batch {batch} (step {step} of {steps})");
         self.tell_new_length(saved.epochs);
@@ -265,7 +281,7 @@ impl<'a, T: Task> Trainer<'a, T> {
     }
 
     fn stop_requested(&self) -> Option<Ended> {
-        if let Some(signal) = self.signals.received() {
+        if let Some(signal) = self.signal() {
             return Some(Ended::Interrupted(signal));
         }
         let limit = self.config.stop_after_steps?;
@@ -275,6 +291,7 @@ impl<'a, T: Task> Trainer<'a, T> {
     /// Measures the model on the validation data, and saves it if it is the best so far.
     fn validate(&mut self) -> Result<()> {
         let (epoch, step) = (self.state.epoch, self.state.step);
+        self.share_statistics()?;
         let begin = Instant::now();
         let metrics = self
             .precision
@@ -309,6 +326,9 @@ impl<'a, T: Task> Trainer<'a, T> {
             step: self.state.step,
         });
         self.state.since_best = 0;
+        if !self.is_main() {
+            return Ok(());
+        }
         let mut checkpoint = self.checkpoint();
         checkpoint.add("model", self.task.variables())?;
         checkpoint.write(&self.folder.join(BEST))

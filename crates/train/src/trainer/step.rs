@@ -25,15 +25,17 @@ impl<T: Task> Trainer<'_, T> {
             .autocast(self.device, || self.task.step(batch, position))?;
         let share = 1.0 / self.batches_in_step() as f64;
         let scaled = &loss * share;
+        self.prepare_backward()?;
         match &self.scaler {
             Some(scaler) => scaler.scale(&scaled).f_backward()?,
             None => scaled.f_backward()?,
         }
-        self.meter.add("loss", &loss, share)?;
-        for (name, part) in &parts {
-            self.meter.add(name, part, share)?;
+        let mut values = vec![("loss", loss)];
+        values.extend(parts);
+        for (name, value) in self.over_ranks(values)? {
+            self.meter.add(name, &value, share)?;
         }
-        let samples = self.task.batch_len(batch);
+        let samples = self.task.batch_len(batch) * self.ranks.as_ref().map_or(1, |(w, _)| w.size());
         self.meter.add_samples(samples);
         self.clock.add_batch(samples);
         self.clock.add_computing(begin);
@@ -48,7 +50,11 @@ impl<T: Task> Trainer<'_, T> {
     }
 
     pub(super) fn is_step_due(&self) -> bool {
-        let done = self.state.batch;
+        self.completes_step(self.state.batch)
+    }
+
+    /// Whether an optimiser step is due after `done` batches of the epoch.
+    pub(super) fn completes_step(&self, done: usize) -> bool {
         done.is_multiple_of(self.config.accumulate) || done == self.state.batches_per_epoch
     }
 
@@ -107,10 +113,13 @@ impl<T: Task> Trainer<'_, T> {
         let Some(NonFiniteStep { what, step, ids }) = self.finite_check.first_failure()? else {
             return Ok(());
         };
+        let ids = self.of_all_ranks(ids)?;
         let list = self.folder.join(NON_FINITE);
-        atomic::write(&list, |file| {
-            ids.iter().try_for_each(|id| writeln!(file, "{id}"))
-        })?;
+        if self.is_main() {
+            atomic::write(&list, |file| {
+                ids.iter().try_for_each(|id| writeln!(file, "{id}"))
+            })?;
+        }
         Err(Error::NonFinite {
             what,
             step,

@@ -1,5 +1,7 @@
-//! Safe wrappers of the C++ functions in `shim/shim.cpp`, the only unsafe code of this crate.
+//! Safe wrappers of the C++ functions in `shim/`, the only unsafe code of this crate.
 #![allow(unsafe_code, reason = "calls of C++ functions")]
+
+pub(crate) mod c10d;
 
 use crate::error::{Error, Result};
 use std::ffi::{CStr, c_char, c_int};

@@ -1,0 +1,1 @@
+// See ../context.h: ProcessGroupGloo.hpp includes this file and needs nothing of it.

@@ -1,8 +1,8 @@
 //! The processes that train one model together, on PyTorch's engine (c10d).
 //!
 //! Each process, called a rank, trains on its share of every batch. Their objective is the mean of
-//! the losses of all ranks: [`World::sum`] and [`World::gather`] have its gradient, and
-//! [`World::reducer`] averages the gradients of the weights.
+//! the losses of all ranks: [`World::sum`] and [`World::gather`] have its gradient, and the training
+//! loop averages the gradients of the weights.
 
 mod agree;
 mod connect;

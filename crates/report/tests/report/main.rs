@@ -236,7 +236,7 @@ fn missing_and_damaged_files_are_named() {
     let text = page(&[folder.path()]).text().to_owned();
     for words in [
         "provenance.json: is damaged",
-        "1 damaged lines of metrics.jsonl",
+        "lines of metrics.jsonl that are damaged and left out: 1",
         "curves.json is damaged",
     ] {
         assert!(text.contains(words), "{words}: {text}");

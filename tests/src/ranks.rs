@@ -18,8 +18,8 @@ pub fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// The environment that torchrun would give to `rank` of `ranks` processes on this host, if it did not
-/// serve the store.
+/// The environment that torchrun would give to `rank` of `ranks` processes on this host, if it did
+/// not serve the store.
 pub fn environment(rank: usize, ranks: usize, port: u16) -> Vec<(&'static str, String)> {
     vec![
         ("RANK", rank.to_string()),
@@ -66,7 +66,8 @@ fn wait(child: Child) -> Output {
     ended.join().unwrap()
 }
 
-/// Runs the test `name`, which calls this, again in `ranks` processes, in which [`is_rank`] is true.
+/// Runs the test `name`, which calls this, again in `ranks` processes, in which [`is_rank`] is
+/// true.
 ///
 /// # Panics
 /// If a rank fails; the message has its output.

@@ -30,8 +30,8 @@ impl Common {
         self.init_unless(false);
     }
 
-    /// As [`Common::init`]. With `muted`, logs only errors if no flag asks for more: another process
-    /// logs the same.
+    /// As [`Common::init`]. With `muted`, logs only errors if no flag asks for more: another
+    /// process logs the same.
     pub fn init_unless(&self, muted: bool) {
         let level = match (self.quiet || (muted && self.verbose == 0), self.verbose) {
             (true, _) => "error",

@@ -34,9 +34,9 @@ impl OutputArgs {
 /// The start of the panic message of `println!` when it cannot write.
 const STDOUT: &str = "failed printing to stdout: ";
 
-/// Runs a program, which ends when the mflag program that started it ends. After an error, it prints one message on standard error and returns exit code 1.
-/// After a panic, it asks the user to report the bug, and returns exit code 101. A closed output
-/// pipe ends the program silently.
+/// Runs a program, which ends when the mflag program that started it ends. After an error, it
+/// prints one message on standard error and returns exit code 1. After a panic, it asks the user to
+/// report the bug, and returns exit code 101. A closed output pipe ends the program silently.
 pub fn run_main<E: AsRef<dyn Error + Send + Sync>>(
     program: impl FnOnce() -> std::result::Result<ExitCode, E>,
 ) -> ExitCode {

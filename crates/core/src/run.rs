@@ -9,9 +9,9 @@
 //! <run>/model.safetensors   the trained model of a head
 //! ```
 //!
-//! `config.yaml` and `provenance.json` are written before training begins. They change only when the
-//! run is resumed: `provenance.json` then lists one more session, and `config.yaml` gets the changes
-//! that the session asked for ([`crate::resume`]).
+//! `config.yaml` and `provenance.json` are written before training begins. They change only when
+//! the run is resumed: `provenance.json` then lists one more session, and `config.yaml` gets the
+//! changes that the session asked for ([`crate::resume`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Formatter};

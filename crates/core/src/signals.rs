@@ -14,9 +14,9 @@ use crate::{Error, Result};
 /// The environment variable that holds the id of the mflag program that started this one.
 pub const PARENT: &str = "MFLAG_PARENT";
 
-/// Asks the system to send SIGTERM to this process when the mflag program that started it ends, even
-/// by SIGKILL: otherwise a training would go on that nobody sees. Ends the process if that program
-/// has ended already. Does nothing in a process without [`PARENT`].
+/// Asks the system to send SIGTERM to this process when the mflag program that started it ends,
+/// even by SIGKILL: otherwise a training would go on that nobody sees. Ends the process if that
+/// program has ended already. Does nothing in a process without [`PARENT`].
 pub fn end_with_parent() {
     let parent = std::env::var(PARENT).ok();
     let Some(parent) = parent.and_then(|id| id.parse::<i32>().ok()) else {

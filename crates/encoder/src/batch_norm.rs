@@ -8,8 +8,8 @@ use tch::Tensor;
 /// BatchNorm in training mode, in place of libtorch's: for training in several processes that share
 /// the statistics of their batches.
 pub trait BatchNorm: Debug + Send + Sync {
-    /// Normalises each channel of `x`, `[B, C, …]`, and applies the weight and the bias `affine`, `[C]`
-    /// each. Updates the mean and the variance `running`, `[C]` each: they move by the share
+    /// Normalises each channel of `x`, `[B, C, …]`, and applies the weight and the bias `affine`,
+    /// `[C]` each. Updates the mean and the variance `running`, `[C]` each: they move by the share
     /// `momentum` to those of the batch. `epsilon` is added to the variance.
     ///
     /// # Errors

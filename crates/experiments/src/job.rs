@@ -202,8 +202,8 @@ impl Job {
         })
     }
 
-    /// The program's arguments. They resume the run if its folder exists, with the present places of
-    /// its inputs, and else start it.
+    /// The program's arguments. They resume the run if its folder exists, with the present places
+    /// of its inputs, and else start it.
     pub fn arguments(&self) -> Vec<String> {
         let path = |path: &Path| path.display().to_string();
         let spec = &self.spec;

@@ -27,8 +27,8 @@ pub enum Remark {
     TableCorrected,
     /// A DICOM look-up table is incomplete. It was left out.
     TableLeftOut,
-    /// The DICOM file's window is not valid: its width is below 1 (of the functions LINEAR_EXACT and
-    /// SIGMOID: not above 0), or it has a centre or a width alone. It was left out.
+    /// The DICOM file's window is not valid: its width is below 1 (of the functions LINEAR_EXACT
+    /// and SIGMOID: not above 0), or it has a centre or a width alone. It was left out.
     WindowLeftOut,
     /// The window, look-up table or slope leaves nearly all pixels black or nearly all white. The
     /// full range of the values was used.

@@ -1,10 +1,10 @@
-//! Several processes against one with the joined batch. Each test starts this binary again, once for
-//! each rank.
+//! Several processes against one with the joined batch. Each test starts this binary again, once
+//! for each rank.
 //!
 //! Losses and their gradients agree within 1e-10 in f64 and 1e-5 in f32, relative to the largest
 //! gradient of a tensor. So do the loss of the whole model, and in f64 all its gradients. (In f32,
-//! rounding errors decide which ReLUs are open: the gradients of one process differ from those in f64
-//! by up to a tenth.) Ten optimiser steps of the whole model agree with PyTorch in one process
+//! rounding errors decide which ReLUs are open: the gradients of one process differ from those in
+//! f64 by up to a tenth.) Ten optimiser steps of the whole model agree with PyTorch in one process
 //! (`tests/oracle/pretrain_steps.py`) within 1e-7, as those of one process do.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
@@ -90,7 +90,8 @@ fn loss_of_one(x: &Tensor, v: &Tensor, t: &Tensor, form: OrthogonalityForm, gram
 }
 
 /// The orthogonality loss over the rows of all ranks as it is often written: the rows of the others
-/// are gathered without gradients. Its value is right, its gradient too small by the number of ranks.
+/// are gathered without gradients. Its value is right, its gradient too small by the number of
+/// ranks.
 fn orthogonality_without_world_factor(
     x: &Tensor,
     form: OrthogonalityForm,
@@ -232,7 +233,8 @@ fn every_gradient_of_the_model_is_that_of_the_joined_batch(#[case] ranks: usize)
             let what = format!("{kind:?} {form:?}");
             let (loss, mut distances) = gradients(true);
             assert_near(&loss, &expected.detach(), tolerance, &what);
-            // The true gradient of a bias before BatchNorm is 0; rounding errors cannot be compared.
+            // The true gradient of a bias before BatchNorm is 0; rounding errors cannot be
+            // compared.
             distances.retain(|(_, name)| !BEFORE_NORM.contains(&name.as_str()));
             let furthest = distances
                 .into_iter()
@@ -432,8 +434,8 @@ fn ten_steps_equal_those_of_pytorch_in_one_process(
     });
 }
 
-/// `loss.batch: process` on several ranks is what one process does by accumulating their shares. Later
-/// steps would multiply rounding errors, because BatchNorm over two pairs does.
+/// `loss.batch: process` on several ranks is what one process does by accumulating their shares.
+/// Later steps would multiply rounding errors, because BatchNorm over two pairs does.
 #[rstest]
 #[case(2)]
 #[case(4)]

@@ -120,9 +120,9 @@ impl Loader {
         })
     }
 
-    /// The loader of process `rank` of `ranks`. Of each batch of [`Loader::shuffled`], it makes every
-    /// `ranks`-th film, beginning with number `rank`; of the batches of [`Loader::in_order`], it makes
-    /// every `ranks`-th, beginning with number `rank`. `ranks` must divide the batch size.
+    /// The loader of process `rank` of `ranks`. Of each batch of [`Loader::shuffled`], it makes
+    /// every `ranks`-th film, beginning with number `rank`; of the batches of [`Loader::in_order`],
+    /// it makes every `ranks`-th, beginning with number `rank`. `ranks` must divide the batch size.
     #[must_use]
     pub fn for_rank(self, rank: usize, ranks: usize) -> Loader {
         Loader {

@@ -21,8 +21,8 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// What a network sees of some films of a store, by their indices. `at_random` tells whether the
-    /// views of training films are cut from random places.
+    /// What a network sees of some films of a store, by their indices. `at_random` tells whether
+    /// the views of training films are cut from random places.
     ///
     /// # Errors
     /// If a film of the store has no pixels.
@@ -50,8 +50,8 @@ impl Seen {
         self.unseen
     }
 
-    /// Says in the log if a part of the films is cut off. It is a warning if much is cut off and the
-    /// configuration does not cut at random places, which see the whole film in the course of
+    /// Says in the log if a part of the films is cut off. It is a warning if much is cut off and
+    /// the configuration does not cut at random places, which see the whole film in the course of
     /// training.
     pub fn log(&self) {
         if self.unseen < NOTHING {

@@ -100,8 +100,8 @@ struct Meta {
 pub struct Checkpoint {
     /// The state of the run.
     pub state: TrainState,
-    /// The text of the config.yaml that the run was trained with. `None` if the run folder had none,
-    /// or the checkpoint is of an older version.
+    /// The text of the config.yaml that the run was trained with. `None` if the run folder had
+    /// none, or the checkpoint is of an older version.
     pub config: Option<String>,
     tensors: BTreeMap<String, Tensor>,
 }

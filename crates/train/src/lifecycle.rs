@@ -41,7 +41,8 @@ pub trait RunKind {
         None
     }
 
-    /// Whether a run may be resumed by another number of processes than before. By default it may not.
+    /// Whether a run may be resumed by another number of processes than before. By default it may
+    /// not.
     fn accepts_other_world_size(&self) -> bool {
         false
     }
@@ -66,8 +67,8 @@ pub trait RunKind {
     /// If an input cannot be read.
     fn digests(&self, inputs: &Self::Inputs) -> TaskResult<Vec<(&'static str, String)>>;
 
-    /// Checks what [`RunKind::task`] would refuse, as far as that can be known before films are read
-    /// and reports encoded.
+    /// Checks what [`RunKind::task`] would refuse, as far as that can be known before films are
+    /// read and reports encoded.
     ///
     /// # Errors
     /// If a run cannot be trained with this configuration and these inputs.
@@ -220,7 +221,8 @@ fn weights_digest<K: RunKind>(kind: &K, config: &K::Config) -> TaskResult<Option
 ///
 /// # Errors
 /// If `folder` holds no run, `sets` change another setting, `config.yaml` was edited, the number of
-/// processes is another one and [`RunKind::accepts_other_world_size`] is false, an input differs from what the run began with, or building, training or finishing the task fails.
+/// processes is another one and [`RunKind::accepts_other_world_size`] is false, an input differs
+/// from what the run began with, or building, training or finishing the task fails.
 pub fn resume<K: RunKind>(
     kind: &K,
     folder: &Path,

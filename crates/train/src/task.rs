@@ -113,8 +113,8 @@ pub trait Task {
     fn monitor(&self) -> Monitor;
 
     /// The processes that train together. Then [`Task::batches`] has this process's share of each
-    /// batch, [`Task::step`] its loss, and [`Task::validate`] returns the same metrics on all ranks. By
-    /// default: this process alone.
+    /// batch, [`Task::step`] its loss, and [`Task::validate`] returns the same metrics on all
+    /// ranks. By default: this process alone.
     fn world(&self) -> Option<&World> {
         None
     }

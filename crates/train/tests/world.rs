@@ -1,7 +1,7 @@
 //! Several processes that work together. Each test starts this binary again, once for each rank.
 //!
-//! Sums are compared exactly; BatchNorm with libtorch's on the joined batch, to 1e-12 in f64, 1e-5 in
-//! f32, and 5e-2 in bf16.
+//! Sums are compared exactly; BatchNorm with libtorch's on the joined batch, to 1e-12 in f64, 1e-5
+//! in f32, and 5e-2 in bf16.
 #![allow(clippy::unwrap_used, reason = "test code")]
 
 use std::time::{Duration, Instant};

@@ -64,8 +64,8 @@ impl Inputs {
         }
     }
 
-    /// Adds a problem if the views that the section `data` of a configuration states are larger than
-    /// the films of its store, which have `stored` pixels a side.
+    /// Adds a problem if the views that the section `data` of a configuration states are larger
+    /// than the films of its store, which have `stored` pixels a side.
     fn require_view(&mut self, data: &Value, path: &str, stored: u32) {
         let stated = FilmsConfig {
             side: parsed(&data["side"]).unwrap_or(FilmsConfig::default().side),

@@ -211,8 +211,8 @@ mod avx2 {
         #[target_feature(enable = "avx2")]
         fn mixed_pair(&self, place: __m256i, share: __m256) -> __m256 {
             let film = self.square.film.as_ptr().cast::<i32>();
-            // SAFETY: columns and rows are at most `side - 3`, and `place` is at most one row below,
-            // so the four bytes from there lie in the film, which has `side²` pixels.
+            // SAFETY: columns and rows are at most `side - 3`, and `place` is at most one row
+            // below, so the four bytes from there lie in the film, which has `side²` pixels.
             let pair = unsafe {
                 match size_of::<P>() {
                     1 => _mm256_i32gather_epi32::<1>(film, place),

@@ -30,8 +30,9 @@ use clock::SessionClock;
 use finite_check::FiniteCheck;
 
 /// Trains `task` on `device` and writes metrics.jsonl, TensorBoard events, last.safetensors and
-/// best.safetensors into `folder`, a run folder; of several processes, only rank 0 writes. Resumes from last.safetensors if it exists. Each
-/// checkpoint holds the values of the folder's config.yaml, if there is one.
+/// best.safetensors into `folder`, a run folder; of several processes, only rank 0 writes. Resumes
+/// from last.safetensors if it exists. Each checkpoint holds the values of the folder's
+/// config.yaml, if there is one.
 ///
 /// # Errors
 /// See [`Error`]. After an error, the last checkpoint written is still valid.

@@ -46,8 +46,8 @@ impl<T: Task> Trainer<'_, T> {
         world.agree_on(&self.task.variables())
     }
 
-    /// Lets the backward pass that completes an optimiser step average the gradients. The earlier ones
-    /// of the step only add them up.
+    /// Lets the backward pass that completes an optimiser step average the gradients. The earlier
+    /// ones of the step only add them up.
     pub(super) fn prepare_backward(&self) -> Result<()> {
         match &self.ranks {
             Some((_, reducer)) if self.completes_step(self.state.batch + 1) => reducer.prepare(),
@@ -86,8 +86,8 @@ impl<T: Task> Trainer<'_, T> {
         }
     }
 
-    /// Copies those variables of rank 0 that are not trained, such as the statistics of BatchNorm, to
-    /// all ranks: without `train.sync_batch_norm`, each rank has its own.
+    /// Copies those variables of rank 0 that are not trained, such as the statistics of BatchNorm,
+    /// to all ranks: without `train.sync_batch_norm`, each rank has its own.
     pub(super) fn share_statistics(&self) -> Result<()> {
         let Some(world) = self.world() else {
             return Ok(());

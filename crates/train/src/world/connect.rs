@@ -33,8 +33,8 @@ impl World {
             .transpose()
     }
 
-    /// Checks that this process was not started together with others, for a program that trains in one
-    /// process.
+    /// Checks that this process was not started together with others, for a program that trains in
+    /// one process.
     ///
     /// # Errors
     /// If it was, or the environment is wrong.

@@ -1,8 +1,8 @@
 //! How the ranks end after a failure: one of them prints one message.
 //!
-//! A rank that fails by itself puts its message into the store. A rank whose collective fails, because
-//! another rank is gone, notes that it is still there. So rank 0 learns which rank failed and why, and
-//! which ranks ended without a word.
+//! A rank that fails by itself puts its message into the store. A rank whose collective fails,
+//! because another rank is gone, notes that it is still there. So rank 0 learns which rank failed
+//! and why, and which ranks ended without a word.
 
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -32,9 +32,9 @@ enum Last {
 }
 
 impl World {
-    /// Ends this rank after the failure `error`, its message with all causes. Returns the message to
-    /// print if this rank is the one to print it: rank 0, or the lowest one if rank 0 is gone. No
-    /// collective works afterwards.
+    /// Ends this rank after the failure `error`, its message with all causes. Returns the message
+    /// to print if this rank is the one to print it: rank 0, or the lowest one if rank 0 is gone.
+    /// No collective works afterwards.
     pub fn last_words(&self, error: &str) -> Option<String> {
         let waited = self.0.failure.get().is_some() || LOST.iter().any(|lost| error.contains(lost));
         if !waited {
@@ -87,8 +87,8 @@ impl World {
         }
     }
 
-    /// The last words of all ranks. Waits until all are heard or [`GRACE`] is over; a rank other than
-    /// 0 waits only for rank 0, which speaks.
+    /// The last words of all ranks. Waits until all are heard or [`GRACE`] is over; a rank other
+    /// than 0 waits only for rank 0, which speaks.
     fn listen(&self) -> Result<Vec<Last>> {
         let end = Instant::now() + GRACE;
         let until = if self.is_main() { self.size() } else { 1 };

@@ -1,8 +1,8 @@
 //! The processes that train one model together, on PyTorch's engine (c10d).
 //!
 //! Each process, called a rank, trains on its share of every batch. Their objective is the mean of
-//! the losses of all ranks: [`World::sum`] and [`World::gather`] have its gradient, and the training
-//! loop averages the gradients of the weights.
+//! the losses of all ranks: [`World::sum`] and [`World::gather`] have its gradient, and the
+//! training loop averages the gradients of the weights.
 
 mod agree;
 mod connect;
@@ -19,8 +19,8 @@ pub use agree::Facts;
 use crate::error::{Error, Result};
 use crate::shim::c10d::{Group, Reducer, Store};
 
-/// A rank that waits longer than this for another fails. Rank 0 alone measures validations and writes
-/// files, while the others wait.
+/// A rank that waits longer than this for another fails. Rank 0 alone measures validations and
+/// writes files, while the others wait.
 pub const TIMEOUT: Duration = Duration::from_secs(600);
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -34,8 +34,8 @@ pub enum Then {
     Own,
 }
 
-/// The processes that train one model together, two or more. Cheap to clone. One thread at a time may
-/// use it.
+/// The processes that train one model together, two or more. Cheap to clone. One thread at a time
+/// may use it.
 #[derive(Debug, Clone)]
 pub struct World(Arc<Inner>);
 
@@ -102,8 +102,8 @@ impl World {
         self.done(self.0.group.broadcast(x))
     }
 
-    /// Waits until all ranks are here, for work that takes some ranks much longer than others. Waits up
-    /// to a day; other collectives wait for [`TIMEOUT`].
+    /// Waits until all ranks are here, for work that takes some ranks much longer than others.
+    /// Waits up to a day; other collectives wait for [`TIMEOUT`].
     ///
     /// # Errors
     /// As [`World::sum`].
@@ -111,8 +111,8 @@ impl World {
         self.done(self.0.group.barrier(DAY))
     }
 
-    /// Lets rank 0 do `work` before the others do it, for work that writes files which the others then
-    /// find.
+    /// Lets rank 0 do `work` before the others do it, for work that writes files which the others
+    /// then find.
     ///
     /// # Errors
     /// If `work` fails here, or a rank is lost.
@@ -169,9 +169,10 @@ impl World {
         Ok(self.broadcast_bytes(&[u8::from(answer)])? == [1])
     }
 
-    /// The rows of all ranks in the order of one process, which has dealt its batches to the ranks in
-    /// turn: batch 0 to rank 0, batch 1 to rank 1, and so on. `rows` are those of this rank's batches,
-    /// `[n, d]`, one after the other. A batch has `batch_size` rows, and all batches `total` rows.
+    /// The rows of all ranks in the order of one process, which has dealt its batches to the ranks
+    /// in turn: batch 0 to rank 0, batch 1 to rank 1, and so on. `rows` are those of this rank's
+    /// batches, `[n, d]`, one after the other. A batch has `batch_size` rows, and all batches
+    /// `total` rows.
     ///
     /// # Errors
     /// As [`World::sum`].
@@ -181,8 +182,8 @@ impl World {
         let padded = Tensor::f_zeros([most, width], (rows.kind(), rows.device()))?;
         padded.f_narrow(0, 0, rows.size()[0])?.f_copy_(rows)?;
         let all = self.gather(&padded, Then::Same)?;
-        // [rank, round, row, d] → [round, rank, row, d]. Only the last batch can be smaller, so that
-        // all padding is at the end.
+        // [rank, round, row, d] → [round, rank, row, d]. Only the last batch can be smaller, so
+        // that all padding is at the end.
         let shape = [self.size() as i64, rounds as i64, batch_size as i64, width];
         let in_order = all
             .f_view(shape)?

@@ -202,6 +202,16 @@ fn without_masks(split: &str, name: &str) -> String {
         format!("{record}\n")
     };
     std::fs::write(&records, text.lines().map(record).collect::<String>()).unwrap();
+    // As in a store of an earlier version, no digest says that the records have changed.
+    let file = store.join("store.json");
+    let mut meta = json(&file);
+    assert!(
+        meta.as_object_mut()
+            .unwrap()
+            .remove("records_blake3")
+            .is_some()
+    );
+    std::fs::write(file, meta.to_string()).unwrap();
     format!("data.store={}", store.display())
 }
 

@@ -61,7 +61,7 @@ EOF
 }
 
 predict() {
-    "$bin/mflag-classify" predict --device "$1" --model "$folder/head" --out "$folder/predicted-$1" "$folder/labelled/images"
+    "$bin/mflag-classify" predict --device "$1" --model "$folder/head" --out "$folder/predicted-$1" "$folder/labelled/films"
 }
 
 equal_predictions() {
@@ -83,19 +83,23 @@ EOF
 }
 
 mkdir -p "$folder"
+for made in phantoms store labelled heads cpu gpu bf16 fp16 head predicted-cpu "predicted-$device"; do
+    rm -rf "${folder:?}/$made"
+done
 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || report note "nvidia-smi finds no GPU"
 check build cargo build --release
 check phantoms "$bin/mflag-data" phantom --films 400 --side 288 --validate 0.1 --test 0.0 --out "$folder/phantoms"
 check store "$bin/mflag-data" prepare mimic --side 256 --root "$folder/phantoms" --out "$folder/store"
-check labelled "$bin/mflag-data" phantom --as manifest --films 80 --side 192 --out "$folder/labelled"
+check labelled "$bin/mflag-data" phantom --as manifest --films 80 --side 192 --out "$folder/labelled/films"
 check heads "$bin/mflag-data" prepare manifest --side 128 --root "$folder/labelled" --out "$folder/heads"
 
 check cpu-fp32 pretrain cpu cpu fp32
 check gpu-fp32 pretrain gpu "$device" fp32
 check equal-fp32 equal_losses cpu gpu 1e-3
-check gpu-bf16 pretrain bf16 "$device" bf16
-check equal-bf16 equal_losses cpu bf16 0.05
+# A CPU without units for half precision would take minutes.
 if [ "$device" != cpu ]; then
+    check gpu-bf16 pretrain bf16 "$device" bf16
+    check equal-bf16 equal_losses cpu bf16 0.05
     check gpu-fp16 pretrain fp16 "$device" fp16
     check equal-fp16 equal_losses cpu fp16 0.05
 fi
@@ -103,7 +107,6 @@ for run in gpu bf16 fp16; do
     [ -e "$folder/$run/metrics.jsonl" ] && report note "$run: $(rate "$run") films/s (ResNet-50, 112 px, batch 32, deterministic)"
 done
 
-rm -rf "${folder:?}/head" "$folder"/predicted-*
 check head "$bin/mflag-classify" train --quiet --config configs/classification/findings.yaml --run "$folder/head" \
     --set "data.store=$folder/heads" --set data.side=128 --set train.epochs=2 --set "train.device=$device"
 check predict-cpu predict cpu

@@ -90,7 +90,7 @@ nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>
 check build cargo build --release
 check phantoms "$bin/mflag-data" phantom --films 400 --side 288 --validate 0.1 --test 0.0 --out "$folder/phantoms"
 check store "$bin/mflag-data" prepare mimic --side 256 --root "$folder/phantoms" --out "$folder/store"
-check labelled "$bin/mflag-data" phantom --as manifest --films 80 --side 192 --out "$folder/labelled/films"
+check labelled "$bin/mflag-data" phantom --as manifest --films 80 --side 192 --out "$folder/labelled"
 check heads "$bin/mflag-data" prepare manifest --side 128 --root "$folder/labelled" --out "$folder/heads"
 
 check cpu-fp32 pretrain cpu cpu fp32

@@ -8,12 +8,16 @@ use flate2::read::DeflateDecoder;
 use super::elements::{DEFLATED, Start};
 use crate::limits::Limits;
 
-/// The file in `bytes` with its data set inflated; `None` if it is not deflated.
+/// The file in `bytes`, whose data set begins at `start`, with this inflated; `None` if it is not
+/// deflated.
 ///
 /// # Errors
 /// If the data set is damaged, or longer than the limit when inflated.
-pub(super) fn inflated(bytes: &[u8], limits: &Limits) -> Result<Option<Vec<u8>>, String> {
-    let start = Start::read(bytes)?;
+pub(super) fn inflated(
+    bytes: &[u8],
+    start: &Start,
+    limits: &Limits,
+) -> Result<Option<Vec<u8>>, String> {
     if start.syntax != DEFLATED {
         return Ok(None);
     }

@@ -99,13 +99,14 @@ pub(super) enum Pixels<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// Reads the elements of a file up to its pixel data. A deflated data set must be inflated.
-    pub(super) fn read(bytes: &'a [u8]) -> Result<Elements<'a>, String> {
+    /// Reads the elements of a file, whose data set begins at `start`, up to its pixel data. A
+    /// deflated data set must be inflated.
+    pub(super) fn read(bytes: &'a [u8], start: Start) -> Result<Elements<'a>, String> {
         let Start {
             syntax,
             at,
             syntax_is_guessed,
-        } = Start::read(bytes)?;
+        } = start;
         let (encoding, big_endian) = match syntax.as_str() {
             IMPLICIT => (IMPLICIT_VR_LITTLE_ENDIAN.erased(), false),
             "1.2.840.10008.1.2.2" => (EXPLICIT_VR_BIG_ENDIAN.erased(), true),

@@ -36,12 +36,7 @@ pub(super) fn decode(
         .collect();
     // Lossy values may leave their range. The decoder adds half the range to signed values; it is
     // subtracted again here.
-    let top = (1u32 << size.bits) - 1;
-    let lift = if size.signed {
-        top.div_ceil(2) as i32
-    } else {
-        0
-    };
+    let (top, lift) = (size.top(), size.lift());
     let value = |sample: &f32| (sample.round().clamp(0.0, top as f32) as i32 - lift) as u16;
     size.interleaved(&planes, format, value)
 }
@@ -61,8 +56,7 @@ pub(super) fn decode_high_throughput(
         .map(|plane| (plane.precision(), plane.data()))
         .collect();
     // Lossy values may leave their range.
-    let top = (1i32 << size.bits) - 1;
-    let lift = if size.signed { (top + 1) / 2 } else { 0 };
+    let (top, lift) = (size.top(), size.lift());
     let value = |sample: &i32| (*sample).clamp(-lift, top - lift) as u16;
     size.interleaved(&planes, format, value)
 }
@@ -194,6 +188,16 @@ impl Size {
             bits: u32::from(rest.get(2)? & 0x7f) + 1,
             signed: rest.get(2)? & 0x80 != 0,
         })
+    }
+
+    /// The largest value, if none is negative.
+    fn top(&self) -> i32 {
+        (1 << self.bits) - 1
+    }
+
+    /// How far signed values reach below 0: half of their range; 0 for unsigned ones.
+    fn lift(&self) -> i32 {
+        if self.signed { 1 << (self.bits - 1) } else { 0 }
     }
 
     /// The values of all channels, side by side.

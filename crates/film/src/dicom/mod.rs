@@ -19,7 +19,7 @@ use crate::limits::Limits;
 use crate::remark::Remark;
 use crate::source::{Raw, Source, Values};
 use crate::tone::{Modality, Tone, Voi};
-use elements::Elements;
+use elements::{Elements, Start};
 use numbers::Numbers;
 use size::PixelFormat;
 use table::table;
@@ -31,16 +31,18 @@ pub(crate) fn open<'a>(
     number: Option<u32>,
     limits: &Limits,
 ) -> Result<Source<'a>, String> {
-    if let Some(file) = deflated::inflated(bytes, limits)? {
-        return Ok(open_plain(&file, number, limits)?.into_owned());
+    let start = Start::read(bytes)?;
+    if let Some(file) = deflated::inflated(bytes, &start, limits)? {
+        return Ok(open_plain(&file, start, number, limits)?.into_owned());
     }
-    open_plain(bytes, number, limits)
+    open_plain(bytes, start, number, limits)
 }
 
 /// Columns and rows of the picture in the DICOM file in `bytes`. Its pixels are not decoded.
 pub(crate) fn size(bytes: &[u8], limits: &Limits) -> Result<[u32; 2], String> {
-    let inflated = deflated::inflated(bytes, limits)?;
-    let elements = Elements::read(inflated.as_deref().unwrap_or(bytes))?;
+    let start = Start::read(bytes)?;
+    let inflated = deflated::inflated(bytes, &start, limits)?;
+    let elements = Elements::read(inflated.as_deref().unwrap_or(bytes), start)?;
     let format = PixelFormat::read(&elements)?;
     Ok([format.width.into(), format.height.into()])
 }
@@ -48,10 +50,11 @@ pub(crate) fn size(bytes: &[u8], limits: &Limits) -> Result<[u32; 2], String> {
 /// As [`open`], for a file that is not deflated.
 fn open_plain<'a>(
     bytes: &'a [u8],
+    start: Start,
     number: Option<u32>,
     limits: &Limits,
 ) -> Result<Source<'a>, String> {
-    let elements = Elements::read(bytes)?;
+    let elements = Elements::read(bytes, start)?;
     let format = PixelFormat::read(&elements)?;
     let (width, height) = (u32::from(format.width), u32::from(format.height));
     // 4 bytes a pixel and channel for the values and the film. Decoders that need more memory check

@@ -191,6 +191,14 @@ fn with_word(mut bytes: Vec<u8>, tag: [u8; 4], value: u16) -> Vec<u8> {
     bytes
 }
 
+/// A lossless JPEG that states another number of bits a value (in its SOF3 marker).
+fn with_lossless_bits(bits: u8) -> Vec<u8> {
+    let mut bytes = file("jpeg_lossless_16.dcm");
+    let marker = bytes.windows(2).position(|w| w == [0xff, 0xc3]).unwrap();
+    bytes[marker + 4] = bits;
+    bytes
+}
+
 /// A JPEG 2000 with such small precincts that a film of full size would need gigabytes.
 fn with_precincts_of_one_pixel() -> Vec<u8> {
     let mut bytes = file("jpeg_2000_16.dcm");
@@ -273,6 +281,11 @@ fn invalid_files_are_refused_with_the_reason() {
             with_word(file("jpeg_2000_16.dcm"), rows, 9000),
             Limits::default(),
             "a picture of 29×22, but its elements state 29×9000",
+        ),
+        (
+            with_lossless_bits(3),
+            Limits::default(),
+            "its picture has 1276 values, but 638 pixels",
         ),
         (
             odd("deflated.dcm")[..900].to_vec(),

@@ -128,7 +128,10 @@ fn compressed<'a>(
     let by_marker = |marker: &[u8]| joined(fragments, marker, index).ok_or_else(|| missing(index));
     let decoded = match syntax.strip_prefix(SYNTAX) {
         Some("1.98") => {
-            let values = Raw::Sixteen(little_endian(one()?, format).into());
+            let mut values = little_endian(one()?, format);
+            // A fragment of odd length ends with a byte that is no pixel.
+            values.truncate(format.native_values());
+            let values = Raw::Sixteen(values.into());
             return uncompressed(elements, values, format);
         }
         Some("5") => {
@@ -184,6 +187,12 @@ fn reduced<'a>(
     let have = decoded.values.len() / decoded.channels.max(1);
     if have < format.pixels() {
         return Err(cut_short(have, format));
+    }
+    if have > format.pixels() {
+        let pixels = format.pixels();
+        return Err(format!(
+            "is damaged: its picture has {have} values, but {pixels} pixels"
+        ));
     }
     let was_colour = decoded.channels == 3;
     let values = if was_colour {

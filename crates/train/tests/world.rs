@@ -189,21 +189,25 @@ fn batch_norm_is_that_of_the_joined_batch(#[case] ranks: usize) {
     }
 }
 
-#[test]
-fn a_rank_that_does_not_start_is_named() {
-    let launch = Launch {
+/// What torchrun would say to `rank` of `ranks` processes, if it did not serve the store.
+fn launch(rank: usize, ranks: usize) -> Launch {
+    Launch {
         launcher: mflag_core::launch::Launcher::Torchrun,
-        rank: 0,
-        world_size: 3,
-        local_rank: 0,
-        local_world_size: 3,
+        rank,
+        world_size: ranks,
+        local_rank: rank,
+        local_world_size: ranks,
         master_host: "127.0.0.1".into(),
         master_port: ranks::free_port(),
         launcher_serves: false,
         restart: 0,
         error_file: None,
-    };
-    let error = World::connect(launch, Duration::from_secs(1))
+    }
+}
+
+#[test]
+fn a_rank_that_does_not_start_is_named() {
+    let error = World::connect(launch(0, 3), Duration::from_secs(1))
         .unwrap_err()
         .to_string();
     assert!(
@@ -214,19 +218,7 @@ fn a_rank_that_does_not_start_is_named() {
 
 #[test]
 fn a_store_that_nobody_serves_is_named() {
-    let launch = Launch {
-        launcher: mflag_core::launch::Launcher::Torchrun,
-        rank: 1,
-        world_size: 2,
-        local_rank: 1,
-        local_world_size: 2,
-        master_host: "127.0.0.1".into(),
-        master_port: ranks::free_port(),
-        launcher_serves: false,
-        restart: 0,
-        error_file: None,
-    };
-    let error = World::connect(launch, Duration::from_secs(1))
+    let error = World::connect(launch(1, 2), Duration::from_secs(1))
         .unwrap_err()
         .to_string();
     assert!(
